@@ -1,0 +1,38 @@
+"""degflow_aug: learn a real camera's degradation from a few HR-LR pairs and feed it to BasicSR training.
+
+Nothing heavy is imported here; ``degflow --help`` must not wait for torch.
+"""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from degflow_aug.degradations.degflow import DegFlow
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "load_generator", "register"]
+
+
+def load_generator(path_or_name: str | Path, **settings: object) -> DegFlow:
+    """The generator in a bundle, ready to call: ``lr = load_generator("camera.safetensors")(hr, 2.7)``.
+
+    Args:
+        path_or_name: a bundle's path, or the name of one that ships with the package.
+        **settings: keyword arguments of :class:`degflow_aug.degradations.degflow.DegFlow` (solver, steps, ...).
+
+    Raises:
+        ValueError: no such bundle, or a file that is none.
+    """
+    from degflow_aug.bundle import load_bundle
+    from degflow_aug.degradations.degflow import DegFlow
+
+    return DegFlow.from_bundle(load_bundle(path_or_name), **settings)  # type: ignore[arg-type]
+
+
+def register() -> None:
+    """Fill BasicSR's registries with our networks, datasets and models; call before ``train_pipeline``."""
+    from degflow_aug.plugin import register as fill
+
+    fill()

@@ -1,0 +1,141 @@
+"""NCSN++ as DegFlow's velocity network, v(z, t); keys and their order are those of the official release."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from degflow_aug.archs.ncsnpp_layers import Attention, Block, conv, dense, group_norm, time_embedding
+from degflow_aug.archs.rae_arch import HRFeatures
+
+TIME_SCALE = 999.0
+
+
+def condition_channels(base_channels: int) -> int:
+    """Channels of :func:`hr_condition` for an RAE of that width."""
+    return 12 * base_channels
+
+
+def hr_condition(features: HRFeatures) -> Tensor:
+    """HR features on the latent grid, (B, 12b, H/8, W/8), each position scaled to zero mean and unit spread."""
+    stacked = torch.cat([features.eighth, F.pixel_unshuffle(features.quarter, 2)], 1)
+    return F.layer_norm(stacked.permute(0, 2, 3, 1), stacked.shape[1:2]).permute(0, 3, 1, 2)
+
+
+class NCSNpp(nn.Module):
+    """U-Net over latents with residual blocks, attention in the bottleneck and skips from every level block.
+
+    Args:
+        latent_channels: channels of the latent, in and out.
+        base_channels: width nf of the first level; 128 in the official release.
+        multipliers: width of each level in units of ``base_channels``.
+        blocks: residual blocks a level (one more on the way up).
+        dropout: probability inside every block, in training.
+        condition_channels: channels of the HR condition; 0 for none. Enters through a 1x1 convolution that starts at
+            zero, so a conditioned network begins as the plain one.
+
+    Raises:
+        ValueError: no level, no block, or a negative width.
+    """
+
+    def __init__(
+        self,
+        *,
+        latent_channels: int = 4,
+        base_channels: int = 128,
+        multipliers: Sequence[int] = (1, 2, 2, 2),
+        blocks: int = 4,
+        dropout: float = 0.1,
+        condition_channels: int = 0,
+    ) -> None:
+        super().__init__()
+        if min(latent_channels, blocks, len(multipliers), *multipliers) < 1 or base_channels < 4 or condition_channels < 0:
+            raise ValueError("expected positive widths (base_channels >= 4), levels and blocks for the velocity network")
+        self.spec = {
+            "latent_channels": latent_channels, "base_channels": base_channels, "multipliers": list(multipliers),
+            "blocks": blocks, "dropout": dropout, "condition_channels": condition_channels,
+        }
+        self.base_channels, self.levels, self.blocks = base_channels, len(multipliers), blocks
+        self.multiple = 2 ** (self.levels - 1)
+        self.all_modules = nn.ModuleList(_modules(latent_channels, base_channels, multipliers, blocks, dropout))
+        self.condition: nn.Conv2d | None = None
+        if condition_channels:
+            self.condition = nn.Conv2d(condition_channels, base_channels, 1)
+            nn.init.zeros_(self.condition.weight)
+            nn.init.zeros_(self.condition.bias)  # type: ignore[arg-type]
+
+    def forward(self, z: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Velocity (B, c, h, w) of latents ``z`` (B, c, h, w) at times ``t`` (B,) in [0, 1].
+
+        Args:
+            condition: (B, condition_channels, h, w) from :func:`hr_condition`, where the network takes one.
+
+        Raises:
+            ValueError: h or w is no multiple of 2^(levels - 1), or the condition is missing or not expected.
+        """
+        if z.shape[-1] % self.multiple or z.shape[-2] % self.multiple:
+            raise ValueError(f"expected latent sides that are multiples of {self.multiple}, got {tuple(z.shape[-2:])}")
+        if (condition is None) != (self.condition is None):
+            raise ValueError("expected an HR condition exactly where the network was built with condition_channels")
+        layers = iter(self.all_modules)
+        embedding = time_embedding(t.float() * TIME_SCALE, self.base_channels).to(z.dtype)
+        time = next(layers)(embedding)
+        time = next(layers)(F.silu(time))
+        h = next(layers)(z)
+        if self.condition is not None:
+            h = h + self.condition(condition)
+        h, skips = self._down(h, time, layers)
+        h = next(layers)(h, time)
+        h = next(layers)(h)
+        h = next(layers)(h, time)
+        for level in reversed(range(self.levels)):
+            for _ in range(self.blocks + 1):
+                h = next(layers)(torch.cat([h, skips.pop()], 1), time)
+            if level:
+                h = next(layers)(h, time)
+        return self._head(h, layers)
+
+    def _down(self, h: Tensor, time: Tensor, layers: object) -> tuple[Tensor, list[Tensor]]:
+        skips = [h]
+        for level in range(self.levels):
+            for _ in range(self.blocks):
+                h = next(layers)(h, time)  # type: ignore[call-overload]
+                skips.append(h)
+            if level < self.levels - 1:
+                h = next(layers)(h, time)  # type: ignore[call-overload]
+                skips.append(h)
+        return h, skips
+
+    @staticmethod
+    def _head(h: Tensor, layers: object) -> Tensor:
+        norm, last = layers  # type: ignore[misc]
+        return last(F.silu(norm(h)))
+
+
+def _modules(latent: int, base: int, multipliers: Sequence[int], blocks: int, dropout: float) -> list[nn.Module]:
+    """Every layer in the order in which :meth:`NCSNpp.forward` consumes them, which is that of the official keys."""
+    time = 4 * base
+
+    def block(in_channels: int, out_channels: int, *, up: bool = False, down: bool = False) -> Block:
+        return Block(in_channels, out_channels, time, dropout, up=up, down=down)
+
+    layers: list[nn.Module] = [dense(base, time), dense(time, time), conv(latent, base, 3)]
+    widths, width = [base], base
+    for level, multiplier in enumerate(multipliers):
+        for _ in range(blocks):
+            layers.append(block(width, base * multiplier))
+            width = base * multiplier
+            widths.append(width)
+        if level < len(multipliers) - 1:
+            layers.append(block(width, width, down=True))
+            widths.append(width)
+    layers += [block(width, width), Attention(width), block(width, width)]
+    for level in reversed(range(len(multipliers))):
+        for _ in range(blocks + 1):
+            layers.append(block(width + widths.pop(), base * multipliers[level]))
+            width = base * multipliers[level]
+        if level:
+            layers.append(block(width, width, up=True))
+    return [*layers, group_norm(width), conv(width, latent, 3, scale=0.0)]

@@ -1,0 +1,1 @@
+"""The subcommands of ``degflow``, one file each; imported only when called."""

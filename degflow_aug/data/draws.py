@@ -1,0 +1,60 @@
+"""Which sample is drawn when, and with which randomness: the reason why a resumed run repeats nothing."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils.data import Sampler
+
+
+class SampleDraw(NamedTuple):
+    """One draw from a dataset: which scene, and the seed of every random choice made for it."""
+
+    scene: int
+    seed: int
+
+
+def resolve_draw(index: int | SampleDraw) -> SampleDraw:
+    """A plain index, as any other sampler gives it, gets its seed from torch (one stream a worker and epoch)."""
+    if isinstance(index, tuple):
+        return SampleDraw(*index)
+    return SampleDraw(index, int(torch.randint(2**62, ()).item()))
+
+
+class DrawSampler(Sampler[Any]):
+    """Endless shuffles of a dataset, sharded over ranks, that can start in the middle of an epoch.
+
+    Takes the place of BasicSR's ``EnlargedSampler`` (same arguments). Every random choice is a function of
+    (seed, epoch, position), so it does not matter which worker makes it or how often the run was interrupted.
+    Datasets that set ``accepts_draws = True`` get a :class:`SampleDraw`; others get the plain index.
+    """
+
+    def __init__(self, dataset: Any, num_replicas: int, rank: int, ratio: int = 1, *, seed: int = 0) -> None:
+        self.dataset_size = len(dataset)
+        self.accepts_draws = bool(getattr(dataset, "accepts_draws", False))
+        self.num_replicas, self.rank, self.seed = num_replicas, rank, seed
+        self.num_samples = -(-self.dataset_size * ratio // num_replicas)
+        self.total_size = self.num_samples * num_replicas
+        self.epoch = 0
+        self._resume: tuple[int, int] | None = None
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the shuffle of this epoch."""
+        self.epoch = epoch
+
+    def resume_at(self, epoch: int, consumed: int) -> None:
+        """Skip the first ``consumed`` draws of this rank in ``epoch``; other epochs are whole."""
+        self._resume = (epoch, consumed)
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+    def __iter__(self) -> Iterator[int | SampleDraw]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        order = torch.randperm(self.total_size, generator=generator)
+        seeds = torch.randint(2**62, (self.total_size,), generator=generator)
+        start = self._resume[1] if self._resume and self._resume[0] == self.epoch else 0
+        for position in range(self.rank + start * self.num_replicas, self.total_size, self.num_replicas):
+            scene = int(order[position]) % self.dataset_size
+            yield SampleDraw(scene, int(seeds[position])) if self.accepts_draws else scene

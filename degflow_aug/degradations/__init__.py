@@ -1,0 +1,1 @@
+"""Degradations: (HR, scale) -> LR, on any device, with no trainer and no option dict."""

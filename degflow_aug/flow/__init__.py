@@ -1,0 +1,1 @@
+"""Flow mathematics: paths through latents, solvers along them, training targets. Imports torch only."""

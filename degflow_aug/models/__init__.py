@@ -1,0 +1,1 @@
+"""Trainers: BasicSR models for the two stages, and what they share."""

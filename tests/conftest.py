@@ -1,0 +1,25 @@
+"""Fixtures that every test may use."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+CITY100 = Path(__file__).resolve().parents[2] / "shared" / "data" / "City100"
+
+
+@pytest.fixture(scope="session")
+def city100() -> Path:
+    """The City100 folder of real camera pairs; tests that need it skip where it is absent."""
+    if not CITY100.is_dir():
+        pytest.skip(f"City100 pairs are not at {CITY100}")
+    return CITY100
+
+
+@pytest.fixture(scope="session")
+def fixtures() -> Path:
+    """Small reference outputs that travel with the tests."""
+    return Path(__file__).parent / "fixtures"
