@@ -160,8 +160,8 @@ class ResidualAutoencoder(nn.Module):
     """
 
     multiple = 8
-    # Pixels on each side that an encoded or decoded pixel depends on, rounded up to whole latents: 76 and 69 + 32.
-    encoder_margin, decoder_margin = 80, 104
+    # Pixels on each side that an encoded or decoded pixel depends on, rounded up to whole latents: 76 and 69.
+    encoder_margin, decoder_margin = 80, 72
     latent_mean: Tensor
     latent_std: Tensor
 
@@ -189,10 +189,17 @@ class ResidualAutoencoder(nn.Module):
         """Latent (B, c, H/8, W/8) and the HR image's features -> view (B, 3, H, W), about [-1, 1], not clamped."""
         return self.decoder(latent, features)
 
-    def forward(self, image: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
-        """Stage 1: encode ``image``, decode with the features of ``hr`` -> (view, latent)."""
+    def forward(self, image: Tensor, hr: Tensor, noise: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Stage 1: encode ``image``, decode with the features of ``hr`` -> (view, latent).
+
+        With ``noise`` > 0 the decoder gets latent + noise u n, u uniform a sample and n normal, so that it stays right
+        for latents near those it was shown; the returned latent is the clean one.
+        """
         latent, _ = self.encode(image)
         _, features = self.encode(hr)
+        if noise:
+            level = noise * torch.rand(latent.shape[0], 1, 1, 1, device=latent.device)
+            return self.decode(latent + level * torch.randn_like(latent), features), latent
         return self.decode(latent, features), latent
 
     def standardise(self, latent: Tensor) -> Tensor:
@@ -204,7 +211,9 @@ class ResidualAutoencoder(nn.Module):
         return latent * self.latent_std[:, None, None] + self.latent_mean[:, None, None]
 
     @torch.no_grad()
-    def set_latent_statistics(self, mean: Tensor, std: Tensor) -> None:
-        """Fix the statistics (c,) that :meth:`standardise` uses."""
-        self.latent_mean.copy_(mean)
-        self.latent_std.copy_(std.clamp_min(1e-6))
+    def track_latents(self, latent: Tensor, momentum: float) -> None:
+        """Move the statistics that :meth:`standardise` uses towards those of a batch of latents (B, c, h, w)."""
+        flat = latent.float().transpose(0, 1).flatten(1)
+        square = (self.latent_std.square() + self.latent_mean.square()).lerp(flat.square().mean(1), momentum)
+        self.latent_mean.lerp_(flat.mean(1), momentum)
+        self.latent_std.copy_((square - self.latent_mean.square()).clamp_min(1e-12).sqrt())

@@ -1,6 +1,7 @@
 """Which sample is drawn when, and with which randomness: the reason why a resumed run repeats nothing."""
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -30,11 +31,13 @@ class DrawSampler(Sampler[Any]):
     Datasets that set ``accepts_draws = True`` get a :class:`SampleDraw`; others get the plain index.
     """
 
-    def __init__(self, dataset: Any, num_replicas: int, rank: int, ratio: int = 1, *, seed: int = 0) -> None:
+    def __init__(self, dataset: Any, num_replicas: int, rank: int, ratio: float = 1, *, seed: int = 0) -> None:
         self.dataset_size = len(dataset)
         self.accepts_draws = bool(getattr(dataset, "accepts_draws", False))
         self.num_replicas, self.rank, self.seed = num_replicas, rank, seed
-        self.num_samples = -(-self.dataset_size * ratio // num_replicas)
+        if self.dataset_size == 0:
+            raise ValueError("expected a dataset with at least one sample, got an empty one")
+        self.num_samples = math.ceil(self.dataset_size * ratio / num_replicas)
         self.total_size = self.num_samples * num_replicas
         self.epoch = 0
         self._resume: tuple[int, int] | None = None

@@ -1,0 +1,142 @@
+"""The bundle: one ``.safetensors`` file that holds a generator, with its spec in the header.
+
+A bundle is read without its training options and without running code: the header says which networks to build
+(LIIF's idea of checkpoints that carry their own spec), the tensors fill them.
+"""
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from degflow_aug.archs.ncsnpp_arch import NCSNpp
+from degflow_aug.archs.rae_arch import ResidualAutoencoder
+from degflow_aug.atomic_file import atomic_path
+
+FORMAT = "degflow-bundle-1"
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True)
+class GeneratorSpec:
+    """What a bundle says about its generator.
+
+    Attributes:
+        rae: keyword arguments of ``ResidualAutoencoder``.
+        velocity: keyword arguments of ``NCSNpp``.
+        knots: scales at which real pairs were seen, 1 (HR) first.
+        s_max: the scale at t = 1.
+        camera: the device whose pairs were used.
+        solver: default solver, one of ``flow.solver.SOLVERS``.
+        steps: its default number of steps.
+        training: facts about the training, for people.
+    """
+
+    rae: dict[str, Any]
+    velocity: dict[str, Any]
+    knots: tuple[float, ...]
+    s_max: float
+    camera: str = ""
+    solver: str = "heun"
+    steps: int = 2
+    training: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        knots = self.knots
+        rising = all(low < high for low, high in zip(knots, knots[1:], strict=False))
+        if len(knots) < 2 or knots[0] != 1 or not rising or not math.isfinite(self.s_max) or knots[-1] > self.s_max:
+            raise ValueError(f"expected knots that rise from 1 to at most s_max, got {list(knots)} and s_max {self.s_max}")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A generator in parts; ``kernels`` are those of the linear kernel fitted to the same pairs, its opponent.
+
+    Attributes:
+        kernels: ``{"knots": (K,), "kernels": (K, 3, k, k)}``, or empty.
+    """
+
+    spec: GeneratorSpec
+    rae: ResidualAutoencoder
+    velocity: NCSNpp
+    kernels: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+def save_bundle(path: str | Path, bundle: Bundle) -> None:
+    """Write ``bundle`` to ``path``, whole or not at all.
+
+    Raises:
+        ValueError: the name does not end in .safetensors.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"expected a bundle's name to end in .safetensors, got {path.name}")
+    parts = {"rae": bundle.rae.state_dict(), "velocity": bundle.velocity.state_dict(), "kernel": bundle.kernels}
+    tensors = {f"{part}.{key}": value.detach().cpu().contiguous() for part, state in parts.items() for key, value in state.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as partial:
+        save_file(tensors, partial, metadata={"format": FORMAT, "spec": json.dumps(asdict(bundle.spec))})
+
+
+def bundle_path(path_or_name: str | Path) -> Path:
+    """The file behind a path or behind the name of a bundle that ships with the package.
+
+    Raises:
+        ValueError: neither is there.
+    """
+    path = Path(path_or_name)
+    shipped = WEIGHTS / f"{path_or_name}.safetensors"
+    if path.is_file():
+        return path
+    if path.name == str(path_or_name) and shipped.is_file():
+        return shipped
+    names = ", ".join(sorted(file.stem for file in WEIGHTS.glob("*.safetensors"))) or "none"
+    kind = "a folder" if path.is_dir() else "nothing there"
+    raise ValueError(f"expected a bundle file or the name of a shipped one ({names}), got {path_or_name}: {kind}")
+
+
+def load_bundle(path_or_name: str | Path) -> Bundle:
+    """Read a bundle; only tensors and JSON are read, never code.
+
+    Raises:
+        ValueError: no such file, another kind of file, or tensors that do not fit the spec.
+    """
+    path = bundle_path(path_or_name)
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ValueError(f"expected a safetensors bundle, got {path}: {error}; use `degflow convert` for official weights") from None
+    if header.get("format") != FORMAT:
+        raise ValueError(f"expected a bundle of format {FORMAT}, got {path} with format {header.get('format')!r}")
+    try:
+        spec = _read_spec(json.loads(header["spec"]))
+        rae, velocity = ResidualAutoencoder(**spec.rae), NCSNpp(**spec.velocity)
+        _fill(rae, "rae.", tensors)
+        _fill(velocity, "velocity.", tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"expected a whole bundle, got {path} whose parts do not fit: {str(error).splitlines()[0]}") from None
+    kernels = {key.removeprefix("kernel."): value for key, value in tensors.items() if key.startswith("kernel.")}
+    return Bundle(spec, rae, velocity, kernels)
+
+
+def _read_spec(values: dict[str, Any]) -> GeneratorSpec:
+    return GeneratorSpec(**{**values, "knots": tuple(float(knot) for knot in values["knots"])})
+
+
+def _fill(network: nn.Module, prefix: str, tensors: dict[str, Tensor]) -> None:
+    state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+    damaged = [key for key, value in state.items() if value.is_floating_point() and not torch.isfinite(value).all()]
+    if damaged:
+        raise ValueError(f"{prefix}{damaged[0]} holds values that are not finite")
+    network.load_state_dict(state)
+    network.eval().requires_grad_(False)

@@ -1,0 +1,102 @@
+"""Makes BasicSR 1.4.2 import, resume and seed correctly on current Python, torch, torchvision and SciPy.
+
+:func:`apply` comes before any BasicSR import and only supplies modules that newer libraries have dropped.
+:func:`patch_training` comes before ``train_pipeline`` and replaces what it uses; each ``compat_*`` module holds one
+concern and says what was wrong with the original.
+"""
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+
+# The modules that BasicSR 1.4.2 imports and newer libraries lack, and the modules that hold the same names today.
+SUCCESSORS = {
+    "torchvision.transforms.functional_tensor": "torchvision.transforms.functional",
+    "scipy.ndimage.filters": "scipy.ndimage",
+}
+
+
+class SuccessorFinder:
+    """Last on ``sys.meta_path``: gives a module that nobody else has the public names of its successor.
+
+    Nothing is imported before somebody asks for the missing module. ``distutils`` is read from the copy inside
+    setuptools, without importing setuptools.
+    """
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The specification of a dropped module, or None for any other."""
+        if name == "distutils":
+            return _setuptools_distutils()
+        return ModuleSpec(name, self) if name in SUCCESSORS else None  # type: ignore[arg-type]
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Leave the creation of the module to Python."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Fill the module."""
+        successor = importlib.import_module(SUCCESSORS[module.__name__])
+        vars(module).update({name: value for name, value in vars(successor).items() if not name.startswith("__")})
+
+
+def _setuptools_distutils() -> ModuleSpec | None:
+    setuptools = importlib.util.find_spec("setuptools")
+    for folder in (setuptools and setuptools.submodule_search_locations) or ():
+        package = Path(folder, "_distutils")
+        if (package / "__init__.py").is_file():
+            return importlib.util.spec_from_file_location(
+                "distutils", package / "__init__.py", submodule_search_locations=[str(package)]
+            )
+    return None
+
+
+def apply() -> None:
+    """Make ``import basicsr`` work on current libraries; cheap, imports nothing, and safe to call again."""
+    if not any(isinstance(finder, SuccessorFinder) for finder in sys.meta_path):
+        sys.meta_path.append(SuccessorFinder())
+        # SciPy still has the module and says so on every import; its users here cannot change BasicSR's source.
+        warnings.filterwarnings("ignore", message=".*scipy.ndimage.filters", category=DeprecationWarning)
+
+
+def has_basicsr() -> bool:
+    """Whether BasicSR is installed; does not import it."""
+    return importlib.util.find_spec("basicsr") is not None
+
+
+def require_basicsr(what: str) -> None:
+    """Stop with one sentence where BasicSR is missing, as it is on Python 3.13.
+
+    Args:
+        what: what needs it, for example ``degflow train``.
+
+    Raises:
+        ValueError: BasicSR is not installed.
+    """
+    if not has_basicsr():
+        raise ValueError(
+            f"expected BasicSR for {what}, but it is not installed; use Python 3.10 to 3.12 and pip install "
+            "basicsr==1.4.2"
+        )
+
+
+@functools.cache
+def patch_training() -> None:
+    """Replace, once, the parts of BasicSR's ``train_pipeline`` that fail or mislead on current stacks.
+
+    Raises:
+        ValueError: BasicSR is not installed.
+    """
+    require_basicsr("training")
+    apply()
+    from degflow_aug import compat_devices, compat_loading, compat_metrics, compat_options, compat_training
+
+    for module in (compat_devices, compat_options, compat_loading, compat_training, compat_metrics):
+        module.patch()

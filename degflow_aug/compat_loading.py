@@ -1,0 +1,85 @@
+"""The data loader: random streams that never repeat, and prefetching that fails loudly instead of hanging.
+
+BasicSR seeds NumPy and ``random`` in the workers with the same numbers every epoch. Its CPU prefetcher reads ahead in
+a thread whose exceptions nobody sees, so that a broken image leaves training waiting for ever.
+"""
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def seed_worker(worker_id: int, num_workers: int = 0, rank: int = 0, seed: int = 0) -> None:
+    """Seed NumPy and ``random`` in a worker from torch's seed there, which differs by epoch, worker and rank.
+
+    The arguments are those that BasicSR binds; torch's seed already holds what they stand for.
+    """
+    worker_seed = torch.initial_seed()
+    random.seed(worker_seed)
+    np.random.seed([worker_seed & 0xFFFFFFFF, worker_seed >> 32 & 0xFFFFFFFF])  # noqa: NPY002 - BasicSR's datasets use it
+
+
+class PrefetchGenerator:
+    """Reads ahead in a thread; an exception there is raised here, at the ``next`` that would have got the batch.
+
+    The thread starts with the first ``next``: BasicSR makes one iterator that it never reads, and a thread waiting
+    for its reader would keep that iterator's workers alive.
+    """
+
+    def __init__(self, generator: Iterator[Any], num_prefetch_queue: int) -> None:
+        self.generator = generator
+        self.queue: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(num_prefetch_queue)
+        self.thread: threading.Thread | None = None
+
+    def _read(self) -> None:
+        try:
+            for batch in self.generator:
+                self.queue.put((batch, None))
+            self.queue.put((None, StopIteration()))
+        except BaseException as error:
+            self.queue.put((None, error))
+
+    def __iter__(self) -> PrefetchGenerator:
+        return self
+
+    def __next__(self) -> Any:
+        if self.thread is None:
+            self.thread = threading.Thread(target=self._read, daemon=True)
+            self.thread.start()
+        batch, error = self.queue.get()
+        if error is not None:
+            # A second call must end as well, not wait for a thread that has finished.
+            self.queue.put((None, error))
+            raise error
+        return batch
+
+
+def settle_loading_options(dataset_opt: dict[str, Any], logger: logging.Logger) -> None:
+    """Correct, in place and with a warning, the loading options that this machine or this loader cannot honour.
+
+    ``prefetch_mode: cuda`` needs CUDA; ``persistent_workers`` needs workers, and validation has none.
+    """
+    phase = dataset_opt["phase"]
+    if dataset_opt.get("prefetch_mode") == "cuda" and not torch.cuda.is_available():
+        logger.warning(f"datasets.{phase}: no CUDA device for prefetch_mode: cuda; loading without prefetching.")
+        dataset_opt["prefetch_mode"] = None
+    has_workers = phase == "train" and dataset_opt.get("num_worker_per_gpu", 0) > 0
+    if dataset_opt.get("persistent_workers") and not has_workers:
+        logger.warning(f"datasets.{phase}: persistent_workers without workers has no effect; turned off.")
+        dataset_opt["persistent_workers"] = False
+
+
+def patch() -> None:
+    """Install the worker seeds and the prefetcher in BasicSR."""
+    import basicsr.data
+    import basicsr.data.prefetch_dataloader
+
+    basicsr.data.worker_init_fn = seed_worker
+    basicsr.data.prefetch_dataloader.PrefetchGenerator = PrefetchGenerator

@@ -1,0 +1,179 @@
+"""The command line and option file of ``train_pipeline``: checked, typed, and never executed.
+
+BasicSR parses ``1e-4`` as a string, ignores unknown keys, and runs ``--force_yml`` through ``exec``.
+"""
+from __future__ import annotations
+
+import argparse
+import os
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from degflow_aug import compat_devices
+from degflow_aug.yaml_options import check_basicsr_options, load_yaml, nearest_name, parse_value
+
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "logger": {"print_freq": 100, "save_checkpoint_freq": 5000, "use_tb_logger": False},
+    "path": {"resume_state": None},
+}
+_DEBUG_FREQUENCY = 8
+
+
+def parse_options(
+    root_path: str, is_train: bool = True, argv: Sequence[str] | None = None
+) -> tuple[dict[str, Any], argparse.Namespace]:
+    """BasicSR's ``parse_options``: same command line, same result, and mistakes are one sentence.
+
+    A run without ``manual_seed`` gets one from its name, so that every rank and every resume has the same.
+
+    Args:
+        root_path: the folder of ``experiments/`` and ``results/``.
+        is_train: training or testing.
+        argv: the arguments, without the program; None for ``sys.argv``.
+
+    Returns:
+        The options, and the command line with its ``opt`` (the option file).
+
+    Raises:
+        ValueError: a mistake in the file or on the command line; names the key.
+    """
+    from basicsr.utils import set_random_seed
+    from basicsr.utils.dist_util import get_dist_info
+
+    args = _parse_command_line(argv)
+    opt = load_yaml(Path(args.opt))
+    for entry in args.force_yml or ():
+        override(opt, entry)
+    check_options(opt, args.opt, is_train)
+    _fill_defaults(opt)
+    _start_processes(opt, args.launcher)
+    opt["rank"], opt["world_size"] = get_dist_info()
+    set_random_seed(opt["manual_seed"] + opt["rank"])
+    opt["auto_resume"], opt["is_train"] = args.auto_resume, is_train
+    if args.debug and not opt["name"].startswith("debug"):
+        opt["name"] = f"debug_{opt['name']}"
+    opt["num_gpu"] = compat_devices.resolve_num_gpu(opt["num_gpu"])
+    _complete_datasets(opt)
+    _complete_paths(opt, root_path)
+    if is_train and "debug" in opt["name"]:
+        _use_debug_frequencies(opt)
+    return opt, args
+
+
+def _parse_command_line(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-opt", required=True, help="option file (YAML)")
+    parser.add_argument("--launcher", choices=("none", "pytorch", "slurm"), default="none", help="who starts the ranks")
+    parser.add_argument("--auto_resume", action="store_true", help="continue from the newest training state")
+    parser.add_argument("--debug", action="store_true", help="log every iteration, validate and save every few")
+    # torch.distributed.launch writes it with a hyphen since torch 2.0; torchrun uses the environment.
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0)
+    parser.add_argument("--force_yml", nargs="+", help="change options, for example train:ema_decay=0.999")
+    return parser.parse_args(argv)
+
+
+def override(opt: dict[str, Any], entry: str) -> None:
+    """Set one option as ``--force_yml`` gives it: ``section:key=value``, the value read as YAML.
+
+    Raises:
+        ValueError: not of that form, or a section that does not exist.
+    """
+    keys, equals, value = entry.partition("=")
+    names = [name.strip() for name in keys.split(":")]
+    if not equals or not all(names):
+        raise ValueError(f"expected key=value or section:key=value after --force_yml, got '{entry}'")
+    section: Any = opt
+    for name in names[:-1]:
+        if not isinstance(section.get(name), dict):
+            raise ValueError(f"unknown section '{name}' in --force_yml {entry}{nearest_name(name, section)}")
+        section = section[name]
+    section[names[-1]] = parse_value(value)
+
+
+def check_options(opt: dict[str, Any], source: str, is_train: bool) -> None:
+    """Check what any run needs and, for this package's models, every key.
+
+    A model class may name further keys in ``option_keys``, a mapping from section (``options`` is the top level) to
+    keys; a dataset class in ``option_keys``, a sequence of keys.
+
+    Raises:
+        ValueError: names the key and the nearest known one.
+    """
+    from basicsr.utils.registry import DATASET_REGISTRY, MODEL_REGISTRY
+
+    for key in ("name", "model_type", "datasets", *(("train",) if is_train else ())):
+        if opt.get(key) is None:
+            raise ValueError(f"expected the key {key} in {source}, got none")
+    model_type = str(opt["model_type"])
+    if model_type not in MODEL_REGISTRY:
+        nearest = nearest_name(model_type, MODEL_REGISTRY.keys())
+        raise ValueError(f"unknown model_type '{model_type}' in {source}{nearest}")
+    model = MODEL_REGISTRY.get(model_type)
+    if model.__module__.startswith("degflow_aug."):
+        check_basicsr_options(opt, {**getattr(model, "option_keys", {}), **_dataset_keys(DATASET_REGISTRY)})
+
+
+def _dataset_keys(registry: Iterable[tuple[str, type]]) -> Mapping[str, Iterable[str]]:
+    declared = ((name, getattr(dataset, "option_keys", None)) for name, dataset in registry)
+    return {f"datasets.{name}": keys for name, keys in declared if keys is not None}
+
+
+def _fill_defaults(opt: dict[str, Any]) -> None:
+    """Give keys that BasicSR reads without asking the values that its own option files have."""
+    for name, defaults in _DEFAULTS.items():
+        opt[name] = {**defaults, **(opt.get(name) or {})}
+    if opt.get("val") is not None:
+        opt["val"] = {"val_freq": opt["logger"]["save_checkpoint_freq"], "save_img": False, **opt["val"]}
+    opt.setdefault("num_gpu", "auto")
+    if opt.get("manual_seed") is None:
+        opt["manual_seed"] = zlib.crc32(str(opt["name"]).encode()) % 10_000
+
+
+def _start_processes(opt: dict[str, Any], launcher: str) -> None:
+    opt["dist"] = launcher != "none"
+    if opt["dist"]:
+        compat_devices.init_dist(launcher, **(opt.get("dist_params") or {} if launcher == "slurm" else {}))
+
+
+def _complete_datasets(opt: dict[str, Any]) -> None:
+    for phase, dataset in opt["datasets"].items():
+        dataset["phase"] = phase.split("_")[0]
+        if "scale" in opt:
+            dataset["scale"] = opt["scale"]
+        for key in ("dataroot_gt", "dataroot_lq"):
+            if isinstance(dataset.get(key), str):
+                dataset[key] = os.path.expanduser(dataset[key])
+
+
+def _complete_paths(opt: dict[str, Any], root_path: str) -> None:
+    path = opt["path"]
+    for key, value in path.items():
+        if isinstance(value, str) and ("resume_state" in key or "pretrain_network" in key):
+            path[key] = os.path.expanduser(value)
+    root = os.path.join(root_path, "experiments" if opt["is_train"] else "results", opt["name"])
+    path["log"] = root
+    path["visualization"] = os.path.join(root, "visualization")
+    if opt["is_train"]:
+        path["experiments_root"] = root
+        path["models"] = os.path.join(root, "models")
+        path["training_states"] = os.path.join(root, "training_states")
+    else:
+        path["results_root"] = root
+
+
+def _use_debug_frequencies(opt: dict[str, Any]) -> None:
+    if opt.get("val") is not None:
+        opt["val"]["val_freq"] = _DEBUG_FREQUENCY
+    opt["logger"].update(print_freq=1, save_checkpoint_freq=_DEBUG_FREQUENCY)
+
+
+def patch() -> None:
+    """Install :func:`parse_options` wherever BasicSR has bound its own."""
+    import basicsr.test
+    import basicsr.train
+    import basicsr.utils.options
+
+    for module in (basicsr.train, basicsr.test, basicsr.utils.options):
+        module.parse_options = parse_options

@@ -1,0 +1,112 @@
+"""Which training state a run continues from.
+
+BasicSR loads the state onto a CUDA device even where there is none, looks for it relative to the working directory
+(and, not finding it there, renames the experiment away), and stops at a file that was cut off while it was written.
+"""
+from __future__ import annotations
+
+import os
+import pickle
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_STATE_KEYS = ("epoch", "iter", "optimizers", "schedulers")
+_UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError)
+
+
+def find_resume_state(opt: Mapping[str, Any]) -> tuple[Path, dict[str, Any]] | None:
+    """The training state to continue from, on the CPU.
+
+    With ``auto_resume`` it is the newest under ``path.experiments_root`` whose networks are there too; where that is
+    none, and without ``auto_resume``, it is ``path.resume_state``.
+
+    Returns:
+        Its path and content; None to start anew.
+
+    Raises:
+        ValueError: there are states, and none can be used. Starting anew would rename the experiment away.
+    """
+    if opt["auto_resume"]:
+        candidates = list(_states_newest_first(Path(opt["path"]["training_states"])))
+        if candidates:
+            return _first_usable(candidates, opt)
+    explicit = opt["path"].get("resume_state")
+    return _first_usable([Path(explicit)], opt) if explicit else None
+
+
+def _states_newest_first(folder: Path) -> list[Path]:
+    """Finished state files: ``<iteration>.state``, and so not ``<iteration>.state.partial``."""
+    states = [path for path in folder.glob("*.state") if path.stem.isdigit()]
+    return sorted(states, key=lambda path: int(path.stem), reverse=True)
+
+
+def _first_usable(candidates: list[Path], opt: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:
+    problem = ""
+    for path in candidates:
+        try:
+            state = read_training_state(path)
+            for network in resumed_networks(opt, state["iter"]):
+                _load(network)
+        except ValueError as error:
+            problem = problem or str(error)
+            if path is not candidates[-1]:
+                warnings.warn(f"{error}; trying the next older training state", stacklevel=2)
+            continue
+        return path, state
+    raise ValueError(f"{problem}; no other training state can be used: repair this one, or take it away to start anew")
+
+
+def read_training_state(path: Path) -> dict[str, Any]:
+    """Read one state file onto the CPU, tensors and plain values only.
+
+    Raises:
+        ValueError: missing, damaged, or not a training state.
+    """
+    state = _load(path)
+    if not isinstance(state, dict) or any(key not in state for key in _STATE_KEYS):
+        raise ValueError(f"expected {', '.join(_STATE_KEYS)} in the training state {path}, got something else")
+    return state
+
+
+def resumed_networks(opt: Mapping[str, Any], iteration: int) -> Iterator[Path]:
+    """The network files that BasicSR will load to continue at ``iteration``."""
+    ignored = opt["path"].get("ignore_resume_networks") or ()
+    for network in opt:
+        if network.startswith("network_") and network not in ignored:
+            yield Path(opt["path"]["models"], f"net_{network.removeprefix('network_')}_{iteration}.pth")
+
+
+def _load(path: Path) -> Any:
+    # The scheduler's milestones are a Counter; torch 2.4 lets it be named as safe, later ones know it.
+    if hasattr(torch.serialization, "add_safe_globals"):
+        torch.serialization.add_safe_globals([Counter])
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise ValueError(f"expected a checkpoint at {path}, got no such file") from error
+    except _UNREADABLE as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(f"expected a readable checkpoint at {path}, got something else ({reason})") from error
+
+
+def prepare_folders(opt: Mapping[str, Any]) -> None:
+    """Make the folders of an experiment that continues; BasicSR makes them for new ones only."""
+    if opt["rank"] == 0:
+        for name in ("experiments_root", "models", "training_states", "visualization"):
+            os.makedirs(opt["path"][name], exist_ok=True)
+
+
+def restore_best_metrics(model: Any, state: Mapping[str, Any]) -> None:
+    """Give a model its best validation results back, where its states hold ``best_metric_results``.
+
+    The record of a dataset whose metrics have changed since is left out, and starts anew.
+    """
+    metrics = set((model.opt.get("val") or {}).get("metrics") or ())
+    records = {name: record for name, record in state.get("best_metric_results", {}).items() if set(record) == metrics}
+    if records:
+        model.best_metric_results = records

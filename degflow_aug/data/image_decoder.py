@@ -1,0 +1,142 @@
+"""Bytes of an image file to one kind of array, or a refusal in one sentence.
+
+Pillow decodes: it alone of the installed libraries refuses cut-off files of every format (OpenCV fills the rest with
+gray), reads sizes from headers, and knows palettes, transparency and EXIF orientation. It reduces 16-bit colour to
+8 bits without a word, so OpenCV decodes those files, once Pillow has found them whole. Colour profiles are ignored.
+"""
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any, BinaryIO, NamedTuple
+
+import cv2
+import numpy as np
+from PIL import BmpImagePlugin, Image, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+
+PIXEL_LIMIT = 256_000_000
+
+# Image.open would refuse large photographs at a limit that is global to the process, hence the openers themselves.
+_OPENERS: dict[bytes, Callable[[BinaryIO], Any]] = {
+    b"\x89PNG\r\n\x1a\n": PngImagePlugin.PngImageFile,
+    b"\xff\xd8\xff": JpegImagePlugin.JpegImageFile,
+    b"RIFF": WebPImagePlugin.WebPImageFile,
+    b"II*\0": TiffImagePlugin.TiffImageFile,
+    b"MM\0*": TiffImagePlugin.TiffImageFile,
+    b"BM": BmpImagePlugin.BmpImageFile,
+}
+_READABLE_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"}
+_ORIENTATION = 274
+_BITS_PER_SAMPLE = 258
+# What OpenCV and Pillow are known to read alike: neither inverted nor CMYK, channels interleaved, values unsigned.
+_SIXTEEN_BIT_TIFF = {262: {1, 2}, 284: {1}, 339: {1}}
+_PNG_END = b"IEND\xaeB`\x82"
+
+
+class ImageHeader(NamedTuple):
+    """What is known of an image before it is decoded; the size is that of the upright image."""
+
+    height: int
+    width: int
+    bits: int
+
+
+def decode_image(data: bytes, name: str) -> np.ndarray:
+    """Decode the bytes of an image file as upright RGB, (H, W, 3) in uint8 or uint16, as it has 8 or 16 bits a channel.
+
+    Gray files get three channels, palettes are expanded, and an alpha channel is dropped if it is opaque.
+
+    Args:
+        data: the whole file.
+        name: what errors call it.
+
+    Raises:
+        ValueError: the file is cut off, damaged, of another format, transparent, CMYK, floating point, animated, or
+            has more than ``PIXEL_LIMIT`` pixels.
+    """
+    image, header = _open(io.BytesIO(data), name)
+    if image.format == "PNG" and _PNG_END not in data:
+        raise ValueError(f"{name}: expected a whole image, got a PNG file that is cut off")
+    if header.bits == 16:
+        return _decode_16_bits(image, data, name)
+    if image.mode not in _READABLE_MODES:
+        raise ValueError(f"{name}: expected gray or RGB of 8 or 16 bits a channel, got {image.mode}; convert it to RGB")
+    _load(image, name)
+    transparent = "A" in image.mode or "transparency" in image.info
+    upright = ImageOps.exif_transpose(image)
+    if not transparent:
+        return np.array(upright.convert("RGB"))
+    rgba = np.asarray(upright.convert("RGBA"))
+    return _without_alpha(rgba, name)
+
+
+def open_header(stream: BinaryIO, name: str) -> ImageHeader:
+    """Size and depth of an image file from its first bytes; refuses what these give away."""
+    return _open(stream, name)[1]
+
+
+def _open(stream: BinaryIO, name: str) -> tuple[Any, ImageHeader]:
+    """The Pillow image, not yet decoded, and its header."""
+    start = stream.read(32)
+    stream.seek(0)
+    opener = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), None)
+    if opener is None:
+        raise ValueError(f"{name}: expected a PNG, JPEG, WebP, TIFF or BMP image, got another kind of file")
+    try:
+        image = opener(stream)
+        frames = getattr(image, "n_frames", 1)
+        tags = image.tag_v2 if image.format == "TIFF" else {}
+        # The getexif of Pillow's PNG class would decode the pixels to look for a tag behind them.
+        turned = int((tags or Image.Image.getexif(image)).get(_ORIENTATION, 1)) >= 5
+        width, height = (tags[256], tags[257]) if tags else image.size
+    except Exception as error:  # damaged bytes make decoders raise anything
+        raise ValueError(f"{name}: expected a whole image, got a damaged or unknown file ({error})") from error
+    if frames > 1:
+        raise ValueError(f"{name}: expected one image, got {frames} frames or pages; save the one that is meant")
+    if width * height > PIXEL_LIMIT:
+        raise ValueError(f"{name}: expected at most {PIXEL_LIMIT} pixels, got {width}x{height}; cut it into parts")
+    if turned:
+        width, height = height, width
+    return image, ImageHeader(height, width, _bits(image, start))
+
+
+def _bits(image: Any, start: bytes) -> int:
+    """16 if any channel of the file has that many bits, else 8, to which fewer are expanded."""
+    if image.format == "PNG":
+        return 16 if start[24] == 16 else 8
+    depths = image.tag_v2.get(_BITS_PER_SAMPLE, (1,)) if image.format == "TIFF" else (8,)
+    return 16 if max(depths) == 16 else 8
+
+
+def _load(image: Any, name: str) -> None:
+    try:
+        image.load()
+    except Exception as error:  # damaged bytes make decoders raise anything
+        raise ValueError(f"{name}: expected a whole image, got one that is cut off or damaged ({error})") from error
+
+
+def _decode_16_bits(image: Any, data: bytes, name: str) -> np.ndarray:
+    tags = image.tag_v2 if image.format == "TIFF" else {}
+    usual = all(set(np.atleast_1d(tags.get(tag, 1))) <= values for tag, values in _SIXTEEN_BIT_TIFF.items())
+    turned = tags.get(_ORIENTATION, 1) != 1
+    _load(image, name)
+    turned = turned or (not tags and image.getexif().get(_ORIENTATION, 1) != 1)
+    if not usual or turned or "transparency" in image.info:
+        raise ValueError(
+            f"{name}: expected a 16-bit image that is upright, opaque, gray or RGB, unsigned and interleaved, "
+            "got one that is not; save it so"
+        )
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint16:
+        raise ValueError(f"{name}: expected 16-bit gray or RGB, got what OpenCV cannot decode; save it as a 16-bit PNG")
+    if pixels.ndim == 2:
+        return np.repeat(pixels[..., None], 3, axis=2)
+    if pixels.shape[2] == 4:
+        return _without_alpha(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA), name)
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
+def _without_alpha(rgba: np.ndarray, name: str) -> np.ndarray:
+    if rgba[..., 3].min() < np.iinfo(rgba.dtype).max:
+        raise ValueError(f"{name}: expected an opaque image, got transparent pixels; put it on a background first")
+    return np.ascontiguousarray(rgba[..., :3])

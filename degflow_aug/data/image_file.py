@@ -1,0 +1,125 @@
+"""Image files in and out, and images as tensors."""
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from degflow_aug.data.image_decoder import ImageHeader, decode_image, open_header
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+LOSSLESS_SUFFIXES = (".png", ".tif", ".tiff")
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Read an image file as upright RGB, (H, W, 3) in uint8 or uint16.
+
+    Raises:
+        ValueError: there is no such file, or :func:`decode_image` refuses it.
+    """
+    with _open_file(path) as stream:
+        return decode_image(stream.read(), str(path))
+
+
+def read_header(path: str | Path) -> ImageHeader:
+    """Size and depth of an image file from its header.
+
+    Raises:
+        ValueError: there is no such file, or its header shows that :func:`read_image` would refuse it.
+    """
+    with _open_file(path) as stream:
+        return open_header(stream, str(path))
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """(height, width) of the upright image, from the header of its file."""
+    return read_header(path)[:2]
+
+
+def encode_image(image: np.ndarray, suffix: str = ".png") -> bytes:
+    """Encode RGB (H, W, 3) in uint8 or uint16 without loss, in the format of a suffix.
+
+    Raises:
+        ValueError: another kind of array, or a suffix that is not PNG or TIFF.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype not in (np.uint8, np.uint16) or 0 in image.shape:
+        raise ValueError(f"expected RGB (H, W, 3) in uint8 or uint16, got {image.dtype} {image.shape}")
+    if suffix.lower() not in LOSSLESS_SUFFIXES:
+        raise ValueError(
+            f"expected a lossless format ({', '.join(LOSSLESS_SUFFIXES)}), got '{suffix}'; "
+            "another one would add its own degradation"
+        )
+    done, data = cv2.imencode(suffix.lower(), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise ValueError(f"expected an image that OpenCV can write as {suffix}, got {image.dtype} {image.shape}")
+    return data.tobytes()
+
+
+def write_image(path: str | Path, image: np.ndarray) -> None:
+    """Write RGB (H, W, 3) in uint8 or uint16 to a PNG or TIFF file, whole or not at all.
+
+    Raises:
+        ValueError: what :func:`encode_image` refuses.
+        OSError: the folder cannot be written to.
+    """
+    path = Path(path)
+    data = encode_image(image, path.suffix)
+    partial = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
+    try:
+        partial.write_bytes(data)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def to_tensor(image: np.ndarray) -> Tensor:
+    """(H, W, 3) in uint8 or uint16 -> (3, H, W) in float32, [0, 1]."""
+    peak = np.iinfo(image.dtype).max
+    return torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32, order="C")).div_(peak)
+
+
+def to_array(image: Tensor) -> np.ndarray:
+    """(3, H, W) in [0, 1] -> (H, W, 3) in uint8, rounded; values outside [0, 1] are clipped.
+
+    Raises:
+        ValueError: another shape, or values that are not finite.
+    """
+    if image.ndim != 3 or image.shape[0] != 3:
+        raise ValueError(f"expected an image (3, H, W), got {tuple(image.shape)}")
+    pixels = image.detach().float().cpu()
+    if not bool(torch.isfinite(pixels).all()):
+        raise ValueError("expected an image with values in [0, 1], got NaN or infinity; look where they arise")
+    return pixels.clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+
+
+def list_images(folder: str | Path) -> list[Path]:
+    """The image files in a folder, sorted by name; hidden files are none.
+
+    Raises:
+        ValueError: there is no such folder, or no image in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: expected a folder of images, got {'a file' if folder.exists() else 'nothing'}")
+    images = sorted(path for path in folder.iterdir() if is_image_name(path.name) and path.is_file())
+    if not images:
+        raise ValueError(f"{folder}: expected images ({', '.join(IMAGE_SUFFIXES)}), got none")
+    return images
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file of this name would be read as an image (``._001.png`` of macOS would not)."""
+    return not name.startswith(".") and name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def _open_file(path: str | Path) -> BinaryIO:
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise ValueError(f"{path}: expected an image file, got none ({error.strerror or error})") from error

@@ -1,0 +1,207 @@
+"""Images in LMDB folders as BasicSR keeps them: ``x.lmdb`` with data.mdb, lock.mdb and meta_info.txt.
+
+Keys are image names without suffix, values the bytes of PNG files. An image in such a folder is named by the path
+``x.lmdb/key``, so that scenes hold it like a file.
+"""
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from degflow_aug.data.image_decoder import ImageHeader, decode_image, open_header
+from degflow_aug.data.scene import FoundImage
+
+META_INFO = "meta_info.txt"
+_PNG_COMPRESSION = 1
+_HEADER_BYTES = 1 << 16
+_FIRST_MAP_BYTES = 1 << 28
+_OPEN = threading.Lock()
+
+
+def read_lmdb_image(path: Path) -> np.ndarray:
+    """Read the image ``x.lmdb/key`` as RGB (H, W, 3) in uint8 or uint16.
+
+    Raises:
+        ValueError: there is no such LMDB or key, or the value is no image that can be read.
+    """
+    with _value(path) as value:
+        data = bytes(value)
+    return decode_image(data, str(path))
+
+
+def read_lmdb_header(path: Path) -> ImageHeader:
+    """Size and depth of the image ``x.lmdb/key``, from the first bytes of its value."""
+    with _value(path) as value:
+        start = bytes(value[:_HEADER_BYTES])
+        try:
+            return open_header(io.BytesIO(start), str(path))
+        except ValueError:  # formats that keep their header elsewhere
+            return open_header(io.BytesIO(bytes(value)), str(path))
+
+
+def lmdb_keys(folder: str | Path) -> list[str]:
+    """Keys of an LMDB folder, from its meta_info.txt.
+
+    Raises:
+        ValueError: the folder is not such an LMDB, or it was not finished.
+    """
+    folder = Path(folder)
+    meta_info = folder / META_INFO
+    if folder.suffix != ".lmdb" or not (folder / "data.mdb").is_file():
+        raise ValueError(f"{folder}: expected an LMDB folder, x.lmdb with data.mdb in it, got none")
+    if not meta_info.is_file():
+        raise ValueError(f"{meta_info}: expected the list of keys, got none; finish the run that was writing it")
+    lines = [line for line in meta_info.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if not lines:
+        raise ValueError(f"{meta_info}: expected lines 'name.png (height,width,channels) compression', got none")
+    return [line.split(" (")[0].rsplit(".", 1)[0] for line in lines]
+
+
+def find_lmdb_images(hr: str | Path, views: Mapping[float, str | Path]) -> Iterator[FoundImage]:
+    """The images of HR and view LMDBs that share their keys; the camera is the first part of keys such as Canon/001.
+
+    Raises:
+        ValueError: one of the LMDBs is missing or empty.
+    """
+    hr = Path(hr)
+    for scale, folder in [(1.0, hr), *((scale, Path(folder)) for scale, folder in views.items())]:
+        for key in lmdb_keys(folder):
+            camera, _, rest = key.rpartition("/")
+            id_ = rest.rpartition("_")[2]
+            yield FoundImage(camera.partition("/")[0] or hr.stem, id_, key, scale, folder / key)
+
+
+class LmdbWriter:
+    """Writes encoded images to an LMDB folder, bit by bit; a run that was interrupted goes on where it stopped.
+
+    Images are committed in batches, and what is committed survives. ``close`` writes meta_info.txt, without which
+    neither BasicSR nor this package takes the folder for finished. One process writes a folder at a time.
+
+    Args:
+        path: the folder, ending in .lmdb; made if it is missing.
+        batch: images a commit.
+
+    Raises:
+        ValueError: the name does not end in .lmdb, or is not a folder's.
+    """
+
+    def __init__(self, path: str | Path, *, batch: int = 32) -> None:
+        self.path = Path(path)
+        if self.path.suffix != ".lmdb" or self.path.is_file():
+            raise ValueError(f"{path}: expected a folder named x.lmdb, as BasicSR reads no other; rename it")
+        self.batch = batch
+        self._pending: dict[bytes, bytes] = {}
+        self.path.mkdir(parents=True, exist_ok=True)
+        # Grown when full: a map of a terabyte, as BasicSR makes it, is a file of that size on some file systems.
+        self._environment = _open_environment(self.path, map_size=_FIRST_MAP_BYTES)
+
+    def put(self, key: str, png_bytes: bytes, shape: tuple[int, ...]) -> None:
+        """Store the bytes of a PNG file of shape (H, W, 3); a key that is there already is replaced.
+
+        Raises:
+            ValueError: a key that BasicSR could not look up, or bytes that are not a PNG of this shape.
+        """
+        if not key.isascii() or not key or set(key) & set(". \n") or len(key) > 500:
+            raise ValueError(f"expected an LMDB key in ASCII without dots and blanks, as BasicSR reads, got '{key}'")
+        got = _png_shape(png_bytes, f"{self.path}/{key}")
+        if got != tuple(shape):
+            raise ValueError(f"{self.path}/{key}: expected PNG bytes of shape {tuple(shape)}, got {got}")
+        self._pending[key.encode("ascii")] = bytes(png_bytes)
+        if len(self._pending) >= self.batch:
+            self.flush()
+
+    def flush(self) -> None:
+        """Commit what was put so far."""
+        import lmdb
+
+        while self._pending:
+            try:
+                with self._environment.begin(write=True) as transaction:
+                    for key, value in self._pending.items():
+                        transaction.put(key, value)
+                self._pending.clear()
+            except lmdb.MapFullError:
+                self._environment.set_mapsize(2 * self._environment.info()["map_size"])
+
+    def __contains__(self, key: str) -> bool:
+        name = key.encode("utf-8")
+        if name in self._pending:
+            return True
+        with self._environment.begin(buffers=True) as transaction:
+            return transaction.get(name) is not None
+
+    def close(self) -> None:
+        """Commit the rest and write meta_info.txt over all that the folder holds, whole or not at all."""
+        self.flush()
+        with self._environment.begin(buffers=True) as transaction:
+            lines = [_meta_line(bytes(key), value, self.path) for key, value in transaction.cursor()]
+        self._environment.close()
+        partial = self.path / f"{META_INFO}.{os.getpid()}.partial"
+        partial.write_text("".join(lines), encoding="utf-8")
+        os.replace(partial, self.path / META_INFO)
+
+    def __enter__(self) -> LmdbWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Close; after an error only commit, so that an unfinished folder does not look finished."""
+        if kind is None:
+            self.close()
+        else:
+            self.flush()
+            self._environment.close()
+
+
+@contextmanager
+def _value(path: Path) -> Iterator[memoryview]:
+    """The value behind ``x.lmdb/key``.
+
+    The environment is opened for one read: it may neither cross a fork nor be open twice in a process, and opening
+    takes a hundredth of the time of decoding.
+    """
+    folder = next((parent for parent in path.parents if parent.suffix == ".lmdb"), None)
+    if folder is None or not (folder / "data.mdb").is_file():
+        raise ValueError(f"{path}: expected x.lmdb/key in an LMDB folder, got no such folder")
+    key = path.relative_to(folder).as_posix()
+    with (
+        _OPEN,
+        _open_environment(folder, readonly=True, lock=False, readahead=False) as environment,
+        environment.begin(buffers=True) as transaction,
+    ):
+        value = transaction.get(key.encode("utf-8"))
+        if value is None:
+            raise ValueError(f"{folder}: expected an image with key '{key}', got none; write the LMDB again")
+        yield value
+
+
+def _open_environment(folder: Path, **options: Any) -> Any:
+    try:
+        import lmdb
+    except ImportError as error:
+        raise ValueError(f"{folder}: expected the package lmdb to read it, got none; pip install lmdb") from error
+    try:
+        return lmdb.open(str(folder), **options)
+    except lmdb.Error as error:
+        raise ValueError(f"{folder}: expected an LMDB that can be opened, got: {error}") from error
+
+
+def _png_shape(data: bytes | memoryview, name: str) -> tuple[int, int, int]:
+    """(H, W, C) from the first chunk of a PNG file."""
+    start = bytes(data[:26])
+    if len(start) < 26 or start[:8] != b"\x89PNG\r\n\x1a\n":
+        raise ValueError(f"{name}: expected the bytes of a PNG file, got others")
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(start[25], 0)
+    return int.from_bytes(start[20:24], "big"), int.from_bytes(start[16:20], "big"), channels
+
+
+def _meta_line(key: bytes, value: memoryview, folder: Path) -> str:
+    name = key.decode("ascii")
+    height, width, channels = _png_shape(value, f"{folder}/{name}")
+    return f"{name}.png ({height},{width},{channels}) {_PNG_COMPRESSION}\n"

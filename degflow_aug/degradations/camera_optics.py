@@ -1,0 +1,94 @@
+"""Optics of the simulated camera: its constants and its point-spread function."""
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class CameraOptics:
+    """Constants of the simulated camera; lengths in HR pixels, intensities in linear light of full scale 1.
+
+    Attributes:
+        gamma: power between display values and linear light.
+        blur: sigma of the Gaussian core is blur * sqrt(s^2 - 1).
+        channel_blur: factor on sigma for R, G, B.
+        halo: share of the light in the halo 1 / (1 + (r / (halo_width * sigma))^2)^2.
+        halo_width: width of the halo in sigmas.
+        anisotropy: ratio of the long axis of the spot to the short one.
+        angle: direction of the long axis, radians.
+        chromatic_shift: (x, y) shift of R and B against G at scale 2, opposite for the two, linear in s - 1.
+        oversampling: odd number of grid points a pixel on which the spot is computed.
+        shot_noise: variance of the noise per unit of light, at scale 2 and above.
+        read_noise: variance of the noise in the dark, at scale 2 and above.
+        sharpening: amount of unsharp masking on the LR image, at scale 2 and above.
+        sharpening_sigma: sigma of that mask in LR pixels.
+        levels: number of display values above black; 255 is 8 bit.
+        phase: (x, y) shift of the sampling grid in LR pixels.
+    """
+
+    gamma: float = 2.2
+    blur: float = 0.6
+    channel_blur: tuple[float, float, float] = (1.06, 1.0, 0.95)
+    halo: float = 0.12
+    halo_width: float = 1.2
+    anisotropy: float = 1.12
+    angle: float = 0.6
+    chromatic_shift: tuple[float, float] = (0.08, 0.05)
+    oversampling: int = 5
+    shot_noise: float = 2e-5
+    read_noise: float = 3e-7
+    sharpening: float = 0.45
+    sharpening_sigma: float = 0.9
+    levels: int = 255
+    phase: tuple[float, float] = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        if self.oversampling < 1 or self.oversampling % 2 == 0:
+            raise ValueError(f"expected an odd oversampling, got {self.oversampling}; an even grid has no centre")
+        if min(self.gamma, self.blur, self.anisotropy, self.halo_width, self.levels, *self.channel_blur) <= 0:
+            raise ValueError("expected positive gamma, blur, anisotropy, halo_width and levels, got one at or below 0")
+
+
+def point_spread(optics: CameraOptics, scale: float) -> Tensor:
+    """Point-spread function at ``scale`` > 1: (3, k, k) in double precision, sum 1, k odd.
+
+    Per channel (core + halo) * box, the box of width sqrt(s^2 - 1): an HR pixel has already integrated one unit of the
+    s that an LR pixel does. Computed on the oversampled grid and integrated over HR pixels.
+    """
+    spread = math.sqrt(scale * scale - 1)
+    radius = math.ceil(5 * optics.blur * max(optics.channel_blur) * spread + spread / 2) + 1
+    reach = radius * optics.oversampling + optics.oversampling // 2
+    grid = torch.arange(-reach, reach + 1, dtype=torch.float64) / optics.oversampling
+    spots = torch.stack([_spot(optics, scale, channel, grid) for channel in range(3)])
+    integrate = _pixel_integral(radius, optics.oversampling, spread)
+    kernels = integrate @ spots @ integrate.T
+    return kernels / kernels.sum((-2, -1), keepdim=True)
+
+
+def _spot(optics: CameraOptics, scale: float, channel: int, grid: Tensor) -> Tensor:
+    """Core and halo of one channel on the fine grid (n,), as (n, n) of sum 1."""
+    sigma = optics.blur * math.sqrt(scale * scale - 1) * optics.channel_blur[channel]
+    shift = (scale - 1) * (channel - 1)
+    x = (grid - optics.chromatic_shift[0] * shift)[None, :]
+    y = (grid - optics.chromatic_shift[1] * shift)[:, None]
+    along = (x * math.cos(optics.angle) + y * math.sin(optics.angle)) / math.sqrt(optics.anisotropy)
+    across = (y * math.cos(optics.angle) - x * math.sin(optics.angle)) * math.sqrt(optics.anisotropy)
+    squared = (along**2 + across**2) / sigma**2
+    core = torch.exp(-squared / 2)
+    halo = (1 + squared / optics.halo_width**2) ** -2
+    return (1 - optics.halo) * core / core.sum() + optics.halo * halo / halo.sum()
+
+
+def _pixel_integral(radius: int, oversampling: int, width: float) -> Tensor:
+    """Matrix (2 radius + 1, n): convolves n fine samples with a box of ``width`` pixels and sums over each pixel."""
+    count = (2 * radius + 1) * oversampling
+    index = torch.arange(count, dtype=torch.float64)
+    distance = (index[:, None] - index).abs()
+    half = width * oversampling / 2
+    overlap = torch.minimum(distance + 0.5, torch.full_like(distance, half)) - (distance - 0.5).clamp_min(-half)
+    box = overlap.clamp_min(0) / (2 * half)
+    return box.view(2 * radius + 1, oversampling, count).sum(1)

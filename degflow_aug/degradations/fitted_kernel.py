@@ -1,0 +1,158 @@
+"""The camera as a linear kernel, fitted to pairs: a cheap degradation, a baseline, and the source of pseudo-views."""
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from degflow_aug.degradations.base import Degradation, patch_sides
+from degflow_aug.degradations.convolution import convolve
+from degflow_aug.degradations.grid import resize, to_lr_grid
+from degflow_aug.degradations.kernel_estimation import Pairs, estimate_kernels
+from degflow_aug.degradations.kernel_interpolation import bracket, interpolate_kernels
+
+
+class FittedKernel(Degradation):
+    """A camera's blur as one kernel a knot and channel, interpolated in scale between the knots.
+
+    Attributes:
+        knots: (K,) buffer, the scales of the kernels; the first is 1, HR itself.
+        kernels: (K, 3, k, k) buffer, point-spread functions of sum 1; the first is a unit impulse.
+    """
+
+    knots: Tensor
+    kernels: Tensor
+
+    def __init__(self, knots: Tensor, kernels: Tensor) -> None:
+        """Take the knots (K,) and their kernels (K, 3, k, k), k odd, scale 1 included.
+
+        Raises:
+            ValueError: shapes that do not match, or knots that do not ascend from 1.
+        """
+        super().__init__()
+        values = [round(value, 6) for value in knots.flatten().tolist()]
+        if len(values) < 2 or values[0] != 1 or sorted(set(values)) != values:
+            raise ValueError(f"expected at least two knots that ascend from 1, got {values}; HR is the first knot")
+        side = kernels.shape[-1]
+        if kernels.shape != (len(values), 3, side, side) or side % 2 == 0:
+            raise ValueError(
+                f"expected kernels of shape ({len(values)}, 3, k, k) with k odd, got {tuple(kernels.shape)}; "
+                "give one kernel a knot and channel"
+            )
+        if not torch.allclose(kernels[0].detach().float().cpu(), _impulse(side), atol=1e-6):
+            raise ValueError("expected a unit impulse as the kernel of knot 1, got another; HR is its own view there")
+        self.register_buffer("knots", torch.tensor(values, dtype=torch.float32, device=kernels.device))
+        self.register_buffer("kernels", kernels.detach().float().clone())
+        self.scale_range = (1.0, values[-1])
+
+    @classmethod
+    def fit(cls, pairs: Pairs, size: int = 31, regularisation: float = 1e-3) -> FittedKernel:
+        """Fit one kernel a scale and channel to pairs, read once and not kept.
+
+        Args:
+            pairs: HR images (3, H, W) in [0, 1], each with its views (3, H, W) by scale; 32 pixels a side at least.
+            size: odd side of the kernels in pixels.
+            regularisation: power added to every frequency, relative to the mean power of HR.
+
+        Raises:
+            ValueError: no pairs, or pairs that cannot be fitted.
+        """
+        fitted = estimate_kernels(pairs, size, regularisation)
+        kernels = [kernel.cpu() for kernel in fitted.values()]
+        return cls(torch.tensor([1.0, *fitted], dtype=torch.float64), torch.stack([_impulse(size), *kernels]))
+
+    def kernel_at(self, scale: float) -> Tensor:
+        """Kernel (3, k, k) of sum 1 at a scale between the first and the last knot."""
+        return self._kernels(self._scales(scale))[0]
+
+    def pseudo_view_kernel(self, scale: float) -> tuple[Tensor, float, float, int, int]:
+        """What makes a pseudo-view at ``scale`` out of HR and the views at the knots a <= s <= b on either side.
+
+        pseudo(s) = w_a view_a + w_b view_b + kernel * HR, kernel = K_s - w_a K_a - w_b K_b, w_b = (s - a) / (b - a).
+
+        Returns:
+            kernel (3, k, k), w_a, w_b, index of a, index of b.
+        """
+        kernels, weight, low = self._pseudo_view_kernels(self._scales(scale))
+        share, index = float(weight), int(low)
+        return kernels[0], 1 - share, share, index, index + 1
+
+    @torch.no_grad()
+    def render(self, hr: Tensor, scale: float) -> Tensor:
+        """View of ``hr`` at ``scale``: (B, 3, H, W) in [0, 1], borders reflected."""
+        kernel = self.kernel_at(self.check(hr, scale))
+        return convolve(hr, kernel[None].to(hr.device)).clamp(0, 1)
+
+    @torch.no_grad()
+    def forward(self, hr: Tensor, scale: float) -> Tensor:
+        """LR of ``hr`` at ``scale``: (B, 3, H, W) in [0, 1] -> (B, 3, round(H / s), round(W / s)) in [0, 1]."""
+        return to_lr_grid(self.render(hr, scale), scale)
+
+    @torch.no_grad()
+    def lr_patches(self, hr: Tensor, scales: Tensor, lr_size: int) -> Tensor:
+        """LR patches as in the base class, blurred in one pass and before they are cut, so that no border shows."""
+        sides = patch_sides(hr, scales, lr_size)
+        for scale in scales.tolist():
+            self.check(hr, round(scale, 6))
+        kernels = self._kernels(scales.to(self.knots)).to(hr.device)
+        views = convolve(hr, kernels).clamp(0, 1)
+        patches = [resize(views[i : i + 1, :, :side, :side], (lr_size, lr_size)) for i, side in enumerate(sides)]
+        return torch.cat(patches).clamp(0, 1)
+
+    def _scales(self, scale: float) -> Tensor:
+        """A scale inside the range, as (1,) beside the knots."""
+        low, high = self.scale_range
+        if not low <= scale <= high:
+            raise ValueError(f"expected a scale from {low:g} to {high:g}, got {scale}; the kernels were fitted there")
+        return self.knots.new_tensor([float(scale)])
+
+    def _kernels(self, scales: Tensor) -> Tensor:
+        return interpolate_kernels(self.knots.float(), self.kernels.float(), scales.float())
+
+    def _pseudo_view_kernels(self, scales: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Kernels (B, 3, k, k), weights of the upper knot (B,) and indices of the lower knot (B,)."""
+        knots, kernels = self.knots.float(), self.kernels.float()
+        low = bracket(knots, scales)
+        weight = (scales - knots[low]) / (knots[low + 1] - knots[low])
+        share = weight.view(-1, 1, 1, 1)
+        known = (1 - share) * kernels[low] + share * kernels[low + 1]
+        return interpolate_kernels(knots, kernels, scales) - known, weight, low
+
+
+@torch.no_grad()
+def pseudo_views(fitted: FittedKernel, hr: Tensor, views: Tensor, scales: Tensor) -> Tensor:
+    """Views at scales where no pairs exist: the kernel at that scale plus what it leaves unexplained at the knots.
+
+    pseudo(s) = K_s * HR + w_a (view_a - K_a * HR) + w_b (view_b - K_b * HR), the same at a knot as its own view.
+    One batched pass on the tensors' device, without waiting for it.
+
+    Args:
+        fitted: kernels on the same device.
+        hr: (B, 3, H, W) in [0, 1].
+        views: (B, K, 3, H, W) in [0, 1] at ``fitted.knots``, HR first.
+        scales: (B,), clamped to the range of the knots.
+
+    Returns:
+        (B, 3, H, W) in [0, 1].
+
+    Raises:
+        ValueError: shapes that do not match.
+    """
+    expected = (hr.shape[0], fitted.knots.numel(), *hr.shape[1:])
+    if views.shape != expected or scales.shape != hr.shape[:1]:
+        raise ValueError(
+            f"expected views of shape {tuple(expected)} and one scale a sample, got {tuple(views.shape)} and "
+            f"{tuple(scales.shape)}; views hold one image a knot, HR first"
+        )
+    inside = scales.to(fitted.knots.device, torch.float32).clamp(*fitted.scale_range)
+    kernels, weight, low = fitted._pseudo_view_kernels(inside)
+    rows = torch.arange(hr.shape[0], device=views.device)
+    share = weight.view(-1, 1, 1, 1).to(views)
+    known = (1 - share) * views[rows, low] + share * views[rows, low + 1]
+    return (known + convolve(hr, kernels)).clamp(0, 1)
+
+
+def _impulse(size: int) -> Tensor:
+    """The kernel (3, size, size) that changes nothing."""
+    impulse = torch.zeros(3, size, size)
+    impulse[:, size // 2, size // 2] = 1
+    return impulse

@@ -1,0 +1,109 @@
+"""An RAE over images of any size: in one piece, or in tiles whose margins make them equal to one piece.
+
+The RAE is convolutional with norms over channels only, so a tile with a margin of its receptive field gives exactly
+what the whole image gives. The flow is not (its norms and attention see the whole latent), but at 1/64 of the pixels
+it can afford to; so only the RAE is tiled.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from degflow_aug.archs.ncsnpp_arch import hr_condition
+from degflow_aug.archs.rae_arch import HRFeatures, ResidualAutoencoder
+
+Window = tuple[slice, slice]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A window of the image that is read, and the part of it that is kept: in the image, and in the tile."""
+
+    read: Window
+    keep: Window
+    inside: Window
+
+
+def _spans(size: int, tile: int, margin: int) -> Iterator[tuple[slice, slice, slice]]:
+    if size <= tile:
+        yield slice(0, size), slice(0, size), slice(0, size)
+        return
+    core = tile - 2 * margin
+    for start in range(0, size, core):
+        stop = min(start + core, size)
+        low, high = max(0, start - margin), min(size, stop + margin)
+        yield slice(low, high), slice(start, stop), slice(start - low, stop - low)
+
+
+def tiles(height: int, width: int, tile: int, margin: int) -> list[Tile]:
+    """Tiles of at most ``tile`` pixels a side that together keep every pixel once.
+
+    Raises:
+        ValueError: ``tile`` leaves no room between its margins.
+    """
+    if tile < 2 * margin + 64:
+        raise ValueError(f"expected a tile of at least {2 * margin + 64} pixels, got {tile}; raise it")
+    tile -= tile % 8
+    return [
+        Tile((rows[0], columns[0]), (rows[1], columns[1]), (rows[2], columns[2]))
+        for rows in _spans(height, tile, margin)
+        for columns in _spans(width, tile, margin)
+    ]
+
+
+def _latent_window(window: Window) -> Window:
+    rows, columns = (slice(part.start // 8, part.stop // 8) for part in window)
+    return rows, columns
+
+
+class EncodedHR:
+    """HR images (B, 3, H, W) in [-1, 1], encoded once and decodable at many latents.
+
+    Args:
+        tile: images with more than ``tile``^2 pixels are worked on in tiles of that side.
+        conditioned: keep the condition of the velocity network.
+
+    Attributes:
+        latent: (B, c, H/8, W/8).
+        condition: (B, 12b, H/8, W/8) or None.
+    """
+
+    def __init__(self, rae: ResidualAutoencoder, image: Tensor, *, tile: int, conditioned: bool) -> None:
+        self.rae, self.image, self.tile = rae, image, tile
+        self.features: HRFeatures | None = None
+        self.condition: Tensor | None = None
+        if image.shape[-2] * image.shape[-1] <= tile * tile:
+            self.latent, self.features = rae.encode(image)
+            self.condition = hr_condition(self.features) if conditioned else None
+        else:
+            self._encode_tiles(conditioned)
+
+    def _encode_tiles(self, conditioned: bool) -> None:
+        batch, _, height, width = self.image.shape
+        for tile in tiles(height, width, self.tile, self.rae.encoder_margin):
+            latent, features = self.rae.encode(self.image[:, :, tile.read[0], tile.read[1]])
+            parts = [("latent", latent)]
+            if conditioned:
+                parts.append(("condition", hr_condition(features)))
+            keep, inside = _latent_window(tile.keep), _latent_window(tile.inside)
+            for name, part in parts:
+                if getattr(self, name, None) is None:
+                    setattr(self, name, part.new_empty(batch, part.shape[1], height // 8, width // 8))
+                getattr(self, name)[:, :, keep[0], keep[1]] = part[:, :, inside[0], inside[1]]
+
+    def decode(self, latents: Sequence[Tensor]) -> list[Tensor]:
+        """Views (B, 3, H, W), not clamped, one for each of ``latents`` (B, c, H/8, W/8); in tiles, each tile's
+        features are made once for all of them."""
+        if self.features is not None:
+            return [self.rae.decode(latent, self.features) for latent in latents]
+        views = [torch.empty_like(self.image) for _ in latents]
+        for tile in tiles(self.image.shape[-2], self.image.shape[-1], self.tile, self.rae.decoder_margin):
+            _, features = self.rae.encode(self.image[:, :, tile.read[0], tile.read[1]])
+            rows, columns = _latent_window(tile.read)
+            for view, latent in zip(views, latents, strict=True):
+                part = self.rae.decode(latent[:, :, rows, columns], features)
+                view[:, :, tile.keep[0], tile.keep[1]] = part[:, :, tile.inside[0], tile.inside[1]]
+        return views

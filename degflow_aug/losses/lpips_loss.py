@@ -1,0 +1,88 @@
+"""LPIPS with VGG16 and average pooling, as DegFlow trains with; the metric itself is the ``lpips`` package's."""
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+VGG_FILE = "vgg16-397923af.pth"
+
+
+class LPIPSLoss(nn.Module):
+    """Learned perceptual distance of images in [-1, 1].
+
+    Args:
+        loss_weight: factor of the mean distance.
+        vgg_path: torchvision's VGG16 weights; default: torchvision's cache.
+        average_pooling: average instead of max pooling between VGG's stages, as the official DegFlow has it.
+
+    Raises:
+        ValueError: the VGG16 weights are not there, or are not VGG16's.
+    """
+
+    def __init__(self, loss_weight: float = 1.0, vgg_path: str | Path | None = None, average_pooling: bool = True) -> None:
+        super().__init__()
+        import lpips
+
+        self.loss_weight = loss_weight
+        state = read_vgg(vgg_path)
+        # The package announces itself on stdout and builds VGG through a deprecated argument.
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.distance = lpips.LPIPS(net="vgg", pnet_rand=True, verbose=False)
+        load_vgg(self.distance.net, state)
+        if average_pooling:
+            replace_pooling(self.distance.net)
+        self.eval().requires_grad_(False)
+
+    def per_sample(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Distances (B,) between (B, 3, H, W) images in [-1, 1]."""
+        return self.distance(prediction, target).flatten()
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Weighted mean distance between (B, 3, H, W) images in [-1, 1]."""
+        return self.loss_weight * self.per_sample(prediction, target).mean()
+
+    def train(self, mode: bool = True) -> LPIPSLoss:
+        """Stay in evaluation mode: the networks inside are fixed."""
+        return super().train(False)
+
+
+def read_vgg(path: str | Path | None) -> dict[str, Tensor]:
+    """Convolution weights of torchvision's VGG16, from a file or from torchvision's cache.
+
+    Raises:
+        ValueError: nothing there, or another kind of file.
+    """
+    file = Path(path) if path else Path(torch.hub.get_dir()) / "checkpoints" / VGG_FILE
+    if not file.is_file():
+        raise ValueError(
+            f"expected torchvision's VGG16 weights for LPIPS at {file}, got none; place {VGG_FILE} there or name it in "
+            "degflow.lpips_vgg, or set degflow.lpips_weight: 0 to train without LPIPS"
+        )
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        return {key: value for key, value in state.items() if key.startswith("features.")}
+    except Exception:
+        raise ValueError(f"expected torchvision's VGG16 weights in {file}, got another kind of file") from None
+
+
+def load_vgg(network: nn.Module, state: dict[str, Tensor]) -> None:
+    """Fill the five slices of the package's VGG16, whose layers keep torchvision's numbers."""
+    wanted = {key: key.split(".", 1)[1] for key in network.state_dict()}
+    missing = [name for name in wanted.values() if f"features.{name}" not in state]
+    if missing:
+        raise ValueError(f"expected VGG16 weights with features.{missing[0]}, got none; use torchvision's {VGG_FILE}")
+    network.load_state_dict({key: state[f"features.{name}"] for key, name in wanted.items()})
+
+
+def replace_pooling(network: nn.Module) -> None:
+    """Turn every max pooling into average pooling of the same window."""
+    for parent in network.modules():
+        for name, layer in parent.named_children():
+            if isinstance(layer, nn.MaxPool2d):
+                setattr(parent, name, nn.AvgPool2d(layer.kernel_size, layer.stride, layer.padding))

@@ -1,0 +1,63 @@
+"""Checkpoints of training runs: BasicSR's format plus the network's own spec, written whole or not at all."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from degflow_aug.atomic_file import atomic_path
+
+
+def write_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
+    """``torch.save`` under a temporary name, then rename. ``content``: tensors and plain types only."""
+    with atomic_path(path) as partial:
+        torch.save(content, partial)
+
+
+def state_on_cpu(network: nn.Module) -> dict[str, Tensor]:
+    """The network's state on the CPU, without the prefixes that wrappers add."""
+    return {
+        key.removeprefix("module.").removeprefix("_orig_mod."): value.detach().cpu()
+        for key, value in network.state_dict().items()
+    }
+
+
+def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Spec and weights (EMA where there is one) of a network that one of our stages trained.
+
+    Raises:
+        ValueError: no such file, a damaged one, one that holds code (it is not run), or one of another origin.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"expected a checkpoint of degflow_aug, got {path}: {'a folder' if path.is_dir() else 'nothing there'}")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:
+        raise ValueError(f"expected a checkpoint of plain tensors, got {path}, which is damaged or holds code") from None
+    if not isinstance(content, dict) or not isinstance(content.get("spec"), dict) or "params" not in content:
+        raise ValueError(f"expected a checkpoint with params and a spec, got {path}, which was not written by degflow_aug")
+    return content["spec"], content.get("params_ema", content["params"])
+
+
+def find_checkpoint(path_or_run: str, experiments: str | Path) -> Path:
+    """The newest generator network of a run, given a file's path or the run's name below ``experiments``.
+
+    Raises:
+        ValueError: neither is there.
+    """
+    if Path(path_or_run).is_file():
+        return Path(path_or_run)
+    models = Path(experiments) / path_or_run / "models"
+    latest = models / "net_g_latest.pth"
+    if path_or_run and latest.is_file():
+        return latest
+    numbered = sorted(
+        (file for file in models.glob("net_g_*.pth") if file.stem.removeprefix("net_g_").isdigit()),
+        key=lambda file: int(file.stem.removeprefix("net_g_")),
+    )
+    if not path_or_run or not numbered:
+        raise ValueError(f"expected degflow.rae to be a stage 1 checkpoint or run name, got {path_or_run!r}; train stage 1 first")
+    return numbered[-1]

@@ -1,0 +1,75 @@
+"""Latents of a training set, encoded once: in stage 2 encoding costs far more than the step itself."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from degflow_aug.archs.ncsnpp_arch import hr_condition
+from degflow_aug.data.draws import SampleDraw, resolve_draw
+from degflow_aug.models.lfm_model import LFMModel
+from degflow_aug.models.path_views import views_along_path
+
+
+class LatentCache(Dataset[dict[str, Any]]):
+    """Crops of windows whose latents along the path are kept in memory.
+
+    Args:
+        model: encodes; its path and kernel are used.
+        scenes: an ``AlignedScales`` dataset in the train phase whose crops are the windows.
+        windows: how many windows to encode, spread evenly over the scenes.
+        latent_size: side of the crops in latents, 1/8 of their side in pixels.
+        seed: of the windows' positions and flips.
+        progress: called after every window with the number done.
+
+    Raises:
+        ValueError: a crop larger than the windows.
+    """
+
+    accepts_draws = True
+
+    def __init__(
+        self, model: LFMModel, scenes: Any, *, windows: int, latent_size: int, seed: int, progress: Callable[[int], None]
+    ) -> None:
+        self.latent_size, self.with_images = latent_size, model.needs_images
+        seeds = np.random.default_rng(seed).integers(2**62, size=windows)
+        self.items: list[dict[str, Tensor]] = []
+        for index in range(windows):
+            draw = SampleDraw(index % len(scenes), int(seeds[index]))
+            self.items.append(self._encode(model, scenes[draw]))
+            progress(index + 1)
+        self.window_size = tuple(self.items[0]["latents"].shape[-2:])
+        if latent_size > min(self.window_size):
+            raise ValueError(f"expected windows of at least {8 * latent_size} pixels, got {[8 * side for side in self.window_size]}")
+
+    @torch.no_grad()
+    def _encode(self, model: LFMModel, item: dict[str, Any]) -> dict[str, Tensor]:
+        hr, views, available = (item[key][None].to(model.device) for key in ("hr", "views", "available"))
+        if not bool(available.all()):
+            raise ValueError(f"expected a view at every knot to cache latents, got {item['name']} without; train without the cache")
+        images, exists = views_along_path(hr, views, available, model.options.knots, model.scales, model.kernel)
+        latents, features = model.encode_path(images, exists)
+        kept = {"latents": latents[:, 0].cpu()}
+        if model.conditioned:
+            kept["condition"] = hr_condition(features)[0].half().cpu()
+        if self.with_images:
+            kept["path_views"] = (images[0] * 255).round().byte().cpu()
+        return kept
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int | SampleDraw) -> dict[str, Tensor]:
+        draw = resolve_draw(index)
+        random = np.random.default_rng(draw.seed)
+        item, side = self.items[draw.scene], self.latent_size
+        top, left = (int(random.integers(length - side + 1)) for length in self.window_size)
+        return {
+            key: value[..., top * unit : (top + side) * unit, left * unit : (left + side) * unit]
+            for key, value in item.items()
+            for unit in [8 if key == "path_views" else 1]
+        }

@@ -1,0 +1,76 @@
+"""Stage 1 as a BasicSR model: the autoencoder learns every view of a scene from the HR image's features."""
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from degflow_aug.degradations.fitted_kernel import FittedKernel, pseudo_views
+from degflow_aug.degradations.padding import pad_to_multiple
+from degflow_aug.degradations.tiled_autoencoder import EncodedHR
+from degflow_aug.models.kernel_source import kernel_for
+from degflow_aug.models.stage_model import StageModel
+from degflow_aug.options import RAEOptions, read_options
+
+
+class RAEModel(StageModel):
+    """Trains ``ResidualAutoencoder``: decode(encode(view), features(HR)) = view, one view drawn per sample."""
+
+    options: RAEOptions
+
+    def __init__(self, opt: dict[str, Any]) -> None:
+        options = read_options(RAEOptions, opt["degflow"], "degflow")
+        super().__init__(opt, options)
+        self.kernel: FittedKernel | None = None
+        if self.is_train and options.pseudo_share:
+            self.kernel = kernel_for(opt, options).to(self.device)
+
+    def feed_data(self, data: dict[str, Any]) -> None:
+        """Take a batch of :class:`AlignedScalesDataset`: hr (B, 3, P, P), views (B, K-1, 3, P, P), available (B, K-1)."""
+        self.hr = data["hr"].to(self.device, non_blocking=True)
+        self.views = data["views"].to(self.device, non_blocking=True)
+        self.available = data["available"].to(self.device, non_blocking=True)
+
+    def draw_targets(self) -> Tensor:
+        """The image (B, 3, P, P) in [0, 1] each sample is to reproduce: HR, a real view, or a pseudo-view."""
+        batch = self.hr.shape[0]
+        rows = torch.arange(batch, device=self.device)
+        choice = torch.multinomial(self.available.float(), 1)[:, 0]
+        kind = torch.rand(batch, device=self.device)
+        whole = self.available.all(1)
+        targets = self.views[rows, choice]
+        if self.kernel is not None:
+            low, high = self.kernel.scale_range
+            scales = low + (high - low) * torch.rand(batch, device=self.device)
+            pseudo = pseudo_views(self.kernel, self.hr, torch.cat([self.hr[:, None], self.views], 1), scales)
+            chosen = whole & (kind < self.options.hr_share + self.options.pseudo_share)
+            targets = torch.where(chosen.view(-1, 1, 1, 1), pseudo, targets)
+        return torch.where((kind < self.options.hr_share).view(-1, 1, 1, 1), self.hr, targets)
+
+    def compute_losses(self) -> dict[str, Tensor]:
+        """Reconstruction of the drawn views, and the weighted mean square of their latents."""
+        targets, hr = (self._inner(image) * 2 - 1 for image in (self.draw_targets(), self.hr))
+        views, latents = self.network(targets, hr, self.options.latent_noise)
+        losses = {"pixel": self.pixel_loss(views.float(), targets)}
+        if self.options.kl_weight:
+            losses["kl"] = self.options.kl_weight * latents.float().square().mean()
+        if self.options.standardise:
+            network = self.get_bare_model(self.net_g)
+            network.track_latents(latents.detach(), max(0.01, 1 / (self.iteration + 1)))
+        return losses
+
+    def _inner(self, image: Tensor) -> Tensor:
+        margin = self.options.crop_margin
+        return image[..., margin : image.shape[-2] - margin, margin : image.shape[-1] - margin]
+
+    def generate_view(self, hr: Tensor, view: Tensor, scale: float) -> Tensor:
+        """The reconstruction of the real view, which is the ceiling of whatever flow comes after."""
+        rae = self.trained_network()
+        rae.eval()
+        padded_hr, padded_view = (pad_to_multiple(image * 2 - 1, rae.multiple) for image in (hr, view))
+        encoded = EncodedHR(rae, padded_hr, tile=1024, conditioned=False)
+        latent = EncodedHR(rae, padded_view, tile=1024, conditioned=False).latent
+        out = encoded.decode([latent])[0][..., : hr.shape[-2], : hr.shape[-1]]
+        self.net_g.train()
+        return ((out + 1) / 2).clamp(0, 1)

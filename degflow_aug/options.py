@@ -1,0 +1,176 @@
+"""The ``degflow:`` section of an option file as dataclasses, read strictly.
+
+    degflow:
+      knots: [1, 2, 4]          # scales with real pairs, HR first
+      s_max: 4                  # the scale at t = 1; default: the last knot
+      camera: iPhone X
+      ...                       # RAEOptions in stage 1, LFMOptions in stage 2
+"""
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from degflow_aug.yaml_options import check_known_keys
+
+Options = TypeVar("Options")
+
+
+@dataclass(frozen=True)
+class StageOptions:
+    """What both stages share.
+
+    Attributes:
+        knots: scales with real pairs, rising from 1 (HR).
+        s_max: the scale at t = 1; 0 stands for the last knot.
+        camera: name of the device, kept in the bundle.
+        amp: none, or bf16 for autocast.
+        grad_clip: largest gradient norm; 0 for no clipping.
+        compile: pass the network through ``torch.compile``.
+        kernel: file of the fitted kernel behind pseudo-views; empty: fitted to the training set at the start.
+    """
+
+    knots: tuple[float, ...]
+    s_max: float = 0.0
+    camera: str = ""
+    amp: str = "none"
+    grad_clip: float = 0.0
+    compile: bool = False
+    kernel: str = ""
+
+    def __post_init__(self) -> None:
+        knots = self.knots
+        if len(knots) < 2 or knots[0] != 1 or any(low >= high for low, high in zip(knots, knots[1:], strict=False)):
+            raise ValueError(f"expected degflow.knots that rise from 1 (HR), got {list(knots)}; for instance [1, 2, 4]")
+        if self.s_max and self.s_max < knots[-1]:
+            raise ValueError(f"expected degflow.s_max of at least the last knot {knots[-1]:g}, got {self.s_max:g}")
+        if self.amp not in ("none", "bf16"):
+            raise ValueError(f"expected degflow.amp to be none or bf16, got {self.amp!r}")
+        _at_least_zero(self)
+
+    @property
+    def last_scale(self) -> float:
+        """The scale at t = 1."""
+        return self.s_max or self.knots[-1]
+
+
+@dataclass(frozen=True)
+class RAEOptions(StageOptions):
+    """Stage 1.
+
+    Attributes:
+        hr_share: share of samples whose target is the HR image itself; the paper draws every knot alike, 1 / K.
+        pseudo_share: share of samples whose target is a pseudo-view at a scale between the knots.
+        crop_margin: pixels cut off each side of a crop after its pseudo-views are made, so that no mirrored border shows.
+        latent_noise: largest standard deviation of the noise on latents; each sample draws its own below it.
+        kl_weight: weight of the latents' mean square, which keeps the noise from being outgrown.
+        standardise: track the latents' mean and spread, so that the flow runs on standardised latents.
+    """
+
+    hr_share: float = 0.1
+    pseudo_share: float = 0.0
+    crop_margin: int = 0
+    latent_noise: float = 0.0
+    kl_weight: float = 0.0
+    standardise: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.hr_share + self.pseudo_share > 1:
+            raise ValueError(f"expected hr_share + pseudo_share of at most 1, got {self.hr_share} + {self.pseudo_share}")
+
+
+@dataclass(frozen=True)
+class LFMOptions(StageOptions):
+    """Stage 2.
+
+    Attributes:
+        rae: checkpoint of stage 1, or the name of its run below ``experiments/``.
+        trajectory: spline (DegFlow eq. 4) or linear.
+        pseudo_spacing: largest gap between scales of the path, filled with pseudo-views; 0 for real knots only.
+        lpips_weight: weight of LPIPS between the decoded jump and the real view at the next knot.
+        lpips_vgg: VGG16 weights of torchvision for it; empty: torchvision's own cache.
+        image_weight: weight of the L1 distance between the same two images.
+        solver, steps: how validation and the bundle integrate.
+    """
+
+    rae: str = ""
+    trajectory: str = "spline"
+    pseudo_spacing: float = 0.0
+    lpips_weight: float = 0.0
+    lpips_vgg: str = ""
+    image_weight: float = 0.0
+    solver: str = "heun"
+    steps: int = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.trajectory not in ("spline", "linear"):
+            raise ValueError(f"expected degflow.trajectory to be spline or linear, got {self.trajectory!r}")
+        if self.pseudo_spacing and self.pseudo_spacing < 0.05:
+            raise ValueError(f"expected degflow.pseudo_spacing of 0 or at least 0.05, got {self.pseudo_spacing:g}")
+
+    def path_scales(self) -> tuple[float, ...]:
+        """Scales of the path: the knots, and between them equal parts no longer than ``pseudo_spacing``."""
+        if not self.pseudo_spacing:
+            return self.knots
+        scales = [self.knots[0]]
+        for low, high in zip(self.knots, self.knots[1:], strict=False):
+            parts = math.ceil((high - low) / self.pseudo_spacing - 1e-6)
+            scales += [low + (high - low) * part / parts for part in range(1, parts)] + [high]
+        return tuple(scales)
+
+
+def _at_least_zero(options: StageOptions) -> None:
+    for item in fields(options):
+        value = getattr(options, item.name)
+        if isinstance(value, (int, float)) and not (math.isfinite(value) and value >= 0):
+            raise ValueError(f"expected degflow.{item.name} to be a finite number of at least 0, got {value}")
+
+
+def read_options(kind: type[Options], section: Mapping[str, Any], where: str) -> Options:
+    """An options dataclass from its section of an option file.
+
+    Raises:
+        ValueError: not a mapping, an unknown key (with the nearest name), a missing one, or a value of the wrong type.
+    """
+    if not isinstance(section, Mapping):
+        raise ValueError(f"expected a mapping in {where}, got {section!r}")
+    hints = get_type_hints(kind)
+    check_known_keys(dict(section), hints, where)
+    values = {key: convert(value, hints[key], f"{where}.{key}") for key, value in section.items()}
+    missing = [item.name for item in fields(kind) if item.name not in values and _required(item)]  # type: ignore[arg-type]
+    if missing:
+        raise ValueError(f"expected {missing[0]} in {where}, got none; add it")
+    return kind(**values)
+
+
+def _required(item: Any) -> bool:
+    from dataclasses import MISSING
+
+    return item.default is MISSING and item.default_factory is MISSING
+
+
+def convert(value: Any, hint: Any, where: str) -> Any:
+    """``value`` as the type ``hint`` says (float takes int, tuple takes list; nothing else changes type).
+
+    Raises:
+        ValueError: another type.
+    """
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in get_args(hint):
+            return None
+        return convert(value, next(arg for arg in get_args(hint) if arg is not type(None)), where)
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"expected a list in {where}, got {value!r}")
+        return tuple(convert(item, get_args(hint)[0], where) for item in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise ValueError(f"expected {hint.__name__} in {where}, got {value!r}")
+    return value

@@ -1,0 +1,284 @@
+"""Every kind of file is read as what it shows, or refused by name."""
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from degflow_aug.data import image_decoder
+from degflow_aug.data.image_file import (
+    encode_image,
+    image_size,
+    list_images,
+    read_header,
+    read_image,
+    to_array,
+    to_tensor,
+    write_image,
+)
+
+RNG = np.random.default_rng(0)
+RGB = RNG.integers(0, 256, (24, 40, 3), dtype=np.uint8)
+DEEP = RNG.integers(0, 65536, (24, 40, 3), dtype=np.uint16)
+OPAQUE = np.full((24, 40), 255, np.uint8)
+
+
+def _three(gray: np.ndarray) -> np.ndarray:
+    return np.dstack([gray] * 3)
+
+
+def _bytes(image: np.ndarray | Image.Image, kind: str, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    (Image.fromarray(image) if isinstance(image, np.ndarray) else image).save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def _deep(image: np.ndarray, suffix: str) -> bytes:
+    return cv2.imencode(suffix, image)[1].tobytes()
+
+
+def _turned(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[274] = orientation
+    return exif
+
+
+PALETTE = Image.fromarray(RGB).quantize(32)
+SMOOTH = np.linspace(0, 255, 24 * 40 * 3).reshape(24, 40, 3).astype(np.uint8)
+EXACT = {
+    "rgb.png": (_bytes(RGB, "PNG"), RGB),
+    "rgb.bmp": (_bytes(RGB, "BMP"), RGB),
+    "rgb.tif": (_bytes(RGB, "TIFF"), RGB),
+    "lzw.tif": (_bytes(RGB, "TIFF", compression="tiff_lzw"), RGB),
+    "lossless.webp": (_bytes(RGB, "WEBP", lossless=True), RGB),
+    "gray.png": (_bytes(RGB[..., 0], "PNG"), _three(RGB[..., 0])),
+    "gray.tif": (_bytes(RGB[..., 0], "TIFF"), _three(RGB[..., 0])),
+    "bilevel.png": (_bytes(RGB[..., 0] > 127, "PNG"), _three((RGB[..., 0] > 127).astype(np.uint8) * 255)),
+    "palette.png": (_bytes(PALETTE, "PNG"), np.asarray(PALETTE.convert("RGB"))),
+    "opaque.png": (_bytes(np.dstack([RGB, OPAQUE]), "PNG"), RGB),
+    "opaque_gray.png": (_bytes(np.dstack([RGB[..., 0], OPAQUE]), "PNG"), _three(RGB[..., 0])),
+    "deep.png": (_deep(DEEP[..., ::-1], ".png"), DEEP),
+    "deep.tif": (_deep(DEEP[..., ::-1], ".tif"), DEEP),
+    "deep_gray.png": (_deep(DEEP[..., 0], ".png"), _three(DEEP[..., 0])),
+    "deep_gray.tif": (_deep(DEEP[..., 0], ".tif"), _three(DEEP[..., 0])),
+    "deep_opaque.png": (_deep(np.dstack([DEEP[..., ::-1], OPAQUE.astype(np.uint16) * 257]), ".png"), DEEP),
+    "misnamed.jpg": (_bytes(RGB, "PNG"), RGB),
+}
+REFUSED = {
+    "half.png": (_bytes(np.dstack([RGB, OPAQUE // 2]), "PNG"), "opaque"),
+    "half_gray.png": (_bytes(np.dstack([RGB[..., 0], OPAQUE // 2]), "PNG"), "opaque"),
+    "half.webp": (_bytes(np.dstack([RGB, OPAQUE // 2]), "WEBP"), "opaque"),
+    "see_through_palette.png": (_bytes(PALETTE, "PNG", transparency=3), "opaque"),
+    "deep_half.png": (_deep(np.dstack([DEEP, DEEP[..., 0]]), ".png"), "opaque"),
+    "cmyk.jpg": (_bytes(Image.fromarray(RGB).convert("CMYK"), "JPEG"), "got CMYK"),
+    "float.tif": (_bytes(RGB[..., 0].astype(np.float32), "TIFF"), "got F"),
+    "integers.tif": (_bytes(RGB[..., 0].astype(np.int32), "TIFF"), "got I"),
+    "moving.png": (_bytes(RGB, "PNG", save_all=True, append_images=[Image.fromarray(RGB[::-1])]), "2 frames"),
+    "moving.webp": (_bytes(RGB, "WEBP", save_all=True, append_images=[Image.fromarray(RGB[::-1])]), "2 frames"),
+    "pages.tif": (_bytes(RGB, "TIFF", save_all=True, append_images=[Image.fromarray(RGB[::-1])]), "2 frames"),
+    "gif.png": (_bytes(PALETTE, "GIF"), "another kind of file"),
+    "text.png": (b"Not Found", "another kind of file"),
+    "empty.png": (b"", "another kind of file"),
+}
+WHOLE = {
+    "a.png": _bytes(RGB, "PNG"),
+    "a.jpg": _bytes(RGB, "JPEG"),
+    "progressive.jpg": _bytes(RGB, "JPEG", progressive=True),
+    "a.webp": _bytes(RGB, "WEBP"),
+    "lossless.webp": _bytes(RGB, "WEBP", lossless=True),
+    "a.bmp": _bytes(RGB, "BMP"),
+    "a.tif": _bytes(RGB, "TIFF"),
+    "deep.png": _deep(DEEP, ".png"),
+    "deep.tif": _deep(DEEP, ".tif"),
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_lossless_kinds_are_read_exactly(tmp_path: Path, name: str) -> None:
+    data, expected = EXACT[name]
+    (tmp_path / name).write_bytes(data)
+    image = read_image(tmp_path / name)
+    assert image.dtype == expected.dtype
+    np.testing.assert_array_equal(image, expected)
+    assert read_header(tmp_path / name) == (24, 40, 8 * image.dtype.itemsize)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_lossy_kinds_are_read_nearly(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "image"
+    path.write_bytes(_bytes(SMOOTH, kind, quality=95))
+    assert np.abs(read_image(path).astype(int) - SMOOTH).max() < 12
+    assert image_size(path) == (24, 40)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_other_kinds_are_refused_by_name(tmp_path: Path, name: str) -> None:
+    data, reason = REFUSED[name]
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(ValueError, match=reason) as caught:
+        read_image(tmp_path / name)
+    assert str(tmp_path / name) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("left", [0.9, 0.5, 0.1, 40, -1])
+def test_truncated_files_are_refused(tmp_path: Path, name: str, left: float) -> None:
+    data = WHOLE[name]
+    size = int(len(data) * left) if 0 < left < 1 else int(left)
+    (tmp_path / name).write_bytes(data[:size])
+    with pytest.raises(ValueError, match=r"expected a (whole )?") as caught:
+        read_image(tmp_path / name)
+    assert name in str(caught.value)
+
+
+@settings(max_examples=60, deadline=None)
+@given(position=st.integers(8, len(WHOLE["a.png"]) - 13), flip=st.integers(1, 255))
+def test_a_damaged_png_never_gives_wrong_pixels(position: int, flip: int) -> None:
+    data = bytearray(WHOLE["a.png"])
+    data[position] ^= flip
+    try:
+        image = image_decoder.decode_image(bytes(data), "damaged.png")
+    except ValueError as error:
+        assert "damaged.png" in str(error)
+    else:
+        np.testing.assert_array_equal(image, RGB)
+
+
+UPRIGHT = {
+    1: lambda stored: stored,
+    2: lambda stored: stored[:, ::-1],
+    3: lambda stored: stored[::-1, ::-1],
+    4: lambda stored: stored[::-1],
+    5: lambda stored: stored.transpose(1, 0, 2),
+    6: lambda stored: np.rot90(stored, -1),
+    7: lambda stored: stored[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda stored: np.rot90(stored),
+}
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG"])
+def test_exif_orientation_is_honoured(tmp_path: Path, kind: str, orientation: int) -> None:
+    path = tmp_path / "turned"
+    options: dict[str, Any] = {"lossless": True} if kind == "WEBP" else {"quality": 100} if kind == "JPEG" else {}
+    path.write_bytes(_bytes(SMOOTH, kind, exif=_turned(orientation), **options))
+    expected = UPRIGHT[orientation](SMOOTH)
+    image = read_image(path)
+    assert image_size(path) == image.shape[:2] == expected.shape[:2]
+    assert np.abs(image.astype(int) - expected).max() <= (12 if kind == "JPEG" else 0)
+
+
+def test_turned_16_bit_images_are_refused(tmp_path: Path) -> None:
+    start = WHOLE["deep.png"].index(b"IDAT") - 4
+    exif = b"eXIf" + _turned(6).tobytes()[6:]
+    chunk = struct.pack(">I", len(exif) - 4) + exif + struct.pack(">I", zlib.crc32(exif))
+    (tmp_path / "turned.png").write_bytes(WHOLE["deep.png"][:start] + chunk + WHOLE["deep.png"][start:])
+    assert image_size(tmp_path / "turned.png") == (40, 24)
+    with pytest.raises(ValueError, match=r"turned\.png.*upright"):
+        read_image(tmp_path / "turned.png")
+
+
+def test_a_photograph_too_large_is_refused_before_it_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_image(tmp_path / "large.png", RGB)
+    monkeypatch.setattr(image_decoder, "PIXEL_LIMIT", 24 * 40 - 1)
+    for read in (read_image, image_size):
+        with pytest.raises(ValueError, match=r"large\.png.*at most 959 pixels, got 40x24"):
+            read(tmp_path / "large.png")
+
+
+def test_a_photograph_beyond_the_limit_of_pillow_has_a_header(tmp_path: Path) -> None:
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", 16000, 12500, 8, 2, 0, 0, 0)
+    data = struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    (tmp_path / "phone.png").write_bytes(b"\x89PNG\r\n\x1a\n" + data + struct.pack(">I", 0) + b"IDAT\x35\xaf\x06\x1e")
+    assert image_size(tmp_path / "phone.png") == (12500, 16000)
+
+
+def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "missing.png"):
+        for read in (read_image, image_size):
+            with pytest.raises(ValueError, match="expected an image file") as caught:
+                read(path)
+            assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".PNG", ".tif", ".tiff"])
+@pytest.mark.parametrize("image", [RGB, DEEP, RGB[::2, ::-1], RGB[:1, :1]])
+def test_what_is_written_is_read(tmp_path: Path, suffix: str, image: np.ndarray) -> None:
+    path = tmp_path / f"image{suffix}"
+    write_image(path, image[::-1])
+    write_image(path, image)
+    np.testing.assert_array_equal(read_image(path), image)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "image.png"
+    write_image(path, RGB)
+
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(OSError, match="No space"):
+        write_image(path, RGB[::-1])
+    assert [file.name for file in tmp_path.iterdir()] == ["image.png"]
+    np.testing.assert_array_equal(read_image(path), RGB)
+
+
+@pytest.mark.parametrize("image", [RGB[..., 0], RGB[..., :2], RGB.astype(np.float32), RGB[:0]])
+def test_other_arrays_are_not_written(image: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="expected RGB"):
+        encode_image(image)
+
+
+def test_lossy_formats_are_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"lossless.*'\.jpg'"):
+        write_image(tmp_path / "image.jpg", RGB)
+    assert not list(tmp_path.iterdir())
+
+
+def test_tensors_hold_the_same_values_as_arrays() -> None:
+    for image, peak in ((RGB, 255), (DEEP, 65535)):
+        tensor = to_tensor(image)
+        assert tensor.dtype == torch.float32
+        assert tensor.is_contiguous()
+        np.testing.assert_array_equal(tensor.numpy(), (image / np.float32(peak)).transpose(2, 0, 1))
+    np.testing.assert_array_equal(to_array(to_tensor(RGB)), RGB)
+
+
+def test_arrays_are_rounded_and_clipped() -> None:
+    values = torch.tensor([-0.2, 0.49 / 255, 0.51 / 255, 254.6 / 255, 1.3, 0.5])
+    assert to_array(values.expand(3, 1, 6))[0, :, 0].tolist() == [0, 0, 1, 255, 255, 128]
+    assert to_array(torch.full((3, 2, 2), 0.5, dtype=torch.float16)).dtype == np.uint8
+    with pytest.raises(ValueError, match=r"\(3, H, W\)"):
+        to_array(torch.zeros(1, 3, 4, 4))
+    with pytest.raises(ValueError, match="NaN"):
+        to_array(torch.full((3, 2, 2), float("nan")))
+
+
+def test_images_of_a_folder_are_listed_in_order(tmp_path: Path) -> None:
+    for name in ("b.PNG", "a.jpeg", "c.webp", "notes.txt", "._a.jpeg", "d.png.7-7.partial"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder.png").mkdir()
+    assert [path.name for path in list_images(tmp_path)] == ["a.jpeg", "b.PNG", "c.webp"]
+
+
+def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path, got in ((tmp_path, "none"), (tmp_path / "none", "nothing"), (tmp_path / "file", "a file")):
+        with pytest.raises(ValueError, match=f"{path}: expected .* got {got}"):
+            list_images(path)

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from degflow_aug.degradations.base import Degradation, patch_sides
+from degflow_aug.degradations.grid import lr_size
+
+
+class Mean(Degradation):
+    """Paints the LR image in the mean colour of what it covers, so that a patch tells which square it came from."""
+
+    def forward(self, hr: Tensor, scale: float) -> Tensor:
+        self.check(hr, scale)
+        return hr.mean((-2, -1), keepdim=True).expand(-1, -1, *lr_size(hr.shape[-2], hr.shape[-1], scale))
+
+
+class Noise(Degradation):
+    def forward(self, hr: Tensor, scale: float) -> Tensor:
+        size = lr_size(hr.shape[-2], hr.shape[-1], scale)
+        return torch.rand(len(hr), 3, *size, generator=self.generator(hr.device))
+
+
+def test_patches_cover_their_top_left_squares() -> None:
+    hr = torch.linspace(0, 1, 64).expand(4, 3, 64, 64)
+    scales = torch.tensor([1.0, 1.7, 2.5, 4.0])
+    patches = Mean().lr_patches(hr, scales, 16)
+    assert patches.shape == (4, 3, 16, 16)
+    for patch, side in zip(patches, (16, 27, 40, 64), strict=True):
+        torch.testing.assert_close(patch, hr[0, :, :side, :side].mean().expand_as(patch))
+
+
+def test_patch_sides_round() -> None:
+    assert patch_sides(torch.zeros(3, 3, 64, 64), torch.tensor([1.0, 2.9, 3.99]), 16) == [16, 46, 64]
+
+
+def test_patch_sides_refuses_small_hr_and_wrong_counts() -> None:
+    with pytest.raises(ValueError, match="at least 64 pixels for scale 4 and LR size 16, got 60x60"):
+        patch_sides(torch.zeros(2, 3, 60, 60), torch.tensor([1.0, 4.0]), 16)
+    with pytest.raises(ValueError, match=r"one scale a sample, shape \(2,\), got \(3,\)"):
+        patch_sides(torch.zeros(2, 3, 60, 60), torch.ones(3), 16)
+
+
+@pytest.mark.parametrize(("hr", "message"), [
+    (torch.zeros(3, 16, 16), "float tensor"), (torch.zeros(1, 1, 16, 16), "float tensor"),
+    (torch.zeros(1, 3, 16, 16, dtype=torch.uint8), "torch.uint8"), (torch.zeros(1, 3, 7, 16), "at least 8x8, got 7x16"),
+])
+def test_bad_hr_is_refused(hr: Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Mean().check(hr, 2.0)
+
+
+def test_scales_outside_the_range_are_refused() -> None:
+    degradation = Mean()
+    degradation.scale_range = (1.0, 3.0)
+    with pytest.raises(ValueError, match=r"from 1 to 3, got 3\.5"):
+        degradation(torch.zeros(1, 3, 16, 16), 3.5)
+
+
+def test_render_comes_back_to_the_hr_grid() -> None:
+    view = Mean().render(torch.full((2, 3, 21, 34), 0.4), 2.7)
+    torch.testing.assert_close(view, torch.full((2, 3, 21, 34), 0.4))
+
+
+def test_the_random_stream_is_its_own_and_restarts_with_the_seed() -> None:
+    degradation, hr = Noise(), torch.zeros(2, 3, 16, 16)
+    before = torch.random.get_rng_state()
+    first, second = degradation(hr, 2), degradation(hr, 2)
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert not torch.equal(first, second)
+    degradation.seed(0)
+    assert torch.equal(first, degradation(hr, 2))
+    degradation.seed(1)
+    assert not torch.equal(first, degradation(hr, 2))
