@@ -47,10 +47,11 @@ METRICS: dict[object, tuple[str, ...]] = {
     "calculate_niqe": ("better", "convert_to", "crop_border", "input_order", "type"),
 }
 
-# What every dataset section may hold, because the data loader or parse_options reads or writes it.
+# What every dataset section may hold: the data loader or parse_options reads or writes it (nothing reads use_shuffle,
+# but nearly every published BasicSR option file has it).
 LOADER = (
     "batch_size_per_gpu", "dataroot_gt", "dataroot_lq", "dataset_enlarge_ratio", "name", "num_prefetch_queue",
-    "num_worker_per_gpu", "persistent_workers", "phase", "pin_memory", "prefetch_mode", "scale", "type",
+    "num_worker_per_gpu", "persistent_workers", "phase", "pin_memory", "prefetch_mode", "scale", "type", "use_shuffle",
 )  # fmt: skip
 
 DATASET = (

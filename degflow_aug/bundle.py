@@ -121,22 +121,35 @@ def load_bundle(path_or_name: str | Path) -> Bundle:
     try:
         spec = _read_spec(json.loads(header["spec"]))
         rae, velocity = ResidualAutoencoder(**spec.rae), NCSNpp(**spec.velocity)
+        _check_finite(tensors)
         _fill(rae, "rae.", tensors)
         _fill(velocity, "velocity.", tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"expected a whole bundle, got {path} whose parts do not fit: {str(error).splitlines()[0]}") from None
+        raise ValueError(f"expected a whole bundle, got {path} whose parts do not fit: {_reason(error)}") from None
     kernels = {key.removeprefix("kernel."): value for key, value in tensors.items() if key.startswith("kernel.")}
     return Bundle(spec, rae, velocity, kernels)
+
+
+def _reason(error: Exception) -> str:
+    """The line of PyTorch's report that names a tensor, or the message itself."""
+    lines = str(error).strip().splitlines()
+    return lines[1 if len(lines) > 1 and lines[0].startswith("Error(s)") else 0].strip() if lines else type(error).__name__
 
 
 def _read_spec(values: dict[str, Any]) -> GeneratorSpec:
     return GeneratorSpec(**{**values, "knots": tuple(float(knot) for knot in values["knots"])})
 
 
+def _check_finite(tensors: dict[str, Tensor]) -> None:
+    damaged = [key for key, value in tensors.items() if value.is_floating_point() and not torch.isfinite(value).all()]
+    if damaged:
+        raise ValueError(f"{damaged[0]} holds values that are not finite")
+
+
 def _fill(network: nn.Module, prefix: str, tensors: dict[str, Tensor]) -> None:
     state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-    damaged = [key for key, value in state.items() if value.is_floating_point() and not torch.isfinite(value).all()]
-    if damaged:
-        raise ValueError(f"{prefix}{damaged[0]} holds values that are not finite")
-    network.load_state_dict(state)
+    keys = network.load_state_dict(state, strict=False)
+    misfits = keys.missing_keys + keys.unexpected_keys
+    if misfits:
+        raise ValueError(f"{prefix}{misfits[0]} is missing or not expected")
     network.eval().requires_grad_(False)

@@ -23,7 +23,7 @@ def tolerant_niqe(niqe: Callable[..., float]) -> Callable[..., float]:
         block_size_h: int = 96,
         block_size_w: int = 96,
     ) -> float:
-        height, width = img.shape[:2]
+        height, width = np.atleast_2d(img).shape
         if (height // block_size_h) * (width // block_size_w) >= 2:
             try:
                 return niqe(img, mu_pris_param, cov_pris_param, gaussian_window, block_size_h, block_size_w)

@@ -57,7 +57,9 @@ def read_checkpoint(path: str | Path, parts: tuple[str, ...]) -> dict[str, State
 
 
 def _is_state(part: object) -> bool:
-    return isinstance(part, dict) and len(part) > 0 and all(isinstance(value, Tensor) for value in part.values())
+    if not isinstance(part, dict) or not part:
+        return False
+    return all(isinstance(key, str) and isinstance(value, Tensor) for key, value in part.items())
 
 
 def official_rae(parts: dict[str, State], name: str) -> ResidualAutoencoder:

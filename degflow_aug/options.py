@@ -43,7 +43,8 @@ class StageOptions:
 
     def __post_init__(self) -> None:
         knots = self.knots
-        if len(knots) < 2 or knots[0] != 1 or any(low >= high for low, high in zip(knots, knots[1:], strict=False)):
+        rising = all(low < high for low, high in zip(knots, knots[1:], strict=False))
+        if len(knots) < 2 or knots[0] != 1 or not rising or not math.isfinite(knots[-1]):
             raise ValueError(f"expected degflow.knots that rise from 1 (HR), got {list(knots)}; for instance [1, 2, 4]")
         if self.s_max and self.s_max < knots[-1]:
             raise ValueError(f"expected degflow.s_max of at least the last knot {knots[-1]:g}, got {self.s_max:g}")
@@ -93,7 +94,10 @@ class LFMOptions(StageOptions):
         pseudo_spacing: largest gap between scales of the path, filled with pseudo-views; 0 for real knots only.
         lpips_weight: weight of LPIPS between the decoded jump and the real view at the next knot.
         lpips_vgg: VGG16 weights of torchvision for it; empty: torchvision's own cache.
-        image_weight: weight of the L1 distance between the same two images.
+        velocity_weight: weight of the velocity loss.
+        rollout_weight: weight of the L1 distance between the real view at a scale of the path and the one decoded after
+            integrating from the HR image to there; trains what the solver will do, and stops at what it cannot know.
+        rollout_steps: Euler steps of that integration.
         solver, steps: how validation and the bundle integrate.
     """
 
@@ -102,7 +106,9 @@ class LFMOptions(StageOptions):
     pseudo_spacing: float = 0.0
     lpips_weight: float = 0.0
     lpips_vgg: str = ""
-    image_weight: float = 0.0
+    velocity_weight: float = 1.0
+    rollout_weight: float = 0.0
+    rollout_steps: int = 2
     solver: str = "heun"
     steps: int = 2
 
@@ -110,6 +116,11 @@ class LFMOptions(StageOptions):
         super().__post_init__()
         if self.trajectory not in ("spline", "linear"):
             raise ValueError(f"expected degflow.trajectory to be spline or linear, got {self.trajectory!r}")
+        if self.solver not in ("euler", "midpoint", "heun", "rk4"):
+            raise ValueError(f"expected degflow.solver out of euler, midpoint, heun, rk4, got {self.solver!r}")
+        for name in ("steps", "rollout_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"expected degflow.{name} of at least 1, got {getattr(self, name)}")
         if self.pseudo_spacing and self.pseudo_spacing < 0.05:
             raise ValueError(f"expected degflow.pseudo_spacing of 0 or at least 0.05, got {self.pseudo_spacing:g}")
 
@@ -127,7 +138,7 @@ class LFMOptions(StageOptions):
 def _at_least_zero(options: StageOptions) -> None:
     for item in fields(options):
         value = getattr(options, item.name)
-        if isinstance(value, (int, float)) and not (math.isfinite(value) and value >= 0):
+        if isinstance(value, (int, float)) and not 0 <= value < math.inf:
             raise ValueError(f"expected degflow.{item.name} to be a finite number of at least 0, got {value}")
 
 
@@ -170,7 +181,10 @@ def convert(value: Any, hint: Any, where: str) -> Any:
             raise ValueError(f"expected a list in {where}, got {value!r}")
         return tuple(convert(item, get_args(hint)[0], where) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError(f"expected float in {where}, got an integer beyond all floats") from None
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise ValueError(f"expected {hint.__name__} in {where}, got {value!r}")
     return value

@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,14 @@ class RandomNumbers(torch.utils.data.Dataset):
 
     def __getitem__(self, index: int) -> int:
         return int(np.random.randint(1_000_000_000))  # noqa: NPY002 - the legacy stream is the subject
+
+
+class Slow(RandomNumbers):
+    """Items that take so long that one is always being read."""
+
+    def __getitem__(self, index: int) -> int:
+        time.sleep(0.1)
+        return index
 
 
 class Broken(RandomNumbers):
@@ -131,7 +140,7 @@ def persistent_workers_under_cpu_prefetch() -> str:
 
     opt = {"phase": "train", "batch_size_per_gpu": 1, "num_worker_per_gpu": 1, "prefetch_mode": "cpu"}
     opt["persistent_workers"] = True
-    prefetcher = CPUPrefetcher(build_dataloader(RandomNumbers(), opt, num_gpu=0, seed=0))
+    prefetcher = CPUPrefetcher(build_dataloader(Slow(), opt, num_gpu=0, seed=0))
 
     def two_epochs() -> None:
         for _ in range(2):

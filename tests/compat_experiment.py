@@ -93,7 +93,7 @@ def write_experiment(folder: Path, images: int = 5, size: int = 20, **changes: A
 
 
 def register_recording_dataset() -> list[int]:
-    """Register ``RecordingDataset``, a PairedImageDataset; returns the list to which it adds every index it is asked."""
+    """Register ``RecordingDataset``, a PairedImageDataset; returns the list of all indices it was asked for."""
     from basicsr.data.paired_image_dataset import PairedImageDataset
     from basicsr.utils.registry import DATASET_REGISTRY
 

@@ -114,7 +114,9 @@ def test_prefetch_keeps_order_ends_twice_and_starts_no_thread_unread() -> None:
     assert list(read) == []
 
 
-def test_cuda_prefetch_without_cuda_falls_back(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_cuda_prefetch_without_cuda_falls_back(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     assert isinstance(as_is()["cuda prefetch without cuda"], str)
     opt = {"phase": "train", "prefetch_mode": "cuda", "num_worker_per_gpu": 1}
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -128,7 +130,9 @@ def test_cuda_prefetch_without_cuda_falls_back(monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.parametrize(("phase", "workers", "kept"), [("train", 2, True), ("train", 0, False), ("val", 2, False)])
-def test_persistent_workers_need_workers(phase: str, workers: int, kept: bool, caplog: pytest.LogCaptureFixture) -> None:
+def test_persistent_workers_need_workers(
+    phase: str, workers: int, kept: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     assert as_is()["persistent_workers without workers"] == "ValueError"
     opt = {"phase": phase, "persistent_workers": True, "num_worker_per_gpu": workers}
     settle_loading_options(opt, logging.getLogger("test"))

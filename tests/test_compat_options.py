@@ -60,7 +60,7 @@ def test_result_equals_basicsrs_own(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert specification.loader is not None
     original = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(original)
-    changes = {"val": {"val_freq": 5, "save_img": True}, "path": {"resume_state": None}, "datasets__val_2": {"name": "x"}}
+    changes = {"val": {"val_freq": 5, "save_img": True}, "path": {"resume_state": None}, "datasets__val_2": {}}
     options = write_experiment(tmp_path, images=1, **changes)
     for flags in ([], ["--debug"], ["--auto_resume", "--force_yml", "train:total_iter=9", "val:suffix=none"]):
         for is_train in (True, False):

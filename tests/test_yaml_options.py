@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from compat_experiment import OPTIONS
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from degflow_aug.yaml_options import check_basicsr_options, check_known_keys, load_yaml, parse_value
@@ -23,6 +23,7 @@ def test_exponents_are_floats_where_pyyaml_reads_some_as_strings(text: str) -> N
     assert isinstance(yaml.safe_load("1e-4"), str)
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_every_float_that_python_writes_comes_back(value: float) -> None:
     assert parse_value(repr(value)) == value
@@ -31,7 +32,7 @@ def test_every_float_that_python_writes_comes_back(value: float) -> None:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("3", 3), ("0.5", 0.5), ("true", True), ("~", None), ("none", None), ("None", None), ("[1, 2.5, a]", [1, 2.5, "a"]),
+        ("3", 3), ("0.5", 0.5), ("true", True), ("~", None), ("none", None), ("None", None), ("[1, 2.5]", [1, 2.5]),
         ("1.0.2", "1.0.2"), ("e-4", "e-4"), ("1e", "1e"), ("'1e-4'", "1e-4"), ("!!float 1", 1.0), ("", None),
     ],
 )  # fmt: skip
@@ -82,7 +83,7 @@ def test_equal_names_of_different_type_are_different_keys() -> None:
 
 @pytest.mark.parametrize("text", ["a: [1, 2\nb: 3", "a: b: c", "\ta: 1", "- 1\n- 2", "", "just text"])
 def test_what_is_no_mapping_is_one_sentence(text: str) -> None:
-    with pytest.raises(ValueError, match="^expected ") as error:
+    with pytest.raises(ValueError, match=r"^expected ") as error:
         load_yaml(text)
     assert "\n" not in str(error.value)
 
@@ -101,7 +102,7 @@ def test_files_are_named_in_messages(tmp_path: Path) -> None:
 def test_unknown_key_names_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"^unknown key 'ema_decy' in train; did you mean 'ema_decay'\?$"):
         check_known_keys({"ema_decy": 1}, ("ema_decay", "total_iter"), "train")
-    with pytest.raises(ValueError, match="^unknown key 'zzz' in train$"):
+    with pytest.raises(ValueError, match=r"^unknown key 'zzz' in train$"):
         check_known_keys({"zzz": 1}, ("ema_decay",), "train")
     check_known_keys({"ema_decay": 1, "network_g": 2}, ("ema_decay", "network_*"), "train")
 
@@ -146,14 +147,15 @@ def test_mistakes_in_standard_sections(change: dict[str, Any], message: str) -> 
 def test_correct_options_pass() -> None:
     check_basicsr_options(options())
     check_basicsr_options(options(path=None, degflow={"anything": 1}, degradation={"type": "DegFlow"}, network_x={}))
-    check_basicsr_options(options(train__optim_g={"type": "AdamW", "lr": 1e-4, "weight_decay": 0.1, "betas": [0.9, 0.99]}))
+    optimizer = {"type": "AdamW", "lr": 1e-4, "weight_decay": 0.1, "betas": [0.9, 0.99]}
+    check_basicsr_options(options(train__optim_g=optimizer))
 
 
 def test_unknown_datasets_are_checked_once_they_declare_their_keys() -> None:
     opt = options(datasets__train__typ="x")
     check_basicsr_options(opt)
     extra = {"datasets.RecordingDataset": ("io_backend", "gt_size", "use_hflip", "use_rot")}
-    with pytest.raises(ValueError, match="'typ' in datasets.train; did you mean 'type'"):
+    with pytest.raises(ValueError, match=r"'typ' in datasets\.train; did you mean 'type'"):
         check_basicsr_options(opt, extra)
     check_basicsr_options(options(), extra)
 

@@ -72,6 +72,11 @@ class AlignedScales(Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self.scenes)
 
+    @property
+    def smallest_side(self) -> int:
+        """Shortest side of all images in pixels, the largest crop there can be."""
+        return min(min(size) for size in self._sizes)
+
     def __getitem__(self, index: int | SampleDraw) -> dict[str, Any]:
         """One item; the same draw gives the same item whichever process makes it.
 

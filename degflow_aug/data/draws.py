@@ -41,6 +41,7 @@ class DrawSampler(Sampler[Any]):
         self.total_size = self.num_samples * num_replicas
         self.epoch = 0
         self._resume: tuple[int, int] | None = None
+        self._stop: int | None = None
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the shuffle of this epoch."""
@@ -50,6 +51,10 @@ class DrawSampler(Sampler[Any]):
         """Skip the first ``consumed`` draws of this rank in ``epoch``; other epochs are whole."""
         self._resume = (epoch, consumed)
 
+    def stop_after(self, draws: int) -> None:
+        """End every epoch after that many draws of this rank, for runs that are one epoch long."""
+        self._stop = draws
+
     def __len__(self) -> int:
         return self.num_samples
 
@@ -58,6 +63,7 @@ class DrawSampler(Sampler[Any]):
         order = torch.randperm(self.total_size, generator=generator)
         seeds = torch.randint(2**62, (self.total_size,), generator=generator)
         start = self._resume[1] if self._resume and self._resume[0] == self.epoch else 0
-        for position in range(self.rank + start * self.num_replicas, self.total_size, self.num_replicas):
+        end = self.total_size if self._stop is None else min(self.total_size, self._stop * self.num_replicas)
+        for position in range(self.rank + start * self.num_replicas, end, self.num_replicas):
             scene = int(order[position]) % self.dataset_size
             yield SampleDraw(scene, int(seeds[position])) if self.accepts_draws else scene

@@ -1,8 +1,6 @@
 """Image files in and out, and images as tensors."""
 from __future__ import annotations
 
-import os
-import threading
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from degflow_aug.atomic_file import atomic_path
 from degflow_aug.data.image_decoder import ImageHeader, decode_image, open_header
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
@@ -70,12 +69,8 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
     """
     path = Path(path)
     data = encode_image(image, path.suffix)
-    partial = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
-    try:
+    with atomic_path(path) as partial:
         partial.write_bytes(data)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def to_tensor(image: np.ndarray) -> Tensor:

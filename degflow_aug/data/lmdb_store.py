@@ -6,7 +6,6 @@ Keys are image names without suffix, values the bytes of PNG files. An image in 
 from __future__ import annotations
 
 import io
-import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from degflow_aug.atomic_file import atomic_path
 from degflow_aug.data.image_decoder import ImageHeader, decode_image, open_header
 from degflow_aug.data.scene import FoundImage
 
@@ -143,9 +143,8 @@ class LmdbWriter:
         with self._environment.begin(buffers=True) as transaction:
             lines = [_meta_line(bytes(key), value, self.path) for key, value in transaction.cursor()]
         self._environment.close()
-        partial = self.path / f"{META_INFO}.{os.getpid()}.partial"
-        partial.write_text("".join(lines), encoding="utf-8")
-        os.replace(partial, self.path / META_INFO)
+        with atomic_path(self.path / META_INFO) as partial:
+            partial.write_text("".join(lines), encoding="utf-8")
 
     def __enter__(self) -> LmdbWriter:
         return self

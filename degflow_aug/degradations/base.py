@@ -50,7 +50,7 @@ class Degradation(nn.Module):
                 "stack images along the first axis and divide 8-bit values by 255"
             )
         if min(hr.shape[-2:]) < 8:
-            raise ValueError(f"expected an HR image of at least 8x8, got {hr.shape[-2]}x{hr.shape[-1]}; use a larger crop")
+            raise ValueError(f"expected HR of at least 8x8 pixels, got {hr.shape[-2]}x{hr.shape[-1]}; use a larger crop")
         return check_scale(scale, *self.scale_range)
 
     def forward(self, hr: Tensor, scale: float) -> Tensor:
@@ -75,10 +75,11 @@ class Degradation(nn.Module):
         Returns:
             (B, 3, L, L) in [0, 1]; patch i covers the top-left round(L * s_i) square of its HR image.
         """
-        sides = patch_sides(hr, scales, lr_size)
+        low, high = self.scale_range
+        # A side is a whole number of pixels, so side / L can pass the range by a rounding.
         patches = [
-            self(hr[i : i + 1, :, :side, :side], side / lr_size if side > lr_size else 1.0)
-            for i, side in enumerate(sides)
+            self(hr[i : i + 1, :, :side, :side], min(max(side / lr_size, low), high))
+            for i, side in enumerate(patch_sides(hr, scales, lr_size))
         ]
         return torch.cat([resize(patch, (lr_size, lr_size)).clamp(0, 1) for patch in patches])
 
@@ -94,7 +95,7 @@ def patch_sides(hr: Tensor, scales: Tensor, lr_size: int) -> list[int]:
     sides = [round(lr_size * scale) for scale in scales.tolist()]
     if max(sides) > min(hr.shape[-2:]):
         raise ValueError(
-            f"expected HR patches of at least {max(sides)} pixels for scale {float(scales.max()):g} and LR size {lr_size}, "
-            f"got {hr.shape[-2]}x{hr.shape[-1]}; raise gt_size or lower the highest scale"
+            f"expected HR patches of at least {max(sides)} pixels for scale {float(scales.max()):g} and LR size "
+            f"{lr_size}, got {hr.shape[-2]}x{hr.shape[-1]}; raise gt_size or lower the highest scale"
         )
     return sides

@@ -92,13 +92,18 @@ def integrate_through(
 
     Args:
         z0: (B, ...) latents at t = 0.
-        times: wanted times, any order, each >= 0.
+        times: wanted times, any order, each at least 0.
         steps: steps that a whole unit of time takes at least.
 
     Returns:
         One (B, ...) tensor for each of ``times``, in their order.
+
+    Raises:
+        ValueError: unknown solver, no step, or a time that is negative or not finite.
     """
     step = solver_step(solver)
+    if steps < 1 or not all(math.isfinite(time) and time >= 0 for time in times):
+        raise ValueError(f"expected steps >= 1 and finite times >= 0, got steps {steps} and times {list(times)}")
     found: dict[float, Tensor] = {}
     z, now = z0, 0.0
     for target in sorted(set(times)):
@@ -112,6 +117,7 @@ def integrate_through(
     return [found[target] for target in times]
 
 
+@torch.no_grad()
 def integrate_rk45(
     velocity: Velocity, z0: Tensor, times: Sequence[float], tolerance: float = 1e-5, start: float = 1e-3
 ) -> tuple[Tensor, int]:

@@ -77,7 +77,10 @@ def load_vgg(network: nn.Module, state: dict[str, Tensor]) -> None:
     missing = [name for name in wanted.values() if f"features.{name}" not in state]
     if missing:
         raise ValueError(f"expected VGG16 weights with features.{missing[0]}, got none; use torchvision's {VGG_FILE}")
-    network.load_state_dict({key: state[f"features.{name}"] for key, name in wanted.items()})
+    try:
+        network.load_state_dict({key: state[f"features.{name}"] for key, name in wanted.items()})
+    except RuntimeError:
+        raise ValueError(f"expected the widths of VGG16 in the VGG16 weights, got others; use torchvision's {VGG_FILE}") from None
 
 
 def replace_pooling(network: nn.Module) -> None:

@@ -15,36 +15,35 @@ from degflow_aug.models.lfm_model import LFMModel
 from degflow_aug.models.path_views import views_along_path
 
 
-class LatentCache(Dataset[dict[str, Any]]):
-    """Crops of windows whose latents along the path are kept in memory.
+class LatentCache:
+    """Windows of scenes, encoded along the path and kept in memory.
 
     Args:
         model: encodes; its path and kernel are used.
         scenes: an ``AlignedScales`` dataset in the train phase whose crops are the windows.
         windows: how many windows to encode, spread evenly over the scenes.
-        latent_size: side of the crops in latents, 1/8 of their side in pixels.
+        with_images: keep the views as well, 8 bit.
         seed: of the windows' positions and flips.
         progress: called after every window with the number done.
-
-    Raises:
-        ValueError: a crop larger than the windows.
     """
 
-    accepts_draws = True
-
     def __init__(
-        self, model: LFMModel, scenes: Any, *, windows: int, latent_size: int, seed: int, progress: Callable[[int], None]
+        self,
+        model: LFMModel,
+        scenes: Any,
+        *,
+        windows: int,
+        with_images: bool,
+        seed: int,
+        progress: Callable[[int], None],
     ) -> None:
-        self.latent_size, self.with_images = latent_size, model.needs_images
+        self.with_images = with_images
         seeds = np.random.default_rng(seed).integers(2**62, size=windows)
         self.items: list[dict[str, Tensor]] = []
         for index in range(windows):
             draw = SampleDraw(index % len(scenes), int(seeds[index]))
             self.items.append(self._encode(model, scenes[draw]))
             progress(index + 1)
-        self.window_size = tuple(self.items[0]["latents"].shape[-2:])
-        if latent_size > min(self.window_size):
-            raise ValueError(f"expected windows of at least {8 * latent_size} pixels, got {[8 * side for side in self.window_size]}")
 
     @torch.no_grad()
     def _encode(self, model: LFMModel, item: dict[str, Any]) -> dict[str, Tensor]:
@@ -59,6 +58,27 @@ class LatentCache(Dataset[dict[str, Any]]):
         if self.with_images:
             kept["path_views"] = (images[0] * 255).round().byte().cpu()
         return kept
+
+
+class LatentCrops(Dataset[dict[str, Any]]):
+    """Random crops of cached windows, as :meth:`LFMModel.feed_data` takes them.
+
+    Args:
+        cache: the windows.
+        latent_size: side of the crops in latents, 1/8 of their side in pixels.
+
+    Raises:
+        ValueError: the windows are smaller.
+    """
+
+    accepts_draws = True
+
+    def __init__(self, cache: LatentCache, latent_size: int) -> None:
+        self.items, self.latent_size = cache.items, latent_size
+        self.window_size = tuple(self.items[0]["latents"].shape[-2:])
+        if latent_size > min(self.window_size):
+            sides = [8 * side for side in self.window_size]
+            raise ValueError(f"expected windows of at least {8 * latent_size} pixels, got {sides}")
 
     def __len__(self) -> int:
         return len(self.items)

@@ -14,8 +14,9 @@ from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.flow.objective import draw_times, jump, velocity_loss
+from degflow_aug.flow.solver import integrate
 from degflow_aug.flow.time_map import TimeMap
-from degflow_aug.flow.trajectory import PathPoint, trajectory
+from degflow_aug.flow.trajectory import trajectory
 from degflow_aug.losses.lpips_loss import LPIPSLoss
 from degflow_aug.models.checkpoint import find_checkpoint, read_checkpoint
 from degflow_aug.models.kernel_source import kernel_for
@@ -26,8 +27,8 @@ from degflow_aug.options import LFMOptions, read_options
 
 
 class LFMModel(StageModel):
-    """Trains ``NCSNpp`` on latents of a frozen RAE: flow matching along the path, and optionally LPIPS and L1 between
-    the decoded jump to the next knot and the real view there."""
+    """Trains ``NCSNpp`` on latents of a frozen RAE: flow matching along the path, LPIPS on the decoded jump to the
+    next knot, and optionally L1 on the decoded end of a short integration."""
 
     options: LFMOptions
 
@@ -109,29 +110,36 @@ class LFMModel(StageModel):
     @property
     def needs_images(self) -> bool:
         """Whether a loss looks at decoded images."""
-        return bool(self.options.lpips_weight or self.options.image_weight)
+        return bool(self.options.lpips_weight or self.options.rollout_weight)
 
     def compute_losses(self) -> dict[str, Tensor]:
         """Velocity loss at a time drawn per sample, and the image losses of the jump from there."""
         t = draw_times(self.latents.shape[1], self.device) * path_ends(self.times, self.available)
         point = path_points(self.trajectory, self.latents, self.times, t, self.available)
         velocity = self.network(point.position, t, self.condition).float()
-        losses = {"velocity": velocity_loss(velocity, point).mean()}
-        if self.needs_images:
-            losses |= self._image_losses(t, velocity, point)
+        losses = {"velocity": self.options.velocity_weight * velocity_loss(velocity, point).mean()}
+        if self.perceptual is not None:
+            landing, real = self._decode_beside(jump(t, velocity, point), point.next_index)
+            losses["lpips"] = self.options.lpips_weight * self.perceptual(landing, real)
+        if self.options.rollout_weight:
+            losses["rollout"] = self.options.rollout_weight * self._rollout_distance()
         return losses
 
-    def _image_losses(self, t: Tensor, velocity: Tensor, point: PathPoint) -> dict[str, Tensor]:
+    def _decode_beside(self, latents: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Images decoded from latents (B, c, h, w), and the views at ``index`` (B,) of the path, both in [-1, 1]."""
         assert self.features is not None and self.path_views is not None  # noqa: PT018
-        landing = self.rae.decode(self.rae.unstandardise(jump(t, velocity, point)), self.features).float()
-        rows = torch.arange(len(t), device=self.device)
-        real = self.path_views[rows, point.next_index] * 2 - 1
-        losses = {}
-        if self.perceptual is not None:
-            losses["lpips"] = self.options.lpips_weight * self.perceptual(landing, real)
-        if self.options.image_weight:
-            losses["image"] = self.options.image_weight * (landing - real).abs().mean()
-        return losses
+        decoded = self.rae.decode(self.rae.unstandardise(latents), self.features).float()
+        return decoded, self.path_views[torch.arange(len(index), device=self.device), index] * 2 - 1
+
+    def _rollout_distance(self) -> Tensor:
+        """L1 distance of the view after integrating from HR to a scale drawn per sample, in [-1, 1]."""
+        index = 1 + torch.multinomial(self.available[:, 1:].float(), 1)[:, 0]
+        end = integrate(
+            lambda z, t: self.network(z, t, self.condition), self.latents[0], self.times[index],
+            self.options.rollout_steps, "euler",
+        )  # fmt: skip
+        generated, real = self._decode_beside(end, index)
+        return (generated - real).abs().mean()
 
     def generator(self) -> DegFlow:
         """The degradation as trained so far."""

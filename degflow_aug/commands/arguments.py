@@ -1,0 +1,161 @@
+"""Options that several commands share, and what they stand for. Nothing heavy is imported before it is used."""
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from degflow_aug.yaml_options import nearest_name
+
+if TYPE_CHECKING:
+    import torch
+
+    from degflow_aug.degradations.degflow import DegFlow
+
+Value = TypeVar("Value")
+
+MOST_SCALES = 1000
+_NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+
+
+def parse_scales(text: str) -> tuple[float, ...]:
+    """The scales that ``text`` names, rising, each once: ``2,3,4``, or ``1.1:4:0.1`` from the first to the last.
+
+    Scales have six significant digits, which is what names of folders show.
+
+    Raises:
+        ValueError: not of that form, a scale below 1, a step of 0, or more than ``MOST_SCALES``.
+    """
+    scales: set[float] = set()
+    for part in text.split(","):
+        scales |= _scale_range(part, text) if ":" in part else {_scale(part, text)}
+        if len(scales) > MOST_SCALES:
+            raise ValueError(f"expected at most {MOST_SCALES} scales, got more in '{text}'; take a larger step")
+    return tuple(sorted(scales))
+
+
+def _scale_range(part: str, text: str) -> set[float]:
+    """``first:last:step``, the last included where a step falls on it."""
+    ends = part.split(":")
+    if len(ends) != 3:
+        raise ValueError(f"expected scales as first:last:step, such as 1.1:4:0.1, got '{text}'")
+    first, last, step = _scale(ends[0], text), _scale(ends[1], text), _number(ends[2], text)
+    if step <= 0:
+        raise ValueError(f"expected a step above 0 between scales, got {ends[2].strip()} in '{text}'")
+    if last < first:
+        raise ValueError(f"expected scales that rise from the first to the last, got '{text}'; swap them")
+    # The small term keeps rounding of 2.9 / 0.1 from dropping the last scale.
+    steps = (last - first) / step + 1e-6
+    if steps >= MOST_SCALES:
+        raise ValueError(f"expected at most {MOST_SCALES} scales, got more in '{text}'; take a larger step")
+    return {_six_digits(first + index * step) for index in range(math.floor(steps) + 1)}
+
+
+def _scale(part: str, text: str) -> float:
+    scale = _number(part, text)
+    if scale < 1:
+        raise ValueError(f"expected scales of at least 1, got {part.strip()} in '{text}'; 2 halves the image")
+    return _six_digits(scale)
+
+
+def _number(part: str, text: str) -> float:
+    part = part.strip()
+    value = float(part) if _NUMBER.fullmatch(part) else math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"expected scales such as 2,3,4 or 1.1:4:0.1, got {f'{part!r} in ' if part else ''}'{text}'")
+    return value
+
+
+def _six_digits(scale: float) -> float:
+    return float(f"{scale:.6g}")
+
+
+def argument(parse: Callable[[str], Value]) -> Callable[[str], Value]:
+    """``parse`` as the type of an option: argparse passes on what its ValueError says."""
+
+    def convert(text: str) -> Value:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return convert
+
+
+def one_of(*names: str) -> Callable[[str], str]:
+    """The type of an option that takes one of ``names``."""
+
+    def check(text: str) -> str:
+        if text not in names:
+            raise ValueError(f"expected {', '.join(names)}, got '{text}'{nearest_name(text, names)}")
+        return text
+
+    return argument(check)
+
+
+def whole_number(text: str) -> int:
+    """The type of an option that takes a whole number of at least 1."""
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got '{text}'")
+    return int(text)
+
+
+def add_generator_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the commands that run a generator; :func:`build_generator` reads them."""
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto: a GPU where there is one)")
+    parser.add_argument("--solver", metavar="NAME", help="euler, midpoint, heun or rk4 (default: the bundle's)")
+    parser.add_argument("--steps", type=whole_number, metavar="N", help="solver steps (default: the bundle's)")
+    parser.add_argument(
+        "--tile", type=whole_number, default=1024, metavar="PIXELS",
+        help="larger images are worked on in tiles of this side, to the same result (default: 1024)",
+    )
+
+
+def build_generator(bundle: str, args: argparse.Namespace) -> DegFlow:
+    """The generator of a bundle as the options of :func:`add_generator_arguments` want it, on its device.
+
+    Raises:
+        ValueError: no bundle, or an option that does not fit it.
+    """
+    device = pick_device(args.device)
+    from degflow_aug.bundle import load_bundle
+    from degflow_aug.degradations.degflow import DegFlow
+    from degflow_aug.degradations.tiled_autoencoder import tiles
+
+    generator = DegFlow.from_bundle(load_bundle(bundle), solver=args.solver, steps=args.steps, tile=args.tile)
+    tiles(8, 8, args.tile, max(generator.rae.encoder_margin, generator.rae.decoder_margin))
+    return generator.to(device)
+
+
+def pick_device(name: str) -> torch.device:
+    """The device that ``--device`` names; ``auto`` gives every local rank of torchrun a GPU of its own.
+
+    Raises:
+        ValueError: no such device here.
+    """
+    import torch
+
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return torch.device(f"cuda:{process_number('LOCAL_RANK', 0) % gpus}" if gpus else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise ValueError(f"expected --device auto, cpu or one of {gpus} GPUs (cuda:N), got '{name}'") from None
+    return device
+
+
+def process_number(name: str, default: int) -> int:
+    """A number that torchrun puts into the environment, such as RANK.
+
+    Raises:
+        ValueError: it is none.
+    """
+    text = os.environ.get(name, str(default))
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise ValueError(f"expected a whole number in the environment's {name}, got '{text}'; torchrun sets it")
+    return int(text)

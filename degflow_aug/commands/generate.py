@@ -1,0 +1,130 @@
+"""``degflow generate``: the LR images of a folder of HR images, at any scales, from one encoding of each."""
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from degflow_aug.commands.arguments import (
+    add_generator_arguments,
+    argument,
+    build_generator,
+    one_of,
+    parse_scales,
+    process_number,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from degflow_aug.data.generated_set import GeneratedSet, Record
+    from degflow_aug.data.image_tree import TreeImage
+    from degflow_aug.degradations.degflow import DegFlow
+
+WRITERS = 8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("hr", metavar="HR_DIR", help="folder of HR images, searched with all below it, or one image")
+    parser.add_argument("--bundle", required=True, help="the generator: a .safetensors file, or the name of a shipped one")
+    parser.add_argument(
+        "--scales", required=True, type=argument(parse_scales), help="2,3,4, or first:last:step such as 1.1:4:0.1"
+    )
+    parser.add_argument("--out", required=True, help="folder for OUT/{scale}/{name}.png, the manifest and the records")
+    parser.add_argument(
+        "--grid", type=one_of("lr", "hr"), default="lr", metavar="lr|hr",
+        help="lr: images of the camera's size; hr: views, which keep the size of HR (default: lr)",
+    )
+    parser.add_argument(
+        "--format", type=one_of("folder", "lmdb"), default="folder", metavar="folder|lmdb",
+        help="PNG files, or OUT/{scale}.lmdb as BasicSR reads it (default: folder)",
+    )
+    add_generator_arguments(parser)
+    parser.epilog = (
+        "Run again, it goes on where it was stopped. Under torchrun every process takes its share of the images.\n"
+        "An image that cannot be read is skipped and reported, and makes the exit code 1."
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Generate what is not there yet; returns 1 if an image of the set had to be skipped, else 0.
+
+    Raises:
+        ValueError, OSError: nothing can be generated, or not written.
+    """
+    from degflow_aug.data.generated_set import GeneratedSet
+    from degflow_aug.data.image_file import read_image
+    from degflow_aug.data.image_tree import find_images
+
+    rank, world = _process(args.format)
+    source, out = Path(args.hr), Path(args.out)
+    _check_folders(source, out, args)
+    images = find_images(source, skip=out)
+    if source.is_file():
+        read_image(source)
+    generator = build_generator(args.bundle, args)
+    generator.check_scales(args.scales)
+    with GeneratedSet(out, _settings(args, generator, source), images) as generated:
+        pending = generated.begin(images[rank::world], first_process=rank == 0)
+        _generate(generator, generated, pending, args)
+        failed, waiting = generated.outcome()
+    print(
+        f"{len(pending)} of {len(images[rank::world])} images were to be done, at {len(args.scales)} scales, into {out}"
+        + (f"; {len(failed)} of all {len(images)} could not be: {', '.join(failed[:3])}{' ...' if failed[3:] else ''}" if failed else "")
+    )
+    # torchrun ends all processes as soon as one fails, so the one that finishes last speaks for all.
+    return 1 if failed and not waiting else 0
+
+
+def _process(file_format: str) -> tuple[int, int]:
+    """Rank and number of processes, as torchrun sets them."""
+    rank, world = process_number("RANK", 0), process_number("WORLD_SIZE", 1)
+    if rank >= world:
+        raise ValueError(f"expected RANK below WORLD_SIZE in the environment, got {rank} and {world}; torchrun sets them")
+    if world > 1 and file_format == "lmdb":
+        raise ValueError("expected one process for --format lmdb, got several; generate with --format folder")
+    return rank, world
+
+
+def _check_folders(source: Path, out: Path, args: argparse.Namespace) -> None:
+    """Refuse an --out whose files would lie among the HR images."""
+    hr = (source.parent if source.is_file() else source).resolve()
+    for scale in args.scales:
+        folder = (out / f"{scale:g}").resolve()
+        if hr == folder or folder in hr.parents or hr == out.resolve():
+            raise ValueError(f"{out}: expected --out apart from the HR images in {source}, got one that mixes them; name another")
+
+
+def _settings(args: argparse.Namespace, generator: DegFlow, source: Path) -> dict[str, Any]:
+    """What the files depend on; a set is continued only with the same."""
+    from degflow_aug.bundle import bundle_path
+
+    return {
+        "source": str((source.parent if source.is_file() else source).absolute()),
+        "bundle": hashlib.sha256(bundle_path(args.bundle).read_bytes()).hexdigest(),
+        "scales": list(args.scales),
+        "grid": args.grid,
+        "format": args.format,
+        "solver": generator.solver,
+        "steps": generator.steps,
+    }
+
+
+def _generate(generator: DegFlow, generated: GeneratedSet, pending: Sequence[TreeImage], args: argparse.Namespace) -> None:
+    """Render one image while the files of the one before are written."""
+    from tqdm import tqdm
+
+    with ThreadPoolExecutor(WRITERS) as pool, tqdm(pending, unit="image", disable=None, file=sys.stderr) as bar:
+        unfinished: Iterator[None] = iter(())
+        for image in bar:
+            following = _start(generator, generated, image, args, pool)
+            for _ in unfinished:
+                pass
+            unfinished = following
+        for _ in unfinished:
+            pass

@@ -1,0 +1,106 @@
+"""Where generated images lie: PNG files in a folder a scale, or an LMDB a scale as BasicSR reads it."""
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from degflow_aug.data.image_file import encode_image, write_image
+from degflow_aug.data.lmdb_store import META_INFO, LmdbWriter
+
+LONGEST_KEY = 500
+
+
+class FolderStore:
+    """``root/{scale}/{name}.png``, lossless."""
+
+    def __init__(self, root: Path, scales: Sequence[float]) -> None:
+        self.root, self.scales = root, scales
+
+    @staticmethod
+    def place(root: Path, scale: float) -> Path:
+        """The folder of one scale."""
+        return root / f"{scale:g}"
+
+    @staticmethod
+    def check_names(names: Sequence[str]) -> None:
+        """Any name of a file will do."""
+
+    def written_names(self, names: Sequence[str]) -> dict[Path, set[str]]:
+        """File names that results of ``names`` have, by folder."""
+        folders: dict[Path, set[str]] = defaultdict(set)
+        for name in names:
+            for scale in self.scales:
+                path = self._path(name, scale)
+                folders[path.parent].add(path.name)
+        return folders
+
+    def has_all(self, name: str) -> bool:
+        """Whether the image is there at every scale."""
+        return all(self._path(name, scale).is_file() for scale in self.scales)
+
+    def write(self, name: str, scale: float, pixels: np.ndarray) -> None:
+        """Write (H, W, 3) in uint8, whole or not at all; threads may call it at once."""
+        path = self._path(name, scale)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_image(path, pixels)
+
+    def commit(self, name: str) -> None:
+        """Files are there as soon as they are written."""
+
+    def close(self, *, finished: bool) -> None:
+        """Files need no end."""
+
+    def _path(self, name: str, scale: float) -> Path:
+        return self.place(self.root, scale) / f"{name}.png"
+
+
+class LmdbStore:
+    """``root/{scale}.lmdb`` with the names as keys; the images of one name are committed together."""
+
+    def __init__(self, root: Path, scales: Sequence[float]) -> None:
+        self.scales = scales
+        self._folders = {scale: self.place(root, scale) for scale in scales}
+        self._writers = {scale: LmdbWriter(folder) for scale, folder in self._folders.items()}
+        self._encoded: dict[tuple[str, float], tuple[bytes, tuple[int, ...]]] = {}
+
+    @staticmethod
+    def place(root: Path, scale: float) -> Path:
+        """The LMDB folder of one scale."""
+        return root / f"{scale:g}.lmdb"
+
+    @staticmethod
+    def check_names(names: Sequence[str]) -> None:
+        """Raise a ValueError that names the first that BasicSR could not look up as a key, before any work is done."""
+        for name in names:
+            if not name.isascii() or set(name) & set(". \n") or len(name) > LONGEST_KEY:
+                raise ValueError(
+                    f"expected names in ASCII without dots and blanks for --format lmdb, got '{name}'; rename it or use "
+                    "--format folder"
+                )
+
+    def written_names(self, names: Sequence[str]) -> dict[Path, set[str]]:
+        """The one file that is written under a temporary name, by folder."""
+        return {folder: {META_INFO} for folder in self._folders.values()}
+
+    def has_all(self, name: str) -> bool:
+        """Whether the key is there at every scale."""
+        return all(name in writer for writer in self._writers.values())
+
+    def write(self, name: str, scale: float, pixels: np.ndarray) -> None:
+        """Encode (H, W, 3) in uint8, to be stored by :meth:`commit`; threads may call it at once."""
+        self._encoded[name, scale] = encode_image(pixels), pixels.shape
+
+    def commit(self, name: str) -> None:
+        """Store what was encoded under ``name``, durably."""
+        for scale, writer in self._writers.items():
+            data, shape = self._encoded.pop((name, scale))
+            writer.put(name, data, shape)
+            writer.flush()
+
+    def close(self, *, finished: bool) -> None:
+        """Close the LMDBs; if ``finished``, with their lists of keys, without which they do not count as such."""
+        for writer in self._writers.values():
+            writer.__exit__(None if finished else InterruptedError)

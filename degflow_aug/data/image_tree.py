@@ -1,0 +1,65 @@
+"""The image files below a folder, each under a name that what is made from it can keep."""
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from degflow_aug.data.image_file import IMAGE_SUFFIXES, is_image_name
+
+
+class TreeImage(NamedTuple):
+    """An image file below a folder.
+
+    Attributes:
+        name: its path below the folder without suffix, parts joined by ``/``; unique in the tree.
+        path: the file.
+    """
+
+    name: str
+    path: Path
+
+
+def find_images(root: str | Path, skip: str | Path | None = None) -> list[TreeImage]:
+    """The images below ``root``, a folder or one file, sorted by name whatever the file system.
+
+    Hidden files and folders are left out; links are followed, each folder once.
+
+    Args:
+        root: the folder, or an image file, which is then the only one.
+        skip: a folder whose files are left out.
+
+    Raises:
+        ValueError: nothing there, no image, or two files that differ in their suffix only.
+    """
+    root = Path(root)
+    if root.is_file():
+        return [TreeImage(root.stem, root)]
+    if not root.is_dir():
+        raise ValueError(f"{root}: expected a folder of images or an image file, got nothing")
+    found: dict[str, Path] = {}
+    for path in _walk(root, Path(skip).resolve() if skip is not None else None):
+        name = path.relative_to(root).with_suffix("").as_posix()
+        if name in found:
+            raise ValueError(
+                f"{path}: expected one image a name, got {found[name].name} as well, whose results would have the same "
+                "name; rename one of them"
+            )
+        found[name] = path
+    if not found:
+        raise ValueError(f"{root}: expected images ({', '.join(IMAGE_SUFFIXES)}) here or in folders below, got none")
+    return [TreeImage(name, found[name]) for name in sorted(found)]
+
+
+def _walk(root: Path, skip: Path | None) -> Iterator[Path]:
+    seen: set[Path] = set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        here = Path(folder).resolve()
+        if here in seen or here == skip:
+            folders.clear()
+            continue
+        seen.add(here)
+        # Sorted, so that of two links to one folder the same is taken on every machine.
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(folder, name) for name in sorted(files) if is_image_name(name))

@@ -1,0 +1,170 @@
+"""Both stages in one go: from pairs to a bundle, within a budget, resumable at any moment."""
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from degflow_aug.atomic_file import atomic_path
+from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
+from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.models.fit_options import FitSettings, stage_options
+from degflow_aug.models.kernel_source import read_kernel, whole_pairs, write_kernel
+from degflow_aug.models.latent_cache import LatentCache, LatentCrops
+from degflow_aug.models.lfm_model import LFMModel
+from degflow_aug.models.presets import Preset, StagePreset
+from degflow_aug.models.rae_model import RAEModel
+from degflow_aug.models.stage_model import StageModel
+from degflow_aug.models.stage_run import BuildModel, is_finished, make_folders, run_stage, seconds_per_iteration
+
+StageReport = Callable[[str, int, int, float], None]
+MODELS: dict[str, BuildModel] = {"rae": RAEModel, "lfm": LFMModel, "refine": LFMModel}
+CACHED_WINDOW = 256
+
+
+@dataclass
+class FitPlan:
+    """What a work folder is for, and how far it is planned; kept as ``plan.json``.
+
+    Attributes:
+        request: the arguments of the fit; a resumed fit must be asked for the same.
+        iterations: of each stage, filled in when the stage starts.
+        seconds: time spent so far on finished stages.
+    """
+
+    path: Path
+    request: dict[str, Any]
+    iterations: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @classmethod
+    def open(cls, work: Path, request: dict[str, Any]) -> FitPlan:
+        """The plan in ``work``, or a new one.
+
+        Raises:
+            ValueError: the folder holds another fit.
+        """
+        path = work / "plan.json"
+        if not path.is_file():
+            plan = cls(path, request)
+            plan.write()
+            return plan
+        known = json.loads(path.read_text(encoding="utf-8"))
+        changed = [key for key in request if known["request"].get(key) != request[key]]
+        if changed:
+            raise ValueError(
+                f"expected the same {changed[0]} as when {work} was begun ({known['request'].get(changed[0])!r}), got "
+                f"{request[changed[0]]!r}; name another --work folder or remove this one"
+            )
+        return cls(path, request, known["iterations"], known["seconds"])
+
+    def write(self) -> None:
+        """Write the plan, whole or not at all."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(self.path) as partial:
+            content = {"request": self.request, "iterations": self.iterations, "seconds": self.seconds}
+            partial.write_text(json.dumps(content, indent=2), encoding="utf-8")
+
+
+class CameraFit:
+    """A fit of one camera.
+
+    Args:
+        preset: networks and recipe.
+        settings: pairs and folders.
+        plan: of the work folder.
+        minutes: budget of all stages together; 0 where ``iterations`` is given.
+        iterations: of all stages together, split by the stages' shares.
+        report: called as (stage, done, total, loss); for the cache of windows the loss is nan.
+    """
+
+    def __init__(
+        self, preset: Preset, settings: FitSettings, plan: FitPlan, *, minutes: float, iterations: int, report: StageReport
+    ) -> None:
+        self.preset, self.settings, self.plan, self.report = preset, settings, plan, report
+        self.minutes, self.iterations = minutes, iterations
+        self._cache: LatentCache | None = None
+
+    def run(self, out: Path) -> Bundle:
+        """Train what is not trained yet and write the bundle to ``out``."""
+        kernel = self.fit_kernel()
+        for stage in self.preset.stages:
+            began = time.monotonic()
+            if not is_finished(self.options(stage)):
+                self.run_stage(stage)
+                self.plan.seconds += time.monotonic() - began
+                self.plan.write()
+        return self.write_bundle(out, kernel)
+
+    def options(self, stage: str) -> dict[str, Any]:
+        """Options of a stage; a refining stage starts from the network before it."""
+        opt = stage_options(stage, self.plan.iterations.get(stage, 1), self.preset, self.settings)
+        if stage == "refine":
+            opt["path"]["pretrain_network_g"] = str(self.settings.work / "lfm" / "models" / "net_g_latest.pth")
+        return opt
+
+    def fit_kernel(self) -> FittedKernel:
+        """The linear kernel of the pairs: source of pseudo-views, and the opponent in every table."""
+        path = self.settings.work / "kernel.safetensors"
+        if not path.is_file():
+            dataset = {"name": "pairs", "type": "AlignedScalesDataset", "knots": list(self.settings.knots), **self.settings.train}
+            write_kernel(path, FittedKernel.fit(whole_pairs(dataset)))
+        return read_kernel(path)
+
+    def run_stage(self, stage: str) -> StageModel:
+        """Train one stage to its end."""
+        opt, began = self.options(stage), time.monotonic()
+        make_folders(opt)
+        dataset = self.dataset(stage, opt)
+        if stage not in self.plan.iterations:
+            self.plan.iterations[stage] = self._iterations(stage, dataset, time.monotonic() - began)
+            self.plan.write()
+        total = self.plan.iterations[stage]
+        return run_stage(MODELS[stage], self.options(stage), dataset, total, lambda *args: self.report(stage, *args))
+
+    def dataset(self, stage: str, opt: dict[str, Any]) -> Any:
+        """Images, or for a stage with cached windows their latents."""
+        from basicsr.data import build_dataset
+
+        recipe: StagePreset = self.preset.stages[stage]
+        section = opt["datasets"]["train"]
+        if not recipe.windows:
+            return build_dataset(section)
+        if self._cache is None:
+            side = min(CACHED_WINDOW, build_dataset({**section, "gt_size": 8}).smallest_side // 8 * 8)
+            self._cache = LatentCache(
+                LFMModel(opt), build_dataset({**section, "gt_size": side}), windows=recipe.windows,
+                with_images=any("rollout_weight" in each.options for each in self.preset.stages.values()),
+                seed=self.settings.seed, progress=lambda done: self.report("encode", done, recipe.windows, math.nan),
+            )  # fmt: skip
+        return LatentCrops(self._cache, recipe.crop // 8)
+
+    def _iterations(self, stage: str, dataset: Any, spent: float) -> int:
+        """Iterations of a stage: its share of those asked for, or what fits into its share of the time left."""
+        stages = self.preset.stages
+        if self.iterations:
+            return max(1, round(self.iterations * stages[stage].share))
+        following = list(stages)[list(stages).index(stage) :]
+        share = stages[stage].share / sum(stages[name].share for name in following)
+        seconds = (60 * self.minutes - self.plan.seconds) * share - spent
+        began = time.monotonic()
+        each = seconds_per_iteration(MODELS[stage], self.options(stage), dataset)
+        return max(20, int((seconds - (time.monotonic() - began)) / each))
+
+    def write_bundle(self, out: Path, kernel: FittedKernel) -> Bundle:
+        """The last stage's generator with the facts of its training and the fitted kernel."""
+        last = list(self.preset.stages)[-1]
+        trained = load_bundle(self.settings.work / last / "models" / "generator_latest.safetensors")
+        facts = {
+            "preset": self.plan.request["preset"], "recipe": self.plan.request["recipe"],
+            "iterations": dict(self.plan.iterations), "seconds": round(self.plan.seconds),
+            "scenes": self.plan.request["scenes"], "seed": self.settings.seed,
+        }  # fmt: skip
+        spec = GeneratorSpec(**{**trained.spec.__dict__, "training": facts})
+        bundle = Bundle(spec, trained.rae, trained.velocity, kernel.state_dict())
+        save_bundle(out, bundle)
+        return bundle

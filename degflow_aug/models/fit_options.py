@@ -1,0 +1,93 @@
+"""Option dictionaries of ``degflow fit``, as a user's YAML would hold them, from a preset."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from degflow_aug.archs.ncsnpp_arch import condition_channels
+from degflow_aug.models.presets import Preset, StagePreset
+
+MODEL_TYPES = {"rae": "RAEModel", "lfm": "LFMModel", "refine": "LFMModel"}
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """What one fit is asked for.
+
+    Attributes:
+        train: dataset section of the pairs to train on (layout, scenes, ...), without crop or phase.
+        knots: scales of the pairs, 1 first.
+        camera: name kept in the bundle.
+        work: folder of checkpoints.
+        seed: of everything drawn.
+        gpus: 0 for the CPU, 1 for a GPU.
+        workers: processes that load images.
+    """
+
+    train: Mapping[str, Any]
+    knots: Sequence[float]
+    camera: str
+    work: Path
+    seed: int = 0
+    gpus: int = 0
+    workers: int = 0
+
+
+def stage_options(stage: str, total: int, preset: Preset, settings: FitSettings) -> dict[str, Any]:
+    """Options of one stage of ``total`` iterations, the same keys as in ``basicsr_options/``."""
+    recipe = preset.stages[stage]
+    root = settings.work / stage
+    return {
+        "name": stage, "model_type": MODEL_TYPES[stage], "scale": 1, "num_gpu": settings.gpus,
+        "manual_seed": settings.seed, "is_train": True, "dist": False, "rank": 0, "world_size": 1,
+        "path": {
+            "experiments_root": str(root), "models": str(root / "models"),
+            "training_states": str(root / "training_states"), "visualization": str(root / "visualization"),
+        },
+        "network_g": _network(stage, preset),
+        "datasets": {"train": _dataset(recipe, settings)},
+        "degflow": _section(stage, recipe, settings),
+        "train": _training(recipe, total),
+    }  # fmt: skip
+
+
+def _network(stage: str, preset: Preset) -> dict[str, Any]:
+    if stage == "rae":
+        return {"type": "ResidualAutoencoder", **preset.rae}
+    condition = condition_channels(preset.rae["base_channels"]) if preset.conditioned else 0
+    return {"type": "NCSNpp", **preset.velocity, "condition_channels": condition}
+
+
+def _dataset(recipe: StagePreset, settings: FitSettings) -> dict[str, Any]:
+    margin = 2 * recipe.options.get("crop_margin", 0)
+    return {
+        **settings.train, "name": "train", "type": "AlignedScalesDataset", "phase": "train",
+        "knots": list(settings.knots), "gt_size": recipe.crop + margin, "use_hflip": True, "use_rot": True,
+        "batch_size_per_gpu": recipe.batch, "num_worker_per_gpu": settings.workers,
+    }  # fmt: skip
+
+
+def _section(stage: str, recipe: StagePreset, settings: FitSettings) -> dict[str, Any]:
+    section = {
+        "knots": list(settings.knots), "camera": settings.camera,
+        "kernel": str(settings.work / "kernel.safetensors"), **recipe.options,
+    }  # fmt: skip
+    if stage != "rae":
+        section["rae"] = str(settings.work / "rae" / "models" / "net_g_latest.pth")
+    elif section["hr_share"] < 0:
+        section["hr_share"] = 1 / len(settings.knots)
+    return section
+
+
+def _training(recipe: StagePreset, total: int) -> dict[str, Any]:
+    optimizer = {"lr": recipe.lr, "betas": list(recipe.betas), "weight_decay": recipe.weight_decay}
+    return {
+        "optim_g": {"type": "AdamW" if recipe.weight_decay else "Adam", **optimizer},
+        "scheduler": {
+            "type": "CosineAnnealingRestartLR", "periods": [total], "restart_weights": [1], "eta_min": recipe.floor,
+        },
+        "total_iter": total, "warmup_iter": int(recipe.warmup * total) or -1, "ema_decay": recipe.ema,
+        "pixel_opt": {"type": recipe.loss, "loss_weight": 1.0, "reduction": "mean"},
+    }  # fmt: skip

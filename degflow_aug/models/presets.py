@@ -1,0 +1,112 @@
+"""Sizes and recipes of ``degflow fit``: a preset fixes the networks, a recipe how they are trained."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class StagePreset:
+    """How one stage is trained.
+
+    Attributes:
+        share: share of the budget.
+        crop: side of a training crop in pixels.
+        batch: samples an iteration.
+        lr: learning rate at its highest.
+        betas, weight_decay: of Adam (weight decay 0) or AdamW.
+        warmup: share of the iterations over which the rate rises.
+        floor: the rate that the cosine ends at.
+        ema: decay of the EMA, 0 for none.
+        loss: BasicSR loss of stage 1.
+        options: further keys of the ``degflow`` section.
+        windows: cached windows of latents in stages 2 and 3; 0 encodes every batch anew.
+    """
+
+    share: float
+    crop: int
+    batch: int
+    lr: float
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 1e-4
+    warmup: float = 0.03
+    floor: float = 1.5e-5
+    ema: float = 0.0
+    loss: str = "L1Loss"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    windows: int = 0
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Networks and the stages that train them, in order; stage ``refine`` continues ``lfm``."""
+
+    rae: Mapping[str, Any]
+    velocity: Mapping[str, Any]
+    conditioned: bool
+    stages: Mapping[str, StagePreset]
+
+
+def _ours(crop: int, batch: int, lr: float, windows: int, amp: str) -> dict[str, StagePreset]:
+    """Our recipe: noise and KL on latents, pseudo-views between knots, a conditioned velocity, a last stage on images."""
+    shared = {"amp": amp}
+    path = {**shared, "trajectory": "linear", "pseudo_spacing": 0.34}
+    rae = StagePreset(
+        share=0.5, crop=crop, batch=batch, lr=lr, floor=lr / 100,
+        options={
+            **shared, "grad_clip": 0.5, "hr_share": 0.1, "pseudo_share": 0.4, "crop_margin": 16,
+            "latent_noise": 0.4, "kl_weight": 1e-3,
+        },
+    )
+    lfm = StagePreset(
+        share=0.25, crop=2 * crop, batch=2 * batch, lr=lr, floor=lr / 100, ema=0.995, windows=windows,
+        options={**path, "grad_clip": 1.0},
+    )
+    refine = replace(
+        lfm, share=0.25, crop=3 * crop // 2, batch=4, lr=lr / 3, floor=lr / 300,
+        options={**path, "grad_clip": 1.0, "rollout_weight": 5.0, "velocity_weight": 0.1},
+    )
+    return {"rae": rae, "lfm": lfm, "refine": refine}
+
+
+def _paper() -> dict[str, StagePreset]:
+    """DegFlow's published recipe (schedules, losses, knots); its iteration counts are 200k and 400k on four GPUs."""
+    rae = StagePreset(
+        share=0.4, crop=256, batch=8, lr=1e-4, betas=(0.5, 0.9), weight_decay=0, warmup=0.025, floor=1e-7, loss="MSELoss",
+        options={"hr_share": -1.0, "standardise": False},
+    )
+    lfm = StagePreset(
+        share=0.6, crop=256, batch=16, lr=2e-4, betas=(0.9, 0.999), weight_decay=0, warmup=0, floor=1e-7,
+        options={"trajectory": "spline", "lpips_weight": 0.1},
+    )
+    return {"rae": rae, "lfm": lfm}
+
+
+_SIZES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "tiny": ({"base_channels": 16}, {"base_channels": 32, "multipliers": [1, 2, 2], "blocks": 2}),
+    "small": ({"base_channels": 32}, {"base_channels": 64, "multipliers": [1, 2, 2], "blocks": 2}),
+    "official": ({"base_channels": 128}, {"base_channels": 128, "multipliers": [1, 2, 2, 2], "blocks": 4}),
+}
+_OURS: dict[str, dict[str, StagePreset]] = {
+    "tiny": _ours(crop=64, batch=6, lr=1.5e-3, windows=240, amp="none"),
+    "small": _ours(crop=96, batch=8, lr=1e-3, windows=480, amp="none"),
+    "official": _ours(crop=128, batch=8, lr=3e-4, windows=0, amp="bf16"),
+}
+
+
+def preset(name: str, recipe: str | None = None) -> Preset:
+    """The preset of that name with a recipe: ``paper``, or ``ours`` (default, but for ``official``).
+
+    Raises:
+        ValueError: no such preset or recipe.
+    """
+    if name not in _SIZES:
+        raise ValueError(f"expected a preset out of {', '.join(_SIZES)}, got {name!r}")
+    recipe = recipe or ("paper" if name == "official" else "ours")
+    if recipe not in ("paper", "ours"):
+        raise ValueError(f"expected recipe paper or ours, got {recipe!r}")
+    rae, velocity = _SIZES[name]
+    if recipe == "paper":
+        return Preset({**rae, "residual": False}, {**velocity, "dropout": 0.1}, False, _paper())
+    return Preset({**rae, "residual": True}, {**velocity, "dropout": 0.0}, True, _OURS[name])

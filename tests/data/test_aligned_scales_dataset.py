@@ -1,0 +1,327 @@
+"""Items hold the same window of all views, whoever makes them and from whatever they are read."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import trees
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils.data import DataLoader
+
+from degflow_aug.data.aligned_scales import AlignedScales
+from degflow_aug.data.aligned_scales_dataset import AlignedScalesDataset
+from degflow_aug.data.draws import DrawSampler, SampleDraw
+from degflow_aug.data.image_decoder import ImageHeader
+from degflow_aug.data.image_file import encode_image, read_image
+from degflow_aug.data.layouts import Scene, find_scenes
+from degflow_aug.data.lmdb_store import LmdbWriter
+
+
+def _pixels(image: torch.Tensor) -> np.ndarray:
+    return (image * 255).round().numpy().astype(int)
+
+
+def _options(root: Path, **changes: Any) -> dict[str, Any]:
+    return {
+        "name": "set", "type": "AlignedScalesDataset", "phase": "train", "scale": 4, "dataroot_gt": str(root),
+        "layout": "realsr", "gt_size": 16, "use_hflip": True, "use_rot": True, "io_backend": {"type": "disk"},
+        "num_worker_per_gpu": 0, "batch_size_per_gpu": 2, "cache_mb": 1, **changes,
+    }  # fmt: skip
+
+
+def _same(first: dict[str, Any], second: dict[str, Any]) -> bool:
+    return first.keys() == second.keys() and all(
+        torch.equal(value, second[key]) if isinstance(value, torch.Tensor) else value == second[key]
+        for key, value in first.items()
+    )
+
+
+def test_a_training_item(tmp_path: Path) -> None:
+    dataset = AlignedScalesDataset(_options(trees.realsr(tmp_path), knots=[1, 2, 4]))
+    assert len(dataset) == 3
+    assert dataset.opt["layout"] == "realsr"
+    item = dataset[1]
+    assert item["hr"].shape == (3, 16, 16)
+    assert item["views"].shape == (2, 3, 16, 16)
+    assert {item[key].dtype for key in ("hr", "views", "scales")} == {torch.float32}
+    assert item["available"].tolist() == [True, True]
+    assert item["scales"].tolist() == [2.0, 4.0]
+    assert (item["name"], item["camera"]) == ("Canon_002", "Canon")
+    assert item["gt_path"] == str(tmp_path / "Canon/Train/2/Canon_002_HR.png")
+    assert item["lq_path"] == str(tmp_path / "Canon/Train/2/Canon_002_LR2.png")
+    assert _pixels(item["hr"])[2].tolist() == np.full((16, 16), 10).tolist()
+    assert [int(_pixels(view)[2, 0, 0]) for view in item["views"]] == [20, 40]
+
+
+def test_all_views_have_the_crop_and_flip_of_hr(tmp_path: Path) -> None:
+    dataset = AlignedScalesDataset(_options(trees.realsr(tmp_path, count=1)))
+    corners, turns = set(), set()
+    for seed in range(300):
+        item = dataset[SampleDraw(0, seed)]
+        red, green = _pixels(item["hr"])[:2]
+        for view in item["views"]:
+            np.testing.assert_array_equal(_pixels(view)[:2], [red, green])
+        top, left = int(red.min()), int(green.min())
+        corners.add((top, left))
+        rows, columns = np.mgrid[top : top + 16, left : left + 16]
+        window = np.stack([rows, columns])
+        patch = np.stack([red, green])
+        eight = [np.rot90(image, turn, (1, 2)) for turn in range(4) for image in (window, window[:, ::-1])]
+        (found,) = [number for number, image in enumerate(eight) if np.array_equal(image, patch)]
+        turns.add(found)
+    assert turns == set(range(8))
+    tops, lefts = ({corner[axis] for corner in corners} for axis in (0, 1))
+    assert {0, 32} <= tops <= set(range(33))
+    assert {0, 48} <= lefts <= set(range(49))
+
+
+@pytest.mark.parametrize(("flip", "rotate", "count"), [(False, False, 1), (True, False, 2), (False, True, 4)])
+def test_flips_can_be_turned_off(tmp_path: Path, flip: bool, rotate: bool, count: int) -> None:
+    scenes = find_scenes(trees.realsr(tmp_path, count=1), "realsr")
+    dataset = AlignedScales(scenes, crop_size=16, flip=flip, rotate=rotate)
+    forms = set()
+    for seed in range(60):
+        red, green = _pixels(dataset[SampleDraw(0, seed)]["hr"])[:2]
+        forms.add((int(red[1, 0] - red[0, 0]), int(red[0, 1] - red[0, 0]), int(green[0, 1] - green[0, 0])))
+    assert len(forms) == count
+
+
+def test_validation_gives_whole_images(tmp_path: Path) -> None:
+    root = trees.realsr(tmp_path, split="Test", count=2)
+    for phase in ("val", "test"):
+        options = _options(root, phase=phase)
+        del options["gt_size"]
+        item = AlignedScalesDataset(options)[0]
+        np.testing.assert_array_equal(_pixels(item["hr"]), trees.coordinates(48, 64, 10).transpose(2, 0, 1))
+        assert item["views"].shape == (3, 3, 48, 64)
+        assert item["scales"].tolist() == [2, 3, 4]
+
+
+def _epoch(root: Path, workers: int, **changes: Any) -> list[dict[str, Any]]:
+    dataset = AlignedScalesDataset(_options(root, **changes))
+    loader = DataLoader(
+        dataset, 2, sampler=DrawSampler(dataset, 1, 0, 3, seed=4), num_workers=workers, drop_last=True
+    )
+    return list(loader)
+
+
+def test_a_draw_gives_one_item_whatever_the_workers_and_the_cache(tmp_path: Path) -> None:
+    trees.realsr(tmp_path)
+    expected = _epoch(tmp_path, 0)
+    assert len(expected) == 4
+    assert expected[0]["views"].shape == (2, 3, 3, 16, 16)
+    for workers, cache_mb in ((0, 0), (1, 1), (2, 1), (2, 0)):
+        got = _epoch(tmp_path, workers, cache_mb=cache_mb)
+        assert all(_same(one, other) for one, other in zip(expected, got, strict=True))
+
+
+def test_plain_indices_follow_the_seed_of_torch(tmp_path: Path) -> None:
+    dataset = AlignedScalesDataset(_options(trees.realsr(tmp_path)))
+    torch.manual_seed(3)
+    first, second = dataset[0], dataset[0]
+    torch.manual_seed(3)
+    assert _same(first, dataset[0])
+    assert not torch.equal(first["hr"], second["hr"])
+
+
+def test_files_are_decoded_once(tmp_path: Path) -> None:
+    reads: list[Path] = []
+
+    def read(path: Path) -> np.ndarray:
+        reads.append(path)
+        return read_image(path)
+
+    scenes = find_scenes(trees.realsr(tmp_path), "realsr")
+    dataset = AlignedScales(scenes, [1, 2], crop_size=16, read=read)
+    for _ in range(4):
+        for number in range(3):
+            dataset[number]
+    assert len(reads) == len(set(reads)) == 6
+
+
+def test_v3_scenes_have_one_view_brought_to_the_hr_grid(tmp_path: Path) -> None:
+    options = _options(trees.realsr_v3(tmp_path), layout="realsr_v3", use_hflip=False, use_rot=False)
+    items = [AlignedScalesDataset(options)[number] for number in range(4)]
+    assert [item["available"].tolist() for item in items] == [[True, False], [False, True]] * 2
+    assert not items[0]["views"][1].any()
+    whole = AlignedScalesDataset(_options(tmp_path, layout="realsr_v3", phase="val", split="Train"))[3]
+    red, green, blue = _pixels(whole["views"][1])
+    assert red.shape == (48, 64)
+    assert (blue == 40).all()
+    rows, columns = np.mgrid[:48, :64]
+    inside = (slice(8, -8), slice(8, -8))
+    assert np.abs(red - ((rows + 0.5) / 4 - 0.5))[inside].max() <= 0.51
+    assert np.abs(green - ((columns + 0.5) / 4 - 0.5))[inside].max() <= 0.51
+    item = items[3]
+    top, left = (int(value) for value in _pixels(item["hr"])[:2, 0, 0])
+    np.testing.assert_array_equal(item["views"][1], whole["views"][1][:, top : top + 16, left : left + 16])
+
+
+def test_knots_of_v3_select_scenes(tmp_path: Path) -> None:
+    options = _options(trees.realsr_v3(tmp_path), layout="realsr_v3", knots=[1, 4])
+    assert {AlignedScalesDataset(options)[number]["name"] for number in range(2)} == {"Nikon_001_x4", "Nikon_002_x4"}
+    with pytest.raises(ValueError, match="expected scenes with views at 3, got views at 2, 4"):
+        AlignedScalesDataset({**options, "knots": [1, 3]})
+
+
+def test_16_bit_images_keep_their_depth(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 65536, (2, 24, 24, 3), dtype=np.uint16)
+    for name, image in zip(("001H.PNG", "001L.PNG"), images, strict=True):
+        (tmp_path / name).write_bytes(encode_image(image))
+    dataset = AlignedScales(find_scenes(tmp_path, "city100"))
+    for _ in range(2):
+        item = dataset[0]
+        np.testing.assert_array_equal(item["hr"], (images[0] / np.float32(65535)).transpose(2, 0, 1))
+        np.testing.assert_array_equal(item["views"][0], (images[1] / np.float32(65535)).transpose(2, 0, 1))
+    assert item["scales"].tolist() == [pytest.approx(2.9)]
+
+
+def test_a_scene_without_a_knot_is_refused_or_dropped(tmp_path: Path) -> None:
+    trees.realsr(tmp_path)
+    (tmp_path / "Canon/Train/3/Canon_002_LR3.png").unlink()
+    said = r"2/Canon_002_HR\.png: expected scene 'Canon_002' to have a view at scale 3, got views at 2, 4; leave"
+    with pytest.raises(ValueError, match=said):
+        AlignedScalesDataset(_options(tmp_path))
+    assert len(AlignedScalesDataset(_options(tmp_path, knots=[1, 2, 4]))) == 3
+    assert len(AlignedScalesDataset(_options(tmp_path, scenes="001,003"))) == 2
+    (tmp_path / "Canon/Train/2/Canon_003_HR.png").unlink()
+    assert len(AlignedScalesDataset(_options(tmp_path, incomplete="drop"))) == 1
+
+
+def test_a_crop_larger_than_an_image_is_refused_at_once(tmp_path: Path) -> None:
+    trees.city100(tmp_path)
+    for name in ("003H.PNG", "003L.PNG"):
+        trees.save(tmp_path / name, trees.coordinates(48, 24, 0))
+    said = r"003H\.PNG: expected at least 32x32 pixels for a crop, got 48x24; lower gt_size"
+    with pytest.raises(ValueError, match=said):
+        AlignedScalesDataset(_options(tmp_path, layout="city100", gt_size=32))
+    assert AlignedScalesDataset(_options(tmp_path, layout="city100", gt_size=24)).smallest_side == 24
+
+
+def test_sizes_that_differ_and_damaged_files_are_refused(tmp_path: Path) -> None:
+    trees.city100(tmp_path)
+    path = tmp_path / "002L.PNG"
+    dataset = AlignedScalesDataset(_options(tmp_path, layout="city100"))
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ValueError, match=r"002L\.PNG: expected a whole image"):
+        dataset[1]
+    trees.save(path, trees.coordinates(64, 48, 0))
+    with pytest.raises(ValueError, match=r"002L\.PNG: expected 48x64"):
+        AlignedScalesDataset(_options(tmp_path, layout="city100"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"gt_size": 20}, "multiple of 8, got 20"),
+        ({"gt_size": 0}, "multiple of 8, got 0"),
+        ({"gt_size": None}, "expected gt_size"),
+        ({"layout": None}, "expected layout"),
+        ({"dataroot_gt": None}, "expected dataroot_gt"),
+        ({"use_hflips": True}, r"got 'use_hflips'; did you mean 'use_hflip'\?"),
+        ({"knot": [1, 2]}, r"got 'knot'; did you mean 'knots'\?"),
+        ({"mean": [0.5, 0.5, 0.5]}, r"expected no mean .*\[0, 1\]"),
+        ({"meta_info_file": "list.txt"}, "expected no meta_info_file"),
+        ({"phase": "training"}, "phase train, val or test, got 'training'"),
+        ({"knots": [2, 4]}, "rise from 1"),
+        ({"knots": [1, 4, 2]}, "rise from 1"),
+        ({"knots": [1]}, "rise from 1"),
+        ({"knots": 4}, "list of scales"),
+        ({"knots": [1, "two"]}, "list of scales"),
+        ({"incomplete": "skip"}, "expected incomplete: refuse, drop, keep, got 'skip'"),
+        ({"cache_mb": -1}, "0 bytes or more"),
+        ({"io_backend": {"type": "petrel"}}, "disk or lmdb, got 'petrel'"),
+        ({"dataroot_views": {2: "a.lmdb"}}, "io_backend: {type: lmdb} only"),
+        ({"io_backend": {"type": "lmdb"}}, "expected no layout"),
+        ({"io_backend": {"type": "lmdb"}, "layout": None}, "expected dataroot_views"),
+    ],
+)
+def test_other_options_are_refused(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    trees.realsr(tmp_path, count=1)
+    with pytest.raises(ValueError, match=said):
+        AlignedScalesDataset(_options(tmp_path, **changes))
+
+
+def test_null_options_count_as_absent(tmp_path: Path) -> None:
+    absent = dict.fromkeys(("mean", "std", "knots", "cameras", "scenes", "pattern", "io_backend", "prefetch_mode"))
+    assert len(AlignedScalesDataset(_options(trees.realsr(tmp_path), **absent))) == 3
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_lmdb_gives_the_items_of_the_files(tmp_path: Path, workers: int) -> None:
+    pytest.importorskip("lmdb")
+    scenes = find_scenes(trees.realsr(tmp_path / "files"), "realsr")
+    folders = {1: tmp_path / "hr.lmdb", 2: tmp_path / "lr2.lmdb", 4: tmp_path / "lr4.lmdb"}
+    for scale, folder in folders.items():
+        with LmdbWriter(folder) as writer:
+            for scene in scenes:
+                file = scene.hr if scale == 1 else scene.views[scale]
+                writer.put(scene.name, file.read_bytes(), (48, 64, 3))
+    options = _options(folders[1], io_backend={"type": "lmdb"}, dataroot_views={"2": folders[2], 4: str(folders[4])})
+    del options["layout"]
+    for cache_mb in (0, 1):
+        dataset = AlignedScalesDataset({**options, "cache_mb": cache_mb})
+        sampler = DrawSampler(dataset, 1, 0, 3, seed=4)
+        batches = list(DataLoader(dataset, 2, sampler=sampler, num_workers=workers, drop_last=True))
+        expected = _epoch(tmp_path / "files", 0, knots=[1, 2, 4])
+        for got, wanted in zip(batches, expected, strict=True):
+            assert all(torch.equal(got[key], wanted[key]) for key in ("hr", "views", "available", "scales"))
+            assert got["name"] == wanted["name"]
+            assert got["camera"] == ["hr", "hr"]
+    assert len(AlignedScalesDataset({**options, "scenes": "002-003"})) == 2
+
+
+def test_lmdbs_with_other_keys_are_refused(tmp_path: Path) -> None:
+    pytest.importorskip("lmdb")
+    for name, keys in (("hr", "12"), ("lr", "23")):
+        with LmdbWriter(tmp_path / f"{name}.lmdb") as writer:
+            for key in keys:
+                writer.put(key, encode_image(trees.coordinates(16, 16, 0)), (16, 16, 3))
+    options = _options(tmp_path / "hr.lmdb", io_backend={"type": "lmdb"}, dataroot_views={2: tmp_path / "lr.lmdb"})
+    del options["layout"]
+    with pytest.raises(ValueError, match=r"lr\.lmdb/3: expected the HR image of scene '3'"):
+        AlignedScalesDataset(options)
+    with pytest.raises(ValueError, match=r"hr\.lmdb/1: expected scene '1' to have a view at scale 2"):
+        AlignedScalesDataset({**options, "scenes": "1,2"})
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    height=st.integers(16, 60),
+    width=st.integers(16, 60),
+    crop=st.sampled_from([8, 16]),
+    seed=st.integers(0, 2**62),
+    flip=st.booleans(),
+    rotate=st.booleans(),
+)
+def test_every_crop_is_a_window_of_the_image(
+    height: int, width: int, crop: int, seed: int, flip: bool, rotate: bool
+) -> None:
+    image = trees.coordinates(height, width, 0)
+    scene = Scene("a", "b", Path("hr"), {2.0: Path("view")})
+    dataset = AlignedScales(
+        [scene], crop_size=crop, flip=flip, rotate=rotate, cache_bytes=0,
+        read=lambda path: image, header=lambda path: ImageHeader(height, width, 8),
+    )  # fmt: skip
+    item = dataset[SampleDraw(0, seed)]
+    red, green = _pixels(item["hr"])[:2]
+    for coordinate, side in ((red, height), (green, width)):
+        assert set(np.unique(coordinate)) == set(range(coordinate.min(), coordinate.min() + crop))
+        assert coordinate.max() < side
+    assert len({*zip(red.ravel().tolist(), green.ravel().tolist(), strict=True)}) == crop * crop
+    np.testing.assert_array_equal(item["views"][0], item["hr"])
+
+
+def test_the_real_city100(city100: Path) -> None:
+    dataset = AlignedScalesDataset(
+        _options(city100, layout="city100", cameras=["City100_iPhoneX"], scenes="001-003", gt_size=256, knots=[1, 2.9])
+    )
+    assert len(dataset) == 3
+    item = dataset[0]
+    assert item["hr"].shape == (3, 256, 256)
+    assert item["scales"].tolist() == [pytest.approx(2.9)]
+    assert 0 < float((item["hr"] - item["views"][0]).abs().mean()) < 0.1

@@ -1,0 +1,190 @@
+"""LMDB folders are read and written as BasicSR does, and survive a kill."""
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import trees
+
+from degflow_aug.data import lmdb_store
+from degflow_aug.data.image_file import encode_image, read_image
+from degflow_aug.data.lmdb_store import LmdbWriter, find_lmdb_images, lmdb_keys, read_lmdb_header, read_lmdb_image
+
+lmdb = pytest.importorskip("lmdb")
+
+SHAPE = (12, 16, 3)
+
+
+def _png(blue: int) -> bytes:
+    return encode_image(trees.coordinates(12, 16, blue))
+
+
+def _write(path: Path, keys: list[str]) -> Path:
+    with LmdbWriter(path) as writer:
+        for blue, key in enumerate(keys):
+            writer.put(key, _png(blue), SHAPE)
+    return path
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.lmdb", ["0002", "0001", "Canon/0001_s003"])
+    assert (path / "meta_info.txt").read_text() == (
+        "0001.png (12,16,3) 1\n0002.png (12,16,3) 1\nCanon/0001_s003.png (12,16,3) 1\n"
+    )
+    assert lmdb_keys(path) == ["0001", "0002", "Canon/0001_s003"]
+    for blue, key in enumerate(["0002", "0001", "Canon/0001_s003"]):
+        np.testing.assert_array_equal(read_lmdb_image(path / key), trees.coordinates(12, 16, blue))
+        assert read_lmdb_header(path / key) == (*SHAPE[:2], 8)
+
+
+def test_16_bit_values(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 65536, SHAPE, dtype=np.uint16)
+    with LmdbWriter(tmp_path / "a.lmdb") as writer:
+        writer.put("1", encode_image(image), SHAPE)
+    np.testing.assert_array_equal(read_lmdb_image(tmp_path / "a.lmdb" / "1"), image)
+    assert read_lmdb_header(tmp_path / "a.lmdb" / "1").bits == 16
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="BasicSR does not install on Python 3.13")
+def test_basicsr_reads_what_is_written_and_the_reverse(tmp_path: Path) -> None:
+    from degflow_aug import compat
+
+    compat.apply()
+    data_util = pytest.importorskip("basicsr.data.data_util")
+    from basicsr.utils import FileClient, imfrombytes
+    from basicsr.utils.lmdb_util import make_lmdb_from_imgs
+
+    ours = [str(_write(tmp_path / name, ["0001", "0002"])) for name in ("lq.lmdb", "gt.lmdb")]
+    pairs = data_util.paired_paths_from_lmdb(ours, ["lq", "gt"])
+    assert [pair["gt_path"] for pair in pairs] == ["0001", "0002"]
+    client = FileClient("lmdb", db_paths=ours, client_keys=["lq", "gt"])
+    image = imfrombytes(client.get("0002", "gt"))[..., ::-1]
+    np.testing.assert_array_equal(image, trees.coordinates(12, 16, 1))
+
+    trees.save(tmp_path / "images" / "a_1.png", trees.coordinates(9, 7, 3))
+    theirs = tmp_path / "theirs.lmdb"
+    make_lmdb_from_imgs(str(tmp_path / "images"), str(theirs), ["a_1.png"], ["a_1"], map_size=1 << 20)
+    assert lmdb_keys(theirs) == ["a_1"]
+    np.testing.assert_array_equal(read_lmdb_image(theirs / "a_1"), trees.coordinates(9, 7, 3))
+
+
+def test_a_run_is_resumed(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.lmdb", ["1", "2"])
+    with LmdbWriter(path) as writer:
+        assert "1" in writer
+        assert "3" not in writer
+        writer.put("3", _png(3), SHAPE)
+        assert "3" in writer
+        writer.put("2", _png(9), SHAPE)
+    assert lmdb_keys(path) == ["1", "2", "3"]
+    assert read_lmdb_image(path / "2")[0, 0, 2] == 9
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+import trees
+from degflow_aug.data.image_file import encode_image
+from degflow_aug.data.lmdb_store import LmdbWriter
+writer = LmdbWriter(sys.argv[1], batch=4)
+for number in range(10):
+    writer.put(f"{{number:04d}}", encode_image(trees.coordinates(12, 16, number)), (12, 16, 3))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_what_was_committed_survives_a_kill(tmp_path: Path) -> None:
+    path = tmp_path / "a.lmdb"
+    script = KILLED.format(tests=str(Path(__file__).parent))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", script, str(path)], env=environment).returncode == -signal.SIGKILL
+    with pytest.raises(ValueError, match=r"meta_info\.txt: expected the list of keys"):
+        lmdb_keys(path)
+    with LmdbWriter(path) as writer:
+        there = [number for number in range(10) if f"{number:04d}" in writer]
+        assert there == list(range(8))
+        for number in (8, 9):
+            writer.put(f"{number:04d}", _png(number), SHAPE)
+    assert lmdb_keys(path) == [f"{number:04d}" for number in range(10)]
+    assert [read_lmdb_image(path / key)[0, 0, 2] for key in lmdb_keys(path)] == list(range(10))
+
+
+def test_after_an_error_the_folder_does_not_look_finished(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with LmdbWriter(tmp_path / "a.lmdb") as writer:
+            writer.put("1", _png(1), SHAPE)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert not (tmp_path / "a.lmdb" / "meta_info.txt").exists()
+    with LmdbWriter(tmp_path / "a.lmdb") as writer:
+        assert "1" in writer
+
+
+def test_the_map_grows_with_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lmdb_store, "_FIRST_MAP_BYTES", 1 << 15)
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    with LmdbWriter(tmp_path / "a.lmdb", batch=3) as writer:
+        for number in range(20):
+            writer.put(str(number), encode_image(noise), noise.shape)
+    assert len(lmdb_keys(tmp_path / "a.lmdb")) == 20
+    np.testing.assert_array_equal(read_lmdb_image(tmp_path / "a.lmdb" / "19"), noise)
+
+
+def test_values_that_basicsr_could_not_use_are_refused(tmp_path: Path) -> None:
+    with LmdbWriter(tmp_path / "a.lmdb") as writer:
+        for key in ("a.b", "a b", "Käse", "", "k" * 501):
+            with pytest.raises(ValueError, match="LMDB key"):
+                writer.put(key, _png(0), SHAPE)
+        with pytest.raises(ValueError, match=r"a\.lmdb/1: expected PNG .*\(12, 17, 3\), got \(12, 16, 3\)"):
+            writer.put("1", _png(0), (12, 17, 3))
+        with pytest.raises(ValueError, match="bytes of a PNG"):
+            writer.put("1", cv2.imencode(".jpg", trees.coordinates(12, 16, 0))[1].tobytes(), SHAPE)
+    for name in ("folder", "file.lmdb"):
+        (tmp_path / "file.lmdb").touch()
+        with pytest.raises(ValueError, match=r"folder named x\.lmdb"):
+            LmdbWriter(tmp_path / name)
+
+
+def test_missing_folders_and_keys_are_named(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.lmdb", ["1"])
+    with pytest.raises(ValueError, match=r"a\.lmdb: expected an image with key '2'"):
+        read_lmdb_image(path / "2")
+    with pytest.raises(ValueError, match=r"b\.lmdb/1: expected x\.lmdb/key"):
+        read_lmdb_image(tmp_path / "b.lmdb" / "1")
+    for folder in (tmp_path, tmp_path / "b.lmdb"):
+        with pytest.raises(ValueError, match=f"{folder}: expected an LMDB folder"):
+            lmdb_keys(folder)
+    (path / "meta_info.txt").write_text("")
+    with pytest.raises(ValueError, match=r"meta_info\.txt: expected lines"):
+        lmdb_keys(path)
+    (tmp_path / "c.lmdb").mkdir()
+    (tmp_path / "c.lmdb" / "data.mdb").write_bytes(b"not an LMDB" * 1000)
+    with pytest.raises(ValueError, match=r"c\.lmdb: expected an LMDB that can be opened"):
+        read_lmdb_image(tmp_path / "c.lmdb" / "1")
+
+
+def test_images_of_equal_keys_are_found_with_their_cameras(tmp_path: Path) -> None:
+    hr = _write(tmp_path / "hr.lmdb", ["Canon/a_001", "plain"])
+    lr = _write(tmp_path / "lr.lmdb", ["Canon/a_001", "plain"])
+    assert list(find_lmdb_images(hr, {2.5: lr})) == [
+        ("Canon", "001", "Canon/a_001", 1.0, hr / "Canon/a_001"),
+        ("hr", "plain", "plain", 1.0, hr / "plain"),
+        ("Canon", "001", "Canon/a_001", 2.5, lr / "Canon/a_001"),
+        ("hr", "plain", "plain", 2.5, lr / "plain"),
+    ]
+
+
+def test_files_and_lmdb_hold_the_same(tmp_path: Path) -> None:
+    file = trees.save(tmp_path / "1.png", trees.coordinates(20, 30, 5))
+    with LmdbWriter(tmp_path / "a.lmdb") as writer:
+        writer.put("1", file.read_bytes(), (20, 30, 3))
+    np.testing.assert_array_equal(read_lmdb_image(tmp_path / "a.lmdb" / "1"), read_image(file))

@@ -1,0 +1,166 @@
+"""train_pipeline from end to end: resuming at the next draw, and running for as long as it was asked to."""
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from compat_experiment import as_is, register_recording_dataset, train, write_experiment
+
+from degflow_aug import compat
+from degflow_aug.compat_training import TrainingPoint, consumed_batches, last_epoch
+
+
+@pytest.fixture(scope="module")
+def asked() -> list[int]:
+    """The indices that the training dataset was asked for."""
+    compat.patch_training()
+    return register_recording_dataset()
+
+
+def states(folder: Path) -> list[int]:
+    """The iterations at which states were saved."""
+    paths = (folder / "experiments/tiny/training_states").glob("*.state")
+    return sorted(int(path.stem) for path in paths)
+
+
+@pytest.fixture(scope="module")
+def whole_run(asked: list[int], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
+    """An uninterrupted run of 7 iterations, 3 an epoch (7 images, batches of 2), and the indices it asked for."""
+    folder = tmp_path_factory.mktemp("whole")
+    del asked[:]
+    train(write_experiment(folder, images=7, train__total_iter=7, logger__save_checkpoint_freq=1))
+    return folder, asked[:14]
+
+
+def test_unpatched_resume_fails_without_cuda_and_repeats_the_epoch() -> None:
+    assert isinstance(as_is()["resume without cuda"], str)
+    continued, resumed = as_is()["data order after resume"]
+    assert continued != resumed
+
+
+@pytest.mark.parametrize("iteration", range(1, 7))
+def test_resumed_run_asks_for_what_the_whole_run_asked_for(
+    whole_run: tuple[Path, list[int]], asked: list[int], tmp_path: Path, iteration: int
+) -> None:
+    folder, expected = whole_run
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    for later in range(iteration + 1, 8):
+        (tmp_path / f"experiments/tiny/training_states/{later}.state").unlink()
+    del asked[:]
+    train(tmp_path / "options.yml", "--auto_resume", working_directory=tmp_path.parent)
+    assert asked[: 14 - 2 * iteration] == expected[2 * iteration :]
+    assert states(tmp_path) == list(range(1, 8))
+    assert [path.name for path in (tmp_path / "experiments").iterdir()] == ["tiny"]
+
+
+def test_order_depends_on_the_seed(whole_run: tuple[Path, list[int]], asked: list[int], tmp_path: Path) -> None:
+    del asked[:]
+    train(write_experiment(tmp_path, images=7, train__total_iter=3, manual_seed=8))
+    assert asked[:6] != whole_run[1][:6]
+
+
+def test_explicit_state_continues_under_a_new_name(whole_run: tuple[Path, list[int]], tmp_path: Path) -> None:
+    """The networks are looked for in the new experiment, as BasicSR does; its folders need not exist before."""
+    state = whole_run[0] / "experiments/tiny/training_states/4.state"
+    options = write_experiment(tmp_path, images=7, path__resume_state=str(state), train__total_iter=5)
+    with pytest.raises(ValueError, match=r"expected a checkpoint at .*net_g_4\.pth, got no such file"):
+        train(options)
+    (tmp_path / "experiments/tiny/models").mkdir(parents=True)
+    shutil.copy(whole_run[0] / "experiments/tiny/models/net_g_4.pth", tmp_path / "experiments/tiny/models")
+    train(options)
+    assert (tmp_path / "experiments/tiny/models/net_g_latest.pth").is_file()
+
+
+def test_random_streams_do_not_begin_again(whole_run: tuple[Path, list[int]]) -> None:
+    import basicsr.train
+    from basicsr.utils import set_random_seed
+    from basicsr.utils.options import parse_options
+
+    folder, _ = whole_run
+
+    def draw() -> tuple[float, float, float]:
+        return random.random(), float(np.random.random()), torch.rand(()).item()  # noqa: NPY002
+
+    set_random_seed(7)
+    beginning = draw()
+    opt, _ = parse_options(str(folder), argv=["-opt", str(folder / "options.yml"), "--auto_resume"])
+    assert basicsr.train.load_resume_state(opt)["iter"] == 7
+    assert not set(draw()) & set(beginning)
+    assert opt["path"]["pretrain_network_g"].endswith("net_g_7.pth")
+
+
+def test_run_lasts_for_total_iter(asked: list[int], tmp_path: Path) -> None:
+    """Three images in batches of two: one batch an epoch, where BasicSR counts two and stops after four of six."""
+    assert as_is()["iterations of six"] == 4
+    train(write_experiment(tmp_path, images=3, train__total_iter=6, logger__save_checkpoint_freq=1))
+    assert states(tmp_path) == [1, 2, 3, 4, 5, 6]
+
+
+def test_dataset_smaller_than_a_batch_is_an_error(asked: list[int], tmp_path: Path) -> None:
+    assert as_is()["dataset smaller than a batch"] == 0
+    with pytest.raises(ValueError, match=r"at least 2 draws an epoch .*, got 1; raise dataset_enlarge_ratio"):
+        train(write_experiment(tmp_path, images=1))
+
+
+def test_training_without_training_data_is_an_error(asked: list[int], tmp_path: Path) -> None:
+    options = write_experiment(tmp_path, images=1)
+    content = json.loads(options.read_text(encoding="utf-8"))
+    del content["datasets"]["train"]
+    options.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"expected a section datasets\.train"):
+        train(options)
+
+
+def test_every_loading_option_at_once_and_validation(asked: list[int], tmp_path: Path) -> None:
+    """Fallbacks, workers, validation with metrics and logging defaults in one run without CUDA."""
+    metrics = {name: {"type": f"calculate_{name}", "crop_border": 2} for name in ("psnr", "niqe")}
+    options = write_experiment(
+        tmp_path,
+        logger=None,
+        val={"val_freq": 2, "metrics": metrics},
+        datasets__train__persistent_workers=True,
+        datasets__train__prefetch_mode="cpu",
+        datasets__train__num_worker_per_gpu=1,
+        datasets__val__persistent_workers=True,
+        train__total_iter=5,
+    )
+    with pytest.warns(UserWarning, match="NIQE is not defined"):
+        train(options)
+    assert (tmp_path / "experiments/tiny/models/net_g_latest.pth").is_file()
+
+
+def test_state_of_another_batch_size_starts_its_epoch_over(whole_run: tuple[Path, list[int]], tmp_path: Path) -> None:
+    folder, _ = whole_run
+    shutil.copytree(folder / "experiments", tmp_path / "experiments")
+    options = write_experiment(
+        tmp_path, images=7, datasets__train__batch_size_per_gpu=1, train__total_iter=20, logger__save_checkpoint_freq=1
+    )
+    train(options, "--auto_resume")
+    assert states(tmp_path) == list(range(1, 21))
+
+
+@pytest.mark.parametrize("iteration", range(0, 23, 3))
+@pytest.mark.parametrize("total", [1, 5, 22])
+@pytest.mark.parametrize("batches", [1, 2, 3, 7])
+def test_last_epoch_against_counting(batches: int, total: int, iteration: int) -> None:
+    """Every epoch gives ``batches`` batches, the first of a resumed run what is left of it."""
+    for epoch in {iteration // batches, max(0, -(-iteration // batches) - 1)}:
+        start = TrainingPoint(epoch, iteration)
+        consumed = consumed_batches(start, batches)
+        assert consumed is not None
+        done, current = iteration + batches - consumed, epoch
+        while done < total:
+            current, done = current + 1, done + batches
+        assert last_epoch(start, consumed, batches, total) == current
+
+
+def test_consumed_batches() -> None:
+    assert consumed_batches(TrainingPoint(2, 25), 10) == 5
+    assert consumed_batches(TrainingPoint(2, 30), 10) == 10
+    assert consumed_batches(TrainingPoint(2, 31), 10) is None
+    assert consumed_batches(TrainingPoint(3, 25), 10) is None

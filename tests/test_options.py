@@ -1,0 +1,160 @@
+"""The ``degflow:`` section: every slip in it is one sentence that names the key."""
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, fields
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from degflow_aug.flow.solver import SOLVERS
+from degflow_aug.flow.trajectory import TRAJECTORIES
+from degflow_aug.options import LFMOptions, RAEOptions, StageOptions, convert, read_options
+
+
+def test_a_section_is_read_with_its_defaults() -> None:
+    options = read_options(RAEOptions, {"knots": [1, 2, 4.0], "camera": "Canon", "hr_share": 0, "crop_margin": 8}, "degflow")
+    assert options == RAEOptions(knots=(1.0, 2.0, 4.0), camera="Canon", hr_share=0.0, crop_margin=8)
+    assert all(isinstance(knot, float) for knot in options.knots)
+    assert isinstance(options.hr_share, float)
+    assert read_options(LFMOptions, {"knots": (1, 2.9), "s_max": 4, "compile": True}, "degflow").last_scale == 4
+    assert StageOptions(knots=(1.0, 2.9)).last_scale == 2.9
+
+
+@pytest.mark.parametrize(("key", "nearest"), [("knot", "knots"), ("hr_shares", "hr_share"), ("standardize", "standardise")])
+def test_an_unknown_key_names_the_nearest(key: str, nearest: str) -> None:
+    with pytest.raises(ValueError, match=rf"unknown key '{key}' in degflow; did you mean '{nearest}'\?"):
+        read_options(RAEOptions, {"knots": [1, 2], key: 1}, "degflow")
+
+
+def test_keys_of_the_other_stage_are_unknown() -> None:
+    with pytest.raises(ValueError, match="unknown key 'lpips_weight'"):
+        read_options(RAEOptions, {"knots": [1, 2], "lpips_weight": 0.1}, "degflow")
+    with pytest.raises(ValueError, match="unknown key '5' in degflow"):
+        read_options(RAEOptions, {"knots": [1, 2], 5: 1}, "degflow")  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("section", [None, [], "knots", 3])
+def test_a_section_that_is_no_mapping_is_refused(section: Any) -> None:
+    with pytest.raises(ValueError, match="expected a mapping in degflow"):
+        read_options(RAEOptions, section, "degflow")
+
+
+def test_a_missing_key_is_named() -> None:
+    with pytest.raises(ValueError, match="expected knots in degflow, got none; add it"):
+        read_options(LFMOptions, {"rae": "run"}, "degflow")
+
+
+@pytest.mark.parametrize(("key", "value", "message"), [
+    ("knots", 2, "a list in degflow.knots, got 2"), ("knots", "1, 2", "a list in degflow.knots"),
+    ("knots", [1, "2"], "float in degflow.knots, got '2'"), ("knots", [1, None], "float in degflow.knots"),
+    ("s_max", "4", "float in degflow.s_max, got '4'"), ("s_max", True, "float in degflow.s_max, got True"),
+    ("steps", 2.0, "int in degflow.steps, got 2.0"), ("steps", True, "int in degflow.steps, got True"),
+    ("compile", 1, "bool in degflow.compile, got 1"), ("camera", 5, "str in degflow.camera, got 5"),
+    ("rae", None, "str in degflow.rae, got None"), ("s_max", 10**400, "float in degflow.s_max, got an integer beyond"),
+])
+def test_another_type_is_refused(key: str, value: object, message: str) -> None:
+    with pytest.raises(ValueError, match=f"expected {message}"):
+        read_options(LFMOptions, {"knots": [1, 2], key: value}, "degflow")
+
+
+NAN, INF = math.nan, math.inf
+
+
+@pytest.mark.parametrize(("key", "value", "message"), [
+    ("knots", [], "rise from 1"), ("knots", [1], "rise from 1"), ("knots", [2, 4], "rise from 1"),
+    ("knots", [1, 4, 2], "rise from 1"), ("knots", [1, 2, 2], "rise from 1"), ("knots", [1, NAN], "rise from 1"),
+    ("knots", [1, NAN, 2], "rise from 1"), ("knots", [1, 2, INF], "rise from 1"), ("s_max", 1.5, "s_max of at least the last knot 2"),
+    ("s_max", NAN, "s_max to be a finite number"), ("s_max", -1.0, "s_max"), ("s_max", INF, "s_max to be a finite number"),
+    ("amp", "fp16", "amp to be none or bf16"), ("grad_clip", -1.0, "grad_clip to be a finite number of at least 0"),
+    ("grad_clip", NAN, "grad_clip to be a finite number"), ("trajectory", "pchip", "trajectory to be spline or linear"),
+    ("pseudo_spacing", 0.01, "pseudo_spacing of 0 or at least 0.05"), ("lpips_weight", -0.1, "lpips_weight"),
+    ("rollout_weight", INF, "rollout_weight"), ("rollout_steps", 0, "rollout_steps of at least 1"),
+    ("steps", 0, "steps of at least 1"), ("steps", -2, "steps"),
+    ("solver", "dopri5", "solver out of euler, midpoint, heun, rk4"), ("solver", "Heun", "solver out of"),
+])
+def test_a_value_out_of_range_is_refused(key: str, value: object, message: str) -> None:
+    with pytest.raises(ValueError, match=f"expected degflow.*{message}"):
+        read_options(LFMOptions, {"knots": [1, 2], key: value}, "degflow")
+
+
+@pytest.mark.parametrize(("shares", "message"), [
+    ({"hr_share": 0.6, "pseudo_share": 0.5}, "at most 1"), ({"hr_share": 1.2}, "at most 1"), ({"hr_share": -0.1}, "hr_share"),
+    ({"pseudo_share": NAN}, "pseudo_share"), ({"crop_margin": -1}, "crop_margin"), ({"latent_noise": -1}, "latent_noise"),
+    ({"kl_weight": NAN}, "kl_weight"),
+])
+def test_shares_of_stage_1_are_checked(shares: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_options(RAEOptions, {"knots": [1, 2], **shares}, "degflow")
+
+
+def test_every_name_that_the_options_take_exists() -> None:
+    for solver in SOLVERS:
+        assert LFMOptions(knots=(1.0, 2.0), solver=solver).solver == solver
+    for trajectory in TRAJECTORIES:
+        assert LFMOptions(knots=(1.0, 2.0), trajectory=trajectory).trajectory == trajectory
+
+
+def test_optional_hints_take_none_and_their_type() -> None:
+    assert convert(None, float | None, "x") is None
+    assert convert(3, float | None, "x") == 3.0
+    with pytest.raises(ValueError, match="expected float in x"):
+        convert("3", float | None, "x")
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from([10**400, -(10**400), 0, 1, 2]) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=2), max_leaves=5,
+)
+KEYS = sorted({item.name for kind in (RAEOptions, LFMOptions) for item in fields(kind)})
+sections = st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=6) | st.integers(), values, max_size=6)
+plausible = st.fixed_dictionaries(
+    {"knots": st.lists(st.floats(1, 8), min_size=1, max_size=5).map(lambda more: [1, *sorted(set(more))])},
+    optional={
+        "s_max": st.floats(0, 16), "grad_clip": st.floats(), "crop_margin": st.integers(), "latent_noise": values,
+        "hr_share": st.floats(-1, 2), "pseudo_share": st.floats(0, 1), "steps": st.integers(-1, 9), "pseudo_spacing": st.floats(0, 2),
+    },
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(section=sections | plausible, kind=st.sampled_from([RAEOptions, LFMOptions]))
+def test_any_section_gives_options_or_one_sentence(section: dict[Any, Any], kind: type[StageOptions]) -> None:
+    try:
+        options = read_options(kind, section, "degflow")
+    except ValueError as error:
+        assert str(error).strip()
+        return
+    assert isinstance(options, kind)
+    numbers = [value for value in asdict(options).values() if isinstance(value, float)]
+    assert all(math.isfinite(value) and value >= 0 for value in [*numbers, *options.knots])
+    assert options.knots[0] == 1
+    assert all(low < high for low, high in zip(options.knots, options.knots[1:], strict=False))
+    assert options.last_scale >= options.knots[-1]
+    for key, value in section.items():
+        stored = getattr(options, key)
+        assert (list(stored) if isinstance(stored, tuple) else stored) == value
+
+
+@given(
+    knots=st.lists(st.floats(1.01, 6), min_size=1, max_size=4, unique=True), spacing=st.floats(0.05, 3),
+)
+def test_path_scales_hold_the_knots_and_equal_parts_between(knots: list[float], spacing: float) -> None:
+    options = LFMOptions(knots=(1.0, *sorted(knots)), pseudo_spacing=spacing)
+    scales = options.path_scales()
+    assert set(options.knots) <= set(scales)
+    gaps = [high - low for low, high in zip(scales, scales[1:], strict=False)]
+    assert min(gaps) > 0
+    assert max(gaps) <= spacing * (1 + 1e-5)
+    for low, high in zip(options.knots, options.knots[1:], strict=False):
+        parts = [b - a for a, b in zip(scales, scales[1:], strict=False) if low <= a and b <= high]
+        assert max(parts) == pytest.approx(min(parts), abs=1e-9)
+        assert len(parts) == 1 or (high - low) / (len(parts) - 1) > spacing * (1 - 1e-5)
+
+
+def test_path_scales_by_hand() -> None:
+    assert LFMOptions(knots=(1.0, 2.0, 4.0)).path_scales() == (1, 2, 4)
+    assert LFMOptions(knots=(1.0, 2.0, 4.0), pseudo_spacing=0.5).path_scales() == (1, 1.5, 2, 2.5, 3, 3.5, 4)
+    assert LFMOptions(knots=(1.0, 2.0, 4.0), pseudo_spacing=0.9).path_scales() == pytest.approx((1, 1.5, 2, 8 / 3, 10 / 3, 4))
