@@ -20,13 +20,14 @@ setup(
     package_data={"degflow_aug": ["py.typed", "weights/*.safetensors"]},
     python_requires=">=3.10",
     install_requires=[
-        "torch>=2.1",
+        "torch>=2.4",
         "torchvision",
         "basicsr==1.4.2; python_version < '3.13'",
-        # BasicSR imports distutils, which Python 3.12 has only through setuptools.
-        "setuptools<82; python_version >= '3.12' and python_version < '3.13'",
+        # BasicSR imports distutils, which Python 3.12 has only inside setuptools.
+        "setuptools; python_version >= '3.12' and python_version < '3.13'",
         "lpips",
         "numpy",
+        "pillow",
         "scipy",
         "opencv-python",
         "pyyaml",

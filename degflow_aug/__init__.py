@@ -6,10 +6,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from degflow_aug import compat
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from degflow_aug.degradations.degflow import DegFlow
+
+# Before anybody imports BasicSR: processes that torch spawns unpickle its datasets with nothing but this import.
+compat.apply()
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load_generator", "register"]

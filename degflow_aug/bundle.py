@@ -125,13 +125,13 @@ def load_bundle(path_or_name: str | Path) -> Bundle:
         _fill(rae, "rae.", tensors)
         _fill(velocity, "velocity.", tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"expected a whole bundle, got {path} whose parts do not fit: {_reason(error)}") from None
+        raise ValueError(f"expected a whole bundle, got {path} whose parts do not fit: {misfit(error)}") from None
     kernels = {key.removeprefix("kernel."): value for key, value in tensors.items() if key.startswith("kernel.")}
     return Bundle(spec, rae, velocity, kernels)
 
 
-def _reason(error: Exception) -> str:
-    """The line of PyTorch's report that names a tensor, or the message itself."""
+def misfit(error: Exception) -> str:
+    """One line out of what PyTorch reports about tensors that do not fit: the first that names one."""
     lines = str(error).strip().splitlines()
     return lines[1 if len(lines) > 1 and lines[0].startswith("Error(s)") else 0].strip() if lines else type(error).__name__
 
@@ -148,8 +148,5 @@ def _check_finite(tensors: dict[str, Tensor]) -> None:
 
 def _fill(network: nn.Module, prefix: str, tensors: dict[str, Tensor]) -> None:
     state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-    keys = network.load_state_dict(state, strict=False)
-    misfits = keys.missing_keys + keys.unexpected_keys
-    if misfits:
-        raise ValueError(f"{prefix}{misfits[0]} is missing or not expected")
+    network.load_state_dict(state)
     network.eval().requires_grad_(False)

@@ -38,7 +38,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise ``message`` as a ValueError."""
-        raise ValueError(f"{message}; see {self.prog} --help")
+        raise ValueError(message if message.endswith("?") else f"{message}; see {self.prog} --help")
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
         """Parse ``arguments``.
@@ -104,7 +104,8 @@ def _top_parser() -> Parser:
     table = "\n".join(f"  {name:{width}}  {summary}" for name, summary in COMMANDS.items())
     parser = Parser(
         "degflow", "Learns a real camera's degradation from a few HR-LR pairs and feeds it to training.",
-        f"commands:\n{table}\n\ndegflow COMMAND --help tells more; DEGFLOW_TRACEBACK=1 shows where a mistake was found.",
+        f"commands:\n{table}\n\n"
+        "degflow COMMAND --help tells more; DEGFLOW_TRACEBACK=1 shows where a mistake was found.",
     )
     parser.usage = "degflow COMMAND [options]"
     parser.add_argument("--version", action="version", version=f"degflow_aug {__version__}")

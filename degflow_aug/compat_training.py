@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -20,19 +20,13 @@ Loaders = tuple[Any, Any, list[Any], int, int]
 CreateLoaders = Callable[[dict[str, Any], logging.Logger], Loaders]
 
 
-class TrainingPoint(NamedTuple):
-    """Where a run starts: the epoch, and how many iterations are done."""
-
-    epoch: int
-    iteration: int
-
-
 class ResumableTraining:
     """Stands in for two functions of ``basicsr.train``, because the second has to know what the first has found."""
 
     def __init__(self, create_loaders: CreateLoaders) -> None:
         self._create_loaders = create_loaders
-        self.start = TrainingPoint(0, 0)
+        self.iteration = 0
+        self._state: dict[str, Any] | None = None
 
     def load_resume_state(self, opt: dict[str, Any]) -> dict[str, Any] | None:
         """BasicSR's ``load_resume_state``; see :func:`degflow_aug.compat_resume.find_resume_state`.
@@ -42,7 +36,7 @@ class ResumableTraining:
         """
         from basicsr.utils import check_resume, set_random_seed
 
-        self.start = TrainingPoint(0, 0)
+        self.iteration, self._state = 0, None
         found = compat_resume.find_resume_state(opt)
         if found is None:
             return None
@@ -50,8 +44,8 @@ class ResumableTraining:
         opt["path"]["resume_state"] = str(path)
         compat_resume.prepare_folders(opt)
         check_resume(opt, state["iter"])
-        self.start = TrainingPoint(state["epoch"], state["iter"])
-        set_random_seed(stream_seed(opt, self.start.iteration) % 2**32)
+        self.iteration, self._state = state["iter"], state
+        set_random_seed(stream_seed(opt, self.iteration) % 2**32)
         return state
 
     def create_train_val_dataloader(self, opt: dict[str, Any], logger: logging.Logger) -> Loaders:
@@ -72,15 +66,14 @@ class ResumableTraining:
             )
         # Loaders with generators of their own take nothing from the stream that training draws its noise from.
         for each in (loader, *val_loaders):
-            each.generator = torch.Generator().manual_seed(stream_seed(opt, self.start.iteration))
+            each.generator = torch.Generator().manual_seed(stream_seed(opt, self.iteration))
         sampler.seed = opt["manual_seed"]
-        consumed = consumed_batches(self.start, len(loader))
-        if consumed is None:
-            logger.warning("The training state was saved with other data or another batch size: its epoch starts over.")
-            consumed = 0
-        sampler.resume_at(self.start.epoch, consumed * loader.batch_size)
-        epochs = last_epoch(self.start, consumed, len(loader), total_iters)
-        return loader, sampler, val_loaders, epochs, total_iters
+        epoch, consumed = divmod(self.iteration, len(loader))
+        if self._state is not None:
+            # train_pipeline starts at the epoch of this very dictionary; a state saved by a signal does not know it.
+            self._state["epoch"] = epoch
+        sampler.resume_at(epoch, consumed * loader.batch_size)
+        return loader, sampler, val_loaders, last_epoch(total_iters, len(loader)), total_iters
 
 
 def stream_seed(opt: dict[str, Any], iteration: int) -> int:
@@ -88,16 +81,9 @@ def stream_seed(opt: dict[str, Any], iteration: int) -> int:
     return (opt["manual_seed"] + opt["rank"] + 1_000_003 * iteration) % 2**63
 
 
-def consumed_batches(start: TrainingPoint, batches: int) -> int | None:
-    """How many of its epoch's ``batches`` a run has had at ``start``; None where the numbers do not fit together."""
-    consumed = start.iteration - start.epoch * batches
-    return consumed if 0 <= consumed <= batches else None
-
-
-def last_epoch(start: TrainingPoint, consumed: int, batches: int, total_iters: int) -> int:
-    """The epoch in which iteration ``total_iters`` falls, for a run that goes on from ``start``."""
-    after_this_epoch = total_iters - start.iteration - (batches - consumed)
-    return start.epoch + max(0, -(-after_this_epoch // batches))
+def last_epoch(total_iters: int, batches: int) -> int:
+    """The epoch, counted from 0, in which iteration ``total_iters`` falls, with ``batches`` iterations an epoch."""
+    return max(0, -(-total_iters // batches) - 1)
 
 
 def patch() -> None:

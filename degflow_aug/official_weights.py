@@ -9,7 +9,7 @@ from torch import Tensor
 
 from degflow_aug.archs.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
-from degflow_aug.bundle import Bundle, GeneratorSpec
+from degflow_aug.bundle import Bundle, GeneratorSpec, misfit
 
 State = dict[str, Tensor]
 
@@ -72,7 +72,7 @@ def official_rae(parts: dict[str, State], name: str) -> ResidualAutoencoder:
         rae.encoder.load_state_dict(encoder)
         rae.decoder.load_state_dict(parts["decoder"])
     except (KeyError, RuntimeError, IndexError, ValueError) as error:
-        raise ValueError(f"expected DegFlow's autoencoder in {name}, got other tensors: {_first_line(error)}") from None
+        raise ValueError(f"expected DegFlow's autoencoder in {name}, got other tensors: {misfit(error)}") from None
     return rae.eval().requires_grad_(False)
 
 
@@ -82,8 +82,8 @@ def official_velocity(state: State, name: str) -> NCSNpp:
     try:
         velocity = NCSNpp(**velocity_sizes(state))
         velocity.load_state_dict(state)
-    except (KeyError, RuntimeError, IndexError, ValueError, StopIteration) as error:
-        raise ValueError(f"expected DegFlow's NCSN++ in {name}, got other tensors: {_first_line(error)}") from None
+    except (KeyError, RuntimeError, IndexError, ValueError, StopIteration, ZeroDivisionError) as error:
+        raise ValueError(f"expected DegFlow's NCSN++ in {name}, got other tensors: {misfit(error)}") from None
     return velocity.eval().requires_grad_(False)
 
 
@@ -111,8 +111,3 @@ def velocity_sizes(state: State) -> dict[str, Any]:
         "multipliers": multipliers,
         "blocks": (first_level or attention - 1) - 3,
     }
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return text[1 if len(text) > 1 and text[0].startswith("Error(s)") else 0].strip() if text else type(error).__name__

@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ import torch
 
 torch.set_num_threads(1)
 
-CITY100 = Path(__file__).resolve().parents[2] / "shared" / "data" / "City100"
+# Set DEGFLOW_CITY100 where the data lies elsewhere.
+CITY100 = Path(os.environ.get("DEGFLOW_CITY100", Path(__file__).resolve().parents[2] / "shared" / "data" / "City100"))
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from compat_experiment import as_is, run_python, write_experiment
 from degflow_aug.compat_devices import init_dist, resolve_num_gpu
 
 RANK_PROGRAM = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 from degflow_aug import compat
 compat.patch_training()
@@ -26,7 +27,7 @@ class CpuDdpModel(SRModel):
 
 MODEL_REGISTRY.register(CpuDdpModel)
 asked = register_recording_dataset()
-folder = sys.argv.pop(1)
+folder, second_port = sys.argv.pop(1), sys.argv.pop(1)
 runs = []
 for flags in ([], ["--auto_resume"]):
     del asked[:]
@@ -36,6 +37,8 @@ for flags in ([], ["--auto_resume"]):
     runs.append(list(asked))
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
+    # A second launch would start afresh; in the same processes the second group needs a store of its own.
+    os.environ.update(MASTER_PORT=second_port, TORCHELASTIC_USE_AGENT_STORE="False")
 Path(folder, f"rank{rank}.json").write_text(json.dumps([backend, runs]))
 """
 
@@ -49,8 +52,11 @@ def test_torchrun_on_cpu_trains_on_disjoint_shards_and_resumes(tmp_path: Path) -
     )  # fmt: skip
     program = tmp_path / "rank_program.py"
     program.write_text(RANK_PROGRAM, encoding="utf-8")
-    arguments = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(program), str(tmp_path)]
-    done = run_python(*arguments, "-opt", str(options), "--launcher", "pytorch")
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = str(probe.getsockname()[1])
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    done = run_python(*torchrun, str(program), str(tmp_path), port, "-opt", str(options), "--launcher", "pytorch")
     assert done.returncode == 0, done.stderr[-3000:]
     ranks = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1)]
     assert [backend for backend, _ in ranks] == ["gloo", "gloo"]

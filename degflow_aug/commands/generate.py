@@ -4,8 +4,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ WRITERS = 8
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument("hr", metavar="HR_DIR", help="folder of HR images, searched with all below it, or one image")
-    parser.add_argument("--bundle", required=True, help="the generator: a .safetensors file, or the name of a shipped one")
+    parser.add_argument("--bundle", required=True, help="a .safetensors file, or the name of a shipped bundle")
     parser.add_argument(
         "--scales", required=True, type=argument(parse_scales), help="2,3,4, or first:last:step such as 1.1:4:0.1"
     )
@@ -73,9 +74,11 @@ def run(args: argparse.Namespace) -> int:
         pending = generated.begin(images[rank::world], first_process=rank == 0)
         _generate(generator, generated, pending, args)
         failed, waiting = generated.outcome()
+    mine = images[rank::world]
+    skipped = sum(image.name in failed for image in mine)
     print(
-        f"{len(pending)} of {len(images[rank::world])} images were to be done, at {len(args.scales)} scales, into {out}"
-        + (f"; {len(failed)} of all {len(images)} could not be: {', '.join(failed[:3])}{' ...' if failed[3:] else ''}" if failed else "")
+        f"{out}: {len(mine) - skipped} images at {len(args.scales)} scales ({len(mine) - len(pending)} were there), "
+        f"{skipped} skipped" + (f" by process {rank} of {world}" if world > 1 else "")
     )
     # torchrun ends all processes as soon as one fails, so the one that finishes last speaks for all.
     return 1 if failed and not waiting else 0
@@ -85,7 +88,7 @@ def _process(file_format: str) -> tuple[int, int]:
     """Rank and number of processes, as torchrun sets them."""
     rank, world = process_number("RANK", 0), process_number("WORLD_SIZE", 1)
     if rank >= world:
-        raise ValueError(f"expected RANK below WORLD_SIZE in the environment, got {rank} and {world}; torchrun sets them")
+        raise ValueError(f"expected RANK below WORLD_SIZE, got {rank} and {world} in the environment; use torchrun")
     if world > 1 and file_format == "lmdb":
         raise ValueError("expected one process for --format lmdb, got several; generate with --format folder")
     return rank, world
@@ -97,7 +100,7 @@ def _check_folders(source: Path, out: Path, args: argparse.Namespace) -> None:
     for scale in args.scales:
         folder = (out / f"{scale:g}").resolve()
         if hr == folder or folder in hr.parents or hr == out.resolve():
-            raise ValueError(f"{out}: expected --out apart from the HR images in {source}, got one that mixes them; name another")
+            raise ValueError(f"{out}: expected --out apart from the HR images in {source}, got one that mixes them")
 
 
 def _settings(args: argparse.Namespace, generator: DegFlow, source: Path) -> dict[str, Any]:
@@ -115,16 +118,61 @@ def _settings(args: argparse.Namespace, generator: DegFlow, source: Path) -> dic
     }
 
 
-def _generate(generator: DegFlow, generated: GeneratedSet, pending: Sequence[TreeImage], args: argparse.Namespace) -> None:
+def _generate(
+    generator: DegFlow, generated: GeneratedSet, pending: Sequence[TreeImage], args: argparse.Namespace
+) -> None:
     """Render one image while the files of the one before are written."""
     from tqdm import tqdm
 
+    from degflow_aug.data.generated_set import file_record
+    from degflow_aug.data.image_file import read_image
+
     with ThreadPoolExecutor(WRITERS) as pool, tqdm(pending, unit="image", disable=None, file=sys.stderr) as bar:
-        unfinished: Iterator[None] = iter(())
+        finish = _nothing
         for image in bar:
-            following = _start(generator, generated, image, args, pool)
-            for _ in unfinished:
-                pass
-            unfinished = following
-        for _ in unfinished:
-            pass
+            record = file_record(image)
+            try:
+                results = _render(generator, read_image(image.path), args.scales, args.grid)
+            except ValueError as error:
+                tqdm.write(f"degflow: skipped {image.path}: {' '.join(str(error).split())}", file=sys.stderr)
+                generated.skip(image, record, str(error))
+                continue
+            finish()
+            writes = [
+                pool.submit(generated.write, image, scale, pixels)
+                for scale, pixels in zip(args.scales, results, strict=True)
+            ]
+            finish = partial(_finish, generated, image, record, writes)
+        finish()
+
+
+def _nothing() -> None:
+    """No image is being written yet."""
+
+
+def _finish(generated: GeneratedSet, image: TreeImage, record: Record, writes: Sequence[Future[None]]) -> None:
+    for write in writes:
+        write.result()
+    generated.finish(image, record)
+
+
+def _render(generator: DegFlow, hr: np.ndarray, scales: Sequence[float], grid: str) -> list[np.ndarray]:
+    """Results (H, W, 3) in uint8 at each scale, of HR (H, W, 3) in uint8 or uint16.
+
+    Raises:
+        ValueError: an image too small, or more memory needed than the GPU has.
+    """
+    import torch
+
+    from degflow_aug.data.image_file import to_array, to_tensor
+    from degflow_aug.degradations.grid import to_lr_grid
+
+    device = next(generator.parameters()).device
+    try:
+        views = generator.render_scales(to_tensor(hr)[None].to(device), scales)
+    except torch.cuda.OutOfMemoryError:
+        raise ValueError(f"expected memory for {len(scales)} views of {hr.shape[1]}x{hr.shape[0]} pixels on {device}, "
+                         "got too little; lower --tile, or use --device cpu") from None
+    if grid == "lr":
+        views = [to_lr_grid(view, scale) for view, scale in zip(views, scales, strict=True)]
+    return [to_array(view[0]) for view in views]

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from degflow_aug.atomic_file import PARTIAL_SUFFIX, atomic_path
 from degflow_aug.data.generated_store import FolderStore, LmdbStore
 from degflow_aug.data.image_tree import TreeImage
-from degflow_aug.atomic_file import PARTIAL_SUFFIX, atomic_path
 
 MANIFEST, RECORDS = "manifest.json", "files.jsonl"
 FORMAT = "degflow-generated-1"
-STORES = {"folder": FolderStore, "lmdb": LmdbStore}
+STORES: dict[str, type[FolderStore] | type[LmdbStore]] = {"folder": FolderStore, "lmdb": LmdbStore}
 
 Record = dict[str, Any]
 
@@ -104,11 +104,12 @@ class GeneratedSet:
         path = self.root / MANIFEST
         if not path.exists():
             if taken:
-                raise ValueError(f"{taken[0]}: expected a folder to fill, got one that holds something; name another --out")
+                raise ValueError(f"{taken[0]}: expected nothing there, got files of other origin; name another --out")
             self.root.mkdir(parents=True, exist_ok=True)
             try:
+                text = json.dumps({"format": FORMAT, "settings": settings}, indent=2)
                 with atomic_path(path) as partial:
-                    partial.write_text(json.dumps({"format": FORMAT, "settings": settings}, indent=2) + "\n", encoding="utf-8")
+                    partial.write_text(text + "\n", encoding="utf-8")
             except FileNotFoundError:
                 # The first process has taken this one's partial file for one that was left behind.
                 if not path.exists():
@@ -127,9 +128,9 @@ class GeneratedSet:
             content = json.loads(path.read_text(encoding="utf-8"))
         except (ValueError, RecursionError):
             content = None
-        if not isinstance(content, dict) or content.get("format") != FORMAT or not isinstance(content.get("settings"), dict):
-            raise ValueError(f"{path}: expected the manifest of a generated set, got another file; name another --out")
-        return content["settings"]
+        if isinstance(content, dict) and content.get("format") == FORMAT and isinstance(content.get("settings"), dict):
+            return content["settings"]
+        raise ValueError(f"{path}: expected the manifest of a generated set, got another file; name another --out")
 
     def _read_records(self) -> dict[str, Record]:
         """The newest record of each name; a line that was cut off counts for nothing."""
@@ -165,10 +166,9 @@ class GeneratedSet:
 
 
 def file_record(image: TreeImage) -> Record:
-    """What an image's file is now: its name, and its size and time.
-
-    Raises:
-        OSError: it is not there.
-    """
-    status = image.path.stat()
+    """What an image's file is now: its name, and its size and time (none for a file that cannot be found)."""
+    try:
+        status = image.path.stat()
+    except OSError:
+        return {"name": image.name, "file": image.path.name}
     return {"name": image.name, "file": image.path.name, "bytes": status.st_size, "mtime_ns": status.st_mtime_ns}

@@ -77,8 +77,8 @@ class LmdbStore:
         for name in names:
             if not name.isascii() or set(name) & set(". \n") or len(name) > LONGEST_KEY:
                 raise ValueError(
-                    f"expected names in ASCII without dots and blanks for --format lmdb, got '{name}'; rename it or use "
-                    "--format folder"
+                    f"expected names in ASCII without dots and blanks for --format lmdb, got '{name}'; rename it or "
+                    "use --format folder"
                 )
 
     def written_names(self, names: Sequence[str]) -> dict[Path, set[str]]:

@@ -13,7 +13,7 @@ from degflow_aug.bundle import Bundle
 from degflow_aug.degradations.base import Degradation, patch_sides
 from degflow_aug.degradations.grid import check_scale, resize, to_lr_grid
 from degflow_aug.degradations.padding import pad_to_multiple
-from degflow_aug.degradations.tiled_autoencoder import EncodedHR
+from degflow_aug.degradations.tiled_autoencoder import EncodedHR, check_tile
 from degflow_aug.flow.solver import Velocity, integrate, integrate_through, solver_step
 from degflow_aug.flow.time_map import TimeMap
 
@@ -36,7 +36,7 @@ class DegFlow(Degradation):
         camera: name of the device.
 
     Raises:
-        ValueError: unknown solver or no step.
+        ValueError: unknown solver, no step, or a tile smaller than its margins.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class DegFlow(Degradation):
         solver_step(solver)
         if steps < 1:
             raise ValueError(f"expected at least one solver step, got {steps}")
+        check_tile(tile, rae.encoder_margin)
         self.rae, self.velocity = rae.eval(), velocity.eval()
         self.knots, self.camera = tuple(knots), camera
         self.time_map = TimeMap(s_max)
@@ -75,6 +76,11 @@ class DegFlow(Degradation):
         generator.kernels = dict(bundle.kernels)
         return generator
 
+    def check(self, hr: Tensor, scale: float) -> float:
+        """As :meth:`Degradation.check`; a scale that passes ``s_max`` by float32 rounding is taken for it."""
+        high = self.scale_range[1]
+        return super().check(hr, high if high < scale <= high * (1 + 1e-6) else scale)
+
     @torch.no_grad()
     def forward(self, hr: Tensor, scale: float) -> Tensor:
         """LR of ``hr`` at ``scale``: (B, 3, H, W) in [0, 1] -> (B, 3, round(H / s), round(W / s)) in [0, 1]."""
@@ -88,11 +94,9 @@ class DegFlow(Degradation):
             ValueError: wrong shape, or a scale outside ``scale_range``.
         """
         if isinstance(scale, Tensor) and scale.ndim:
-            for value in scale.tolist():
-                self.check(hr, value)
             if scale.shape != hr.shape[:1]:
                 raise ValueError(f"expected one scale a sample, shape ({hr.shape[0]},), got {tuple(scale.shape)}")
-            scales = scale.to(hr.device, torch.float32)
+            scales = torch.tensor([self.check(hr, value) for value in scale.tolist()], dtype=torch.float32, device=hr.device)
         else:
             scales = torch.full(hr.shape[:1], self.check(hr, float(scale)), device=hr.device)
         encoded = self._encode(hr)
@@ -123,7 +127,15 @@ class DegFlow(Degradation):
 
     @torch.no_grad()
     def reconstruct(self, hr: Tensor, view: Tensor) -> Tensor:
-        """The RAE's own ceiling: ``view`` (B, 3, H, W) in [0, 1] encoded and decoded with the features of ``hr``."""
+        """The RAE's own ceiling: ``view`` (B, 3, H, W) in [0, 1] encoded and decoded with the features of ``hr``.
+
+        Raises:
+            ValueError: wrong shapes, or shapes that differ.
+        """
+        for image in (hr, view):
+            self.check(image, 1.0)
+        if view.shape != hr.shape:
+            raise ValueError(f"expected a view of the HR image's shape {tuple(hr.shape)}, got {tuple(view.shape)}")
         encoded = self._encode(hr)
         latent = EncodedHR(self.rae, self._input(view), tile=self.tile, conditioned=False).latent
         return self._finish(encoded.decode([latent]), hr)[0]

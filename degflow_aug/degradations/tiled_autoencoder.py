@@ -38,14 +38,19 @@ def _spans(size: int, tile: int, margin: int) -> Iterator[tuple[slice, slice, sl
         yield slice(low, high), slice(start, stop), slice(start - low, stop - low)
 
 
+def check_tile(tile: int, margin: int) -> None:
+    """Raise a ValueError where ``tile`` leaves no room between its margins."""
+    if tile < 2 * margin + 64:
+        raise ValueError(f"expected a tile of at least {2 * margin + 64} pixels, got {tile}; raise it")
+
+
 def tiles(height: int, width: int, tile: int, margin: int) -> list[Tile]:
     """Tiles of at most ``tile`` pixels a side that together keep every pixel once.
 
     Raises:
         ValueError: ``tile`` leaves no room between its margins.
     """
-    if tile < 2 * margin + 64:
-        raise ValueError(f"expected a tile of at least {2 * margin + 64} pixels, got {tile}; raise it")
+    check_tile(tile, margin)
     tile -= tile % 8
     return [
         Tile((rows[0], columns[0]), (rows[1], columns[1]), (rows[2], columns[2]))

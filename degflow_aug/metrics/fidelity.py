@@ -49,7 +49,8 @@ def ssim_y(a: Tensor, b: Tensor, *, eight_bit: bool = False) -> Tensor:
 def _luma(image: Tensor, other: Tensor, eight_bit: bool) -> Tensor:
     """Y of BT.601 in studio range, 16 to 235: (B, 3, H, W) in [0, 1] -> (B, 1, H, W) in float64."""
     if image.ndim != 4 or image.shape[1] != 3 or image.shape != other.shape:
-        raise ValueError(f"expected two RGB images (B, 3, H, W) of one shape, got {tuple(image.shape)} and {tuple(other.shape)}")
+        shapes = f"{tuple(image.shape)} and {tuple(other.shape)}"
+        raise ValueError(f"expected two RGB images (B, 3, H, W) of one shape, got {shapes}")
     rgb = image.double()
     if eight_bit:
         rgb = rgb.clamp(0, 1).mul(255).round() / 255

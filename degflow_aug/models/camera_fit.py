@@ -79,13 +79,23 @@ class CameraFit:
         plan: of the work folder.
         minutes: budget of all stages together; 0 where ``iterations`` is given.
         iterations: of all stages together, split by the stages' shares.
+        save_seconds: time between checkpoints.
         report: called as (stage, done, total, loss); for the cache of windows the loss is nan.
     """
 
     def __init__(
-        self, preset: Preset, settings: FitSettings, plan: FitPlan, *, minutes: float, iterations: int, report: StageReport
+        self,
+        preset: Preset,
+        settings: FitSettings,
+        plan: FitPlan,
+        *,
+        minutes: float = 0.0,
+        iterations: int = 0,
+        save_seconds: float = 60.0,
+        report: StageReport = lambda *state: None,
     ) -> None:
         self.preset, self.settings, self.plan, self.report = preset, settings, plan, report
+        self.save_seconds = save_seconds
         self.minutes, self.iterations = minutes, iterations
         self._cache: LatentCache | None = None
 
@@ -124,7 +134,9 @@ class CameraFit:
             self.plan.iterations[stage] = self._iterations(stage, dataset, time.monotonic() - began)
             self.plan.write()
         total = self.plan.iterations[stage]
-        return run_stage(MODELS[stage], self.options(stage), dataset, total, lambda *args: self.report(stage, *args))
+        return run_stage(
+            MODELS[stage], self.options(stage), dataset, total, lambda *state: self.report(stage, *state), self.save_seconds
+        )
 
     def dataset(self, stage: str, opt: dict[str, Any]) -> Any:
         """Images, or for a stage with cached windows their latents."""
@@ -150,7 +162,9 @@ class CameraFit:
             return max(1, round(self.iterations * stages[stage].share))
         following = list(stages)[list(stages).index(stage) :]
         share = stages[stage].share / sum(stages[name].share for name in following)
-        seconds = (60 * self.minutes - self.plan.seconds) * share - spent
+        # A stage that the machine slowed down takes time from the next ones, but never more than half of theirs.
+        least = 60 * self.minutes * stages[stage].share / 2
+        seconds = max((60 * self.minutes - self.plan.seconds) * share, least) - spent
         began = time.monotonic()
         each = seconds_per_iteration(MODELS[stage], self.options(stage), dataset)
         return max(20, int((seconds - (time.monotonic() - began)) / each))

@@ -1,4 +1,8 @@
-"""Ctrl-C and SIGTERM during training: finish the step, save, then stop; a second one stops at once."""
+"""Ctrl-C and SIGTERM during training: finish the step, save, then stop; a second Ctrl-C stops at once.
+
+A SIGTERM after the first signal changes nothing: torchrun answers Ctrl-C by sending one to every process, which has
+had the Ctrl-C already.
+"""
 from __future__ import annotations
 
 import os
@@ -6,7 +10,7 @@ import signal
 import threading
 from types import FrameType
 
-_NOTICE = b"\ndegflow: saving after this step; once more stops at once, without saving\n"
+_NOTICE = b"\ndegflow: saving after this step; Ctrl-C once more stops at once, without saving\n"
 
 
 class Interrupt:
@@ -15,10 +19,12 @@ class Interrupt:
     def __init__(self) -> None:
         self._requested: int | None = None
         self._previous: dict[int, object] = {}
+        self._owner = 0
 
     def install(self) -> None:
-        """Take both signals and forget an earlier one; outside the main thread, where signals cannot be taken, nothing."""
+        """Take both signals and forget an earlier one; does nothing outside the main thread, which alone may."""
         self._requested = None
+        self._owner = os.getpid()
         if threading.current_thread() is not threading.main_thread():
             return
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -36,11 +42,20 @@ class Interrupt:
         return self._requested
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._requested is not None:
+        if os.getpid() != self._owner:
+            self._handle_in_worker(number)
+        elif self._requested is None:
+            self._requested = number
+            # Printing may be what the signal has interrupted, and is not reentrant.
+            os.write(2, _NOTICE)
+        elif number == signal.SIGINT:
             raise stop(number)
-        self._requested = number
-        # Printing may be what the signal has interrupted, and is not reentrant.
-        os.write(2, _NOTICE)
+
+    @staticmethod
+    def _handle_in_worker(number: int) -> None:
+        """In a process forked from this one: Ctrl-C reaches it too, but the step still needs its images."""
+        if number != signal.SIGINT:
+            raise stop(number)
 
 
 def stop(number: int) -> BaseException:

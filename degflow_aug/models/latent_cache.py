@@ -48,11 +48,9 @@ class LatentCache:
     @torch.no_grad()
     def _encode(self, model: LFMModel, item: dict[str, Any]) -> dict[str, Tensor]:
         hr, views, available = (item[key][None].to(model.device) for key in ("hr", "views", "available"))
-        if not bool(available.all()):
-            raise ValueError(f"expected a view at every knot to cache latents, got {item['name']} without; train without the cache")
         images, exists = views_along_path(hr, views, available, model.options.knots, model.scales, model.kernel)
         latents, features = model.encode_path(images, exists)
-        kept = {"latents": latents[:, 0].cpu()}
+        kept = {"latents": latents[:, 0].cpu(), "available": exists[0].cpu()}
         if model.conditioned:
             kept["condition"] = hr_condition(features)[0].half().cpu()
         if self.with_images:
@@ -88,8 +86,9 @@ class LatentCrops(Dataset[dict[str, Any]]):
         random = np.random.default_rng(draw.seed)
         item, side = self.items[draw.scene], self.latent_size
         top, left = (int(random.integers(length - side + 1)) for length in self.window_size)
-        return {
-            key: value[..., top * unit : (top + side) * unit, left * unit : (left + side) * unit]
-            for key, value in item.items()
-            for unit in [8 if key == "path_views" else 1]
-        }
+        crops = {"available": item["available"]}
+        for key, unit in (("latents", 1), ("condition", 1), ("path_views", 8)):
+            if key in item:
+                rows, columns = (slice(start * unit, (start + side) * unit) for start in (top, left))
+                crops[key] = item[key][..., rows, columns]
+        return crops

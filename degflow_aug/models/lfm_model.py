@@ -65,8 +65,8 @@ class LFMModel(StageModel):
         """Take a batch of images, or one of cached latents, which is used as it is.
 
         Images: hr (B, 3, P, P), views (B, K-1, 3, P, P), available (B, K-1). Latents: latents (B, K, c, h, w) along
-        the path, standardised; condition (B, 12b, h, w) where the network takes one; hr and views as above, uint8,
-        where a loss looks at images.
+        the path, standardised, and available (B, K); condition (B, 12b, h, w) where the network takes one; path_views
+        (B, K, 3, P, P) in 8 bits where a loss looks at images.
         """
         self.features: HRFeatures | None = None
         self.path_views: Tensor | None = None
@@ -78,7 +78,7 @@ class LFMModel(StageModel):
     def _feed_latents(self, data: dict[str, Any]) -> None:
         self.latents = data["latents"].to(self.device).transpose(0, 1).float()
         self.condition = data["condition"].to(self.device).float() if "condition" in data else None
-        self.available = torch.ones(self.latents.shape[1], self.latents.shape[0], dtype=torch.bool, device=self.device)
+        self.available = data["available"].to(self.device)
         if self.needs_images:
             self.path_views = data["path_views"].to(self.device).float() / 255
             with torch.no_grad():

@@ -51,7 +51,7 @@ class Preset:
 def _ours(crop: int, batch: int, lr: float, windows: int, amp: str) -> dict[str, StagePreset]:
     """Our recipe: noise and KL on latents, pseudo-views between knots, a conditioned velocity, a last stage on images."""
     shared = {"amp": amp}
-    path = {**shared, "trajectory": "linear", "pseudo_spacing": 0.34}
+    path = {**shared, "trajectory": "linear", "pseudo_spacing": 0.5}
     rae = StagePreset(
         share=0.5, crop=crop, batch=batch, lr=lr, floor=lr / 100,
         options={

@@ -38,15 +38,22 @@ class RAEModel(StageModel):
         rows = torch.arange(batch, device=self.device)
         choice = torch.multinomial(self.available.float(), 1)[:, 0]
         kind = torch.rand(batch, device=self.device)
-        whole = self.available.all(1)
         targets = self.views[rows, choice]
         if self.kernel is not None:
-            low, high = self.kernel.scale_range
-            scales = low + (high - low) * torch.rand(batch, device=self.device)
-            pseudo = pseudo_views(self.kernel, self.hr, torch.cat([self.hr[:, None], self.views], 1), scales)
-            chosen = whole & (kind < self.options.hr_share + self.options.pseudo_share)
+            pseudo, exists = self._draw_pseudo_views(self.kernel)
+            chosen = exists & (kind < self.options.hr_share + self.options.pseudo_share)
             targets = torch.where(chosen.view(-1, 1, 1, 1), pseudo, targets)
         return torch.where((kind < self.options.hr_share).view(-1, 1, 1, 1), self.hr, targets)
+
+    def _draw_pseudo_views(self, kernel: FittedKernel) -> tuple[Tensor, Tensor]:
+        """A pseudo-view (B, 3, P, P) at a scale drawn per sample, and whether (B,) the views on both sides exist."""
+        rows = torch.arange(self.hr.shape[0], device=self.device)
+        low, high = kernel.scale_range
+        scales = low + (high - low) * torch.rand(len(rows), device=self.device)
+        upper = torch.bucketize(scales, kernel.knots).clamp(1, len(kernel.knots) - 1)
+        there = torch.cat([torch.ones_like(self.available[:, :1]), self.available], 1)
+        views = torch.cat([self.hr[:, None], self.views], 1)
+        return pseudo_views(kernel, self.hr, views, scales), there[rows, upper] & there[rows, upper - 1]
 
     def compute_losses(self) -> dict[str, Tensor]:
         """Reconstruction of the drawn views, and the weighted mean square of their latents."""

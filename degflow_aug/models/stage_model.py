@@ -14,6 +14,7 @@ from basicsr.utils.dist_util import master_only
 from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
+from degflow_aug.models import interrupt
 from degflow_aug.models.checkpoint import state_on_cpu, write_checkpoint
 from degflow_aug.models.divergence_guard import DivergenceGuard
 from degflow_aug.models.scale_validation import ScaleValidation
@@ -97,6 +98,7 @@ class StageModel(ScaleValidation, BaseModel):
 
         Raises:
             TrainingDiverged: the loss is not a number or has run away; nothing was saved since.
+            KeyboardInterrupt, SystemExit: asked to stop; this step was saved.
         """
         self.seed_iteration(current_iter)
         self.optimizer_g.zero_grad(set_to_none=True)
@@ -113,6 +115,15 @@ class StageModel(ScaleValidation, BaseModel):
             self.model_ema(self.ema_decay)
         self.iteration = current_iter
         self._losses = OrderedDict(total=total.detach(), **{key: loss.detach() for key, loss in losses.items()})
+        self._stop_if_asked()
+
+    def _stop_if_asked(self) -> None:
+        """Save and stop after a step during which Ctrl-C or SIGTERM came."""
+        number = interrupt.requested()
+        if number is not None:
+            # The epoch is counted anew from the iteration on resume.
+            self.save(0, self.iteration)
+            raise interrupt.stop(number)
 
     def get_current_log(self) -> dict[str, float]:
         """Losses of the last step, averaged over ranks; read only when asked, because reading waits for the GPU."""
@@ -159,11 +170,9 @@ class StageModel(ScaleValidation, BaseModel):
         write_checkpoint(Path(self.opt["path"]["training_states"]) / f"{current_iter}.state", state)
 
     def resume_training(self, resume_state: dict[str, Any]) -> None:
-        """Restore optimisers, schedules and the best metrics (BasicSR forgets those)."""
+        """Restore optimisers and schedules; the best metrics, which BasicSR forgets, ``compat_training`` restores."""
         super().resume_training(resume_state)
         self.iteration = int(resume_state["iter"])
-        if resume_state.get("best_metric_results"):
-            self.best_metric_results = resume_state["best_metric_results"]
 
     def save(self, epoch: int, current_iter: int) -> None:
         """Write the networks, then the training state."""

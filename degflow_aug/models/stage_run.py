@@ -16,7 +16,6 @@ from degflow_aug.models.stage_model import StageModel
 Report = Callable[[int, int, float], None]
 BuildModel = Callable[[dict[str, Any]], StageModel]
 
-SAVE_SECONDS = 60.0
 CHECKPOINTS_KEPT = 2
 
 
@@ -39,13 +38,16 @@ def is_finished(opt: dict[str, Any]) -> bool:
     return (Path(opt["path"]["models"]) / "net_g_latest.pth").is_file()
 
 
-def run_stage(build: BuildModel, opt: dict[str, Any], dataset: Any, total: int, report: Report) -> StageModel:
+def run_stage(
+    build: BuildModel, opt: dict[str, Any], dataset: Any, total: int, report: Report, save_seconds: float = 60.0
+) -> StageModel:
     """Train to iteration ``total`` and return the model.
 
     Args:
         build: makes the model from ``opt``.
         dataset: accepts draws; batch size, workers and seed come from ``opt``.
         report: called as (iteration, total, loss).
+        save_seconds: time between checkpoints.
 
     Raises:
         KeyboardInterrupt, SystemExit: asked to stop; the last iteration was saved before.
@@ -60,15 +62,15 @@ def run_stage(build: BuildModel, opt: dict[str, Any], dataset: Any, total: int, 
     if start:
         state = torch.load(Path(opt["path"]["training_states"]) / f"{start}.state", map_location="cpu", weights_only=True)
         model.resume_training(state)
-    batch, last_save = opt["datasets"]["train"]["batch_size_per_gpu"], time.monotonic()
+    last_save = time.monotonic()
     for iteration, data in enumerate(batches(opt, dataset, start, total), start + 1):
         model.update_learning_rate(iteration, warmup_iter=opt["train"]["warmup_iter"])
         model.feed_data(data)
         model.optimize_parameters(iteration)
         if iteration % 20 == 0 or iteration == total:
             report(iteration, total, model.get_current_log()["total"])
-        if time.monotonic() - last_save > SAVE_SECONDS and iteration < total:
-            model.save(iteration * batch // max(len(dataset), 1), iteration)
+        if time.monotonic() - last_save > save_seconds and iteration < total:
+            model.save(0, iteration)
             remove_old_checkpoints(opt)
             last_save = time.monotonic()
     model.save(-1, -1)

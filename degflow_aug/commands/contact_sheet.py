@@ -1,0 +1,43 @@
+"""One picture that shows what a generator does: crops of each photograph, one column a method, one row a scale."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+GAP, LABEL = 4, 18
+Cells = Sequence[Mapping[str, "np.ndarray"]]
+
+
+def draw_contact_sheet(rows: Mapping[str, Mapping[str, np.ndarray]]) -> np.ndarray:
+    """A sheet (H, W, 3), 8 bit, of equally large crops, with the names of rows and columns written above them.
+
+    Args:
+        rows: by the row's name, images (h, w, 3) of one size by the column's name.
+    """
+    import numpy as np
+    from PIL import Image, ImageDraw
+
+    first = next(iter(rows.values()))
+    height, width = next(iter(first.values())).shape[:2]
+    columns = list(first)
+    sheet = Image.new("RGB", (len(columns) * (width + GAP) + GAP, len(rows) * (height + LABEL + GAP) + GAP), "white")
+    pen = ImageDraw.Draw(sheet)
+    for line, (row_name, row) in enumerate(rows.items()):
+        top = GAP + line * (height + LABEL + GAP)
+        for place, column in enumerate(columns):
+            left = GAP + place * (width + GAP)
+            pen.text((left + 2, top + 3), f"{row_name}  {column}" if place == 0 else column, fill="black")
+            sheet.paste(Image.fromarray(row[column]), (left, top + LABEL))
+    return np.asarray(sheet)
+
+
+def write_contact_sheet(path: Path, rows: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+    """Write :func:`draw_contact_sheet` as a PNG, whole or not at all."""
+    from degflow_aug.data.image_file import write_image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_image(path, draw_contact_sheet(rows))

@@ -1,0 +1,109 @@
+"""``degflow convert``: a bundle of DegFlow's official checkpoints, or of those of our own two stages."""
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from degflow_aug.bundle import Bundle
+
+LATEST = "generator_latest.safetensors"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("--rae", required=True, metavar="FILE.pth", help="official, or net_g_*.pth of stage 1")
+    parser.add_argument("--flow", required=True, metavar="FILE.pth", help="official, or net_g_*.pth of stage 2")
+    parser.add_argument("--out", required=True, metavar="FILE.safetensors", help="the bundle to write")
+    parser.add_argument("--camera", default="", help="name of the device, kept in the bundle")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the bundle and say what is in it; returns 0.
+
+    Raises:
+        ValueError, OSError: a file that is none of the two kinds, or a bundle that cannot be written.
+    """
+    out = Path(args.out)
+    if out.suffix != ".safetensors" or out.is_dir():
+        kind = "the folder " if out.is_dir() else ""
+        raise ValueError(f"expected --out to name a .safetensors file, got {kind}{out}")
+    from safetensors import SafetensorError
+
+    from degflow_aug.bundle import save_bundle
+    from degflow_aug.official_weights import convert_official
+
+    own = [path for path in (args.rae, args.flow) if _is_own(path)]
+    if len(own) == 1:
+        raise ValueError(
+            f"expected --rae and --flow both official or both of degflow_aug, got only {own[0]} of degflow_aug; take "
+            "the two of one training"
+        )
+    make = _own_bundle if own else convert_official
+    bundle = make(args.rae, args.flow, args.camera)
+    try:
+        save_bundle(out, bundle)
+    except SafetensorError as error:
+        raise OSError(f"expected to write {out}, got: {error}") from None
+    print(f"{out}: {_describe(bundle)}")
+    return 0
+
+
+def _is_own(path: str) -> bool:
+    """Whether one of our stages wrote this checkpoint; anything else is for the official reader to judge."""
+    from degflow_aug.models.checkpoint import read_checkpoint
+
+    try:
+        read_checkpoint(path)
+    except ValueError:
+        return False
+    return True
+
+
+def _own_bundle(rae_path: str, flow_path: str, camera: str) -> Bundle:
+    """The networks of two checkpoints, with the knots and kernels of the bundle that the run of stage 2 keeps."""
+    from degflow_aug.archs.ncsnpp_arch import NCSNpp
+    from degflow_aug.archs.rae_arch import ResidualAutoencoder
+    from degflow_aug.bundle import Bundle, load_bundle
+
+    latest = Path(flow_path).with_name(LATEST)
+    if not latest.is_file():
+        raise ValueError(
+            f"expected {latest}, which a run of stage 2 writes whenever it saves and which alone holds the knots, got "
+            "nothing there; give --flow where the run has put it"
+        )
+    kept = load_bundle(latest)
+    rae, velocity = ResidualAutoencoder(**kept.spec.rae), NCSNpp(**kept.spec.velocity)
+    _fill(rae, rae_path, kept.spec.rae, "--rae")
+    _fill(velocity, flow_path, kept.spec.velocity, "--flow")
+    print(f"knots and kernels come from {latest}, which is a bundle itself and may be all you need")
+    facts = {**kept.spec.training, "rae": Path(rae_path).name, "flow": Path(flow_path).name}
+    return Bundle(replace(kept.spec, camera=camera or kept.spec.camera, training=facts), rae, velocity, kept.kernels)
+
+
+def _fill(network: nn.Module, path: str, spec: dict[str, object], option: str) -> None:
+    from degflow_aug.models.checkpoint import read_checkpoint
+
+    found, state = read_checkpoint(path)
+    if found != spec:
+        raise ValueError(f"expected {spec} in {option}, as {LATEST} beside the flow has, got {path} with {found}")
+    try:
+        network.load_state_dict(state)
+    except RuntimeError:
+        kind = type(network).__name__
+        raise ValueError(f"expected in {option} the tensors of a {kind}, got others in {path}") from None
+
+
+def _describe(bundle: Bundle) -> str:
+    spec = bundle.spec
+    sizes = [sum(value.numel() for value in network.parameters()) / 1e6 for network in (bundle.rae, bundle.velocity)]
+    knots = ", ".join(f"{knot:g}" for knot in spec.knots)
+    camera = f", camera {spec.camera}" if spec.camera else ""
+    return (
+        f"knots {knots}, scales 1 to {spec.s_max:g}, RAE of {sizes[0]:.2f} and velocity network of {sizes[1]:.2f} "
+        f"million parameters, latent of {spec.rae['latent_channels']} channels{camera}"
+    )

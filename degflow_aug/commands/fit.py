@@ -1,0 +1,149 @@
+"""``degflow fit``: learn a camera from its pairs, both stages in one command."""
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from degflow_aug.commands.arguments import argument, one_of, parse_scales, pick_device, whole_number
+from degflow_aug.commands.pairs import add_pairs_arguments, find_pairs, load_scenes, pairs_section
+
+if TYPE_CHECKING:
+    from degflow_aug.bundle import Bundle
+    from degflow_aug.data.scene import Scene
+    from degflow_aug.models.camera_fit import CameraFit
+
+LARGEST_HELD_OUT = 8
+DEFAULT_MINUTES = 20.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("pairs", metavar="PAIRS", help="folder of the real pairs")
+    add_pairs_arguments(parser, split="Train")
+    parser.add_argument("--knots", type=argument(parse_scales), metavar="1,2,4", help="scales to learn (default: all there are)")
+    parser.add_argument(
+        "--held-out", metavar="061-070", default="auto",
+        help="scenes for the report at the end, or none (default: those not named in --scenes, else the last tenth)",
+    )
+    parser.add_argument("--preset", default="tiny", type=one_of("tiny", "small", "official"), help="tiny, small or official")
+    parser.add_argument("--recipe", type=one_of("ours", "paper"), help="ours or paper (default: ours; official: paper)")
+    parser.add_argument("--minutes", type=argument(_minutes), metavar="M", help=f"time to train (default: {DEFAULT_MINUTES:g})")
+    parser.add_argument("--iters", type=whole_number, metavar="N", help="iterations of all stages together, instead of --minutes")
+    parser.add_argument("--out", required=True, metavar="FILE.safetensors", help="the bundle to write")
+    parser.add_argument("--work", metavar="DIR", help="checkpoints, for resuming (default: FILE.fit)")
+    parser.add_argument("--camera", metavar="NAME", help="name kept in the bundle (default: that of the pairs)")
+    parser.add_argument("--seed", type=int, default=0, help="of everything drawn (default: 0)")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (auto: a GPU where there is one)")
+    parser.add_argument(
+        "--save-every", type=float, default=60.0, metavar="SECONDS", help="time between checkpoints (default: 60)"
+    )
+    parser.add_argument("--workers", type=int, default=None, metavar="N", help="processes that load images (default: by device)")
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = math.nan
+    if not (math.isfinite(minutes) and 0 < minutes <= 60 * 24 * 365):
+        raise ValueError(f"expected a time in minutes above 0, got '{text}'")
+    return minutes
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, write the bundle and print the table; returns 0.
+
+    Raises:
+        ValueError, OSError: pairs or options that cannot be used, or a work folder of another fit.
+    """
+    from degflow_aug.commands.progress import Progress
+
+    if Path(args.out).suffix != ".safetensors" or Path(args.out).is_dir():
+        raise ValueError(f"expected --out to name a file that ends in .safetensors, got {args.out}")
+    if args.minutes and args.iters:
+        raise ValueError("expected --minutes or --iters, got both; leave one out")
+    training, held_out = split_scenes(args)
+    with Progress() as progress:
+        fit = prepare(args, training, progress)
+        bundle = fit.run(Path(args.out))
+    print(f"{args.out}: {bundle.spec.camera} at knots {', '.join(f'{knot:g}' for knot in bundle.spec.knots)}")
+    if args.held_out != "none":
+        report(args, bundle, held_out or training)
+    return 0
+
+
+def split_scenes(args: argparse.Namespace) -> tuple[list[Scene], list[Scene]]:
+    """Scenes to train on and those held out."""
+    selected = find_pairs(args)
+    if args.held_out == "none":
+        return selected, []
+    if args.held_out != "auto":
+        held_out = find_pairs(args, scenes=args.held_out)
+    else:
+        every = find_pairs(args, scenes=None)
+        held_out = [scene for scene in every if scene not in selected][:LARGEST_HELD_OUT]
+        if not held_out and len(selected) >= 4:
+            held_out = selected[-min(LARGEST_HELD_OUT, max(1, len(selected) // 10)) :]
+    names = {(scene.camera, scene.name) for scene in held_out}
+    return [scene for scene in selected if (scene.camera, scene.name) not in names], held_out
+
+
+def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Any) -> CameraFit:
+    """The fit that ``args`` asks for, with its plan opened."""
+    import degflow_aug
+    from degflow_aug.models import interrupt
+
+    degflow_aug.register()
+    from degflow_aug.models.camera_fit import CameraFit, FitPlan
+    from degflow_aug.models.fit_options import FitSettings
+    from degflow_aug.models.presets import preset
+
+    out = Path(args.out)
+    work = Path(args.work) if args.work else out.with_suffix(".fit")
+    if work.exists() and not work.is_dir():
+        raise ValueError(f"expected --work to be a folder, got the file {work}")
+    gpus = int(pick_device(args.device).type == "cuda")
+    knots = _knots(args.knots, scenes)
+    minutes = 0.0 if args.iters else args.minutes or DEFAULT_MINUTES
+    camera = args.camera or " + ".join(dict.fromkeys(scene.camera for scene in scenes))
+    recipe = args.recipe or ("paper" if args.preset == "official" else "ours")
+    request = {
+        "pairs": str(Path(args.pairs).resolve()), "layout": args.layout, "scenes": [f"{scene.camera}/{scene.name}" for scene in scenes],
+        "knots": list(knots), "preset": args.preset, "recipe": recipe, "minutes": minutes, "iters": args.iters or 0,
+        "seed": args.seed, "camera": camera,
+    }  # fmt: skip
+    plan = FitPlan.open(work, request)
+    settings = FitSettings(
+        train=pairs_section(args, scenes), knots=knots, camera=camera, work=work, seed=args.seed, gpus=gpus,
+        workers=args.workers if args.workers is not None else 4 * gpus,
+    )  # fmt: skip
+    interrupt.install()
+    return CameraFit(
+        preset(args.preset, recipe), settings, plan, minutes=minutes, iterations=args.iters or 0,
+        save_seconds=args.save_every, report=progress,
+    )
+
+
+def _knots(named: tuple[float, ...] | None, scenes: list[Scene]) -> tuple[float, ...]:
+    there = sorted({scale for scene in scenes for scale in scene.scales})
+    chosen = [scale for scale in named or there if scale != 1]
+    missing = [scale for scale in chosen if scale not in there]
+    if missing or not chosen:
+        shown = ", ".join(f"{scale:g}" for scale in there)
+        raise ValueError(f"expected --knots among the scales of the pairs ({shown}), got {missing[0] if missing else 1:g}")
+    return (1.0, *chosen)
+
+
+def report(args: argparse.Namespace, bundle: Bundle, scenes: list[Scene]) -> None:
+    """Print the table of the bundle on scenes it has not seen, beside the baselines."""
+    from degflow_aug.degradations.degflow import DegFlow
+    from degflow_aug.models.evaluation import evaluate_views, format_table, methods_for
+
+    device = pick_device(args.device)
+    generator = DegFlow.from_bundle(bundle).to(device)
+    scales = [knot for knot in bundle.spec.knots if knot != 1]
+    methods = methods_for(generator, note=lambda text: print(f"degflow: {text}", file=sys.stderr))
+    print(format_table(evaluate_views(methods, load_scenes(scenes, scales, device))))

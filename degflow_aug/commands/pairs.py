@@ -1,0 +1,80 @@
+"""Options that say which real pairs a command works on, and those pairs."""
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from degflow_aug.commands.arguments import one_of
+
+if TYPE_CHECKING:
+    import torch
+
+    from degflow_aug.data.scene import Scene
+    from degflow_aug.models.evaluation import EvaluationScene
+
+LAYOUTS = ("realsr", "realsr_v3", "city100", "pattern")
+_AS_NAMED = object()
+
+
+def add_pairs_arguments(parser: argparse.ArgumentParser, split: str) -> None:
+    """Add layout, pattern, split, cameras and scenes; ``split`` is the default of the RealSR layouts."""
+    parser.add_argument("--layout", required=True, type=one_of(*LAYOUTS), metavar="NAME", help=", ".join(LAYOUTS))
+    parser.add_argument("--pattern", metavar="FILE.yml", help="for layout pattern: hr: HR/{id}.png, views: {2: LR2/{id}.png}")
+    parser.add_argument("--split", default=split, help=f"for the RealSR layouts: Train or Test (default: {split})")
+    parser.add_argument("--cameras", metavar="A,B", help="cameras to take (default: all)")
+    parser.add_argument("--scenes", metavar="001-060,075", help="scenes to take (default: all)")
+
+
+def find_pairs(args: argparse.Namespace, scenes: Any = _AS_NAMED) -> list[Scene]:
+    """The scenes that ``args`` names; ``scenes`` takes the place of ``--scenes``.
+
+    Raises:
+        ValueError: no pairs there, or a pattern without its layout.
+    """
+    from degflow_aug.data.layouts import find_scenes
+
+    if (args.pattern is None) == (args.layout == "pattern"):
+        raise ValueError(f"expected --pattern FILE.yml together with --layout pattern and with no other, got layout {args.layout}")
+    return find_scenes(
+        args.pairs, args.layout, split=args.split, pattern=_pattern(args), cameras=_cameras(args),
+        scenes=args.scenes if scenes is _AS_NAMED else scenes,
+    )
+
+
+def pairs_section(args: argparse.Namespace, scenes: Sequence[Scene]) -> dict[str, Any]:
+    """The same pairs as a dataset section of an option file, ``scenes`` by name."""
+    return {
+        "dataroot_gt": args.pairs, "layout": args.layout, "split": args.split, "pattern": _pattern(args),
+        "cameras": _cameras(args), "scenes": sorted({scene.name for scene in scenes}),
+    }  # fmt: skip
+
+
+def load_scenes(scenes: Sequence[Scene], scales: Sequence[float], device: torch.device) -> Iterator[EvaluationScene]:
+    """Whole scenes on the device, one at a time; those without any of the scales are left out."""
+    from tqdm import tqdm
+
+    from degflow_aug.data.aligned_scales import AlignedScales
+    from degflow_aug.models.evaluation import EvaluationScene
+
+    dataset = AlignedScales(scenes, [1.0, *scales], incomplete="keep", cache_bytes=0)
+    for index in tqdm(range(len(dataset)), unit="scene", disable=None, file=sys.stderr):
+        item = dataset[index]
+        views = {
+            scale: view[None].to(device)
+            for scale, view, there in zip(scales, item["views"], item["available"], strict=True)
+            if there
+        }
+        yield EvaluationScene(item["name"], item["camera"], item["hr"][None].to(device), views)
+
+
+def _pattern(args: argparse.Namespace) -> dict[str, Any] | None:
+    from degflow_aug.yaml_options import load_yaml
+
+    return load_yaml(Path(args.pattern)) if args.pattern else None
+
+
+def _cameras(args: argparse.Namespace) -> list[str] | None:
+    return args.cameras.split(",") if args.cameras else None

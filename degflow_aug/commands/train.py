@@ -1,0 +1,105 @@
+"""``degflow train``: BasicSR's ``train_pipeline`` with our models registered, and an end that saves."""
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from degflow_aug.commands.arguments import one_of, process_number
+
+STOPPED = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command, which are those of BasicSR's train.py."""
+    parser.add_argument("-opt", required=True, metavar="FILE.yml", help="option file")
+    parser.add_argument("--auto_resume", action="store_true", help="go on from the newest training state")
+    parser.add_argument("--debug", action="store_true", help="log every iteration, validate and save every few")
+    parser.add_argument(
+        "--launcher", type=one_of("none", "pytorch", "slurm"), default="none", metavar="none|pytorch|slurm",
+        help="who starts the processes; pytorch for torchrun (default: none)",
+    )
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--force_yml", nargs="+", metavar="KEY=VALUE", help="change options: train:total_iter=100")
+    parser.epilog = "Ctrl-C finishes the step, saves and stops; a second one stops at once. --auto_resume goes on."
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; returns 0, or 130 and 143 where SIGINT and SIGTERM have stopped it.
+
+    Raises:
+        ValueError, OSError: a mistake in the options; nothing was written.
+    """
+    name = _run_name(args)
+    from degflow_aug import register
+    from degflow_aug.models import interrupt
+
+    register()
+    from basicsr.train import train_pipeline
+
+    interrupt.install()
+    root = Path.cwd()
+    try:
+        with _command_line(_basicsr_arguments(args)):
+            train_pipeline(str(root))
+    except (KeyboardInterrupt, SystemExit) as end:
+        code = STOPPED[signal.SIGINT] if isinstance(end, KeyboardInterrupt) else end.code
+        if not isinstance(code, int) or code not in STOPPED.values():
+            raise
+        if process_number("RANK", 0) == 0:
+            print(f"degflow: {_where_it_stands(root / 'experiments' / name, args)}", file=sys.stderr)
+        return code
+    finally:
+        interrupt.uninstall()
+        _leave_process_group()
+    return 0
+
+
+def _run_name(args: argparse.Namespace) -> str:
+    """The run's name in the option file, before anything heavy is imported."""
+    from degflow_aug.yaml_options import load_yaml, parse_value
+
+    name = str(load_yaml(Path(args.opt)).get("name"))
+    for entry in args.force_yml or ():
+        if entry.startswith("name="):
+            name = str(parse_value(entry.removeprefix("name=")))
+    return f"debug_{name}" if args.debug and not name.startswith("debug") else name
+
+
+def _basicsr_arguments(args: argparse.Namespace) -> list[str]:
+    arguments = ["-opt", args.opt, "--launcher", args.launcher, "--local_rank", str(args.local_rank)]
+    arguments += ["--auto_resume"] if args.auto_resume else []
+    arguments += ["--debug"] if args.debug else []
+    return arguments + (["--force_yml", *args.force_yml] if args.force_yml else [])
+
+
+@contextmanager
+def _command_line(arguments: list[str]) -> Iterator[None]:
+    """``train_pipeline`` reads its options from ``sys.argv``."""
+    before = sys.argv
+    sys.argv = ["degflow train", *arguments]
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
+def _where_it_stands(experiment: Path, args: argparse.Namespace) -> str:
+    """What there is to go on from, and how."""
+    states = [int(path.stem) for path in (experiment / "training_states").glob("*.state") if path.stem.isdigit()]
+    if not states:
+        return f"stopped before {experiment} had anything to go on from"
+    again = ["degflow", "train", "-opt", args.opt, "--auto_resume", *(["--debug"] if args.debug else [])]
+    again += ["--force_yml", *args.force_yml] if args.force_yml else []
+    return f"stopped; iteration {max(states)} is saved in {experiment}, go on with: {shlex.join(again)}"
+
+
+def _leave_process_group() -> None:
+    import torch
+
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

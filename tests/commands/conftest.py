@@ -1,0 +1,47 @@
+"""A tiny generator with random weights, and images to feed it."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from random_networks import random_rae, random_velocity
+
+from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.data.image_file import write_image
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with knots 1, 2 and 4."""
+    rae, velocity = random_rae(residual=True), random_velocity()
+    path = tmp_path_factory.mktemp("bundle") / "tiny.safetensors"
+    spec = GeneratorSpec(rae=rae.spec, velocity=velocity.spec, knots=(1.0, 2.0, 4.0), s_max=4.0)
+    save_bundle(path, Bundle(spec, rae, velocity))
+    return path
+
+
+def photograph(seed: int, height: int = 40, width: int = 48, dtype: type = np.uint8) -> np.ndarray:
+    """Smooth colours with some noise, (H, W, 3)."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width] / 48
+    waves = [np.sin(6 * (x * a + y * b) + c) for a, b, c in rng.uniform(0, 3, (3, 3))]
+    image = 0.5 + 0.35 * np.stack(waves, 2) + 0.05 * rng.standard_normal((height, width, 3))
+    return (image.clip(0, 1) * np.iinfo(dtype).max).astype(dtype)
+
+
+def write_photographs(folder: Path, count: int, **size: int) -> None:
+    """``00.png`` ... in ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(count):
+        write_image(folder / f"{index:02}.png", photograph(index, **size))
+
+
+@pytest.fixture
+def hr_folder(tmp_path: Path) -> Path:
+    """Five images, one of them 16-bit and one in a folder below."""
+    folder = tmp_path / "hr"
+    write_photographs(folder, 3)
+    write_photographs(folder / "more", 1, height=24, width=33)
+    write_image(folder / "deep.tif", photograph(9, dtype=np.uint16))
+    return folder

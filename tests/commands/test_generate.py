@@ -1,0 +1,323 @@
+"""``degflow generate``: the right images, whole files or none, whatever kills it, in any number of processes."""
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import photograph, write_photographs
+
+from degflow_aug import load_generator
+from degflow_aug.cli import main
+from degflow_aug.data.image_file import read_image, to_array, to_tensor, write_image
+from degflow_aug.data.lmdb_store import lmdb_keys, read_lmdb_image
+from degflow_aug.degradations.grid import to_lr_grid
+
+SCALES = (1.0, 2.0, 2.7)
+
+
+def command(hr: Path, out: Path, bundle: Path, *more: str, scales: str = "1,2,2.7") -> list[str]:
+    """Arguments of the command on the CPU."""
+    return ["generate", str(hr), "--bundle", str(bundle), "--scales", scales, "--out", str(out), "--device", "cpu", *more]
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below ``folder`` with its bytes; the records as a set, since processes write them in any order."""
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    records = files.pop("files.jsonl", b"").splitlines(keepends=True)
+    return {**files, "files.jsonl": b"".join(sorted(records))}
+
+
+def test_writes_what_the_generator_renders(bundle: Path, hr_folder: Path, tmp_path: Path) -> None:
+    assert main(command(hr_folder, tmp_path / "out", bundle)) == 0
+    generator = load_generator(bundle)
+    for name in ("00", "01", "02", "more/00", "deep"):
+        hr = to_tensor(read_image(hr_folder / f"{name}.{'tif' if name == 'deep' else 'png'}"))[None]
+        for scale, view in zip(SCALES, generator.render_scales(hr, SCALES), strict=True):
+            written = read_image(tmp_path / "out" / f"{scale:g}" / f"{name}.png")
+            assert written.dtype == np.uint8
+            assert np.array_equal(written, to_array(to_lr_grid(view, scale)[0]))
+    assert len(tree(tmp_path / "out")) == 5 * len(SCALES) + 2
+
+
+def test_the_hr_grid_keeps_the_size(bundle: Path, hr_folder: Path, tmp_path: Path) -> None:
+    assert main(command(hr_folder, tmp_path / "out", bundle, "--grid", "hr")) == 0
+    assert read_image(tmp_path / "out" / "2.7" / "more" / "00.png").shape == (24, 33, 3)
+
+
+def test_lmdb_holds_the_same_images(bundle: Path, hr_folder: Path, tmp_path: Path) -> None:
+    for file_format in ("folder", "lmdb"):
+        for _ in range(2):
+            assert main(command(hr_folder, tmp_path / file_format, bundle, "--format", file_format)) == 0
+    for scale in SCALES:
+        lmdb, folder = tmp_path / "lmdb" / f"{scale:g}.lmdb", tmp_path / "folder" / f"{scale:g}"
+        assert lmdb_keys(lmdb) == ["00", "01", "02", "deep", "more/00"]
+        for key in lmdb_keys(lmdb):
+            assert np.array_equal(read_lmdb_image(lmdb / key), read_image(folder / f"{key}.png"))
+
+
+def test_one_image(bundle: Path, hr_folder: Path, tmp_path: Path) -> None:
+    assert main(command(hr_folder / "01.png", tmp_path / "out", bundle)) == 0
+    assert main(command(hr_folder / "02.png", tmp_path / "out", bundle)) == 0
+    assert sorted(path.name for path in (tmp_path / "out" / "2").iterdir()) == ["01.png", "02.png"]
+
+
+def test_settings_change_the_result_and_are_kept(
+    bundle: Path, hr_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(command(hr_folder, tmp_path / "heun", bundle))
+    main(command(hr_folder, tmp_path / "euler", bundle, "--solver", "euler", "--steps", "1"))
+    manifest = json.loads((tmp_path / "euler" / "manifest.json").read_text())["settings"]
+    assert manifest["scales"] == list(SCALES)
+    assert (manifest["solver"], manifest["steps"], manifest["grid"]) == ("euler", 1, "lr")
+    assert tree(tmp_path / "heun") != tree(tmp_path / "euler")
+    before = tree(tmp_path / "euler")
+    for change in (["--solver", "heun"], ["--steps", "1", "--solver", "euler", "--grid", "hr"]):
+        capsys.readouterr()
+        assert main(command(hr_folder, tmp_path / "euler", bundle, *change)) == 2
+        assert "manifest.json: expected to continue with" in capsys.readouterr().err
+    assert tree(tmp_path / "euler") == before
+
+
+def test_a_second_run_writes_nothing(bundle: Path, hr_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(command(hr_folder, tmp_path / "out", bundle))
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
+    capsys.readouterr()
+    assert main(command(hr_folder, tmp_path / "out", bundle)) == 0
+    assert "5 images at 3 scales (5 were there), 0 skipped" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == times
+
+
+def test_corrupt_images_are_skipped_and_counted(
+    bundle: Path, hr_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = (hr_folder / "01.png").read_bytes()
+    (hr_folder / "01.png").write_bytes(whole[: len(whole) // 2])
+    (hr_folder / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    write_image(hr_folder / "small.png", photograph(0, 5, 40))
+    for _ in range(2):
+        assert main(command(hr_folder, tmp_path / "out", bundle)) == 1
+        said = capsys.readouterr()
+        assert "5 images at 3 scales" not in said.out
+        assert "3 skipped" in said.out
+        lines = said.err.strip().splitlines()
+        assert [line.split(": ")[1] for line in lines] == [
+            f"skipped {hr_folder / name}.png" for name in ("01", "gone", "small")
+        ]
+    assert not (tmp_path / "out" / "2" / "01.png").exists()
+    (hr_folder / "01.png").write_bytes(whole)
+    (hr_folder / "gone.png").unlink()
+    (hr_folder / "small.png").unlink()
+    assert main(command(hr_folder, tmp_path / "out", bundle)) == 0
+    assert (tmp_path / "out" / "2" / "01.png").is_file()
+
+
+def test_an_image_that_has_changed_is_done_again(bundle: Path, hr_folder: Path, tmp_path: Path) -> None:
+    main(command(hr_folder, tmp_path / "out", bundle))
+    write_image(hr_folder / "00.png", photograph(77))
+    main(command(hr_folder, tmp_path / "out", bundle))
+    main(command(hr_folder, tmp_path / "fresh", bundle))
+    assert (tmp_path / "out" / "2" / "00.png").read_bytes() == (tmp_path / "fresh" / "2" / "00.png").read_bytes()
+
+
+def test_results_among_the_images_are_no_images(bundle: Path, hr_folder: Path) -> None:
+    for _ in range(2):
+        assert main(command(hr_folder, hr_folder / "out", bundle)) == 0
+    assert len(list((hr_folder / "out" / "2").rglob("*.png"))) == 5
+
+
+@pytest.mark.parametrize("hr", ["2", "2/deeper", "."])
+def test_images_are_not_overwritten_by_their_results(
+    bundle: Path, hr: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_photographs(tmp_path / hr, 1)
+    before = sorted(tmp_path.rglob("*"))
+    assert main(command(tmp_path / hr, tmp_path, bundle)) == 2
+    assert "expected --out apart from the HR images" in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("more", "scales", "sentence"),
+    [
+        ([], "2,5", "expected a scale from 1 to 4, got 5"), (["--solver", "rk9"], "2", "solver"), (["--tile", "64"], "2", "tile"),
+        (["--device", "abacus"], "2", "--device"),
+    ],
+)
+def test_mistakes_leave_no_folder(
+    bundle: Path, hr_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], scales: str, sentence: str
+) -> None:
+    assert main(command(hr_folder, tmp_path / "out", bundle, *more, scales=scales)) == 2
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_single_truncated_image_is_refused(
+    bundle: Path, hr_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = (hr_folder / "01.png").read_bytes()
+    (hr_folder / "01.png").write_bytes(whole[:-200])
+    assert main(command(hr_folder / "01.png", tmp_path / "out", bundle)) == 2
+    assert "expected a whole image" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_is_one_sentence_and_no_torn_file(
+    bundle: Path, hr_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_bytes = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        if "01" in path.name:
+            write_bytes(path, data[: len(data) // 2])
+            raise OSError(28, "No space left on device", str(path))
+        return write_bytes(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert main(command(hr_folder, tmp_path / "out", bundle)) == 2
+    assert capsys.readouterr().err.startswith("degflow: No space left on device: ")
+    assert not list((tmp_path / "out").rglob("*.partial"))
+    monkeypatch.undo()
+    assert main(command(hr_folder, tmp_path / "out", bundle)) == 0
+    assert main(command(hr_folder, tmp_path / "fresh", bundle)) == 0
+    assert tree(tmp_path / "out") == tree(tmp_path / "fresh")
+
+
+def in_a_fork(action: Callable[[], int]) -> int:
+    """Exit code of ``action`` in a forked process, which takes its death along."""
+    child = os.fork()
+    if child == 0:
+        code = 99
+        try:
+            torch.set_num_threads(1)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            code = action()
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def die_at(call: int) -> None:
+    """Make the process kill itself at the given of its renames, half of the time just after it."""
+    replace, calls = os.replace, iter(range(10_000))
+
+    def deadly(source: str, target: str) -> None:
+        dying = next(calls) == call
+        if not dying or call % 2:
+            replace(source, target)
+        if dying:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    os.replace = deadly  # type: ignore[assignment]
+
+
+def test_killed_at_every_rename_and_continued(bundle: Path, hr_folder: Path, tmp_path: Path) -> None:
+    assert main(command(hr_folder, tmp_path / "whole", bundle)) == 0
+    expected = tree(tmp_path / "whole")
+    renames = 5 * len(SCALES) + 1
+    for call in range(renames):
+        out = tmp_path / f"killed{call}"
+
+        def killed(out: Path = out, call: int = call) -> int:
+            die_at(call)
+            return main(command(hr_folder, out, bundle))
+
+        assert in_a_fork(killed) == -signal.SIGKILL
+        assert main(command(hr_folder, out, bundle)) == 0
+        assert tree(out) == expected
+
+
+@pytest.mark.parametrize("file_format", ["folder", "lmdb"])
+def test_killed_again_and_again(bundle: Path, tmp_path: Path, file_format: str) -> None:
+    write_photographs(tmp_path / "hr", 12)
+    arguments = ["--format", file_format]
+    assert main(command(tmp_path / "hr", tmp_path / "whole", bundle, *arguments)) == 0
+    records, rng = tmp_path / "out" / "files.jsonl", np.random.default_rng(5)
+    for target in (2, 5, 9):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "degflow_aug", *command(tmp_path / "hr", tmp_path / "out", bundle, *arguments)],
+            env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL,
+        )
+        while process.poll() is None and (not records.exists() or records.read_bytes().count(b"\n") < target):
+            time.sleep(0.001)
+        time.sleep(float(rng.uniform(0, 0.01)))
+        process.kill()
+        process.wait()
+    assert main(command(tmp_path / "hr", tmp_path / "out", bundle, *arguments)) == 0
+    if file_format == "folder":
+        assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+        return
+    for scale in SCALES:
+        folders = [tmp_path / run / f"{scale:g}.lmdb" for run in ("out", "whole")]
+        assert lmdb_keys(folders[0]) == lmdb_keys(folders[1])
+        for key in lmdb_keys(folders[0]):
+            assert np.array_equal(*(read_lmdb_image(folder / key) for folder in folders))
+
+
+def ranks(arguments: list[str], world: int) -> list[subprocess.CompletedProcess[str]]:
+    """Results of the processes that torchrun would start, which run at once."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "degflow_aug", *arguments], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": str(rank)},
+        )
+        for rank in range(world)
+    ]
+    texts = [process.communicate(timeout=60) for process in processes]
+    return [subprocess.CompletedProcess([], process.returncode, *text) for process, text in zip(processes, texts, strict=True)]
+
+
+def test_processes_share_the_images(bundle: Path, hr_folder: Path, tmp_path: Path) -> None:
+    assert main(command(hr_folder, tmp_path / "one", bundle)) == 0
+    (hr_folder / "torn.png").write_bytes((hr_folder / "00.png").read_bytes()[:300])
+    done = ranks(command(hr_folder, tmp_path / "two", bundle), 2)
+    # torchrun stops the others when one fails: only who finishes last, or both at once, may say so.
+    assert sorted({process.returncode for process in done}) in ([0, 1], [1])
+    assert "3 images at 3 scales" in done[0].stdout
+    assert "2 images at 3 scales (0 were there), 1 skipped by process 1 of 2" in done[1].stdout
+    one, two = tree(tmp_path / "one"), tree(tmp_path / "two")
+    assert {name: data for name, data in one.items() if name != "files.jsonl"} == {
+        name: data for name, data in two.items() if name != "files.jsonl"
+    }
+    assert set(one["files.jsonl"].splitlines()) <= set(two["files.jsonl"].splitlines())
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_that_is_not_the_last_keeps_quiet_about_failures(
+    bundle: Path, hr_folder: Path, tmp_path: Path, rank: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("00", "01"):
+        (hr_folder / f"{name}.png").write_bytes(b"torn")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for turn, expected in ((rank, 0), (1 - rank, 1)):
+        monkeypatch.setenv("RANK", str(turn))
+        assert main(command(hr_folder, tmp_path / "out", bundle)) == expected
+
+
+@pytest.mark.parametrize(
+    ("environment", "more", "sentence"),
+    [
+        ({"RANK": "2", "WORLD_SIZE": "2"}, [], "expected RANK below WORLD_SIZE, got 2 and 2"),
+        ({"RANK": "x"}, [], "whole number in the environment's RANK"),
+        ({"RANK": "0", "WORLD_SIZE": "2"}, ["--format", "lmdb"], "expected one process for --format lmdb"),
+    ],
+)
+def test_an_environment_that_cannot_be(
+    bundle: Path, hr_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    environment: dict[str, str], more: list[str], sentence: str,
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert main(command(hr_folder, tmp_path / "out", bundle, *more)) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,185 @@
+"""The command line itself: help without torch, and one sentence for every mistake."""
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from degflow_aug import __version__
+from degflow_aug.cli import COMMANDS, main, sentence
+
+OURS = ["train", "generate", "evaluate", "convert"]
+REQUIRED = {
+    "train": ["-opt", "x.yml"],
+    "generate": ["hr", "--bundle", "b", "--scales", "2", "--out", "out"],
+    "evaluate": ["b", "--pairs", "p", "--layout", "city100"],
+    "convert": ["--rae", "a.pth", "--flow", "f.pth", "--out", "o.safetensors"],
+}
+
+
+def spoken(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
+    """The one sentence that ``degflow`` says on stderr when it refuses ``arguments``."""
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("degflow: ")
+    assert said.err.count("\n") == 1
+    return said.err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in OURS)])
+def test_help_is_quick_and_loads_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys; from degflow_aug.cli import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "heavy = {'torch', 'numpy', 'cv2', 'basicsr', 'scipy'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else 0)"
+    )
+    began = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "usage: degflow" in done.stdout
+    assert time.perf_counter() - began < 1
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--help"])
+    assert end.value.code == 0
+    out = capsys.readouterr().out
+    assert all(f"  {name} " in out for name in COMMANDS)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"degflow_aug {__version__}\n"
+
+
+def test_the_module_is_the_program() -> None:
+    done = subprocess.run([sys.executable, "-m", "degflow_aug", "genrate"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "did you mean 'generate'?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ([], "expected a command (fit, train,"), (["--versoin"], "did you mean '--version'?"), (["x"], "got 'x'"),
+        (["generate"], "arguments are required"), (["generate", "a", "--bundl", "b"], "did you mean '--bundle'?"),
+        (["generate", "a", "--bundl=b"], "did you mean '--bundle'?"), (["train", "--auto_resum"], "did you mean '--auto_resume'?"),
+        (["train", "-op", "x.yml"], "did you mean '-opt'?"), (["evaluate", "b", "--scene", "1"], "did you mean '--scenes'?"),
+        (["convert", "--flo", "x"], "did you mean '--flow'?"), (["convert", "--quite-another"], "unknown option --quite-another"),
+        ([*["generate"], *REQUIRED["generate"], "--format", "foldr"], "got 'foldr'; did you mean 'folder'?\n"),
+        ([*["generate"], *REQUIRED["generate"], "more"], "unrecognized arguments: more"),
+        ([*["generate"], *REQUIRED["generate"], "--steps", "0"], "whole number of at least 1, got '0'"),
+        (["generate", "a", "--bundle", "b", "--out", "o", "--scales", "x2"], "got 'x2'"),
+        (["generate", "a", "--bundle", "b", "--out", "o", "--scales", "0"], "at least 1, got 0"),
+        (["generate", "a", "--bundle", "b", "--out", "o", "--scales", "nan"], "got 'nan'"),
+        (["generate", "a", "--bundle", "b", "--out", "o", "--scales", "-2"], "expected one argument"),
+        (["evaluate", "b", "--pairs", "p", "--layout", "city10"], "did you mean 'city100'?"),
+    ],
+)
+def test_mistakes_are_one_sentence(arguments: list[str], part: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert part in spoken(capsys, arguments)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    command=st.sampled_from(OURS),
+    mistake=st.text("abcdefghijklmnopqrstuvwxyz_-", min_size=4, max_size=14).map(lambda text: f"--zz{text}"),
+    value=st.text(max_size=8),
+)
+def test_no_unknown_option_passes(command: str, mistake: str, value: str) -> None:
+    for given_as in ([mistake], [mistake, value], [f"{mistake}={value}"]):
+        assert main([command, *REQUIRED[command], *given_as]) == 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(command=st.sampled_from(OURS), arguments=st.lists(st.text(max_size=8), max_size=4))
+def test_nonsense_never_raises(command: str, arguments: list[str]) -> None:
+    assert main([command, "--zz-no-such-option", *arguments]) == 2
+
+
+class Code:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return Path.touch, (self.path,)
+
+
+def unfit_files(folder: Path) -> dict[str, Path]:
+    """Files that are no bundle, checkpoint, option file or image."""
+    folder.mkdir(parents=True)
+    (folder / "pickle.pth").write_bytes(pickle.dumps(Code(folder / "executed")))
+    (folder / "text.yml").write_text("knots: [1, 2\n", encoding="utf-8")
+    (folder / "empty").touch()
+    (folder / "other.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+    names = {path.name: path for path in folder.iterdir()}
+    return {**names, "folder": folder, "missing": folder / "missing"}
+
+
+@pytest.mark.parametrize("name", ["pickle.pth", "text.yml", "empty", "other.safetensors", "folder", "missing"])
+@pytest.mark.parametrize("command", OURS)
+def test_unfit_files_are_refused_and_nothing_is_written(
+    command: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = str(unfit_files(tmp_path / "files")[name])
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    arguments = {
+        "train": ["-opt", bad],
+        "generate": [bad, "--bundle", bad, "--scales", "2", "--out", "out"],
+        "evaluate": [bad, "--pairs", bad, "--layout", "city100"],
+        "convert": ["--rae", bad, "--flow", bad, "--out", "out.safetensors"],
+    }[command]
+    spoken(capsys, [command, *arguments])
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["pickle.pth", "empty", "other.safetensors", "folder", "missing"])
+def test_a_bundle_of_another_kind_is_refused(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from PIL import Image
+
+    (tmp_path / "hr").mkdir()
+    Image.new("RGB", (32, 32)).save(tmp_path / "hr" / "a.png")
+    bad = unfit_files(tmp_path / "files")[name]
+    said = spoken(capsys, ["generate", str(tmp_path / "hr"), "--bundle", str(bad), "--scales", "2", "--out", str(tmp_path / "o")])
+    assert str(bad) in said
+    assert not (tmp_path / "o").exists()
+    assert not (tmp_path / "files" / "executed").exists()
+
+
+def test_errors_of_the_system_are_told_without_numbers() -> None:
+    assert sentence(FileNotFoundError(2, "No such file or directory", "x.yml")) == "No such file or directory: x.yml"
+    assert sentence(OSError(28, "No space left on device")) == "No space left on device"
+    assert sentence(ValueError("two\n  lines")) == "two lines"
+    assert sentence(ValueError()) == "ValueError"
+
+
+def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from degflow_aug.commands import convert
+
+    def interrupted(args: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(convert, "run", interrupted)
+    assert main(["convert", *REQUIRED["convert"]]) == 130
+    assert capsys.readouterr().err == "degflow: interrupted\n"
+
+
+def test_the_traceback_is_there_for_those_who_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEGFLOW_TRACEBACK", "1")
+    with pytest.raises(ValueError, match="expected a command"):
+        main(["no-such-command"])
