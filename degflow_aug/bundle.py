@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,9 @@ class GeneratorSpec:
 
     def __post_init__(self) -> None:
         knots = self.knots
-        rising = all(low < high for low, high in zip(knots, knots[1:], strict=False))
+        rising = all(low < high for low, high in pairwise(knots))
         if len(knots) < 2 or knots[0] != 1 or not rising or not math.isfinite(self.s_max) or knots[-1] > self.s_max:
-            raise ValueError(f"expected knots that rise from 1 to at most s_max, got {list(knots)} and s_max {self.s_max}")
+            raise ValueError(f"expected knots that rise from 1 to s_max, got {list(knots)} and s_max {self.s_max}")
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,11 @@ def save_bundle(path: str | Path, bundle: Bundle) -> None:
     if path.suffix != ".safetensors":
         raise ValueError(f"expected a bundle's name to end in .safetensors, got {path.name}")
     parts = {"rae": bundle.rae.state_dict(), "velocity": bundle.velocity.state_dict(), "kernel": bundle.kernels}
-    tensors = {f"{part}.{key}": value.detach().cpu().contiguous() for part, state in parts.items() for key, value in state.items()}
+    tensors = {
+        f"{part}.{key}": value.detach().cpu().contiguous()
+        for part, state in parts.items()
+        for key, value in state.items()
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as partial:
         save_file(tensors, partial, metadata={"format": FORMAT, "spec": json.dumps(asdict(bundle.spec))})
@@ -115,7 +120,9 @@ def load_bundle(path_or_name: str | Path) -> Bundle:
             header = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        raise ValueError(f"expected a safetensors bundle, got {path}: {error}; use `degflow convert` for official weights") from None
+        raise ValueError(
+            f"expected a safetensors bundle, got {path}: {error}; use `degflow convert` for official weights"
+        ) from None
     if header.get("format") != FORMAT:
         raise ValueError(f"expected a bundle of format {FORMAT}, got {path} with format {header.get('format')!r}")
     try:
@@ -132,8 +139,8 @@ def load_bundle(path_or_name: str | Path) -> Bundle:
 
 def misfit(error: Exception) -> str:
     """One line out of what PyTorch reports about tensors that do not fit: the first that names one."""
-    lines = str(error).strip().splitlines()
-    return lines[1 if len(lines) > 1 and lines[0].startswith("Error(s)") else 0].strip() if lines else type(error).__name__
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[1 if len(lines) > 1 and lines[0].startswith("Error(s)") else 0].strip()
 
 
 def _read_spec(values: dict[str, Any]) -> GeneratorSpec:

@@ -1,4 +1,4 @@
-"""Reads DegFlow's official checkpoints: every size is inferred from the tensors' shapes, nothing is unpickled as code."""
+"""Reads DegFlow's official checkpoints: every size is inferred from the tensors' shapes, and no code is unpickled."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -25,8 +25,8 @@ def convert_official(rae_path: str | Path, flow_path: str | Path, camera: str = 
     rae, velocity = official_rae(rae_file, str(rae_path)), official_velocity(flow_file["model"], str(flow_path))
     if rae.spec["latent_channels"] != velocity.spec["latent_channels"]:
         raise ValueError(
-            f"expected an autoencoder and a flow of one training, got latents of {rae.spec['latent_channels']} channels in "
-            f"{rae_path} and {velocity.spec['latent_channels']} in {flow_path}"
+            f"expected the two files of one training, got latents of {rae.spec['latent_channels']} channels "
+            f"in {rae_path} and {velocity.spec['latent_channels']} in {flow_path}"
         )
     spec = GeneratorSpec(
         rae=rae.spec, velocity=velocity.spec, knots=(1.0, 2.0, 4.0), s_max=4.0, camera=camera,
@@ -43,12 +43,14 @@ def read_checkpoint(path: str | Path, parts: tuple[str, ...]) -> dict[str, State
     """
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"expected an official checkpoint file, got {path}: {'a folder' if path.is_dir() else 'nothing there'}")
+        kind = "a folder" if path.is_dir() else "nothing there"
+        raise ValueError(f"expected an official checkpoint file, got {path}: {kind}")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:
         raise ValueError(
-            f"expected a checkpoint of plain tensors, got {path}, which is damaged, another kind of file, or holds code; it was not run"
+            f"expected a checkpoint of plain tensors, got {path}, which is damaged, another kind of file, or holds "
+            "code; it was not run"
         ) from None
     missing = [part for part in parts if not (isinstance(content, dict) and _is_state(content.get(part)))]
     if missing:

@@ -12,6 +12,7 @@ import math
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from degflow_aug.yaml_options import check_known_keys
@@ -43,7 +44,7 @@ class StageOptions:
 
     def __post_init__(self) -> None:
         knots = self.knots
-        rising = all(low < high for low, high in zip(knots, knots[1:], strict=False))
+        rising = all(low < high for low, high in pairwise(knots))
         if len(knots) < 2 or knots[0] != 1 or not rising or not math.isfinite(knots[-1]):
             raise ValueError(f"expected degflow.knots that rise from 1 (HR), got {list(knots)}; for instance [1, 2, 4]")
         if self.s_max and self.s_max < knots[-1]:
@@ -65,7 +66,7 @@ class RAEOptions(StageOptions):
     Attributes:
         hr_share: share of samples whose target is the HR image itself; the paper draws every knot alike, 1 / K.
         pseudo_share: share of samples whose target is a pseudo-view at a scale between the knots.
-        crop_margin: pixels cut off each side of a crop after its pseudo-views are made, so that no mirrored border shows.
+        crop_margin: pixels cut off each side of a crop after its pseudo-views are made, so that no mirrored edge shows.
         latent_noise: largest standard deviation of the noise on latents; each sample draws its own below it.
         kl_weight: weight of the latents' mean square, which keeps the noise from being outgrown.
         standardise: track the latents' mean and spread, so that the flow runs on standardised latents.
@@ -81,7 +82,7 @@ class RAEOptions(StageOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.hr_share + self.pseudo_share > 1:
-            raise ValueError(f"expected hr_share + pseudo_share of at most 1, got {self.hr_share} + {self.pseudo_share}")
+            raise ValueError(f"expected hr_share + pseudo_share at most 1, got {self.hr_share} + {self.pseudo_share}")
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class LFMOptions(StageOptions):
         if not self.pseudo_spacing:
             return self.knots
         scales = [self.knots[0]]
-        for low, high in zip(self.knots, self.knots[1:], strict=False):
+        for low, high in pairwise(self.knots):
             parts = math.ceil((high - low) / self.pseudo_spacing - 1e-6)
             scales += [low + (high - low) * part / parts for part in range(1, parts)] + [high]
         return tuple(scales)

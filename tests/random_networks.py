@@ -1,4 +1,4 @@
-"""Networks with seeded random weights: the official initialisation leaves gates and last layers at zero, which hides mistakes."""
+"""Networks with seeded random weights: the official start has gates and last layers at zero, which hides mistakes."""
 from __future__ import annotations
 
 import torch
@@ -24,7 +24,9 @@ def randomise(network: nn.Module, seed: int = 0) -> nn.Module:
     return network.eval()
 
 
-def random_rae(base_channels: int = 4, latent_channels: int = 4, *, residual: bool = False, seed: int = 0) -> ResidualAutoencoder:
+def random_rae(
+    base_channels: int = 4, latent_channels: int = 4, *, residual: bool = False, seed: int = 0
+) -> ResidualAutoencoder:
     """An RAE whose latents are standardised by other statistics than 0 and 1."""
     rae = ResidualAutoencoder(base_channels=base_channels, latent_channels=latent_channels, residual=residual)
     randomise(rae, seed)

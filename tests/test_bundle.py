@@ -44,7 +44,9 @@ def contents(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def rewrite(path: Path, tensors: dict[str, Tensor], spec: Any, format_name: str = FORMAT) -> None:
-    save_file(tensors, path, metadata={"format": format_name, "spec": spec if isinstance(spec, str) else json.dumps(spec)})
+    save_file(
+        tensors, path, metadata={"format": format_name, "spec": spec if isinstance(spec, str) else json.dumps(spec)}
+    )
 
 
 def refused(path: Path | str) -> str:
@@ -200,7 +202,9 @@ def test_a_tensor_too_many_or_of_another_shape_is_refused(path: Path) -> None:
     assert "do not fit" in refused(path)
 
 
-@pytest.mark.parametrize("key", ["rae.encoder.stem.weight", "rae.latent_std", "velocity.all_modules.0.bias", "kernel.kernels"])
+@pytest.mark.parametrize(
+    "key", ["rae.encoder.stem.weight", "rae.latent_std", "velocity.all_modules.0.bias", "kernel.kernels"]
+)
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_values_that_are_not_finite_are_refused(path: Path, key: str, value: float) -> None:
     tensors, header = contents(path)
@@ -209,12 +213,30 @@ def test_values_that_are_not_finite_are_refused(path: Path, key: str, value: flo
     assert f"{key} holds values that are not finite" in refused(path)
 
 
-@pytest.mark.parametrize("change", [
-    {"knots": [1, 4, 2]}, {"knots": [1, 2, 2]}, {"knots": [2, 4]}, {"knots": [1]}, {"knots": []}, {"knots": None},
-    {"knots": [1, "two"]}, {"knots": [1, float("nan")]}, {"s_max": 2.0}, {"s_max": float("inf")}, {"s_max": "4"},
-    {"rae": []}, {"rae": {"base": 3}}, {"rae": {"base_channels": 0}}, {"rae": {"base_channels": "2"}}, {"velocity": None},
-    {"velocity": {"multipliers": []}}, {"velocity": {"multipliers": 3}}, {"surplus": 1},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"knots": [1, 4, 2]},
+        {"knots": [1, 2, 2]},
+        {"knots": [2, 4]},
+        {"knots": [1]},
+        {"knots": []},
+        {"knots": None},
+        {"knots": [1, "two"]},
+        {"knots": [1, float("nan")]},
+        {"s_max": 2.0},
+        {"s_max": float("inf")},
+        {"s_max": "4"},
+        {"rae": []},
+        {"rae": {"base": 3}},
+        {"rae": {"base_channels": 0}},
+        {"rae": {"base_channels": "2"}},
+        {"velocity": None},
+        {"velocity": {"multipliers": []}},
+        {"velocity": {"multipliers": 3}},
+        {"surplus": 1},
+    ],
+)
 def test_a_spec_that_describes_no_generator_is_refused(path: Path, change: dict[str, object]) -> None:
     tensors, header = contents(path)
     rewrite(path, tensors, {**json.loads(header["spec"]), **change})

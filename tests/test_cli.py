@@ -1,4 +1,5 @@
 """The command line itself: help without torch, and one sentence for every mistake."""
+
 from __future__ import annotations
 
 import pickle
@@ -73,18 +74,24 @@ def test_the_module_is_the_program() -> None:
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        ([], "expected a command (fit, train,"), (["--versoin"], "did you mean '--version'?"), (["x"], "got 'x'"),
-        (["generate"], "arguments are required"), (["generate", "a", "--bundl", "b"], "did you mean '--bundle'?"),
-        (["generate", "a", "--bundl=b"], "did you mean '--bundle'?"), (["train", "--auto_resum"], "did you mean '--auto_resume'?"),
-        (["train", "-op", "x.yml"], "did you mean '-opt'?"), (["evaluate", "b", "--scene", "1"], "did you mean '--scenes'?"),
-        (["convert", "--flo", "x"], "did you mean '--flow'?"), (["convert", "--quite-another"], "unknown option --quite-another"),
+        ([], "expected a command (fit, train,"),
+        (["--versoin"], "did you mean '--version'?"),
+        (["x"], "got 'x'"),
+        (["generate"], "arguments are required"),
+        (["generate", "a", "--bundl", "b"], "did you mean '--bundle'?"),
+        (["generate", "a", "--bundl=b"], "did you mean '--bundle'?"),
+        (["train", "--auto_resum"], "did you mean '--auto_resume'?"),
+        (["train", "-op", "x.yml"], "did you mean '-opt'?"),
+        (["evaluate", "b", "--scene", "1"], "did you mean '--scenes'?"),
+        (["convert", "--flo", "x"], "did you mean '--flow'?"),
+        (["convert", "--quite-another"], "unknown option --quite-another"),
         ([*["generate"], *REQUIRED["generate"], "--format", "foldr"], "got 'foldr'; did you mean 'folder'?\n"),
         ([*["generate"], *REQUIRED["generate"], "more"], "unrecognized arguments: more"),
         ([*["generate"], *REQUIRED["generate"], "--steps", "0"], "whole number of at least 1, got '0'"),
         (["generate", "a", "--bundle", "b", "--out", "o", "--scales", "x2"], "got 'x2'"),
         (["generate", "a", "--bundle", "b", "--out", "o", "--scales", "0"], "at least 1, got 0"),
         (["generate", "a", "--bundle", "b", "--out", "o", "--scales", "nan"], "got 'nan'"),
-        (["generate", "a", "--bundle", "b", "--out", "o", "--scales", "-2"], "expected one argument"),
+        (["generate", "a", "--bundle", "b", "--out", "o", "--scales", "-2"], "got '-2'"),
         (["evaluate", "b", "--pairs", "p", "--layout", "city10"], "did you mean 'city100'?"),
     ],
 )
@@ -122,7 +129,7 @@ class Code:
 def unfit_files(folder: Path) -> dict[str, Path]:
     """Files that are no bundle, checkpoint, option file or image."""
     folder.mkdir(parents=True)
-    (folder / "pickle.pth").write_bytes(pickle.dumps(Code(folder / "executed")))
+    (folder / "pickle.pth").write_bytes(pickle.dumps(Code(folder / "executed"), protocol=2))
     (folder / "text.yml").write_text("knots: [1, 2\n", encoding="utf-8")
     (folder / "empty").touch()
     (folder / "other.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
@@ -155,7 +162,9 @@ def test_a_bundle_of_another_kind_is_refused(name: str, tmp_path: Path, capsys: 
     (tmp_path / "hr").mkdir()
     Image.new("RGB", (32, 32)).save(tmp_path / "hr" / "a.png")
     bad = unfit_files(tmp_path / "files")[name]
-    said = spoken(capsys, ["generate", str(tmp_path / "hr"), "--bundle", str(bad), "--scales", "2", "--out", str(tmp_path / "o")])
+    said = spoken(
+        capsys, ["generate", str(tmp_path / "hr"), "--bundle", str(bad), "--scales", "2", "--out", str(tmp_path / "o")]
+    )
     assert str(bad) in said
     assert not (tmp_path / "o").exists()
     assert not (tmp_path / "files" / "executed").exists()

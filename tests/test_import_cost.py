@@ -16,7 +16,8 @@ HEAVY = ("torch", "torchvision", "basicsr", "numpy", "scipy", "cv2", "skimage", 
 
 def loaded(statements: str) -> set[str]:
     """Top-level names in ``sys.modules`` after a fresh interpreter has run ``statements``."""
-    code = f"import json, sys\n{statements}\nprint()\nprint(json.dumps([name for name in sys.modules if '.' not in name]))"
+    report = "print()\nprint(json.dumps([name for name in sys.modules if '.' not in name]))"
+    code = f"import json, sys\n{statements}\n{report}"
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(json.loads(finished.stdout.splitlines()[-1]))
 

@@ -1,4 +1,4 @@
-"""The arrows of the design: commands -> models -> degradations -> {flow, archs, bundle}; data, losses, metrics are leaves.
+"""The arrows: commands -> models -> degradations -> {flow, archs, bundle}; data, losses and metrics are leaves.
 
 Every file is parsed, so that imports inside functions and under TYPE_CHECKING count as well.
 """
@@ -18,8 +18,18 @@ PACKAGE = Path(degflow_aug.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 LEAVES = {"data", "losses", "metrics"}
 # Top-level modules that stand below every subpackage: no trainer, no network.
-HELPERS = {"atomic_file", "yaml_options", "basicsr_keys", "compat", "compat_devices", "compat_loading", "compat_metrics",
-           "compat_options", "compat_resume", "compat_training"}
+HELPERS = {
+    "atomic_file",
+    "yaml_options",
+    "basicsr_keys",
+    "compat",
+    "compat_devices",
+    "compat_loading",
+    "compat_metrics",
+    "compat_options",
+    "compat_resume",
+    "compat_training",
+}
 GENERATOR = {"bundle", "official_weights"}
 LOWER = HELPERS | {"flow", "archs"} | GENERATOR
 ALLOWED: dict[str, set[str]] = {
@@ -103,8 +113,11 @@ def test_every_part_has_its_place() -> None:
 @pytest.mark.parametrize("part", sorted(ALLOWED))
 def test_imports_go_one_way(part: str) -> None:
     against = [
-        str(found) for found in IMPORTS
-        if is_ours(found) and part_of_file(found.file) == part and part_of_module(found.module) not in ALLOWED[part] | {part}
+        str(found)
+        for found in IMPORTS
+        if is_ours(found)
+        and part_of_file(found.file) == part
+        and part_of_module(found.module) not in ALLOWED[part] | {part}
         and found.module != "degflow_aug.__version__"
     ]
     assert against == []
@@ -114,7 +127,9 @@ def test_files_import_each_other_in_no_circle() -> None:
     names = {file: ".".join(("degflow_aug", *file.relative_to(PACKAGE).with_suffix("").parts)) for file in FILES}
     files = {name.removesuffix(".__init__"): file for file, name in names.items()}
     below = {
-        file: {files[found.module] for found in IMPORTS if found.file == file and found.at_once and found.module in files}
+        file: {
+            files[found.module] for found in IMPORTS if found.file == file and found.at_once and found.module in files
+        }
         for file in FILES
     }
     while leaves := [file for file, others in below.items() if not others]:
@@ -144,7 +159,7 @@ def test_networks_and_degradations_need_no_basicsr_when_imported() -> None:
 
 
 def test_option_dicts_stay_in_models_and_data() -> None:
-    """Everything else takes typed keyword arguments, so no function there has a parameter named after the option file."""
+    """Everything else takes typed keyword arguments: no function there has a parameter named after the option file."""
     places = {"models", "data", "commands", "plugin", "options", *HELPERS}
     dicts = [
         f"{file.relative_to(PACKAGE)}:{node.lineno} {node.name}"

@@ -25,7 +25,9 @@ def write_official(folder: Path, rae: ResidualAutoencoder, velocity: NCSNpp) -> 
     """The two files as the official trainers write them: t_params and sigmas included."""
     rae_file, flow_file = folder / "ae.pth", folder / "flow.pth"
     t_params = {"LR2": torch.tensor(-0.693), "LR3": torch.tensor(0.693)}
-    torch.save({"encoder": rae.encoder.state_dict(), "decoder": rae.decoder.state_dict(), "t_params": t_params}, rae_file)
+    torch.save(
+        {"encoder": rae.encoder.state_dict(), "decoder": rae.decoder.state_dict(), "t_params": t_params}, rae_file
+    )
     sigmas = torch.linspace(0, 1, 1000, dtype=torch.float64)
     torch.save({"model": {"sigmas": sigmas, **velocity.state_dict()}}, flow_file)
     return rae_file, flow_file
@@ -57,11 +59,23 @@ def test_a_converted_generator_renders(fixtures: Path) -> None:
     assert generator(hr, 2.5).shape == (1, 3, 16, 29)
 
 
-@pytest.mark.parametrize(("latent", "base", "multipliers", "blocks"), [
-    (4, 8, (1, 2, 2, 2), 1), (4, 8, (1,), 1), (4, 8, (1,), 3), (8, 12, (2,), 2), (1, 4, (1, 1), 2), (3, 8, (1, 2, 3), 1),
-    (16, 8, (2, 1, 1), 2), (4, 8, (3, 3), 4), (4, 48, (1, 1, 2), 1),
-])
-def test_sizes_are_inferred_back(tmp_path: Path, latent: int, base: int, multipliers: tuple[int, ...], blocks: int) -> None:
+@pytest.mark.parametrize(
+    ("latent", "base", "multipliers", "blocks"),
+    [
+        (4, 8, (1, 2, 2, 2), 1),
+        (4, 8, (1,), 1),
+        (4, 8, (1,), 3),
+        (8, 12, (2,), 2),
+        (1, 4, (1, 1), 2),
+        (3, 8, (1, 2, 3), 1),
+        (16, 8, (2, 1, 1), 2),
+        (4, 8, (3, 3), 4),
+        (4, 48, (1, 1, 2), 1),
+    ],
+)
+def test_sizes_are_inferred_back(
+    tmp_path: Path, latent: int, base: int, multipliers: tuple[int, ...], blocks: int
+) -> None:
     rae = ResidualAutoencoder(base_channels=3, latent_channels=latent)
     velocity = NCSNpp(latent_channels=latent, base_channels=base, multipliers=multipliers, blocks=blocks)
     randomise(rae)
@@ -76,7 +90,12 @@ def test_sizes_are_inferred_back(tmp_path: Path, latent: int, base: int, multipl
 def test_the_full_official_sizes_are_inferred_from_shapes_alone() -> None:
     with torch.device("meta"):
         state = NCSNpp().state_dict()
-    assert velocity_sizes(state) == {"latent_channels": 4, "base_channels": 128, "multipliers": [1, 2, 2, 2], "blocks": 4}
+    assert velocity_sizes(state) == {
+        "latent_channels": 4,
+        "base_channels": 128,
+        "multipliers": [1, 2, 2, 2],
+        "blocks": 4,
+    }
 
 
 def refused(rae: Path, flow: Path) -> str:
@@ -95,22 +114,28 @@ def test_swapped_files_are_named(fixtures: Path) -> None:
 
 def test_files_of_two_trainings_are_named(fixtures: Path, tmp_path: Path) -> None:
     _, flow = write_official(
-        tmp_path, ResidualAutoencoder(base_channels=1), NCSNpp(latent_channels=8, base_channels=8, multipliers=(1,), blocks=1)
+        tmp_path,
+        ResidualAutoencoder(base_channels=1),
+        NCSNpp(latent_channels=8, base_channels=8, multipliers=(1,), blocks=1),
     )
     assert "of one training, got latents of 4 channels" in refused(fixtures / "tiny_ae.pth", flow)
 
 
+def stem(base: int = 8) -> dict[object, Tensor]:
+    return {"all_modules.2.weight": torch.zeros(base, 4, 3, 3)}
+
+
+ATTENTION = {"all_modules.5.NIN_0.W": torch.zeros(1)}
+
+
 @pytest.mark.parametrize("state", [
-    {}, {"conv.weight": torch.zeros(3, 3)}, {0: torch.zeros(1)}, [torch.zeros(1)], torch.zeros(3), "text", None,
-    {"all_modules.2.weight": torch.zeros(8, 4, 3, 3), 0: torch.zeros(1)}, {"all_modules.2.weight": torch.zeros(())},
-    {
-        "all_modules.2.weight": torch.zeros(0, 4, 3, 3), "all_modules.5.NIN_0.W": torch.zeros(1),
-        "all_modules.3.Conv_0.weight": torch.zeros(8, 4, 3, 3),
-    }, {"all_modules.2.weight": torch.zeros(0, 4, 3, 3), "all_modules.5.NIN_0.W": torch.zeros(1)},
-    {"all_modules.2.weight": torch.zeros(8, 4, 3, 3), "NIN_0.W": torch.zeros(1)},
-    {"all_modules.2.weight": torch.zeros(8, 4, 3, 3), "all_modules.x.NIN_0.W": torch.zeros(1)},
-    {"all_modules.2.weight": torch.zeros(8, 4, 3, 3), "all_modules.5.NIN_0.W": torch.zeros(1), "all_modules.3.Conv_0.weight": torch.zeros(1)},
-    {"all_modules.2.weight": torch.zeros(8, 4, 3, 3), "all_modules.5.NIN_0.W": torch.zeros(1), "all_modules.3.Conv_0.weight": torch.zeros(0, 8)},
+    {}, [torch.zeros(1)], torch.zeros(3), "text", None,
+    {"conv.weight": torch.zeros(3, 3)}, {0: torch.zeros(1)}, {**stem(), 0: torch.zeros(1)}, stem(),
+    {"all_modules.2.weight": torch.zeros(()), **ATTENTION},
+    {**stem(), "NIN_0.W": torch.zeros(1)}, {**stem(), "all_modules.x.NIN_0.W": torch.zeros(1)},
+    {**stem(0), **ATTENTION, "all_modules.3.Conv_0.weight": torch.zeros(8, 4, 3, 3)},
+    {**stem(), **ATTENTION}, {**stem(), **ATTENTION, "all_modules.3.Conv_0.weight": torch.zeros(1)},
+    {**stem(), **ATTENTION, "all_modules.3.Conv_0.weight": torch.zeros(0, 8)},
 ])
 def test_foreign_checkpoints_are_refused(fixtures: Path, tmp_path: Path, state: object) -> None:
     torch.save({"model": state}, tmp_path / "foreign.pth")
@@ -126,7 +151,9 @@ def test_foreign_checkpoints_are_refused(fixtures: Path, tmp_path: Path, state: 
     lambda state: state.update({"all_modules.7.Conv_0.bias": torch.zeros(1)}),
     lambda state: state.update({"all_modules.99.weight": torch.zeros(1)}),
 ])
-def test_a_changed_official_checkpoint_is_refused(fixtures: Path, change: Callable[[dict[str, Tensor]], object]) -> None:
+def test_a_changed_official_checkpoint_is_refused(
+    fixtures: Path, change: Callable[[dict[str, Tensor]], object]
+) -> None:
     state = dict(read_checkpoint(fixtures / "tiny_flow.pth", ("model",))["model"])
     change(state)
     with pytest.raises(ValueError, match="expected DegFlow's NCSN") as caught:
@@ -155,6 +182,7 @@ class CreatesFile:
         return open, (str(self.path), "w")
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("legacy", [False, True])
 def test_code_in_a_checkpoint_is_never_run(fixtures: Path, tmp_path: Path, legacy: bool) -> None:
     trap, file = tmp_path / "sprung", tmp_path / "code.pth"

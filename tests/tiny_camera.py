@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from degflow_aug.data.draws import SampleDraw
 from degflow_aug.data.image_file import to_array, to_tensor, write_image
 from degflow_aug.degradations.bicubic import Bicubic
 
@@ -64,6 +65,23 @@ def stage_options(stage: str, pairs: Path, root: Path, iterations: int = 12, **d
         "logger": {"print_freq": 1, "save_checkpoint_freq": 4, "use_tb_logger": False},
         "dist_params": {"backend": "nccl", "port": 29500},
     }  # fmt: skip
+
+
+def train_rae(pairs: Path, folder: Path) -> None:
+    """A stage 1 run of two steps in ``folder/experiments/rae``."""
+    import torch
+    from basicsr.data import build_dataset
+    from basicsr.models import build_model
+    from torch.utils.data import default_collate
+
+    opt = in_memory(stage_options("rae", pairs, folder), folder)
+    torch.manual_seed(0)
+    model = build_model(opt)
+    dataset = build_dataset(opt["datasets"]["train"])
+    for step in (1, 2):
+        model.feed_data(default_collate([dataset[SampleDraw(0, step)], dataset[SampleDraw(1, step)]]))
+        model.optimize_parameters(step)
+    model.save(-1, -1)
 
 
 def in_memory(opt: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """NCSN++ as DegFlow's velocity network, v(z, t); keys and their order are those of the official release."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -51,8 +51,9 @@ class NCSNpp(nn.Module):
         condition_channels: int = 0,
     ) -> None:
         super().__init__()
-        if min(latent_channels, blocks, len(multipliers), *multipliers) < 1 or base_channels < 4 or condition_channels < 0:
-            raise ValueError("expected positive widths (base_channels >= 4), levels and blocks for the velocity network")
+        counts = (latent_channels, blocks, len(multipliers), *multipliers)
+        if min(counts) < 1 or base_channels < 4 or condition_channels < 0:
+            raise ValueError("expected positive widths (base_channels >= 4), levels and blocks of the velocity network")
         self.spec = {
             "latent_channels": latent_channels, "base_channels": base_channels, "multipliers": list(multipliers),
             "blocks": blocks, "dropout": dropout, "condition_channels": condition_channels,
@@ -97,20 +98,20 @@ class NCSNpp(nn.Module):
                 h = next(layers)(h, time)
         return self._head(h, layers)
 
-    def _down(self, h: Tensor, time: Tensor, layers: object) -> tuple[Tensor, list[Tensor]]:
+    def _down(self, h: Tensor, time: Tensor, layers: Iterator[nn.Module]) -> tuple[Tensor, list[Tensor]]:
         skips = [h]
         for level in range(self.levels):
             for _ in range(self.blocks):
-                h = next(layers)(h, time)  # type: ignore[call-overload]
+                h = next(layers)(h, time)
                 skips.append(h)
             if level < self.levels - 1:
-                h = next(layers)(h, time)  # type: ignore[call-overload]
+                h = next(layers)(h, time)
                 skips.append(h)
         return h, skips
 
     @staticmethod
-    def _head(h: Tensor, layers: object) -> Tensor:
-        norm, last = layers  # type: ignore[misc]
+    def _head(h: Tensor, layers: Iterator[nn.Module]) -> Tensor:
+        norm, last = layers
         return last(F.silu(norm(h)))
 
 

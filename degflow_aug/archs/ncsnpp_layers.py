@@ -81,7 +81,14 @@ class Block(nn.Module):
     """Residual block that adds the time embedding and may halve (``down``) or double (``up``) its input."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, time_channels: int, dropout: float, *, up: bool = False, down: bool = False
+        self,
+        in_channels: int,
+        out_channels: int,
+        time_channels: int,
+        dropout: float,
+        *,
+        up: bool = False,
+        down: bool = False,
     ) -> None:
         super().__init__()
         self.up, self.down = up, down

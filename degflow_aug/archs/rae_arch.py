@@ -132,11 +132,12 @@ class Decoder(nn.Module):
         self.DB2 = DecoderBlock(b, b, up=True)
         self.conv_cat0 = nn.Conv2d(2 * b, b, 1)
         self.DB3 = DecoderBlock(b, b, up=False)
-        self.refine = nn.Sequential(nn.GELU(), nn.Conv2d(b, 3, 3, padding=1))
+        last = nn.Conv2d(b, 3, 3, padding=1)
         if residual:
             # Starting as the identity leaves training only the degradation to learn, not the copying.
-            nn.init.zeros_(self.refine[1].weight)
-            nn.init.zeros_(self.refine[1].bias)
+            for value in last.parameters():
+                nn.init.zeros_(value)
+        self.refine = nn.Sequential(nn.GELU(), last)
 
     def forward(self, latent: Tensor, features: HRFeatures) -> Tensor:
         x = self.DB0(self.conv_in(latent))
@@ -182,7 +183,7 @@ class ResidualAutoencoder(nn.Module):
             ValueError: a side is no multiple of 8.
         """
         if image.shape[-1] % self.multiple or image.shape[-2] % self.multiple:
-            raise ValueError(f"expected image sides that are multiples of 8, got {tuple(image.shape[-2:])}; pad the image")
+            raise ValueError(f"expected image sides in multiples of 8, got {tuple(image.shape[-2:])}; pad the image")
         return self.encoder(image)
 
     def decode(self, latent: Tensor, features: HRFeatures) -> Tensor:

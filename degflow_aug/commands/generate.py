@@ -134,8 +134,10 @@ def _generate(
             try:
                 results = _render(generator, read_image(image.path), args.scales, args.grid)
             except ValueError as error:
-                tqdm.write(f"degflow: skipped {image.path}: {' '.join(str(error).split())}", file=sys.stderr)
-                generated.skip(image, record, str(error))
+                reason = " ".join(str(error).split())
+                named = reason if str(image.path) in reason else f"{image.path}: {reason}"
+                tqdm.write(f"degflow: skipped {named}", file=sys.stderr)
+                generated.skip(image, record, reason)
                 continue
             finish()
             writes = [

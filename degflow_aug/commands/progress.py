@@ -31,6 +31,7 @@ class Progress:
         if stage != self.stage:
             self._begin(stage, done, total)
         if self.bar is not None:
+            self.bar.total = total
             self.bar.update(done - self.bar.n)
             if not math.isnan(loss):
                 self.bar.set_postfix(loss=f"{loss:.4f}")

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from degflow_aug.commands.arguments import one_of, process_number
+from degflow_aug.yaml_options import load_yaml
 
-STOPPED = {signal.SIGINT: 130, signal.SIGTERM: 143}
+STOPPED: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,21 +35,28 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError: a mistake in the options; nothing was written.
     """
-    name = _run_name(args)
+    opt = load_yaml(Path(args.opt))
     from degflow_aug import register
-    from degflow_aug.models import interrupt
 
     register()
     from basicsr.train import train_pipeline
 
+    from degflow_aug.compat_options import override
+    from degflow_aug.models import interrupt
+    from degflow_aug.models.option_check import check_training_options
+
+    for entry in args.force_yml or ():
+        override(opt, entry)
+    check_training_options(opt, args.opt)
+    name = opt["name"] if opt["name"].startswith("debug") or not args.debug else f"debug_{opt['name']}"
     interrupt.install()
     root = Path.cwd()
     try:
         with _command_line(_basicsr_arguments(args)):
             train_pipeline(str(root))
-    except (KeyboardInterrupt, SystemExit) as end:
-        code = STOPPED[signal.SIGINT] if isinstance(end, KeyboardInterrupt) else end.code
-        if not isinstance(code, int) or code not in STOPPED.values():
+    except (KeyboardInterrupt, SystemExit, RuntimeError) as end:
+        code = _stop_code(end, interrupt.requested())
+        if code is None:
             raise
         if process_number("RANK", 0) == 0:
             print(f"degflow: {_where_it_stands(root / 'experiments' / name, args)}", file=sys.stderr)
@@ -59,15 +67,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _run_name(args: argparse.Namespace) -> str:
-    """The run's name in the option file, before anything heavy is imported."""
-    from degflow_aug.yaml_options import load_yaml, parse_value
-
-    name = str(load_yaml(Path(args.opt)).get("name"))
-    for entry in args.force_yml or ():
-        if entry.startswith("name="):
-            name = str(parse_value(entry.removeprefix("name=")))
-    return f"debug_{name}" if args.debug and not name.startswith("debug") else name
+def _stop_code(end: BaseException, requested: int | None) -> int | None:
+    """Exit code of a run that a signal has ended, or None for any other end."""
+    if isinstance(end, KeyboardInterrupt):
+        return STOPPED[signal.SIGINT]
+    if isinstance(end, SystemExit):
+        return end.code if isinstance(end.code, int) and end.code in STOPPED.values() else None
+    # The signal went to the DataLoader's workers too, while the next batch was awaited.
+    return STOPPED.get(requested) if requested and "DataLoader worker" in str(end) else None
 
 
 def _basicsr_arguments(args: argparse.Namespace) -> list[str]:

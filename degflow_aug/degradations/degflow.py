@@ -31,7 +31,7 @@ class DegFlow(Degradation):
         s_max: the scale at t = 1.
         solver: euler, midpoint, heun or rk4.
         steps: solver steps from the HR image to each scale.
-        tile: images with more than ``tile``^2 pixels pass the autoencoder in tiles of that side; the result is the same.
+        tile: images with more than ``tile``^2 pixels pass the autoencoder in tiles of that side, to the same result.
         extrapolate: allow scales beyond ``s_max``, where nothing was trained.
         camera: name of the device.
 
@@ -76,11 +76,6 @@ class DegFlow(Degradation):
         generator.kernels = dict(bundle.kernels)
         return generator
 
-    def check(self, hr: Tensor, scale: float) -> float:
-        """As :meth:`Degradation.check`; a scale that passes ``s_max`` by float32 rounding is taken for it."""
-        high = self.scale_range[1]
-        return super().check(hr, high if high < scale <= high * (1 + 1e-6) else scale)
-
     @torch.no_grad()
     def forward(self, hr: Tensor, scale: float) -> Tensor:
         """LR of ``hr`` at ``scale``: (B, 3, H, W) in [0, 1] -> (B, 3, round(H / s), round(W / s)) in [0, 1]."""
@@ -96,7 +91,8 @@ class DegFlow(Degradation):
         if isinstance(scale, Tensor) and scale.ndim:
             if scale.shape != hr.shape[:1]:
                 raise ValueError(f"expected one scale a sample, shape ({hr.shape[0]},), got {tuple(scale.shape)}")
-            scales = torch.tensor([self.check(hr, value) for value in scale.tolist()], dtype=torch.float32, device=hr.device)
+            checked = [self.check(hr, value) for value in scale.tolist()]
+            scales = torch.tensor(checked, dtype=torch.float32, device=hr.device)
         else:
             scales = torch.full(hr.shape[:1], self.check(hr, float(scale)), device=hr.device)
         encoded = self._encode(hr)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from degflow_aug.degradations.base import Degradation, patch_sides
 from degflow_aug.degradations.convolution import convolve
-from degflow_aug.degradations.grid import resize, to_lr_grid
+from degflow_aug.degradations.grid import check_scale, resize, to_lr_grid
 from degflow_aug.degradations.kernel_estimation import Pairs, estimate_kernels
 from degflow_aug.degradations.kernel_interpolation import bracket, interpolate_kernels
 
@@ -85,7 +85,7 @@ class FittedKernel(Degradation):
     @torch.no_grad()
     def forward(self, hr: Tensor, scale: float) -> Tensor:
         """LR of ``hr`` at ``scale``: (B, 3, H, W) in [0, 1] -> (B, 3, round(H / s), round(W / s)) in [0, 1]."""
-        return to_lr_grid(self.render(hr, scale), scale)
+        return to_lr_grid(self.render(hr, scale), float(scale))
 
     @torch.no_grad()
     def lr_patches(self, hr: Tensor, scales: Tensor, lr_size: int) -> Tensor:
@@ -100,10 +100,7 @@ class FittedKernel(Degradation):
 
     def _scales(self, scale: float) -> Tensor:
         """A scale inside the range, as (1,) beside the knots."""
-        low, high = self.scale_range
-        if not low <= scale <= high:
-            raise ValueError(f"expected a scale from {low:g} to {high:g}, got {scale}; the kernels were fitted there")
-        return self.knots.new_tensor([float(scale)])
+        return self.knots.new_tensor([check_scale(scale, *self.scale_range)])
 
     def _kernels(self, scales: Tensor) -> Tensor:
         return interpolate_kernels(self.knots.float(), self.kernels.float(), scales.float())

@@ -9,12 +9,14 @@ from torch import Tensor
 
 
 def check_scale(scale: float, low: float = 1.0, high: float = math.inf) -> float:
-    """Return ``scale`` as a float if it is a finite number in [low, high].
+    """Return ``scale`` as a float if it is a finite number in [low, high], float32 rounding of ``high`` forgiven.
 
     Raises:
         ValueError: it is not.
     """
     value = float(scale)
+    if high < value <= high * (1 + 1e-6):
+        return high
     if not math.isfinite(value) or not low <= value <= high:
         raise ValueError(f"expected a scale from {low:g} to {high:g}, got {scale}; name a scale inside that range")
     return value

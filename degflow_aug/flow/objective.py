@@ -7,7 +7,9 @@ from torch import Tensor
 from degflow_aug.flow.trajectory import PathPoint
 
 
-def draw_times(count: int, device: torch.device, generator: torch.Generator | None = None, margin: float = 1e-5) -> Tensor:
+def draw_times(
+    count: int, device: torch.device, generator: torch.Generator | None = None, margin: float = 1e-5
+) -> Tensor:
     """Times (count,) drawn uniformly from (margin, 1 - margin), so that no draw falls on an end of the path."""
     uniform = torch.rand(count, device=device, generator=generator)
     return margin + (1 - 2 * margin) * uniform

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from torch import Tensor
 
@@ -22,12 +22,12 @@ class TimeMap:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.s_max) and self.s_max > 1):
-            raise ValueError(f"expected s_max to be a finite scale above 1, got {self.s_max}; set it to the largest knot")
+            raise ValueError(f"expected s_max to be a finite scale above 1, got {self.s_max}; set it to the last knot")
 
     def time(self, scale: Value) -> Value:
         """Time in [0, 1] of a scale in [1, s_max]."""
-        return cast(Value, (scale - 1) / (self.s_max - 1))
+        return (scale - 1) / (self.s_max - 1)
 
     def scale(self, time: Value) -> Value:
         """Scale in [1, s_max] of a time in [0, 1]."""
-        return cast(Value, 1 + time * (self.s_max - 1))
+        return 1 + time * (self.s_max - 1)

@@ -40,7 +40,8 @@ Trajectory = Callable[[Tensor, Tensor, Tensor], PathPoint]
 def _check_knots(points: Tensor, times: Tensor, t: Tensor) -> None:
     if points.ndim < 2 or times.ndim != 1 or points.shape[0] != times.shape[0] or times.shape[0] < 2:
         raise ValueError(
-            f"expected K >= 2 knots as points (K, B, ...) and times (K,), got {tuple(points.shape)} and {tuple(times.shape)}"
+            f"expected K >= 2 knots as points (K, B, ...) and times (K,), got {tuple(points.shape)} and "
+            f"{tuple(times.shape)}"
         )
     if t.shape != points.shape[1:2]:
         raise ValueError(f"expected one time a sample, shape ({points.shape[1]},), got {tuple(t.shape)}")

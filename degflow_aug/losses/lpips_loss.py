@@ -24,7 +24,9 @@ class LPIPSLoss(nn.Module):
         ValueError: the VGG16 weights are not there, or are not VGG16's.
     """
 
-    def __init__(self, loss_weight: float = 1.0, vgg_path: str | Path | None = None, average_pooling: bool = True) -> None:
+    def __init__(
+        self, loss_weight: float = 1.0, vgg_path: str | Path | None = None, average_pooling: bool = True
+    ) -> None:
         super().__init__()
         import lpips
 
@@ -80,7 +82,7 @@ def load_vgg(network: nn.Module, state: dict[str, Tensor]) -> None:
     try:
         network.load_state_dict({key: state[f"features.{name}"] for key, name in wanted.items()})
     except RuntimeError:
-        raise ValueError(f"expected the widths of VGG16 in the VGG16 weights, got others; use torchvision's {VGG_FILE}") from None
+        raise ValueError(f"expected weights of VGG16's widths, got others; use torchvision's {VGG_FILE}") from None
 
 
 def replace_pooling(network: nn.Module) -> None:

@@ -19,7 +19,7 @@ from degflow_aug.models.lfm_model import LFMModel
 from degflow_aug.models.presets import Preset, StagePreset
 from degflow_aug.models.rae_model import RAEModel
 from degflow_aug.models.stage_model import StageModel
-from degflow_aug.models.stage_run import BuildModel, is_finished, make_folders, run_stage, seconds_per_iteration
+from degflow_aug.models.stage_run import Budget, BuildModel, Schedule, StageRun, is_finished, make_folders
 
 StageReport = Callable[[str, int, int, float], None]
 MODELS: dict[str, BuildModel] = {"rae": RAEModel, "lfm": LFMModel, "refine": LFMModel}
@@ -32,7 +32,7 @@ class FitPlan:
 
     Attributes:
         request: the arguments of the fit; a resumed fit must be asked for the same.
-        iterations: of each stage, filled in when the stage starts.
+        iterations: of each finished stage.
         seconds: time spent so far on finished stages.
     """
 
@@ -112,7 +112,7 @@ class CameraFit:
 
     def options(self, stage: str) -> dict[str, Any]:
         """Options of a stage; a refining stage starts from the network before it."""
-        opt = stage_options(stage, self.plan.iterations.get(stage, 1), self.preset, self.settings)
+        opt = stage_options(stage, self.preset, self.settings)
         if stage == "refine":
             opt["path"]["pretrain_network_g"] = str(self.settings.work / "lfm" / "models" / "net_g_latest.pth")
         return opt
@@ -127,16 +127,17 @@ class CameraFit:
 
     def run_stage(self, stage: str) -> StageModel:
         """Train one stage to its end."""
-        opt, began = self.options(stage), time.monotonic()
+        recipe, began = self.preset.stages[stage], time.monotonic()
+        opt = self.options(stage)
         make_folders(opt)
         dataset = self.dataset(stage, opt)
-        if stage not in self.plan.iterations:
-            self.plan.iterations[stage] = self._iterations(stage, dataset, time.monotonic() - began)
-            self.plan.write()
-        total = self.plan.iterations[stage]
-        return run_stage(
-            MODELS[stage], self.options(stage), dataset, total, lambda *state: self.report(stage, *state), self.save_seconds
-        )
+        run = StageRun(
+            MODELS[stage], opt, dataset, self._budget(stage, time.monotonic() - began),
+            Schedule(recipe.lr, recipe.floor, recipe.warmup), lambda *state: self.report(stage, *state), self.save_seconds,
+        )  # fmt: skip
+        model = run.run()
+        self.plan.iterations[stage] = model.iteration
+        return model
 
     def dataset(self, stage: str, opt: dict[str, Any]) -> Any:
         """Images, or for a stage with cached windows their latents."""
@@ -148,26 +149,25 @@ class CameraFit:
             return build_dataset(section)
         if self._cache is None:
             side = min(CACHED_WINDOW, build_dataset({**section, "gt_size": 8}).smallest_side // 8 * 8)
+            windows = min(recipe.windows, self.iterations * recipe.batch or recipe.windows)
             self._cache = LatentCache(
-                LFMModel(opt), build_dataset({**section, "gt_size": side}), windows=recipe.windows,
+                LFMModel(opt), build_dataset({**section, "gt_size": side}), windows=windows,
                 with_images=any("rollout_weight" in each.options for each in self.preset.stages.values()),
-                seed=self.settings.seed, progress=lambda done: self.report("encode", done, recipe.windows, math.nan),
+                seed=self.settings.seed, progress=lambda done: self.report("encode", done, windows, math.nan),
             )  # fmt: skip
-        return LatentCrops(self._cache, recipe.crop // 8)
+        step = 2 ** (len(self.preset.velocity["multipliers"]) - 1)
+        return LatentCrops(self._cache, min(recipe.crop // 8, self._cache.side) // step * step)
 
-    def _iterations(self, stage: str, dataset: Any, spent: float) -> int:
-        """Iterations of a stage: its share of those asked for, or what fits into its share of the time left."""
+    def _budget(self, stage: str, spent: float) -> Budget:
+        """A stage's share of the iterations asked for, or of the time left; ``spent`` went into its preparation."""
         stages = self.preset.stages
         if self.iterations:
-            return max(1, round(self.iterations * stages[stage].share))
+            return Budget(iterations=max(1, round(self.iterations * stages[stage].share)))
         following = list(stages)[list(stages).index(stage) :]
         share = stages[stage].share / sum(stages[name].share for name in following)
-        # A stage that the machine slowed down takes time from the next ones, but never more than half of theirs.
+        # Preparation that took longer than expected takes time from the stages, but never more than half of theirs.
         least = 60 * self.minutes * stages[stage].share / 2
-        seconds = max((60 * self.minutes - self.plan.seconds) * share, least) - spent
-        began = time.monotonic()
-        each = seconds_per_iteration(MODELS[stage], self.options(stage), dataset)
-        return max(20, int((seconds - (time.monotonic() - began)) / each))
+        return Budget(seconds=max((60 * self.minutes - self.plan.seconds) * share - spent, least))
 
     def write_bundle(self, out: Path, kernel: FittedKernel) -> Bundle:
         """The last stage's generator with the facts of its training and the fitted kernel."""

@@ -35,8 +35,8 @@ class FitSettings:
     workers: int = 0
 
 
-def stage_options(stage: str, total: int, preset: Preset, settings: FitSettings) -> dict[str, Any]:
-    """Options of one stage of ``total`` iterations, the same keys as in ``basicsr_options/``."""
+def stage_options(stage: str, preset: Preset, settings: FitSettings) -> dict[str, Any]:
+    """Options of one stage, the same keys as in ``basicsr_options/``; the fit has a schedule of its own."""
     recipe = preset.stages[stage]
     root = settings.work / stage
     return {
@@ -49,7 +49,7 @@ def stage_options(stage: str, total: int, preset: Preset, settings: FitSettings)
         "network_g": _network(stage, preset),
         "datasets": {"train": _dataset(recipe, settings)},
         "degflow": _section(stage, recipe, settings),
-        "train": _training(recipe, total),
+        "train": _training(recipe),
     }  # fmt: skip
 
 
@@ -81,13 +81,11 @@ def _section(stage: str, recipe: StagePreset, settings: FitSettings) -> dict[str
     return section
 
 
-def _training(recipe: StagePreset, total: int) -> dict[str, Any]:
+def _training(recipe: StagePreset) -> dict[str, Any]:
     optimizer = {"lr": recipe.lr, "betas": list(recipe.betas), "weight_decay": recipe.weight_decay}
     return {
         "optim_g": {"type": "AdamW" if recipe.weight_decay else "Adam", **optimizer},
-        "scheduler": {
-            "type": "CosineAnnealingRestartLR", "periods": [total], "restart_weights": [1], "eta_min": recipe.floor,
-        },
-        "total_iter": total, "warmup_iter": int(recipe.warmup * total) or -1, "ema_decay": recipe.ema,
+        "scheduler": {"type": "MultiStepLR", "milestones": []},
+        "ema_decay": recipe.ema,
         "pixel_opt": {"type": recipe.loss, "loss_weight": 1.0, "reduction": "mean"},
     }  # fmt: skip

@@ -46,10 +46,16 @@ class Interrupt:
             self._handle_in_worker(number)
         elif self._requested is None:
             self._requested = number
+            self._ignore_the_end_of_workers()
             # Printing may be what the signal has interrupted, and is not reentrant.
             os.write(2, _NOTICE)
         elif number == signal.SIGINT:
             raise stop(number)
+
+    def _ignore_the_end_of_workers(self) -> None:
+        """A signal to the whole group ends a DataLoader's workers, whose SIGCHLD handler would break off the step."""
+        if hasattr(signal, "SIGCHLD"):
+            self._previous.setdefault(signal.SIGCHLD, signal.signal(signal.SIGCHLD, signal.SIG_DFL))
 
     @staticmethod
     def _handle_in_worker(number: int) -> None:

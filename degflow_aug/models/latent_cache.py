@@ -44,6 +44,7 @@ class LatentCache:
             draw = SampleDraw(index % len(scenes), int(seeds[index]))
             self.items.append(self._encode(model, scenes[draw]))
             progress(index + 1)
+        self.side = min(self.items[0]["latents"].shape[-2:])
 
     @torch.no_grad()
     def _encode(self, model: LFMModel, item: dict[str, Any]) -> dict[str, Tensor]:

@@ -37,4 +37,5 @@ def path_points(trajectory: Trajectory, points: Tensor, times: Tensor, t: Tensor
         found.append(PathPoint(**{**point.__dict__, "next_index": own[point.next_index]}))
         rows.append(members)
     order = torch.cat(rows).argsort()
-    return PathPoint(*(torch.cat(parts)[order] for parts in zip(*(point.__dict__.values() for point in found), strict=True)))
+    columns = zip(*(point.__dict__.values() for point in found), strict=True)
+    return PathPoint(*(torch.cat(parts)[order] for parts in columns))

@@ -58,8 +58,8 @@ class StageModel(ScaleValidation, BaseModel):
         self.guard = DivergenceGuard()
         # Reading a loss waits for a GPU, so there only every 20th is looked at.
         self.guard_interval = 20 if self.device.type == "cuda" else 1
-        # BasicSR pops 'type' out of these sections; a copy keeps the options whole for whoever reads them next.
-        self.opt["train"] = {**train, "scheduler": dict(train["scheduler"])}
+        # BasicSR pops 'type' out of this section; a copy leaves the options whole for whoever reads them next.
+        self.opt = {**self.opt, "train": {**train, "scheduler": dict(train["scheduler"])}}
         optimizer = dict(train["optim_g"])
         self.optimizer_g = self.get_optimizer(optimizer.pop("type"), self.net_g.parameters(), **optimizer)
         self.optimizers.append(self.optimizer_g)
@@ -88,6 +88,11 @@ class StageModel(ScaleValidation, BaseModel):
         """Start this iteration's random stream, different on every rank."""
         seed = int(self.opt.get("manual_seed") or 0)
         torch.manual_seed(((seed * 1_000_003 + iteration) * 4_099 + self.opt.get("rank", 0)) % 2**63)
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Learning rate of the next step, for a loop with a schedule of its own."""
+        for group in self.optimizer_g.param_groups:
+            group["lr"] = rate
 
     def compute_losses(self) -> dict[str, Tensor]:
         """Named losses of the fed batch, to be added up; calls ``self.network``, which is ``net_g`` or compiled from it."""

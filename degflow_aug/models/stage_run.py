@@ -1,15 +1,19 @@
-"""Runs one stage to its last iteration, from its newest checkpoint if there is one: the loop behind ``degflow fit``."""
+"""Runs one stage to the end of its budget, from its newest checkpoint if there is one: the loop behind ``degflow fit``."""
 from __future__ import annotations
 
+import itertools
+import json
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
 
-from degflow_aug.atomic_file import remove_partial
+from degflow_aug.atomic_file import atomic_path, remove_partial
 from degflow_aug.data.draws import DrawSampler
 from degflow_aug.models.stage_model import StageModel
 
@@ -17,6 +21,37 @@ Report = Callable[[int, int, float], None]
 BuildModel = Callable[[dict[str, Any]], StageModel]
 
 CHECKPOINTS_KEPT = 2
+BATCHES_AN_EPOCH = 1000
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a stage trains: a number of iterations, or seconds of work where ``iterations`` is 0.
+
+    Under seconds the schedule follows the clock, so that a slow machine trains less and not longer.
+    """
+
+    iterations: int = 0
+    seconds: float = 0.0
+
+    def progress(self, iteration: int, elapsed: float) -> float:
+        """Share of the budget that is used, in [0, 1]."""
+        used = iteration / self.iterations if self.iterations else elapsed / max(self.seconds, 1e-9)
+        return min(used, 1.0)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Learning rate: linear warm-up over a share of the budget, then a cosine from ``peak`` to ``floor``."""
+
+    peak: float
+    floor: float
+    warmup: float
+
+    def rate(self, progress: float) -> float:
+        """Learning rate at a progress in [0, 1]."""
+        cosine = self.floor + (self.peak - self.floor) * (1 + math.cos(math.pi * progress)) / 2
+        return cosine * min(1.0, progress / self.warmup) if self.warmup else cosine
 
 
 def make_folders(opt: dict[str, Any]) -> None:
@@ -38,57 +73,101 @@ def is_finished(opt: dict[str, Any]) -> bool:
     return (Path(opt["path"]["models"]) / "net_g_latest.pth").is_file()
 
 
-def run_stage(
-    build: BuildModel, opt: dict[str, Any], dataset: Any, total: int, report: Report, save_seconds: float = 60.0
-) -> StageModel:
-    """Train to iteration ``total`` and return the model.
+class StageRun:
+    """A stage on its way.
 
     Args:
         build: makes the model from ``opt``.
-        dataset: accepts draws; batch size, workers and seed come from ``opt``.
-        report: called as (iteration, total, loss).
+        opt: as :func:`degflow_aug.models.fit_options.stage_options` makes it.
+        dataset: accepts draws.
+        budget, schedule: how long, and how fast it learns.
+        report: called as (iteration, expected total, loss).
         save_seconds: time between checkpoints.
-
-    Raises:
-        KeyboardInterrupt, SystemExit: asked to stop; the last iteration was saved before.
-        TrainingDiverged: see :class:`StageModel`.
     """
-    make_folders(opt)
-    saved = saved_iterations(opt)
-    start = saved[-1] if saved else 0
-    if start:
-        opt["path"]["pretrain_network_g"] = str(Path(opt["path"]["models"]) / f"net_g_{start}.pth")
-    model = build(opt)
-    if start:
-        state = torch.load(Path(opt["path"]["training_states"]) / f"{start}.state", map_location="cpu", weights_only=True)
-        model.resume_training(state)
-    last_save = time.monotonic()
-    for iteration, data in enumerate(batches(opt, dataset, start, total), start + 1):
-        model.update_learning_rate(iteration, warmup_iter=opt["train"]["warmup_iter"])
-        model.feed_data(data)
-        model.optimize_parameters(iteration)
-        if iteration % 20 == 0 or iteration == total:
-            report(iteration, total, model.get_current_log()["total"])
-        if time.monotonic() - last_save > save_seconds and iteration < total:
-            model.save(0, iteration)
-            remove_old_checkpoints(opt)
-            last_save = time.monotonic()
-    model.save(-1, -1)
-    return model
+
+    def __init__(
+        self, build: BuildModel, opt: dict[str, Any], dataset: Any, budget: Budget, schedule: Schedule, report: Report,
+        save_seconds: float = 60.0,
+    ) -> None:  # fmt: skip
+        self.opt, self.dataset, self.budget, self.schedule = opt, dataset, budget, schedule
+        self.report, self.save_seconds = report, save_seconds
+        make_folders(opt)
+        self.clock_file = Path(opt["path"]["experiments_root"]) / "clock.json"
+        self.model, self.start = self._resume(build)
+        self.elapsed = self._read_clock()
+
+    def _resume(self, build: BuildModel) -> tuple[StageModel, int]:
+        torch.manual_seed(self.opt["manual_seed"])
+        saved = saved_iterations(self.opt)
+        if not saved:
+            return build(self.opt), 0
+        self.opt["path"]["pretrain_network_g"] = str(Path(self.opt["path"]["models"]) / f"net_g_{saved[-1]}.pth")
+        model = build(self.opt)
+        state = Path(self.opt["path"]["training_states"]) / f"{saved[-1]}.state"
+        model.resume_training(torch.load(state, map_location="cpu", weights_only=True))
+        return model, saved[-1]
+
+    def run(self) -> StageModel:
+        """Train to the end of the budget, write the last network and return the model.
+
+        Raises:
+            KeyboardInterrupt, SystemExit: asked to stop; the last iteration was saved before.
+            TrainingDiverged: see :class:`StageModel`.
+        """
+        try:
+            self._train()
+        except (KeyboardInterrupt, SystemExit):
+            self._write_clock()
+            raise
+        self.model.save(-1, -1)
+        return self.model
+
+    def _train(self) -> None:
+        data, last_save = batches(self.opt, self.dataset, self.start), self.elapsed
+        began = time.monotonic() - self.elapsed
+        for iteration in itertools.count(self.start + 1):
+            progress = self.budget.progress(iteration - 1, self.elapsed)
+            if progress >= 1:
+                return
+            self.model.set_learning_rate(self.schedule.rate(progress))
+            self.model.feed_data(next(data))
+            self.model.optimize_parameters(iteration)
+            self.elapsed = time.monotonic() - began
+            done = self.budget.progress(iteration, self.elapsed)
+            if iteration % 20 == 0 or done >= 1:
+                self.report(iteration, round(iteration / done), self.model.get_current_log()["total"])
+            if self.elapsed - last_save > self.save_seconds and done < 1:
+                self._write_clock()
+                self.model.save(0, iteration)
+                remove_old_checkpoints(self.opt)
+                last_save = self.elapsed
+
+    def _read_clock(self) -> float:
+        if self.start == 0 or not self.clock_file.is_file():
+            return 0.0
+        return float(json.loads(self.clock_file.read_text(encoding="utf-8"))["seconds"])
+
+    def _write_clock(self) -> None:
+        with atomic_path(self.clock_file) as partial:
+            partial.write_text(json.dumps({"seconds": self.elapsed}), encoding="utf-8")
 
 
-def batches(opt: dict[str, Any], dataset: Any, start: int, total: int) -> DataLoader[Any]:
-    """Batches ``start + 1`` to ``total`` of a run; each is the same however often the run was interrupted."""
+def batches(opt: dict[str, Any], dataset: Any, start: int) -> Iterator[Any]:
+    """Batches from ``start + 1`` on, without end; each is the same however often the run was interrupted."""
     section = opt["datasets"]["train"]
-    batch = section["batch_size_per_gpu"]
-    sampler = DrawSampler(dataset, 1, 0, ratio=-(-total * batch // len(dataset)), seed=opt["manual_seed"])
-    sampler.stop_after(total * batch)
-    sampler.resume_at(0, start * batch)
-    workers = section["num_worker_per_gpu"]
-    return DataLoader(
-        dataset, batch, sampler=sampler, num_workers=workers, drop_last=True, persistent_workers=workers > 0,
+    batch, workers = section["batch_size_per_gpu"], section["num_worker_per_gpu"]
+    draws = BATCHES_AN_EPOCH * batch
+    sampler = DrawSampler(dataset, 1, 0, ratio=math.ceil(draws / len(dataset)), seed=opt["manual_seed"])
+    sampler.stop_after(draws)
+    first, consumed = divmod(start, BATCHES_AN_EPOCH)
+    sampler.resume_at(first, consumed * batch)
+    loader: DataLoader[Any] = DataLoader(
+        dataset, batch, sampler=sampler, num_workers=workers, persistent_workers=workers > 0,
         generator=torch.Generator().manual_seed(opt["manual_seed"]), pin_memory=opt["num_gpu"] > 0,
-    )
+    )  # fmt: skip
+    for epoch in itertools.count(first):
+        sampler.set_epoch(epoch)
+        yield from loader
 
 
 def remove_old_checkpoints(opt: dict[str, Any]) -> None:
@@ -96,18 +175,3 @@ def remove_old_checkpoints(opt: dict[str, Any]) -> None:
     for iteration in saved_iterations(opt)[:-CHECKPOINTS_KEPT]:
         (Path(opt["path"]["training_states"]) / f"{iteration}.state").unlink(missing_ok=True)
         (Path(opt["path"]["models"]) / f"net_g_{iteration}.pth").unlink(missing_ok=True)
-
-
-def seconds_per_iteration(build: BuildModel, opt: dict[str, Any], dataset: Any, seconds: float = 6.0) -> float:
-    """Time of an iteration, measured on a model that is thrown away: median after three to warm up."""
-    model, times = build(opt), []
-    began = time.monotonic()
-    for iteration, data in enumerate(batches(opt, dataset, 0, 10_000), 1):
-        before = time.perf_counter()
-        model.feed_data(data)
-        model.optimize_parameters(iteration)
-        model.get_current_log()
-        times.append(time.perf_counter() - before)
-        if len(times) >= 8 and time.monotonic() - began > seconds:
-            break
-    return sorted(times[3:])[len(times[3:]) // 2]

@@ -1,4 +1,5 @@
 """``degflow generate``: the right images, whole files or none, whatever kills it, in any number of processes."""
+
 from __future__ import annotations
 
 import json
@@ -6,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import photograph, write_photographs
+from photographs import photograph, write_photographs
+from tqdm import tqdm
 
 from degflow_aug import load_generator
 from degflow_aug.cli import main
@@ -26,7 +29,19 @@ SCALES = (1.0, 2.0, 2.7)
 
 def command(hr: Path, out: Path, bundle: Path, *more: str, scales: str = "1,2,2.7") -> list[str]:
     """Arguments of the command on the CPU."""
-    return ["generate", str(hr), "--bundle", str(bundle), "--scales", scales, "--out", str(out), "--device", "cpu", *more]
+    return [
+        "generate",
+        str(hr),
+        "--bundle",
+        str(bundle),
+        "--scales",
+        scales,
+        "--out",
+        str(out),
+        "--device",
+        "cpu",
+        *more,
+    ]
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -87,7 +102,9 @@ def test_settings_change_the_result_and_are_kept(
     assert tree(tmp_path / "euler") == before
 
 
-def test_a_second_run_writes_nothing(bundle: Path, hr_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_run_writes_nothing(
+    bundle: Path, hr_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     main(command(hr_folder, tmp_path / "out", bundle))
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
     capsys.readouterr()
@@ -148,12 +165,20 @@ def test_images_are_not_overwritten_by_their_results(
 @pytest.mark.parametrize(
     ("more", "scales", "sentence"),
     [
-        ([], "2,5", "expected a scale from 1 to 4, got 5"), (["--solver", "rk9"], "2", "solver"), (["--tile", "64"], "2", "tile"),
+        ([], "2,5", "expected a scale from 1 to 4, got 5"),
+        (["--solver", "rk9"], "2", "solver"),
+        (["--tile", "64"], "2", "tile"),
         (["--device", "abacus"], "2", "--device"),
     ],
 )
 def test_mistakes_leave_no_folder(
-    bundle: Path, hr_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], scales: str, sentence: str
+    bundle: Path,
+    hr_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    more: list[str],
+    scales: str,
+    sentence: str,
 ) -> None:
     assert main(command(hr_folder, tmp_path / "out", bundle, *more, scales=scales)) == 2
     said = capsys.readouterr().err
@@ -200,6 +225,8 @@ def in_a_fork(action: Callable[[], int]) -> int:
         code = 99
         try:
             torch.set_num_threads(1)
+            # The lock that tqdm has made is shared with forked processes, and one of them would die holding it.
+            tqdm.set_lock(threading.RLock())
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             code = action()
         finally:
@@ -243,16 +270,19 @@ def test_killed_again_and_again(bundle: Path, tmp_path: Path, file_format: str) 
     arguments = ["--format", file_format]
     assert main(command(tmp_path / "hr", tmp_path / "whole", bundle, *arguments)) == 0
     records, rng = tmp_path / "out" / "files.jsonl", np.random.default_rng(5)
+    ends = []
     for target in (2, 5, 9):
         process = subprocess.Popen(
             [sys.executable, "-m", "degflow_aug", *command(tmp_path / "hr", tmp_path / "out", bundle, *arguments)],
-            env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.DEVNULL,
         )
         while process.poll() is None and (not records.exists() or records.read_bytes().count(b"\n") < target):
             time.sleep(0.001)
         time.sleep(float(rng.uniform(0, 0.01)))
         process.kill()
-        process.wait()
+        ends.append(process.wait())
+    assert -signal.SIGKILL in ends
     assert main(command(tmp_path / "hr", tmp_path / "out", bundle, *arguments)) == 0
     if file_format == "folder":
         assert tree(tmp_path / "out") == tree(tmp_path / "whole")
@@ -268,13 +298,25 @@ def ranks(arguments: list[str], world: int) -> list[subprocess.CompletedProcess[
     """Results of the processes that torchrun would start, which run at once."""
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "degflow_aug", *arguments], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": str(rank)},
+            [sys.executable, "-m", "degflow_aug", *arguments],
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={
+                **os.environ,
+                "OMP_NUM_THREADS": "1",
+                "RANK": str(rank),
+                "WORLD_SIZE": str(world),
+                "LOCAL_RANK": str(rank),
+            },
         )
         for rank in range(world)
     ]
     texts = [process.communicate(timeout=60) for process in processes]
-    return [subprocess.CompletedProcess([], process.returncode, *text) for process, text in zip(processes, texts, strict=True)]
+    return [
+        subprocess.CompletedProcess([], process.returncode, *text)
+        for process, text in zip(processes, texts, strict=True)
+    ]
 
 
 def test_processes_share_the_images(bundle: Path, hr_folder: Path, tmp_path: Path) -> None:
@@ -313,8 +355,14 @@ def test_a_process_that_is_not_the_last_keeps_quiet_about_failures(
     ],
 )
 def test_an_environment_that_cannot_be(
-    bundle: Path, hr_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-    environment: dict[str, str], more: list[str], sentence: str,
+    bundle: Path,
+    hr_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    environment: dict[str, str],
+    more: list[str],
+    sentence: str,
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

@@ -1,4 +1,5 @@
 """What a generated set remembers, and what it refuses."""
+
 from __future__ import annotations
 
 import json
@@ -143,7 +144,9 @@ def test_files_of_another_origin_are_not_overwritten(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / MANIFEST).exists()
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"format": "other", "settings": {}}', '{"format": "degflow-generated-1"}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"format": "other", "settings": {}}', '{"format": "degflow-generated-1"}']
+)
 def test_another_manifest_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / MANIFEST).write_text(text)

@@ -1,4 +1,5 @@
 """Image files below a folder, and the names they get."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -24,7 +25,7 @@ def names(root: Path, skip: Path | None = None) -> list[str]:
 def test_names_are_relative_and_sorted(tmp_path: Path) -> None:
     touch(tmp_path, "b.png", "a.JPG", "c/a.tif", "c/d/x.y.png", "notes.txt", ".hidden.png", ".git/z.png")
     assert names(tmp_path) == ["a", "b", "c/a", "c/d/x.y"]
-    assert [image.path for image in find_images(tmp_path)][0] == tmp_path / "a.JPG"
+    assert next(image.path for image in find_images(tmp_path)) == tmp_path / "a.JPG"
 
 
 def test_one_file(tmp_path: Path) -> None:

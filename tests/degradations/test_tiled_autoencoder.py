@@ -56,8 +56,19 @@ def test_tiles_equal_one_piece(rae: ResidualAutoencoder, size: tuple[int, int], 
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 
 
+def test_tiles_equal_one_piece_to_the_last_digits() -> None:
+    precise = random_rae(2).double()
+    image = torch.rand(1, 3, 328, 240, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        whole, tiled = (EncodedHR(precise, image, tile=side, conditioned=False) for side in (1024, 224))
+        torch.testing.assert_close(tiled.latent, whole.latent, rtol=0, atol=1e-13)
+        torch.testing.assert_close(tiled.decode([whole.latent]), whole.decode([whole.latent]), rtol=0, atol=1e-13)
+
+
 @pytest.mark.parametrize("margin", ["encoder_margin", "decoder_margin"])
-def test_a_margin_too_small_would_be_seen(rae: ResidualAutoencoder, margin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_margin_too_small_would_be_seen(
+    rae: ResidualAutoencoder, margin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ResidualAutoencoder, margin, 16)
     image = torch.rand(1, 3, 264, 272, generator=torch.Generator().manual_seed(0)) * 2 - 1
     whole, tiled = (EncodedHR(rae, image, tile=side, conditioned=False) for side in (1024, 256))

@@ -51,7 +51,9 @@ def test_the_jump_s_gradient_is_the_time_left() -> None:
 
 def test_gradients_flow_to_the_velocity() -> None:
     t, velocity, point = random_point("spline", 3)
-    assert torch.autograd.gradcheck(lambda v: (jump(t, v, point), velocity_loss(v, point)), velocity.requires_grad_(True))
+    assert torch.autograd.gradcheck(
+        lambda v: (jump(t, v, point), velocity_loss(v, point)), velocity.requires_grad_(True)
+    )
 
 
 def test_velocity_loss_is_the_mean_square_of_each_sample() -> None:

@@ -1,6 +1,7 @@
 """Solvers against exact solutions: their orders are measured, and what a batch may not change is checked."""
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,15 @@ import torch
 from torch import Tensor
 
 from degflow_aug.archs.ncsnpp_arch import NCSNpp
-from degflow_aug.flow.solver import EVALUATIONS, SOLVERS, Velocity, integrate, integrate_rk45, integrate_through, solver_step
+from degflow_aug.flow.solver import (
+    EVALUATIONS,
+    SOLVERS,
+    Velocity,
+    integrate,
+    integrate_rk45,
+    integrate_through,
+    solver_step,
+)
 
 ORDERS = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4}
 START = torch.tensor([[0.5, -0.3], [1.2, 0.8], [-0.7, 2.0]], dtype=torch.float64)
@@ -138,10 +147,16 @@ def test_no_step_of_one_pass_is_longer_than_its_share(times: list[float]) -> Non
     counted = Counted(swing)
     integrate_through(counted, START, times, 3, "euler")
     seen = [float(t[0]) for t in counted.times] + [max(times)]
-    assert max(b - a for a, b in zip(seen, seen[1:], strict=False)) <= 1 / 3 + 1e-9
+    assert max(b - a for a, b in itertools.pairwise(seen)) <= 1 / 3 + 1e-9
     assert len(counted.times) <= len(times) + 3
     if times[0] == 1 / 3:
         assert len(counted.times) == 3
+
+
+def test_rounding_adds_no_step_to_a_grid_of_times() -> None:
+    counted = Counted(swing)
+    integrate_through(counted, START, [i / 10 for i in range(11)], 10, "euler")
+    assert len(counted.times) == 10
 
 
 def test_one_pass_converges_to_the_exact_path_at_uneven_times() -> None:
@@ -176,7 +191,9 @@ def test_rk45_reproduces_the_official_sampler(fixtures: Path, key: str) -> None:
     assert evaluations == pytest.approx(reference[key.replace("_z", "_nfev")], rel=0.1)
 
 
-@pytest.mark.parametrize(("steps", "ends"), [(0, torch.zeros(3)), (-1, torch.zeros(3)), (2, torch.zeros(2)), (2, torch.zeros(3, 1))])
+@pytest.mark.parametrize(
+    ("steps", "ends"), [(0, torch.zeros(3)), (-1, torch.zeros(3)), (2, torch.zeros(2)), (2, torch.zeros(3, 1))]
+)
 def test_no_step_or_misfit_ends_are_refused(steps: int, ends: Tensor) -> None:
     with pytest.raises(ValueError, match=r"steps >= 1 and end times \(3,\)"):
         integrate(swing, START, ends, steps)

@@ -1,6 +1,7 @@
 """Paths against SciPy's splines, their own derivatives by autograd, and the official code's values."""
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,20 @@ import torch
 from scipy.interpolate import CubicSpline
 from torch import Tensor
 
-from degflow_aug.flow.trajectory import TRAJECTORIES, PathPoint, linear, natural_cubic_spline, spline_curvature, trajectory
+from degflow_aug.flow.trajectory import (
+    TRAJECTORIES,
+    PathPoint,
+    linear,
+    natural_cubic_spline,
+    spline_curvature,
+    trajectory,
+)
 
 SHAPE = (2, 3)
 
 
 def random_path(knots: int, batch: int, dtype: torch.dtype, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    """Points (K, B, *SHAPE), rising times (K,) that neither start at 0 nor are even, and a t a sample, some on knots."""
+    """Points (K, B, *SHAPE), rising uneven times (K,) that do not start at 0, and a t a sample, some on knots."""
     rng = np.random.default_rng(seed * 100 + knots)
     times = rng.uniform(-1, 1) + np.cumsum(rng.uniform(0.1, 1.0, knots))
     t = rng.uniform(times[0], times[-1], batch)
@@ -107,10 +115,12 @@ def test_derivatives_are_those_autograd_finds(name: str) -> None:
     t.requires_grad_(True)
     point = trajectory(name)(points, times, t)
     chain = (point.position, point.velocity, point.second, point.third)
-    for value, derivative in zip(chain, chain[1:], strict=False):
+    for value, derivative in itertools.pairwise(chain):
         for index in np.ndindex(*SHAPE):
             one = value[(slice(None), *index)]
-            slope = torch.autograd.grad(one.sum(), t, retain_graph=True)[0] if one.requires_grad else torch.zeros_like(t)
+            slope = (
+                torch.autograd.grad(one.sum(), t, retain_graph=True)[0] if one.requires_grad else torch.zeros_like(t)
+            )
             torch.testing.assert_close(slope, derivative[(slice(None), *index)].detach())
 
 

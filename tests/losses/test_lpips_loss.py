@@ -1,4 +1,4 @@
-"""LPIPS against the ``lpips`` package and, with average pooling, against a second implementation; random VGG16 weights."""
+"""LPIPS against the ``lpips`` package and against a second implementation, with random VGG16 weights."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -54,8 +54,9 @@ def image_pair(size: tuple[int, int] = (48, 40)) -> tuple[Tensor, Tensor]:
 
 
 def distance_by_hand(prediction: Tensor, target: Tensor, state: dict[str, Tensor], pool: str) -> Tensor:
-    """LPIPS (B,) from its definition: unit-normalised VGG features, squared difference, weighted by the learned layers."""
-    weights = torch.load(Path(lpips.__file__).parent / "weights/v0.1/vgg.pth", map_location="cpu", weights_only=True)
+    """LPIPS (B,) by definition: squared difference of unit-normalised VGG features, weighted by the learned layers."""
+    learned = Path(lpips.__file__).parent / "weights/v0.1/vgg.pth"
+    weights = torch.load(learned, map_location="cpu", weights_only=True)
     mean, std = (torch.tensor(values)[:, None, None] for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
 
     def features(image: Tensor) -> list[Tensor]:
@@ -70,7 +71,8 @@ def distance_by_hand(prediction: Tensor, target: Tensor, state: dict[str, Tensor
 
     total = torch.zeros(len(prediction))
     for index, (one, other) in enumerate(zip(features(prediction), features(target), strict=True)):
-        total += torch.einsum("bchw,c->bhw", (one - other) ** 2, weights[f"lin{index}.model.1.weight"].flatten()).mean((1, 2))
+        weight = weights[f"lin{index}.model.1.weight"].flatten()
+        total += torch.einsum("bchw,c->bhw", (one - other) ** 2, weight).mean((1, 2))
     return total
 
 
@@ -145,7 +147,7 @@ def test_nothing_is_printed(vgg_file: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_missing_weights_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    message = r"expected torchvision's VGG16 weights for LPIPS at .*vgg16.*\.pth, got none; place .* or set degflow.lpips_weight: 0"
+    message = r"VGG16 weights for LPIPS at .*vgg16.*\.pth, got none; place .* or set degflow.lpips_weight: 0"
     with pytest.raises(ValueError, match=message):
         LPIPSLoss(vgg_path=tmp_path / "vgg16.pth")
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
@@ -166,7 +168,7 @@ def test_torchvision_s_cache_is_the_default(vgg_file: Path, tmp_path: Path, monk
 ])
 def test_weights_of_another_network_are_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "other.pth")
-    with pytest.raises(ValueError, match="expected .*VGG16"):
+    with pytest.raises(ValueError, match=r"expected .*VGG16"):
         LPIPSLoss(vgg_path=tmp_path / "other.pth")
 
 

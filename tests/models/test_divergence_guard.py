@@ -12,7 +12,9 @@ from degflow_aug.models.divergence_guard import DivergenceGuard, TrainingDiverge
 def test_a_loss_that_is_no_number_stops_at_once(loss: float) -> None:
     guard = DivergenceGuard()
     guard.check(0.5, 1)
-    with pytest.raises(TrainingDiverged, match=r"expected a finite loss, got -?(nan|inf) at iteration 2; lower train.optim_g.lr"):
+    with pytest.raises(
+        TrainingDiverged, match=r"expected a finite loss, got -?(nan|inf) at iteration 2; lower train.optim_g.lr"
+    ):
         guard.check(loss, 2)
     with pytest.raises(TrainingDiverged):
         DivergenceGuard().check(loss, 1)

@@ -84,6 +84,27 @@ def test_a_forked_worker_ignores_ctrl_c_and_ends_on_sigterm(taken: Interrupt, nu
     assert taken.requested() is None
 
 
+def test_workers_that_end_with_it_do_not_break_off_the_step() -> None:
+    ends: list[int] = []
+    before = signal.signal(signal.SIGCHLD, lambda number, frame: ends.append(number))
+    handler = Interrupt()
+    handler.install()
+    try:
+        for expected in (1, 1):
+            child = os.fork()
+            if child == 0:
+                os._exit(0)
+            os.waitpid(child, 0)
+            assert len(ends) == expected
+            if handler.requested() is None:
+                os.kill(os.getpid(), signal.SIGTERM)
+        handler.uninstall()
+        assert signal.getsignal(signal.SIGCHLD) not in (signal.SIG_DFL, None)
+    finally:
+        handler.uninstall()
+        signal.signal(signal.SIGCHLD, before)
+
+
 def test_what_a_stopped_program_raises() -> None:
     assert isinstance(stop(signal.SIGINT), KeyboardInterrupt)
     end = stop(signal.SIGTERM)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_camera import in_memory, stage_options, write_pairs
+from tiny_camera import in_memory, stage_options, train_rae, write_pairs
 
 import degflow_aug
 from degflow_aug.bundle import load_bundle
@@ -56,13 +56,6 @@ def train(model: Any, data: list[dict[str, Any]], start: int = 0) -> list[float]
     return losses
 
 
-def trained_rae(pairs: Path, folder: Path, steps: int = 2) -> None:
-    opt = in_memory(stage_options("rae", pairs, folder), folder)
-    model = build(opt)
-    train(model, batches(opt, steps))
-    model.save(-1, -1)
-
-
 STEPS = 120
 STAGES: list[tuple[str, dict[str, Any]]] = [
     ("rae", {}),
@@ -85,7 +78,7 @@ def mean_loss(model: Any, batch: dict[str, Any]) -> float:
 
 @pytest.mark.parametrize(("stage", "options"), STAGES)
 def test_loss_falls(stage: str, options: dict[str, Any], pairs: Path, tmp_path: Path) -> None:
-    trained_rae(pairs, tmp_path)
+    train_rae(pairs, tmp_path)
     model = build(in_memory(stage_options(stage, pairs, tmp_path, iterations=STEPS, **options), tmp_path))
     batch = batches(model.opt, 1)[0]
     before = mean_loss(model, batch)
@@ -96,7 +89,7 @@ def test_loss_falls(stage: str, options: dict[str, Any], pairs: Path, tmp_path: 
 
 @pytest.mark.parametrize(("stage", "options"), STAGES)
 def test_resumed_run_equals_uninterrupted(stage: str, options: dict[str, Any], pairs: Path, tmp_path: Path) -> None:
-    trained_rae(pairs, tmp_path)
+    train_rae(pairs, tmp_path)
     opt = in_memory(stage_options(stage, pairs, tmp_path, **options), tmp_path)
     data = batches(opt, 8)
     whole = build(opt)
@@ -118,7 +111,7 @@ def test_resumed_run_equals_uninterrupted(stage: str, options: dict[str, Any], p
 
 
 def test_files_are_whole_and_carry_their_spec(pairs: Path, tmp_path: Path) -> None:
-    trained_rae(pairs, tmp_path)
+    train_rae(pairs, tmp_path)
     models = tmp_path / "experiments" / "rae" / "models"
     spec, state = read_checkpoint(models / "net_g_latest.pth")
     assert spec == {"base_channels": 8, "latent_channels": 4, "residual": True}
@@ -137,7 +130,7 @@ def test_ema_follows_parameters_and_buffers(pairs: Path, tmp_path: Path) -> None
 
 
 def test_second_stage_writes_a_bundle_that_renders_what_it_validated(pairs: Path, tmp_path: Path) -> None:
-    trained_rae(pairs, tmp_path)
+    train_rae(pairs, tmp_path)
     model = build(in_memory(stage_options("lfm", pairs, tmp_path), tmp_path))
     train(model, batches(model.opt, 3))
     model.save(0, 3)

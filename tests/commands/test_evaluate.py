@@ -1,0 +1,138 @@
+"""``degflow evaluate`` on small pairs of every layout."""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from photographs import photograph
+
+from degflow_aug import load_generator
+from degflow_aug.cli import main
+from degflow_aug.data.image_file import read_image, to_array, to_tensor, write_image
+from degflow_aug.degradations.bicubic import Bicubic
+from degflow_aug.metrics.fidelity import psnr_y, ssim_y
+
+
+def write_city100(root: Path, cameras: tuple[str, ...] = ("City100_A", "City100_B"), scenes: int = 3) -> Path:
+    """HR images whose views are bicubic ones, 8-bit, in the City100 layout."""
+    for number, camera in enumerate(cameras):
+        (root / camera).mkdir(parents=True)
+        for scene in range(1, scenes + 1):
+            hr = photograph(10 * number + scene)
+            view = Bicubic().render(to_tensor(hr)[None], 2.9)[0]
+            write_image(root / camera / f"{scene:03}H.png", hr)
+            write_image(root / camera / f"{scene:03}L.png", to_array(view))
+    return root
+
+
+def write_realsr(root: Path, scales: tuple[float, ...]) -> Path:
+    """Two scenes a scale in the RealSR layout, split Test."""
+    for scale in scales:
+        folder = root / "Canon" / "Test" / f"{scale:g}"
+        folder.mkdir(parents=True)
+        for scene in (1, 2):
+            write_image(folder / f"Canon_{scene:03}_HR.png", photograph(scene))
+            write_image(folder / f"Canon_{scene:03}_LR{scale:g}.png", photograph(scene + 50))
+    return root
+
+
+def rows(capsys: pytest.CaptureFixture[str], *arguments: object) -> list[dict[str, Any]]:
+    """Rows of ``degflow evaluate ... --json``, the only thing on stdout."""
+    capsys.readouterr()
+    assert main(["evaluate", *map(str, arguments), "--json", "--device", "cpu"]) == 0
+    return json.loads(capsys.readouterr().out)["rows"]
+
+
+def test_rows_hold_the_metrics_of_the_views(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_city100(tmp_path / "pairs")
+    found = rows(capsys, bundle, "--pairs", root, "--layout", "city100", "--cameras", "City100_A", "--scenes", "2-3")
+    by_method = {row["method"]: row for row in found}
+    assert {(row["camera"], row["scale"], row["scenes"]) for row in found} == {("City100_A", 2.9, 2)}
+    generator = load_generator(bundle)
+    values = []
+    for scene in ("002", "003"):
+        hr, view = (to_tensor(read_image(root / "City100_A" / f"{scene}{kind}.png"))[None] for kind in "HL")
+        rendered = generator.render(hr, 2.9)
+        values.append([float(metric(rendered, view, eight_bit=True)) for metric in (psnr_y, ssim_y)])
+    assert by_method["DegFlow"]["psnr_y"] == pytest.approx((values[0][0] + values[1][0]) / 2)
+    assert by_method["DegFlow"]["ssim_y"] == pytest.approx((values[0][1] + values[1][1]) / 2)
+    assert by_method["bicubic"]["psnr_y"] is None, "equal views are infinitely near, which JSON cannot say"
+    assert by_method["bicubic"]["ssim_y"] == pytest.approx(1)
+    assert {"HR itself", "RAE ceiling"} <= set(by_method)
+
+
+def test_the_table_has_a_block_a_camera(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_city100(tmp_path / "pairs")
+    options = ["--pairs", str(root), "--layout", "city100", "--limit", "1", "--device", "cpu"]
+    assert main(["evaluate", str(bundle), *options]) == 0
+    said = capsys.readouterr()
+    assert said.out.count("x2.9 (1 scenes)") == 2
+    assert "City100_A" in said.out
+    assert "City100_B" in said.out
+    assert "degflow: the row of the fitted kernel is left out: the bundle holds none\n" in said.err
+    assert "scene/s" not in said.err
+
+
+def test_scales_are_those_of_the_pairs_or_those_named(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_realsr(tmp_path / "RealSR", (2, 3.5, 4))
+    layout = ("--pairs", root, "--layout", "realsr")
+    assert {row["scale"] for row in rows(capsys, bundle, *layout)} == {2, 3.5, 4}
+    assert {row["scale"] for row in rows(capsys, bundle, *layout, "--knots", "1,2,4")} == {2, 4}
+
+
+def test_a_pattern_comes_from_a_file(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder, seed in (("HR", 1), ("LR2", 2)):
+        (tmp_path / folder).mkdir()
+        write_image(tmp_path / folder / "a.png", photograph(seed))
+    (tmp_path / "pattern.yml").write_text('hr: "HR/{id}.png"\nviews: {2: "LR2/{id}.png"}\n')
+    found = rows(capsys, bundle, "--pairs", tmp_path, "--layout", "pattern", "--pattern", tmp_path / "pattern.yml")
+    assert {(row["scale"], row["scenes"]) for row in found} == {(2, 1)}
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--layout", "realsr", "--split", "Train"], "{camera}/Train/{scale}"),
+        (["--layout", "realsr"], "pairs at scales from 1 to 4, the range of the bundle, got 8; name the scales"),
+        (["--layout", "realsr", "--knots", "2,3"], "--knots among the scales of the pairs (2, 8), got 3"),
+        (["--layout", "realsr", "--knots", "8"], "the range of the bundle, got 8"),
+        (["--layout", "realsr", "--cameras", "Cannon"], "did you mean 'Canon'?"),
+        (["--layout", "realsr", "--scenes", "070-080"], "scenes to select by '070-080'"),
+        (["--layout", "realsr", "--pattern", "p.yml"], "with --layout pattern only, got --pattern p.yml"),
+        (["--layout", "pattern"], "got no --pattern with pattern"), (["--layout", "city100"], "001H.PNG"),
+        (["--layout", "pattern", "--pattern", "missing.yml"], "No such file or directory: missing.yml"),
+    ],
+)
+def test_pairs_that_do_not_fit(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], sentence: str
+) -> None:
+    root = write_realsr(tmp_path / "RealSR", (2, 8))
+    assert main(["evaluate", str(bundle), "--pairs", str(root), *options, "--device", "cpu"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert sentence in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_a_truncated_image_is_refused(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_city100(tmp_path / "pairs", ("A",), 1)
+    path = root / "A" / "001L.png"
+    path.write_bytes(path.read_bytes()[:-300])
+    assert main(["evaluate", str(bundle), "--pairs", str(root), "--layout", "city100", "--device", "cpu"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"{path}: expected a whole image" in said.err.splitlines()[-1]
+
+
+def test_pairs_on_the_lr_grid_are_compared_on_that_of_hr(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_city100(tmp_path / "pairs", ("A",), 1)
+    hr = to_tensor(read_image(root / "A" / "001H.png"))[None]
+    write_image(root / "A" / "001L.png", to_array(Bicubic()(hr, 2.9)[0]))
+    found = rows(capsys, bundle, "--pairs", root, "--layout", "city100")
+    assert next(row for row in found if row["method"] == "bicubic")["psnr_y"] > 45

@@ -1,0 +1,117 @@
+"""``degflow fit`` from pairs to a bundle, cut off at any moment, and asked for nonsense."""
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_camera import write_pairs
+
+from degflow_aug.bundle import load_bundle
+from degflow_aug.cli import main
+
+pytest.importorskip("basicsr", reason="training needs BasicSR")
+ITERATIONS = 40
+KILLS = 5
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pairs")
+    write_pairs(folder, scenes=5)
+    return folder
+
+
+def arguments(pairs: Path, out: Path, *more: str) -> list[str]:
+    return [
+        "fit", str(pairs), "--layout", "pattern", "--pattern", str(pairs / "pattern.yml"), "--out", str(out),
+        "--iters", str(ITERATIONS), "--save-every", "0", *more,
+    ]  # fmt: skip
+
+
+def start(pairs: Path, out: Path, *more: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "degflow_aug", *arguments(pairs, out, *more)], env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_killed_five_times_ends_as_uninterrupted(pairs: Path, tmp_path: Path) -> None:
+    began = time.monotonic()
+    whole = start(pairs, tmp_path / "whole.safetensors")
+    printed, errors = whole.communicate()
+    assert whole.returncode == 0, errors
+    assert "DegFlow" in printed
+    assert "fitted kernel" in printed
+    duration = time.monotonic() - began
+
+    out, chance = tmp_path / "killed.safetensors", random.Random(4)
+    for _ in range(KILLS):
+        process = start(pairs, out)
+        time.sleep(duration * chance.uniform(0.2, 0.7))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.communicate()
+        assert not out.exists() or load_bundle(out)
+    last = start(pairs, out)
+    _, errors = last.communicate()
+    assert last.returncode == 0, errors
+    expected, found = load_file(tmp_path / "whole.safetensors"), load_file(out)
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_sigterm_saves_and_says_143(pairs: Path, tmp_path: Path) -> None:
+    process = start(pairs, tmp_path / "camera.safetensors")
+    work = tmp_path / "camera.fit"
+    deadline = time.monotonic() + 120
+    while not list(work.glob("rae/training_states/*.state")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == 143
+    assert list(work.glob("rae/training_states/*.state"))
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (["--minutes", "5"], "--minutes or --iters"),
+        (["--knots", "1,3"], "among the scales of the pairs (2, 4)"),
+        (["--preset", "tinny"], "did you mean 'tiny'"),
+        (["--held-out", "077"], "077"),
+        (["--work", "README"], "to be a folder"),
+        (["--device", "cuda:99"], "--device"),
+        (["--itters", "4"], "did you mean '--iters'"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    more: list[str], sentence: str, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("README").write_text("a file", encoding="utf-8")
+    assert main(arguments(pairs, tmp_path / "camera.safetensors", *more)) == 2
+    printed = capsys.readouterr()
+    assert sentence in printed.err
+    assert printed.err.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["README"]
+
+
+def test_other_arguments_in_one_work_folder_are_refused(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = tmp_path / "camera.fit"
+    work.mkdir()
+    (work / "plan.json").write_text('{"request": {"pairs": "elsewhere"}, "iterations": {}, "seconds": 0}', encoding="utf-8")
+    assert main(arguments(pairs, tmp_path / "camera.safetensors")) == 2
+    assert "expected the same pairs" in capsys.readouterr().err
