@@ -1,4 +1,5 @@
 """Packaging. Plain setuptools, because BasicSR users install this way and the top level is fixed."""
+
 from __future__ import annotations
 
 import re

@@ -6,6 +6,7 @@ Photographs are seen by the simulator at 1.5, 2, ... 4. One generator is fitted 
 scales, which is what the first could reach at most. Both are compared on held-out photographs with the truth, bicubic,
 Real-ESRGAN, the kernel fitted at the same knots, and the first one's autoencoder. Writes JSON and a table.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -20,12 +21,14 @@ import numpy as np
 import torch
 
 import degflow_aug
+from degflow_aug.bundle import load_bundle
 from degflow_aug.commands.progress import Progress
-from degflow_aug.commands.simulated_pairs import bundled_photographs, pattern, write_simulated_pairs
+from degflow_aug.commands.simulated_pairs import PATTERN_FILE, bundled_photographs, write_simulated_pairs
 from degflow_aug.data.aligned_scales import AlignedScales
 from degflow_aug.data.image_file import read_image
 from degflow_aug.data.layouts import find_scenes
 from degflow_aug.models.evaluation import EvaluationScene, Row, evaluate_views, methods_for
+from degflow_aug.yaml_options import load_yaml
 
 KNOTS = (1.0, 2.0, 4.0)
 SCALES = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
@@ -44,8 +47,8 @@ def fit(work: Path, name: str, knots: tuple[float, ...], args: argparse.Namespac
     """Start ``degflow fit`` on the simulated pairs."""
     command = [
         sys.executable, "-m", "degflow_aug", "fit", str(work / "train"), "--layout", "pattern",
-        "--pattern", str(work / "train.yml"), "--knots", ",".join(f"{knot:g}" for knot in knots), "--preset", args.preset,
-        "--minutes", f"{args.minutes:g}", "--seed", str(args.seed), "--held-out", "none", "--camera", "simulator",
+        "--pattern", str(work / "train" / PATTERN_FILE), "--knots", ",".join(f"{knot:g}" for knot in knots),
+        "--preset", args.preset, "--minutes", f"{args.minutes:g}", "--seed", str(args.seed), "--held-out", "none", "--camera", "simulator",
         "--out", str(work / f"{name}.safetensors"),
     ]  # fmt: skip
     return subprocess.Popen(command)
@@ -53,7 +56,7 @@ def fit(work: Path, name: str, knots: tuple[float, ...], args: argparse.Namespac
 
 def evaluate(work: Path) -> list[Row]:
     """Rows of both generators and their baselines on the held-out photographs, full frames."""
-    scenes = find_scenes(work / "test", "pattern", pattern=pattern(SCALES))
+    scenes = find_scenes(work / "test", "pattern", pattern=load_yaml(work / "test" / PATTERN_FILE))
     dataset = AlignedScales(scenes, SCALES)
     methods = methods_for(degflow_aug.load_generator(work / "knots.safetensors"))
     everything = degflow_aug.load_generator(work / "all.safetensors")
@@ -81,7 +84,9 @@ def table(rows: list[Row]) -> str:
 def main() -> None:
     """Simulate, fit both generators side by side, compare, write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photographs", help="folder of pairs whose HR images are the photographs (default: scikit-image's)")
+    parser.add_argument(
+        "--photographs", help="folder of pairs whose HR images are the photographs (default: scikit-image's)"
+    )
     parser.add_argument("--layout", default="city100")
     parser.add_argument("--train", default="001-060", help="scenes to train on")
     parser.add_argument("--test", default="061-070", help="scenes held out")
@@ -92,15 +97,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "unseen_scales")
     args = parser.parse_args()
     training, held_out = photographs(args)
-    for name, images in (("train", training), ("test", held_out)):
-        with Progress() as progress:
-            write_simulated_pairs(
-                images, SCALES, args.work / name,
-                lambda done, total=len(images): progress("simulated camera", done, total, float("nan")),
-            )  # fmt: skip
-    described = pattern(SCALES)
-    described["views"] = {f"{scale:g}": template for scale, template in described["views"].items()}
-    (args.work / "train.yml").write_text(json.dumps(described), encoding="utf-8")
+    with Progress() as progress:
+        write_simulated_pairs(training, SCALES[1:], args.work / "train", progress)
+        write_simulated_pairs(held_out, SCALES[1:], args.work / "test", progress)
     running = [fit(args.work, "knots", KNOTS, args), fit(args.work, "all", SCALES, args)]
     if any(process.wait() for process in running):
         sys.exit("a fit failed; see its message above")
@@ -109,7 +108,7 @@ def main() -> None:
         "torch": torch.__version__, "degflow_aug": degflow_aug.__version__, "python": platform.python_version(),
         "device": "cpu", "threads": torch.get_num_threads(), "seed": args.seed, "minutes": args.minutes,
         "preset": args.preset, "photographs": {"train": len(training), "test": len(held_out)},
-        "training": degflow_aug.bundle.load_bundle(args.work / "knots.safetensors").spec.training["iterations"],  # type: ignore[attr-defined]
+        "training": load_bundle(args.work / "knots.safetensors").spec.training["iterations"],
     }  # fmt: skip
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.with_suffix(".json").write_text(json.dumps({**facts, "rows": [asdict(row) for row in rows]}, indent=1))

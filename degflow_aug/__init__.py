@@ -2,6 +2,7 @@
 
 Nothing heavy is imported here; ``degflow --help`` must not wait for torch.
 """
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,5 @@
 """``python -m degflow_aug`` is ``degflow``."""
+
 from __future__ import annotations
 
 import sys

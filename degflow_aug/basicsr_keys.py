@@ -1,4 +1,5 @@
 """The option keys that BasicSR 1.4.2 reads, and the names of this package's own sections. Data only."""
+
 from __future__ import annotations
 
 # What parse_options and train_pipeline add to the options they were given.

@@ -3,6 +3,7 @@
 A bundle is read without its training options and without running code: the header says which networks to build
 (LIIF's idea of checkpoints that carry their own spec), the tensors fill them.
 """
+
 from __future__ import annotations
 
 import json
@@ -15,7 +16,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from degflow_aug.archs.ncsnpp_arch import NCSNpp
@@ -88,7 +89,7 @@ def save_bundle(path: str | Path, bundle: Bundle) -> None:
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as partial:
-        save_file(tensors, partial, metadata={"format": FORMAT, "spec": json.dumps(asdict(bundle.spec))})
+        partial.write_bytes(save(tensors, metadata={"format": FORMAT, "spec": json.dumps(asdict(bundle.spec))}))
 
 
 def bundle_path(path_or_name: str | Path) -> Path:

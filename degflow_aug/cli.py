@@ -3,6 +3,7 @@
 Every command is a module of ``degflow_aug.commands`` with ``add_arguments(parser)`` and ``run(args) -> int``. It is
 imported when it is named, and imports what is heavy when it runs, so that help never waits for torch.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -32,7 +33,10 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, prog: str, description: str, epilog: str | None = None) -> None:
         super().__init__(
-            prog=prog, description=description, epilog=epilog, allow_abbrev=False,
+            prog=prog,
+            description=description,
+            epilog=epilog,
+            allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
@@ -103,7 +107,8 @@ def _top_parser() -> Parser:
     width = max(map(len, COMMANDS))
     table = "\n".join(f"  {name:{width}}  {summary}" for name, summary in COMMANDS.items())
     parser = Parser(
-        "degflow", "Learns a real camera's degradation from a few HR-LR pairs and feeds it to training.",
+        "degflow",
+        "Learns a real camera's degradation from a few HR-LR pairs and feeds it to training.",
         f"commands:\n{table}\n\n"
         "degflow COMMAND --help tells more; DEGFLOW_TRACEBACK=1 shows where a mistake was found.",
     )

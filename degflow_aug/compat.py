@@ -4,6 +4,7 @@
 :func:`patch_training` comes before ``train_pipeline`` and replaces what it uses; each ``compat_*`` module holds one
 concern and says what was wrong with the original.
 """
+
 from __future__ import annotations
 
 import functools

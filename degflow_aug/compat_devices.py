@@ -2,6 +2,7 @@
 
 BasicSR divides by the number of GPUs to start a process group, and always asks for NCCL.
 """
+
 from __future__ import annotations
 
 import os

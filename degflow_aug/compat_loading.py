@@ -3,6 +3,7 @@
 BasicSR seeds NumPy and ``random`` in the workers with the same numbers every epoch. Its CPU prefetcher reads ahead in
 a thread whose exceptions nobody sees, so that a broken image leaves training waiting for ever.
 """
+
 from __future__ import annotations
 
 import logging

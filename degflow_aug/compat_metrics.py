@@ -1,4 +1,5 @@
 """NIQE on an image too small for it: BasicSR lets NumPy's LinAlgError end the training run."""
+
 from __future__ import annotations
 
 import functools

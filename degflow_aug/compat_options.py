@@ -2,6 +2,7 @@
 
 BasicSR parses ``1e-4`` as a string, ignores unknown keys, and runs ``--force_yml`` through ``exec``.
 """
+
 from __future__ import annotations
 
 import argparse

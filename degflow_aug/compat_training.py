@@ -3,6 +3,7 @@
 BasicSR restarts the data order at the epoch a state was saved in, and counts epochs by a rounded-up number of batches
 while its loader drops the last one, so that a run can end long before ``total_iter``.
 """
+
 from __future__ import annotations
 
 import functools

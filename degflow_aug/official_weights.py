@@ -1,4 +1,5 @@
 """Reads DegFlow's official checkpoints: every size is inferred from the tensors' shapes, and no code is unpickled."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -29,7 +30,11 @@ def convert_official(rae_path: str | Path, flow_path: str | Path, camera: str = 
             f"in {rae_path} and {velocity.spec['latent_channels']} in {flow_path}"
         )
     spec = GeneratorSpec(
-        rae=rae.spec, velocity=velocity.spec, knots=(1.0, 2.0, 4.0), s_max=4.0, camera=camera,
+        rae=rae.spec,
+        velocity=velocity.spec,
+        knots=(1.0, 2.0, 4.0),
+        s_max=4.0,
+        camera=camera,
         training={"source": "official release"},
     )
     return Bundle(spec, rae, velocity)

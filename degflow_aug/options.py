@@ -1,11 +1,12 @@
 """The ``degflow:`` section of an option file as dataclasses, read strictly.
 
-    degflow:
-      knots: [1, 2, 4]          # scales with real pairs, HR first
-      s_max: 4                  # the scale at t = 1; default: the last knot
-      camera: iPhone X
-      ...                       # RAEOptions in stage 1, LFMOptions in stage 2
+degflow:
+  knots: [1, 2, 4]          # scales with real pairs, HR first
+  s_max: 4                  # the scale at t = 1; default: the last knot
+  camera: iPhone X
+  ...                       # RAEOptions in stage 1, LFMOptions in stage 2
 """
+
 from __future__ import annotations
 
 import math

@@ -1,4 +1,5 @@
 """Names our classes in BasicSR's registries, once. Only models need BasicSR to be imported; the rest does not."""
+
 from __future__ import annotations
 
 from degflow_aug import compat

@@ -3,6 +3,7 @@
 PyYAML follows YAML 1.1, where ``1e-4`` is a string and the second of two equal keys silently wins. Here it is a
 float, equal keys are an error, and an unknown key is an error that names the nearest known one.
 """
+
 from __future__ import annotations
 
 import difflib

@@ -1,4 +1,5 @@
 """Run as a program: what BasicSR 1.4.2 does where nothing but its imports is mended, as JSON of row -> outcome."""
+
 from __future__ import annotations
 
 import contextlib

@@ -1,4 +1,5 @@
 """A tiny BasicSR experiment: SRModel with a few hundred parameters on 16-pixel pairs, for the compat tests."""
+
 from __future__ import annotations
 
 import copy

@@ -1,4 +1,5 @@
 """Small images for tests of what reads and writes files."""
+
 from __future__ import annotations
 
 from pathlib import Path

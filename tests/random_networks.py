@@ -1,4 +1,5 @@
 """Networks with seeded random weights: the official start has gates and last layers at zero, which hides mistakes."""
+
 from __future__ import annotations
 
 import torch
@@ -37,12 +38,20 @@ def random_rae(
 
 
 def random_velocity(
-    latent_channels: int = 4, *, base_channels: int = 8, multipliers: tuple[int, ...] = (1, 2), blocks: int = 1,
-    rae_channels: int = 0, seed: int = 1,
+    latent_channels: int = 4,
+    *,
+    base_channels: int = 8,
+    multipliers: tuple[int, ...] = (1, 2),
+    blocks: int = 1,
+    rae_channels: int = 0,
+    seed: int = 1,
 ) -> NCSNpp:
     """A velocity network, conditioned on the features of an RAE of width ``rae_channels`` where that is not 0."""
     network = NCSNpp(
-        latent_channels=latent_channels, base_channels=base_channels, multipliers=multipliers, blocks=blocks,
+        latent_channels=latent_channels,
+        base_channels=base_channels,
+        multipliers=multipliers,
+        blocks=blocks,
         condition_channels=condition_channels(rae_channels) if rae_channels else 0,
     )
     randomise(network, seed)

@@ -1,4 +1,5 @@
 """Every option file is read, checked and trained a few iterations, on pairs made here in place of its data set."""
+
 from __future__ import annotations
 
 import os
@@ -54,7 +55,8 @@ def test_both_stages_train(recipe: str, tmp_path: Path) -> None:
         file = tmp_path / f"{stage}.yml"
         file.write_text(yaml.safe_dump(opt, sort_keys=False), encoding="utf-8")
         done = subprocess.run(
-            [sys.executable, "-m", "degflow_aug", "train", "-opt", str(file)], cwd=tmp_path, capture_output=True, text=True,
+            [sys.executable, "-m", "degflow_aug", "train", "-opt", str(file)],
+            cwd=tmp_path, capture_output=True, text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
         assert done.returncode == 0, done.stderr[-2000:]

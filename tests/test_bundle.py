@@ -1,4 +1,5 @@
 """Bundles: what is saved comes back, and what is no whole bundle is refused in one sentence."""
+
 from __future__ import annotations
 
 import json
@@ -24,8 +25,14 @@ from degflow_aug.bundle import FORMAT, Bundle, GeneratorSpec, bundle_path, load_
 def sample() -> Bundle:
     rae, velocity = random_rae(2, 3, residual=True), random_velocity(3, base_channels=8, rae_channels=2)
     spec = GeneratorSpec(
-        rae=rae.spec, velocity=velocity.spec, knots=(1.0, 1.7, 2.9), s_max=3.5, camera="iPhone é", solver="midpoint",
-        steps=3, training={"run": "test", "iterations": 7, "psnr": [31.5, None]},
+        rae=rae.spec,
+        velocity=velocity.spec,
+        knots=(1.0, 1.7, 2.9),
+        s_max=3.5,
+        camera="iPhone é",
+        solver="midpoint",
+        steps=3,
+        training={"run": "test", "iterations": 7, "psnr": [31.5, None]},
     )
     impulse = torch.zeros(3, 3, 3, 3)
     impulse[:, :, 1, 1] = 1
@@ -97,11 +104,12 @@ def test_the_generator_of_a_bundle_renders_as_its_spec_says(sample: Bundle, path
 def test_a_failing_save_leaves_the_old_bundle(sample: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = path.read_bytes()
 
-    def half(tensors: object, target: Path, metadata: object) -> None:
-        Path(target).write_bytes(before[: len(before) // 2])
+    def half(target: Path, data: bytes) -> None:
+        with target.open("wb") as file:
+            file.write(data[: len(data) // 2])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(bundle_module, "save_file", half)
+    monkeypatch.setattr(Path, "write_bytes", half)
     with pytest.raises(OSError, match="No space left"):
         save_bundle(path, sample)
     assert path.read_bytes() == before
@@ -136,10 +144,18 @@ def test_nothing_there_and_a_folder_are_refused(tmp_path: Path) -> None:
     assert "a folder" in refused(tmp_path / "folder.safetensors")
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"\x00", bytes(range(256)) * 40, b"{}", struct.pack("<Q", 2**62) + b"{}", struct.pack("<Q", 2) + b"{]",
-    b"\x89PNG\r\n\x1a\n" + bytes(100),
-])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x00",
+        bytes(range(256)) * 40,
+        b"{}",
+        struct.pack("<Q", 2**62) + b"{}",
+        struct.pack("<Q", 2) + b"{]",
+        b"\x89PNG\r\n\x1a\n" + bytes(100),
+    ],
+)
 def test_bytes_that_are_no_safetensors_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "camera.safetensors").write_bytes(content)
     assert "safetensors bundle" in refused(tmp_path / "camera.safetensors")

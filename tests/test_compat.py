@@ -1,4 +1,5 @@
 """Importing BasicSR on current libraries."""
+
 from __future__ import annotations
 
 import importlib.util

@@ -1,4 +1,5 @@
 """Process groups and GPUs on machines without CUDA."""
+
 from __future__ import annotations
 
 import json

@@ -1,4 +1,5 @@
 """Worker seeds, prefetching, and loading options that a machine cannot honour."""
+
 from __future__ import annotations
 
 import logging

@@ -1,4 +1,5 @@
 """NIQE on images it is not defined on."""
+
 from __future__ import annotations
 
 import math

@@ -1,4 +1,5 @@
 """The command line and option file of train_pipeline."""
+
 from __future__ import annotations
 
 import os

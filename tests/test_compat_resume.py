@@ -1,4 +1,5 @@
 """Which training state a run continues from."""
+
 from __future__ import annotations
 
 from collections import Counter

@@ -1,4 +1,5 @@
 """train_pipeline from end to end: resuming at the next draw, and running for as long as it was asked to."""
+
 from __future__ import annotations
 
 import json

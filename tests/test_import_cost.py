@@ -1,4 +1,5 @@
 """What an import loads: users wait for it, and a library that flow does not need must not be asked for."""
+
 from __future__ import annotations
 
 import importlib.util

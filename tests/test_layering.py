@@ -2,6 +2,7 @@
 
 Every file is parsed, so that imports inside functions and under TYPE_CHECKING count as well.
 """
+
 from __future__ import annotations
 
 import ast
@@ -141,8 +142,10 @@ def test_files_import_each_other_in_no_circle() -> None:
 
 def test_flow_imports_torch_only() -> None:
     strange = [
-        str(found) for found in IMPORTS
-        if part_of_file(found.file) == "flow" and not is_ours(found)
+        str(found)
+        for found in IMPORTS
+        if part_of_file(found.file) == "flow"
+        and not is_ours(found)
         and (root := found.module.split(".")[0]) not in sys.stdlib_module_names | {"torch"}
         and not (root == "scipy" and found.file.name == "solver.py" and not found.at_once)
     ]
@@ -152,7 +155,8 @@ def test_flow_imports_torch_only() -> None:
 def test_networks_and_degradations_need_no_basicsr_when_imported() -> None:
     """Only trainers subclass BasicSR; whoever wants a generator alone must not need it."""
     needing = [
-        str(found) for found in IMPORTS
+        str(found)
+        for found in IMPORTS
         if found.at_once and found.module.split(".")[0] in ("basicsr", "lpips") and part_of_file(found.file) != "models"
     ]
     assert needing == []
@@ -163,7 +167,8 @@ def test_option_dicts_stay_in_models_and_data() -> None:
     places = {"models", "data", "commands", "plugin", "options", *HELPERS}
     dicts = [
         f"{file.relative_to(PACKAGE)}:{node.lineno} {node.name}"
-        for file in FILES if part_of_file(file) not in places
+        for file in FILES
+        if part_of_file(file) not in places
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef)
         and {"opt", "options", "config", "cfg"} & {item.arg for item in (*node.args.args, *node.args.kwonlyargs)}
@@ -173,7 +178,8 @@ def test_option_dicts_stay_in_models_and_data() -> None:
 
 def test_every_file_postpones_annotations() -> None:
     late = [
-        str(file.relative_to(PACKAGE)) for file in FILES
+        str(file.relative_to(PACKAGE))
+        for file in FILES
         if any(not isinstance(node, ast.Expr) for node in ast.parse(file.read_text(encoding="utf-8")).body)
         and not any(found.file == file and found.module == "__future__" for found in IMPORTS)
     ]

@@ -1,4 +1,5 @@
 """Official checkpoints: sizes inferred from the tensors alone, values kept, and other files refused in one sentence."""
+
 from __future__ import annotations
 
 import pickle
@@ -39,7 +40,11 @@ def test_tiny_official_files_convert_and_agree(fixtures: Path, tmp_path: Path) -
     bundle = load_bundle(tmp_path / "canon.safetensors")
     assert bundle.spec.rae == {"base_channels": 8, "latent_channels": 4, "residual": False}
     assert bundle.spec.velocity == {
-        "latent_channels": 4, "base_channels": 16, "multipliers": [1, 2, 2, 2], "blocks": 1, "dropout": 0.1,
+        "latent_channels": 4,
+        "base_channels": 16,
+        "multipliers": [1, 2, 2, 2],
+        "blocks": 1,
+        "dropout": 0.1,
         "condition_channels": 0,
     }
     assert (bundle.spec.knots, bundle.spec.s_max, bundle.spec.camera) == ((1.0, 2.0, 4.0), 4.0, "Canon")
@@ -128,15 +133,27 @@ def stem(base: int = 8) -> dict[object, Tensor]:
 ATTENTION = {"all_modules.5.NIN_0.W": torch.zeros(1)}
 
 
-@pytest.mark.parametrize("state", [
-    {}, [torch.zeros(1)], torch.zeros(3), "text", None,
-    {"conv.weight": torch.zeros(3, 3)}, {0: torch.zeros(1)}, {**stem(), 0: torch.zeros(1)}, stem(),
-    {"all_modules.2.weight": torch.zeros(()), **ATTENTION},
-    {**stem(), "NIN_0.W": torch.zeros(1)}, {**stem(), "all_modules.x.NIN_0.W": torch.zeros(1)},
-    {**stem(0), **ATTENTION, "all_modules.3.Conv_0.weight": torch.zeros(8, 4, 3, 3)},
-    {**stem(), **ATTENTION}, {**stem(), **ATTENTION, "all_modules.3.Conv_0.weight": torch.zeros(1)},
-    {**stem(), **ATTENTION, "all_modules.3.Conv_0.weight": torch.zeros(0, 8)},
-])
+@pytest.mark.parametrize(
+    "state",
+    [
+        {},
+        [torch.zeros(1)],
+        torch.zeros(3),
+        "text",
+        None,
+        {"conv.weight": torch.zeros(3, 3)},
+        {0: torch.zeros(1)},
+        {**stem(), 0: torch.zeros(1)},
+        stem(),
+        {"all_modules.2.weight": torch.zeros(()), **ATTENTION},
+        {**stem(), "NIN_0.W": torch.zeros(1)},
+        {**stem(), "all_modules.x.NIN_0.W": torch.zeros(1)},
+        {**stem(0), **ATTENTION, "all_modules.3.Conv_0.weight": torch.zeros(8, 4, 3, 3)},
+        {**stem(), **ATTENTION},
+        {**stem(), **ATTENTION, "all_modules.3.Conv_0.weight": torch.zeros(1)},
+        {**stem(), **ATTENTION, "all_modules.3.Conv_0.weight": torch.zeros(0, 8)},
+    ],
+)
 def test_foreign_checkpoints_are_refused(fixtures: Path, tmp_path: Path, state: object) -> None:
     torch.save({"model": state}, tmp_path / "foreign.pth")
     assert "foreign.pth" in refused(fixtures / "tiny_ae.pth", tmp_path / "foreign.pth")
@@ -146,11 +163,14 @@ def test_foreign_checkpoints_are_refused(fixtures: Path, tmp_path: Path, state: 
     assert "foreign.pth" in refused(fixtures / "tiny_ae.pth", tmp_path / "foreign.pth")
 
 
-@pytest.mark.parametrize("change", [
-    lambda state: state.pop("all_modules.7.Conv_0.bias"),
-    lambda state: state.update({"all_modules.7.Conv_0.bias": torch.zeros(1)}),
-    lambda state: state.update({"all_modules.99.weight": torch.zeros(1)}),
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: state.pop("all_modules.7.Conv_0.bias"),
+        lambda state: state.update({"all_modules.7.Conv_0.bias": torch.zeros(1)}),
+        lambda state: state.update({"all_modules.99.weight": torch.zeros(1)}),
+    ],
+)
 def test_a_changed_official_checkpoint_is_refused(
     fixtures: Path, change: Callable[[dict[str, Tensor]], object]
 ) -> None:

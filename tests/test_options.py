@@ -1,4 +1,5 @@
 """The ``degflow:`` section: every slip in it is one sentence that names the key."""
+
 from __future__ import annotations
 
 import itertools
@@ -52,14 +53,23 @@ def test_a_missing_key_is_named() -> None:
         read_options(LFMOptions, {"rae": "run"}, "degflow")
 
 
-@pytest.mark.parametrize(("key", "value", "message"), [
-    ("knots", 2, "a list in degflow.knots, got 2"), ("knots", "1, 2", "a list in degflow.knots"),
-    ("knots", [1, "2"], "float in degflow.knots, got '2'"), ("knots", [1, None], "float in degflow.knots"),
-    ("s_max", "4", "float in degflow.s_max, got '4'"), ("s_max", True, "float in degflow.s_max, got True"),
-    ("steps", 2.0, "int in degflow.steps, got 2.0"), ("steps", True, "int in degflow.steps, got True"),
-    ("compile", 1, "bool in degflow.compile, got 1"), ("camera", 5, "str in degflow.camera, got 5"),
-    ("rae", None, "str in degflow.rae, got None"), ("s_max", 10**400, "float in degflow.s_max, got an integer beyond"),
-])
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("knots", 2, "a list in degflow.knots, got 2"),
+        ("knots", "1, 2", "a list in degflow.knots"),
+        ("knots", [1, "2"], "float in degflow.knots, got '2'"),
+        ("knots", [1, None], "float in degflow.knots"),
+        ("s_max", "4", "float in degflow.s_max, got '4'"),
+        ("s_max", True, "float in degflow.s_max, got True"),
+        ("steps", 2.0, "int in degflow.steps, got 2.0"),
+        ("steps", True, "int in degflow.steps, got True"),
+        ("compile", 1, "bool in degflow.compile, got 1"),
+        ("camera", 5, "str in degflow.camera, got 5"),
+        ("rae", None, "str in degflow.rae, got None"),
+        ("s_max", 10**400, "float in degflow.s_max, got an integer beyond"),
+    ],
+)
 def test_another_type_is_refused(key: str, value: object, message: str) -> None:
     with pytest.raises(ValueError, match=f"expected {message}"):
         read_options(LFMOptions, {"knots": [1, 2], key: value}, "degflow")
@@ -179,7 +189,8 @@ def test_any_section_gives_options_or_one_sentence(section: dict[Any, Any], kind
 
 
 @given(
-    knots=st.lists(st.floats(1.01, 6), min_size=1, max_size=4, unique=True), spacing=st.floats(0.05, 3),
+    knots=st.lists(st.floats(1.01, 6), min_size=1, max_size=4, unique=True),
+    spacing=st.floats(0.05, 3),
 )
 def test_path_scales_hold_the_knots_and_equal_parts_between(knots: list[float], spacing: float) -> None:
     options = LFMOptions(knots=(1.0, *sorted(knots)), pseudo_spacing=spacing)

@@ -1,4 +1,5 @@
 """Option files: numbers, equal keys, unknown keys."""
+
 from __future__ import annotations
 
 import copy

@@ -1,4 +1,5 @@
 """A small set of aligned pairs, and options for networks that train in seconds."""
+
 from __future__ import annotations
 
 import json
@@ -37,7 +38,8 @@ def stage_options(stage: str, pairs: Path, root: Path, iterations: int = 12, **d
         "lfm": {"type": "NCSNpp", "base_channels": 8, "multipliers": [1, 2], "blocks": 1, "dropout": 0.1},
     }
     dataset = {
-        "type": "AlignedScalesDataset", "dataroot_gt": str(pairs), "layout": "pattern", "pattern": pattern, "knots": knots,
+        "type": "AlignedScalesDataset", "dataroot_gt": str(pairs), "layout": "pattern", "pattern": pattern,
+        "knots": knots,
     }  # fmt: skip
     return {
         "name": stage, "model_type": {"rae": "RAEModel", "lfm": "LFMModel"}[stage], "scale": 1, "num_gpu": 0,

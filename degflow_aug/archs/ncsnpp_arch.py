@@ -1,4 +1,5 @@
 """NCSN++ as DegFlow's velocity network, v(z, t); keys and their order are those of the official release."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
@@ -55,8 +56,12 @@ class NCSNpp(nn.Module):
         if min(counts) < 1 or base_channels < 4 or condition_channels < 0:
             raise ValueError("expected positive widths (base_channels >= 4), levels and blocks of the velocity network")
         self.spec = {
-            "latent_channels": latent_channels, "base_channels": base_channels, "multipliers": list(multipliers),
-            "blocks": blocks, "dropout": dropout, "condition_channels": condition_channels,
+            "latent_channels": latent_channels,
+            "base_channels": base_channels,
+            "multipliers": list(multipliers),
+            "blocks": blocks,
+            "dropout": dropout,
+            "condition_channels": condition_channels,
         }
         self.base_channels, self.levels, self.blocks = base_channels, len(multipliers), blocks
         self.multiple = 2 ** (self.levels - 1)

@@ -1,4 +1,5 @@
 """Layers of NCSN++: initialisation by fan average, BigGAN-style residual blocks, single-head attention."""
+
 from __future__ import annotations
 
 import math

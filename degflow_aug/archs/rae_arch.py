@@ -2,6 +2,7 @@
 
 Key names are those of the official release, so that its checkpoints load as they are (bundle.py converts them).
 """
+
 from __future__ import annotations
 
 from typing import NamedTuple

@@ -1,4 +1,5 @@
 """Options that several commands share, and what they stand for. Nothing heavy is imported before it is used."""
+
 from __future__ import annotations
 
 import argparse
@@ -109,7 +110,10 @@ def add_generator_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--solver", metavar="NAME", help="euler, midpoint, heun or rk4 (default: the bundle's)")
     parser.add_argument("--steps", type=whole_number, metavar="N", help="solver steps (default: the bundle's)")
     parser.add_argument(
-        "--tile", type=whole_number, default=1024, metavar="PIXELS",
+        "--tile",
+        type=whole_number,
+        default=1024,
+        metavar="PIXELS",
         help="larger images are worked on in tiles of this side, to the same result (default: 1024)",
     )
 

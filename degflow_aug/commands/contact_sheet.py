@@ -1,4 +1,5 @@
 """One picture that shows what a generator does: crops of each photograph, one column a method, one row a scale."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

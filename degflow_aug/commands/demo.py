@@ -3,11 +3,11 @@
 Photographs of scikit-image are seen by the camera simulator at scales 1, 2 and 4; a generator is fitted to those pairs,
 makes LR images of two held-out photographs at scales it has never seen, and is compared with the truth there.
 """
+
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from degflow_aug.commands import evaluate, fit, generate
 from degflow_aug.commands.arguments import argument
 from degflow_aug.commands.contact_sheet import write_contact_sheet
 from degflow_aug.commands.progress import Progress
-from degflow_aug.commands.simulated_pairs import bundled_photographs, pattern, write_simulated_pairs
+from degflow_aug.commands.simulated_pairs import PATTERN_FILE, bundled_photographs, write_simulated_pairs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,9 @@ CROP = 160
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    parser.add_argument("--out", default="degflow_demo", metavar="DIR", help="folder for everything (default: degflow_demo)")
+    parser.add_argument(
+        "--out", default="degflow_demo", metavar="DIR", help="folder for everything (default: degflow_demo)"
+    )
     parser.add_argument(
         "--minutes", type=argument(fit._minutes), default=5.0, metavar="M", help="time to train (default: 5)"
     )
@@ -45,42 +47,31 @@ def run(args: argparse.Namespace) -> int:
     """
     out = Path(args.out)
     training, held_out = bundled_photographs()
-    write_pairs(out, training, held_out)
+    train, test = out / "pairs" / "train", out / "pairs" / "test"
+    with Progress() as progress:
+        write_simulated_pairs(training, KNOTS[1:], train, progress)
+        write_simulated_pairs(held_out, TESTED, test, progress)
     bundle, images = out / "camera.safetensors", out / "generated"
     budget = ["--iters", str(args.iters)] if args.iters else ["--minutes", f"{args.minutes:g}"]
     print(f"1. fitting the camera to {len(training)} photographs at scales 1, 2 and 4", flush=True)
     _run(fit, [
-        str(out / "pairs" / "train"), *_layout(out, "train"), *budget, "--out", str(bundle), "--held-out", "none",
+        str(train), *_layout(train), *budget, "--out", str(bundle), "--held-out", "none",
         "--camera", "simulator",
     ])  # fmt: skip
     print(f"2. LR images of {' and '.join(held_out)} at scales never seen: {images}", flush=True)
     _run(generate, [
-        str(out / "pairs" / "test" / "HR"), "--bundle", str(bundle), "--scales", "1.5,2.5,3,3.5", "--out", str(images),
+        str(test / "HR"), "--bundle", str(bundle), "--scales", "1.5,2.5,3,3.5", "--out", str(images),
     ])  # fmt: skip
     print("3. views of the held-out photographs against the truth", flush=True)
-    _run(evaluate, [str(bundle), "--pairs", str(out / "pairs" / "test"), *_layout(out, "test")])
+    _run(evaluate, [str(bundle), "--pairs", str(test), *_layout(test)])
     sheet = out / "contact_sheet.png"
-    write_contact_sheet(sheet, contact_rows(bundle, out))
+    write_contact_sheet(sheet, contact_rows(bundle, test))
     print(f"4. the same as a picture: {sheet}")
     return 0
 
 
-def write_pairs(out: Path, training: Mapping[str, np.ndarray], held_out: Mapping[str, np.ndarray]) -> None:
-    """Write the simulated pairs of both sets, and the pattern files that describe them."""
-    for name, photographs, scales in (("train", training, KNOTS), ("test", held_out, TESTED)):
-        with Progress() as progress:
-            write_simulated_pairs(
-                photographs, scales, out / "pairs" / name,
-                lambda done, total=len(photographs): progress("simulated camera", done, total, float("nan")),
-            )  # fmt: skip
-        # JSON is YAML, and leaves no doubt about types.
-        described = pattern(scales)
-        described["views"] = {f"{scale:g}": template for scale, template in described["views"].items()}
-        (out / "pairs" / f"{name}.yml").write_text(json.dumps(described), encoding="utf-8")
-
-
-def _layout(out: Path, name: str) -> list[str]:
-    return ["--layout", "pattern", "--pattern", str(out / "pairs" / f"{name}.yml")]
+def _layout(pairs: Path) -> list[str]:
+    return ["--layout", "pattern", "--pattern", str(pairs / PATTERN_FILE)]
 
 
 def _run(command: object, arguments: Sequence[str]) -> None:
@@ -89,18 +80,15 @@ def _run(command: object, arguments: Sequence[str]) -> None:
     command.run(parser.parse_args(arguments))  # type: ignore[attr-defined]
 
 
-def contact_rows(bundle: Path, out: Path) -> dict[str, dict[str, np.ndarray]]:
+def contact_rows(bundle: Path, pairs: Path) -> dict[str, dict[str, np.ndarray]]:
     """Crops of the held-out photographs: truth, baselines and the generator, one row a photograph and scale."""
     import degflow_aug
     from degflow_aug.data.layouts import find_scenes
     from degflow_aug.yaml_options import load_yaml
 
     generator = degflow_aug.load_generator(bundle)
-    test = out / "pairs" / "test"
-    scenes = find_scenes(test, "pattern", pattern=load_yaml(out / "pairs" / "test.yml"))
-    return {
-        f"{scene.name} x{scale:g}": _methods_of(scene, scale, generator) for scene in scenes for scale in SHOWN
-    }
+    scenes = find_scenes(pairs, "pattern", pattern=load_yaml(pairs / PATTERN_FILE))
+    return {f"{scene.name} x{scale:g}": _methods_of(scene, scale, generator) for scene in scenes for scale in SHOWN}
 
 
 def _methods_of(scene: Scene, scale: float, generator: object) -> dict[str, np.ndarray]:

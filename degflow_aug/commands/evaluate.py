@@ -1,4 +1,5 @@
 """``degflow evaluate``: a bundle's views against real pairs, per camera and scale, with the baselines as rows."""
+
 from __future__ import annotations
 
 import argparse
@@ -6,41 +7,29 @@ import json
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from degflow_aug.commands.arguments import (
     add_generator_arguments,
     argument,
     build_generator,
-    one_of,
     parse_scales,
     whole_number,
 )
+from degflow_aug.commands.pairs import add_pairs_arguments, find_pairs, load_scenes
 
 if TYPE_CHECKING:
-    import torch
-
     from degflow_aug.data.scene import Scene
     from degflow_aug.degradations.degflow import DegFlow
-    from degflow_aug.models.evaluation import EvaluationScene, Row
-
-LAYOUTS = ("realsr", "realsr_v3", "city100", "pattern")
+    from degflow_aug.models.evaluation import Row
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument("bundle", metavar="BUNDLE", help="a .safetensors file, or the name of a shipped bundle")
     parser.add_argument("--pairs", required=True, metavar="DIR", help="folder of the real pairs")
-    parser.add_argument("--layout", required=True, type=one_of(*LAYOUTS), metavar="NAME", help=", ".join(LAYOUTS))
-    parser.add_argument(
-        "--pattern", metavar="FILE.yml", help="for layout pattern: hr: HR/{id}.png, views: {2: LR2/{id}.png}"
-    )
-    parser.add_argument("--split", default="Test", help="for the RealSR layouts: Train or Test (default: Test)")
-    parser.add_argument("--cameras", metavar="A,B", help="cameras to take (default: all)")
-    parser.add_argument("--scenes", metavar="061-070,075", help="scenes to take (default: all)")
+    add_pairs_arguments(parser, split="Test")
     parser.add_argument("--limit", type=whole_number, metavar="N", help="take the first N scenes of each camera")
     parser.add_argument(
         "--knots", type=argument(parse_scales), metavar="2,4", help="scales to take (default: all that the pairs have)"
@@ -61,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     from degflow_aug.models.evaluation import evaluate_views, format_table, methods_for
 
     methods = methods_for(generator, note=lambda text: print(f"degflow: {text}", file=sys.stderr))
-    rows = evaluate_views(methods, _load(scenes, scales, next(generator.parameters()).device))
+    rows = evaluate_views(methods, load_scenes(scenes, scales, next(generator.parameters()).device))
     if args.json:
         table = {"bundle": args.bundle, "pairs": args.pairs, "rows": [_plain(row) for row in rows]}
         print(json.dumps(table, allow_nan=False))
@@ -71,19 +60,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _find_scenes(args: argparse.Namespace) -> list[Scene]:
-    from degflow_aug.data.layouts import find_scenes
-    from degflow_aug.yaml_options import load_yaml
-
-    if (args.pattern is None) == (args.layout == "pattern"):
-        given = f"--pattern {args.pattern}" if args.pattern else "no --pattern"
-        raise ValueError(f"expected --pattern FILE.yml with --layout pattern only, got {given} with {args.layout}")
-    found = find_scenes(
-        args.pairs, args.layout, split=args.split, pattern=load_yaml(Path(args.pattern)) if args.pattern else None,
-        cameras=args.cameras.split(",") if args.cameras else None, scenes=args.scenes,
-    )
     counts: Counter[str] = Counter()
     taken = []
-    for scene in found:
+    for scene in find_pairs(args):
         counts[scene.camera] += 1
         if args.limit is None or counts[scene.camera] <= args.limit:
             taken.append(scene)
@@ -110,24 +89,6 @@ def _scales(scenes: list[Scene], generator: DegFlow, knots: tuple[float, ...] | 
                 "the scales to compare at with --knots"
             )
     return named or there
-
-
-def _load(scenes: list[Scene], scales: list[float], device: torch.device) -> Iterator[EvaluationScene]:
-    """Whole scenes on the device, one at a time; those without any of the scales are left out."""
-    from tqdm import tqdm
-
-    from degflow_aug.data.aligned_scales import AlignedScales
-    from degflow_aug.models.evaluation import EvaluationScene
-
-    dataset = AlignedScales(scenes, [1.0, *scales], incomplete="keep", cache_bytes=0)
-    for index in tqdm(range(len(dataset)), unit="scene", disable=None, file=sys.stderr):
-        item = dataset[index]
-        views = {
-            scale: view[None].to(device)
-            for scale, view, there in zip(scales, item["views"], item["available"], strict=True)
-            if there
-        }
-        yield EvaluationScene(item["name"], item["camera"], item["hr"][None].to(device), views)
 
 
 def _plain(row: Row) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 """``degflow fit``: learn a camera from its pairs, both stages in one command."""
+
 from __future__ import annotations
 
 import argparse
@@ -23,15 +24,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument("pairs", metavar="PAIRS", help="folder of the real pairs")
     add_pairs_arguments(parser, split="Train")
-    parser.add_argument("--knots", type=argument(parse_scales), metavar="1,2,4", help="scales to learn (default: all there are)")
     parser.add_argument(
-        "--held-out", metavar="061-070", default="auto",
+        "--knots", type=argument(parse_scales), metavar="1,2,4", help="scales to learn (default: all there are)"
+    )
+    parser.add_argument(
+        "--held-out",
+        metavar="061-070",
+        default="auto",
         help="scenes for the report at the end, or none (default: those not named in --scenes, else the last tenth)",
     )
-    parser.add_argument("--preset", default="tiny", type=one_of("tiny", "small", "official"), help="tiny, small or official")
+    parser.add_argument(
+        "--preset", default="tiny", type=one_of("tiny", "small", "official"), help="tiny, small or official"
+    )
     parser.add_argument("--recipe", type=one_of("ours", "paper"), help="ours or paper (default: ours; official: paper)")
-    parser.add_argument("--minutes", type=argument(_minutes), metavar="M", help=f"time to train (default: {DEFAULT_MINUTES:g})")
-    parser.add_argument("--iters", type=whole_number, metavar="N", help="iterations of all stages together, instead of --minutes")
+    parser.add_argument(
+        "--minutes", type=argument(_minutes), metavar="M", help=f"time to train (default: {DEFAULT_MINUTES:g})"
+    )
+    parser.add_argument(
+        "--iters", type=whole_number, metavar="N", help="iterations of all stages together, instead of --minutes"
+    )
     parser.add_argument("--out", required=True, metavar="FILE.safetensors", help="the bundle to write")
     parser.add_argument("--work", metavar="DIR", help="checkpoints, for resuming (default: FILE.fit)")
     parser.add_argument("--camera", metavar="NAME", help="name kept in the bundle (default: that of the pairs)")
@@ -40,7 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--save-every", type=float, default=60.0, metavar="SECONDS", help="time between checkpoints (default: 60)"
     )
-    parser.add_argument("--workers", type=int, default=None, metavar="N", help="processes that load images (default: by device)")
+    parser.add_argument(
+        "--workers", type=int, default=None, metavar="N", help="processes that load images (default: by device)"
+    )
 
 
 def _minutes(text: str) -> float:
@@ -111,7 +124,8 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Any) -> Cam
     camera = args.camera or " + ".join(dict.fromkeys(scene.camera for scene in scenes))
     recipe = args.recipe or ("paper" if args.preset == "official" else "ours")
     request = {
-        "pairs": str(Path(args.pairs).resolve()), "layout": args.layout, "scenes": [f"{scene.camera}/{scene.name}" for scene in scenes],
+        "pairs": str(Path(args.pairs).resolve()), "layout": args.layout,
+        "scenes": [f"{scene.camera}/{scene.name}" for scene in scenes],
         "knots": list(knots), "preset": args.preset, "recipe": recipe, "minutes": minutes, "iters": args.iters or 0,
         "seed": args.seed, "camera": camera,
     }  # fmt: skip
@@ -122,8 +136,13 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Any) -> Cam
     )  # fmt: skip
     interrupt.install()
     return CameraFit(
-        preset(args.preset, recipe), settings, plan, minutes=minutes, iterations=args.iters or 0,
-        save_seconds=args.save_every, report=progress,
+        preset(args.preset, recipe),
+        settings,
+        plan,
+        minutes=minutes,
+        iterations=args.iters or 0,
+        save_seconds=args.save_every,
+        report=progress,
     )
 
 
@@ -133,7 +152,9 @@ def _knots(named: tuple[float, ...] | None, scenes: list[Scene]) -> tuple[float,
     missing = [scale for scale in chosen if scale not in there]
     if missing or not chosen:
         shown = ", ".join(f"{scale:g}" for scale in there)
-        raise ValueError(f"expected --knots among the scales of the pairs ({shown}), got {missing[0] if missing else 1:g}")
+        raise ValueError(
+            f"expected --knots among the scales of the pairs ({shown}), got {missing[0] if missing else 1:g}"
+        )
     return (1.0, *chosen)
 
 

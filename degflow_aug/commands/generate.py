@@ -1,4 +1,5 @@
 """``degflow generate``: the LR images of a folder of HR images, at any scales, from one encoding of each."""
+
 from __future__ import annotations
 
 import argparse
@@ -38,11 +39,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", required=True, help="folder for OUT/{scale}/{name}.png, the manifest and the records")
     parser.add_argument(
-        "--grid", type=one_of("lr", "hr"), default="lr", metavar="lr|hr",
+        "--grid",
+        type=one_of("lr", "hr"),
+        default="lr",
+        metavar="lr|hr",
         help="lr: images of the camera's size; hr: views, which keep the size of HR (default: lr)",
     )
     parser.add_argument(
-        "--format", type=one_of("folder", "lmdb"), default="folder", metavar="folder|lmdb",
+        "--format",
+        type=one_of("folder", "lmdb"),
+        default="folder",
+        metavar="folder|lmdb",
         help="PNG files, or OUT/{scale}.lmdb as BasicSR reads it (default: folder)",
     )
     add_generator_arguments(parser)
@@ -173,8 +180,10 @@ def _render(generator: DegFlow, hr: np.ndarray, scales: Sequence[float], grid: s
     try:
         views = generator.render_scales(to_tensor(hr)[None].to(device), scales)
     except torch.cuda.OutOfMemoryError:
-        raise ValueError(f"expected memory for {len(scales)} views of {hr.shape[1]}x{hr.shape[0]} pixels on {device}, "
-                         "got too little; lower --tile, or use --device cpu") from None
+        raise ValueError(
+            f"expected memory for {len(scales)} views of {hr.shape[1]}x{hr.shape[0]} pixels on {device}, "
+            "got too little; lower --tile, or use --device cpu"
+        ) from None
     if grid == "lr":
         views = [to_lr_grid(view, scale) for view, scale in zip(views, scales, strict=True)]
     return [to_array(view[0]) for view in views]

@@ -1,4 +1,5 @@
 """Options that say which real pairs a command works on, and those pairs."""
+
 from __future__ import annotations
 
 import argparse
@@ -22,7 +23,9 @@ _AS_NAMED = object()
 def add_pairs_arguments(parser: argparse.ArgumentParser, split: str) -> None:
     """Add layout, pattern, split, cameras and scenes; ``split`` is the default of the RealSR layouts."""
     parser.add_argument("--layout", required=True, type=one_of(*LAYOUTS), metavar="NAME", help=", ".join(LAYOUTS))
-    parser.add_argument("--pattern", metavar="FILE.yml", help="for layout pattern: hr: HR/{id}.png, views: {2: LR2/{id}.png}")
+    parser.add_argument(
+        "--pattern", metavar="FILE.yml", help="for layout pattern: hr: HR/{id}.png, views: {2: LR2/{id}.png}"
+    )
     parser.add_argument("--split", default=split, help=f"for the RealSR layouts: Train or Test (default: {split})")
     parser.add_argument("--cameras", metavar="A,B", help="cameras to take (default: all)")
     parser.add_argument("--scenes", metavar="001-060,075", help="scenes to take (default: all)")
@@ -37,9 +40,14 @@ def find_pairs(args: argparse.Namespace, scenes: Any = _AS_NAMED) -> list[Scene]
     from degflow_aug.data.layouts import find_scenes
 
     if (args.pattern is None) == (args.layout == "pattern"):
-        raise ValueError(f"expected --pattern FILE.yml together with --layout pattern and with no other, got layout {args.layout}")
+        given = f"--pattern {args.pattern}" if args.pattern else "no --pattern"
+        raise ValueError(f"expected --pattern FILE.yml with --layout pattern only, got {given} with {args.layout}")
     return find_scenes(
-        args.pairs, args.layout, split=args.split, pattern=_pattern(args), cameras=_cameras(args),
+        args.pairs,
+        args.layout,
+        split=args.split,
+        pattern=_pattern(args),
+        cameras=_cameras(args),
         scenes=args.scenes if scenes is _AS_NAMED else scenes,
     )
 

@@ -1,4 +1,5 @@
 """Progress of long work: a bar on a terminal, one line a minute elsewhere."""
+
 from __future__ import annotations
 
 import math

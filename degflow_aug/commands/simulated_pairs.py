@@ -1,44 +1,65 @@
 """Pairs of a camera whose truth is known at every scale: photographs seen by the simulator, written as a data set."""
+
 from __future__ import annotations
 
+import functools
+import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
 
-def pattern(scales: Sequence[float]) -> dict[str, Any]:
-    """The ``pattern`` layout of what :func:`write_simulated_pairs` writes."""
-    return {"hr": "HR/{id}.png", "views": {scale: f"x{scale:g}/{{id}}.png" for scale in scales if scale != 1}}
+PATTERN_FILE = "pattern.yml"
 
 
 def write_simulated_pairs(
-    photographs: Mapping[str, np.ndarray], scales: Sequence[float], folder: Path, progress: Callable[[int], None]
-) -> None:
-    """Write every photograph (H, W, 3), 8 bit, as HR and its views at ``scales``; files that exist are kept.
+    photographs: Mapping[str, np.ndarray],
+    scales: Sequence[float],
+    folder: Path,
+    report: Callable[[str, int, int, float], None],
+) -> Path:
+    """Write every photograph as HR and its views at ``scales``; files that exist are kept.
 
     Args:
-        photographs: by name.
-        scales: scales of the views; 1 is HR.
-        folder: gets ``HR/`` and a folder a scale.
-        progress: called with the number of photographs done.
+        photographs: (H, W, 3), 8 bit, by name.
+        scales: scales of the views, each above 1.
+        folder: gets ``HR/``, a folder a scale, and the file that describes them.
+        report: called as (stage, photographs done, total, nan).
+
+    Returns:
+        The description, for ``--layout pattern --pattern``.
     """
-    from degflow_aug.data.image_file import to_array, to_tensor, write_image
+    import torch
+
+    from degflow_aug.atomic_file import atomic_path
+    from degflow_aug.data.image_file import to_tensor
     from degflow_aug.degradations.camera import Camera
 
     camera = Camera()
     for done, (name, photograph) in enumerate(photographs.items(), 1):
         hr = to_tensor(photograph)[None]
-        paths = {scale: folder / f"x{scale:g}" / f"{name}.png" for scale in scales if scale != 1}
-        for path, image in [(folder / "HR" / f"{name}.png", lambda: hr)] + [
-            (path, lambda scale=scale: camera.render(hr, scale)) for scale, path in paths.items()
-        ]:
-            if not path.is_file():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_image(path, to_array(image()[0]))
-        progress(done)
+        _write_once(folder / "HR" / f"{name}.png", functools.partial(torch.clone, hr))
+        for scale in scales:
+            _write_once(folder / f"x{scale:g}" / f"{name}.png", functools.partial(camera.render, hr, scale))
+        report("simulated camera", done, len(photographs), math.nan)
+    views = {f"{scale:g}": f"x{scale:g}/{{id}}.png" for scale in scales}
+    with atomic_path(folder / PATTERN_FILE) as partial:
+        # JSON is YAML, and leaves no doubt about types.
+        partial.write_text(json.dumps({"hr": "HR/{id}.png", "views": views}), encoding="utf-8")
+    return folder / PATTERN_FILE
+
+
+def _write_once(path: Path, image: Callable[[], Tensor]) -> None:
+    from degflow_aug.data.image_file import to_array, write_image
+
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_image(path, to_array(image()[0]))
 
 
 def bundled_photographs() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -56,4 +77,7 @@ def bundled_photographs() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
         "motorcycle_left": left, "motorcycle_right": right, "retina": data.retina(),
     }  # fmt: skip
     held_out = {"chelsea": data.chelsea(), "rocket": data.rocket()}
-    return ({name: rgb(image) for name, image in training.items()}, {name: rgb(image) for name, image in held_out.items()})
+    return (
+        {name: rgb(image) for name, image in training.items()},
+        {name: rgb(image) for name, image in held_out.items()},
+    )

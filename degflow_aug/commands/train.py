@@ -1,4 +1,5 @@
 """``degflow train``: BasicSR's ``train_pipeline`` with our models registered, and an end that saves."""
+
 from __future__ import annotations
 
 import argparse
@@ -21,7 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--auto_resume", action="store_true", help="go on from the newest training state")
     parser.add_argument("--debug", action="store_true", help="log every iteration, validate and save every few")
     parser.add_argument(
-        "--launcher", type=one_of("none", "pytorch", "slurm"), default="none", metavar="none|pytorch|slurm",
+        "--launcher",
+        type=one_of("none", "pytorch", "slurm"),
+        default="none",
+        metavar="none|pytorch|slurm",
         help="who starts the processes; pytorch for torchrun (default: none)",
     )
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)

@@ -1,4 +1,5 @@
 """HR images and their views at the knots: the same crop and the same flip for all of a scene."""
+
 from __future__ import annotations
 
 import functools

@@ -1,4 +1,5 @@
 """Aligned scales as BasicSR builds them: a dataset section of an option file becomes typed arguments."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -3,6 +3,7 @@
 What came first stays. Under a shuffled epoch the image used least recently is the one needed soonest, so that an LRU
 cache for half of the images serves 15 % of the reads, and one that evicts nothing serves half.
 """
+
 from __future__ import annotations
 
 import math

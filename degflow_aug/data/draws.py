@@ -1,4 +1,5 @@
 """Which sample is drawn when, and with which randomness: the reason why a resumed run repeats nothing."""
+
 from __future__ import annotations
 
 import math

@@ -4,6 +4,7 @@
 for every image that is done, or could not be: its name, and its file's size and time when it was read. An image is
 done if such a line fits its file and all that was made of it is there, so no process has to ask another.
 """
+
 from __future__ import annotations
 
 import json

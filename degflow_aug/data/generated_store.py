@@ -1,4 +1,5 @@
 """Where generated images lie: PNG files in a folder a scale, or an LMDB a scale as BasicSR reads it."""
+
 from __future__ import annotations
 
 from collections import defaultdict

@@ -4,6 +4,7 @@ Pillow decodes: it alone of the installed libraries refuses cut-off files of eve
 gray), reads sizes from headers, and knows palettes, transparency and EXIF orientation. It reduces 16-bit colour to
 8 bits without a word, so OpenCV decodes those files, once Pillow has found them whole. Colour profiles are ignored.
 """
+
 from __future__ import annotations
 
 import io

@@ -1,4 +1,5 @@
 """Image files in and out, and images as tensors."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,4 +1,5 @@
 """The image files below a folder, each under a name that what is made from it can keep."""
+
 from __future__ import annotations
 
 import os

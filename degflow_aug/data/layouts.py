@@ -1,4 +1,5 @@
 """The ways in which scenes lie on disk: each layout finds image files and says which scene and scale they are of."""
+
 from __future__ import annotations
 
 import os
@@ -60,9 +61,7 @@ def find_scenes(
     root = Path(root)
     if not root.is_dir():
         raise ValueError(f"{root}: expected the folder of a data set, got {'a file' if root.exists() else 'nothing'}")
-    return gather_scenes(
-        finders[layout](), root, cameras=cameras, scenes=scenes, drop_without_hr=drop_without_hr
-    )
+    return gather_scenes(finders[layout](), root, cameras=cameras, scenes=scenes, drop_without_hr=drop_without_hr)
 
 
 def _find_realsr(root: str | Path, split: str, own_hr: bool) -> Iterator[FoundImage]:

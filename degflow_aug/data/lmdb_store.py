@@ -3,6 +3,7 @@
 Keys are image names without suffix, values the bytes of PNG files. An image in such a folder is named by the path
 ``x.lmdb/key``, so that scenes hold it like a file.
 """
+
 from __future__ import annotations
 
 import io

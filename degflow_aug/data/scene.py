@@ -1,4 +1,5 @@
 """Scenes: an HR image and its views, put together from the files that a layout found, selected and checked."""
+
 from __future__ import annotations
 
 import difflib

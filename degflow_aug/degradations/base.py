@@ -1,4 +1,5 @@
 """What a degradation is: a map from (HR, scale) to LR, with no trainer and no option dict behind it."""
+
 from __future__ import annotations
 
 import math
@@ -50,7 +51,9 @@ class Degradation(nn.Module):
                 "stack images along the first axis and divide 8-bit values by 255"
             )
         if min(hr.shape[-2:]) < 8:
-            raise ValueError(f"expected HR of at least 8x8 pixels, got {hr.shape[-2]}x{hr.shape[-1]}; use a larger crop")
+            raise ValueError(
+                f"expected HR of at least 8x8 pixels, got {hr.shape[-2]}x{hr.shape[-1]}; use a larger crop"
+            )
         return check_scale(scale, *self.scale_range)
 
     def forward(self, hr: Tensor, scale: float) -> Tensor:

@@ -1,4 +1,5 @@
 """Antialiased bicubic downscaling: the classical degradation, and the baseline of every comparison."""
+
 from __future__ import annotations
 
 import torch

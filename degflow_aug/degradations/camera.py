@@ -1,4 +1,5 @@
 """A simulated camera whose band-limited truth is known at any scale, for tests, demonstrations and benchmarks."""
+
 from __future__ import annotations
 
 import zlib

@@ -1,4 +1,5 @@
 """Optics of the simulated camera: its constants and its point-spread function."""
+
 from __future__ import annotations
 
 import math

@@ -1,4 +1,5 @@
 """Convolution with a large kernel per sample and channel, by FFT, with borders that reflect at any size."""
+
 from __future__ import annotations
 
 import torch

@@ -1,4 +1,5 @@
 """DegFlow as a degradation: the LR image a learned camera would have taken, at any scale of its range."""
+
 from __future__ import annotations
 
 import math
@@ -65,13 +66,27 @@ class DegFlow(Degradation):
         self.kernels: dict[str, Tensor] = {}
 
     @classmethod
-    def from_bundle(cls, bundle: Bundle, *, solver: str | None = None, steps: int | None = None,
-                    tile: int = 1024, extrapolate: bool = False) -> DegFlow:
+    def from_bundle(
+        cls,
+        bundle: Bundle,
+        *,
+        solver: str | None = None,
+        steps: int | None = None,
+        tile: int = 1024,
+        extrapolate: bool = False,
+    ) -> DegFlow:
         """The generator of a bundle; ``solver`` and ``steps`` default to the bundle's own."""
         spec = bundle.spec
         generator = cls(
-            bundle.rae, bundle.velocity, knots=spec.knots, s_max=spec.s_max, solver=solver or spec.solver,
-            steps=spec.steps if steps is None else steps, tile=tile, extrapolate=extrapolate, camera=spec.camera,
+            bundle.rae,
+            bundle.velocity,
+            knots=spec.knots,
+            s_max=spec.s_max,
+            solver=solver or spec.solver,
+            steps=spec.steps if steps is None else steps,
+            tile=tile,
+            extrapolate=extrapolate,
+            camera=spec.camera,
         )
         generator.kernels = dict(bundle.kernels)
         return generator

@@ -1,4 +1,5 @@
 """The camera as a linear kernel, fitted to pairs: a cheap degradation, a baseline, and the source of pseudo-views."""
+
 from __future__ import annotations
 
 import torch

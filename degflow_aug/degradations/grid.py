@@ -1,4 +1,5 @@
 """The two pixel grids of a pair: the HR grid, on which views live, and the LR grid of the camera."""
+
 from __future__ import annotations
 
 import math

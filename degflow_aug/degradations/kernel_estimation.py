@@ -1,4 +1,5 @@
 """Estimates the linear kernel that takes HR images to their views, from any number of pairs in one pass."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator

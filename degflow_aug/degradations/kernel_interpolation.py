@@ -1,4 +1,5 @@
 """The law by which a camera's blur kernel changes between the scales at which it was measured."""
+
 from __future__ import annotations
 
 import torch

@@ -1,4 +1,5 @@
 """Lanczos interpolation of an image at evenly spaced positions, without a low-pass: for band-limited images."""
+
 from __future__ import annotations
 
 import torch

@@ -1,4 +1,5 @@
 """Mirror padding of images of any size, 1 pixel included, to the multiple a network wants."""
+
 from __future__ import annotations
 
 import torch

@@ -1,4 +1,5 @@
 """The two-order degradation of Real-ESRGAN, at any scale, on any device, from a random stream of its own."""
+
 from __future__ import annotations
 
 import copy

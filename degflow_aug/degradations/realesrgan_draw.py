@@ -1,4 +1,5 @@
 """Everything random about one call of the Real-ESRGAN degradation, drawn before anything is degraded."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

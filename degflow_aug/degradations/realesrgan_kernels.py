@@ -1,4 +1,5 @@
 """Random blur and sinc kernels of the Real-ESRGAN degradation, drawn from a generator that is handed in."""
+
 from __future__ import annotations
 
 import math

@@ -1,4 +1,5 @@
 """Gaussian and Poisson noise of the Real-ESRGAN degradation, from a generator instead of the global random state."""
+
 from __future__ import annotations
 
 import math

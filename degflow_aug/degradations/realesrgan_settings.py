@@ -1,4 +1,5 @@
 """The options of the Real-ESRGAN degradation under BasicSR's names, with the values of its training options."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
@@ -82,9 +83,13 @@ class RealESRGANSettings:
 
     def _check_ranges(self, suffix: str) -> None:
         limits = {
-            "noise_range": (0.0, 255.0), "poisson_scale_range": (0.0, float("inf")), "jpeg_range": (1.0, 100.0),
-            "blur_sigma": (1e-6, float("inf")), "resize_range": (1e-6, float("inf")),
-            "betag_range": (1e-6, float("inf")), "betap_range": (1e-6, float("inf")),
+            "noise_range": (0.0, 255.0),
+            "poisson_scale_range": (0.0, float("inf")),
+            "jpeg_range": (1.0, 100.0),
+            "blur_sigma": (1e-6, float("inf")),
+            "resize_range": (1e-6, float("inf")),
+            "betag_range": (1e-6, float("inf")),
+            "betap_range": (1e-6, float("inf")),
         }
         for name, (low, high) in limits.items():
             value = getattr(self, name + suffix)
@@ -103,7 +108,8 @@ class RealESRGANSettings:
         if unknown:
             raise ValueError(f"expected kernel_list{suffix} from {', '.join(KERNELS)}, got {unknown[0]!r}")
         for name, prob, count in (
-            ("kernel_prob", weights, len(kinds)), ("resize_prob", getattr(self, "resize_prob" + suffix), 3)
+            ("kernel_prob", weights, len(kinds)),
+            ("resize_prob", getattr(self, "resize_prob" + suffix), 3),
         ):
             if len(prob) != count or min(prob, default=-1) < 0 or sum(prob) <= 0:
                 raise ValueError(

@@ -4,6 +4,7 @@ The RAE is convolutional with norms over channels only, so a tile with a margin 
 what the whole image gives. The flow is not (its norms and attention see the whole latent), but at 1/64 of the pixels
 it can afford to; so only the RAE is tiled.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,5 @@
 """What the velocity network is trained on: a time, the velocity there, and the jump to the next knot."""
+
 from __future__ import annotations
 
 import torch

@@ -2,6 +2,7 @@
 
 A velocity is any callable (z (B, ...), t (B,)) -> (B, ...).
 """
+
 from __future__ import annotations
 
 import math
@@ -136,8 +137,13 @@ def integrate_rk45(
         return velocity(z, z.new_full(z.shape[:1], float(t))).double().cpu().flatten().numpy()
 
     solution = solve_ivp(
-        field, (start, max(times)), z0.double().cpu().flatten().numpy(),
-        method="RK45", rtol=tolerance, atol=tolerance, t_eval=sorted(times),
+        field,
+        (start, max(times)),
+        z0.double().cpu().flatten().numpy(),
+        method="RK45",
+        rtol=tolerance,
+        atol=tolerance,
+        t_eval=sorted(times),
     )
     if not solution.success:
         raise ValueError(f"expected RK45 to reach t = {max(times):g}, got: {solution.message}")

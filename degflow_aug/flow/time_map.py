@@ -1,4 +1,5 @@
 """Scale <-> time: the path starts at the HR image (t = 0) and ends at the largest trained scale (t = 1)."""
+
 from __future__ import annotations
 
 import math

@@ -2,6 +2,7 @@
 
 Both paths are piecewise polynomials of degree three or less, so one record describes a point on either.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,4 +1,5 @@
 """LPIPS with VGG16 and average pooling, as DegFlow trains with; the metric itself is the ``lpips`` package's."""
+
 from __future__ import annotations
 
 import contextlib

@@ -1,4 +1,5 @@
 """PSNR and SSIM of the luma, on the images' device; the values of BasicSR's metrics with ``test_y_channel``."""
+
 from __future__ import annotations
 
 import torch

@@ -1,4 +1,5 @@
 """Both stages in one go: from pairs to a bundle, within a budget, resumable at any moment."""
+
 from __future__ import annotations
 
 import json
@@ -121,7 +122,12 @@ class CameraFit:
         """The linear kernel of the pairs: source of pseudo-views, and the opponent in every table."""
         path = self.settings.work / "kernel.safetensors"
         if not path.is_file():
-            dataset = {"name": "pairs", "type": "AlignedScalesDataset", "knots": list(self.settings.knots), **self.settings.train}
+            dataset = {
+                "name": "pairs",
+                "type": "AlignedScalesDataset",
+                "knots": list(self.settings.knots),
+                **self.settings.train,
+            }
             write_kernel(path, FittedKernel.fit(whole_pairs(dataset)))
         return read_kernel(path)
 
@@ -133,7 +139,8 @@ class CameraFit:
         dataset = self.dataset(stage, opt)
         run = StageRun(
             MODELS[stage], opt, dataset, self._budget(stage, time.monotonic() - began),
-            Schedule(recipe.lr, recipe.floor, recipe.warmup), lambda *state: self.report(stage, *state), self.save_seconds,
+            Schedule(recipe.lr, recipe.floor, recipe.warmup), lambda *state: self.report(stage, *state),
+            self.save_seconds,
         )  # fmt: skip
         model = run.run()
         self.plan.iterations[stage] = model.iteration

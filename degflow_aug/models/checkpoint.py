@@ -1,4 +1,5 @@
 """Checkpoints of training runs: BasicSR's format plus the network's own spec, written whole or not at all."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -32,14 +33,20 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]
     """
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"expected a checkpoint of degflow_aug, got {path}: {'a folder' if path.is_dir() else 'nothing there'}")
+        raise ValueError(
+            f"expected a checkpoint of degflow_aug, got {path}: {'a folder' if path.is_dir() else 'nothing there'}"
+        )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:
-        raise ValueError(f"expected a checkpoint of plain tensors, got {path}, which is damaged or holds code") from None
+        raise ValueError(
+            f"expected a checkpoint of plain tensors, got {path}, which is damaged or holds code"
+        ) from None
     if not isinstance(content, dict) or not isinstance(content.get("spec"), dict) or "params" not in content:
-        raise ValueError(f"expected a checkpoint with params and a spec, got {path}, which was not written by degflow_aug")
-    return content["spec"], content.get("params_ema", content["params"])
+        raise ValueError(
+            f"expected a checkpoint with params and a spec, got {path}, which was not written by degflow_aug"
+        )
+    return content["spec"], content["params_ema" if "params_ema" in content else "params"]
 
 
 def find_checkpoint(path_or_run: str, experiments: str | Path) -> Path:
@@ -59,5 +66,7 @@ def find_checkpoint(path_or_run: str, experiments: str | Path) -> Path:
         key=lambda file: int(file.stem.removeprefix("net_g_")),
     )
     if not path_or_run or not numbered:
-        raise ValueError(f"expected degflow.rae to be a stage 1 checkpoint or run name, got {path_or_run!r}; train stage 1 first")
+        raise ValueError(
+            f"expected degflow.rae to be a stage 1 checkpoint or run name, got {path_or_run!r}; train stage 1 first"
+        )
     return numbered[-1]

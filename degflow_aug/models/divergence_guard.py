@@ -1,4 +1,5 @@
 """Notices a loss that is no longer a number, or that has run away, before a good checkpoint is overwritten."""
+
 from __future__ import annotations
 
 import math

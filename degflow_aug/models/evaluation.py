@@ -1,4 +1,5 @@
 """How near rendered views come to the real ones: Y-PSNR and Y-SSIM of full frames, beside the baselines."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping

@@ -1,4 +1,5 @@
 """Option dictionaries of ``degflow fit``, as a user's YAML would hold them, from a preset."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

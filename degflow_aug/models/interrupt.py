@@ -3,6 +3,7 @@
 A SIGTERM after the first signal changes nothing: torchrun answers Ctrl-C by sending one to every process, which has
 had the Ctrl-C already.
 """
+
 from __future__ import annotations
 
 import os

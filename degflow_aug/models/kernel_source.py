@@ -1,4 +1,5 @@
 """The fitted kernel behind pseudo-views: read from the run's folder, or fitted to the training set once."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

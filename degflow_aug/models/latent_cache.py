@@ -1,4 +1,5 @@
 """Latents of a training set, encoded once: in stage 2 encoding costs far more than the step itself."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,4 +1,5 @@
 """Stage 2 as a BasicSR model: the velocity network learns the path through the latents of HR and its views."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -8,7 +9,7 @@ import torch
 from basicsr.utils.dist_util import master_only
 from torch import Tensor
 
-from degflow_aug.archs.ncsnpp_arch import NCSNpp, hr_condition
+from degflow_aug.archs.ncsnpp_arch import NCSNpp, condition_channels, hr_condition
 from degflow_aug.archs.rae_arch import HRFeatures, ResidualAutoencoder
 from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.degradations.degflow import DegFlow
@@ -54,11 +55,14 @@ class LFMModel(StageModel):
         network: NCSNpp = self.get_bare_model(self.net_g)
         wanted = self.rae.spec["latent_channels"]
         if network.spec["latent_channels"] != wanted:
-            raise ValueError(f"expected network_g.latent_channels {wanted}, as the RAE has, got {network.spec['latent_channels']}")
-        if network.condition is not None and network.condition.in_channels != 12 * self.rae.spec["base_channels"]:
             raise ValueError(
-                f"expected network_g.condition_channels to be 0 or {12 * self.rae.spec['base_channels']} (12 x the RAE's "
-                f"base_channels), got {network.condition.in_channels}"
+                f"expected network_g.latent_channels {wanted}, as the RAE has, got {network.spec['latent_channels']}"
+            )
+        channels = condition_channels(self.rae.spec["base_channels"])
+        if network.condition is not None and network.condition.in_channels != channels:
+            raise ValueError(
+                f"expected network_g.condition_channels to be 0 or {channels}, 12 times the RAE's base_channels, got "
+                f"{network.condition.in_channels}"
             )
 
     def feed_data(self, data: dict[str, Any]) -> None:
@@ -87,7 +91,9 @@ class LFMModel(StageModel):
     @torch.no_grad()
     def _feed_images(self, data: dict[str, Any]) -> None:
         hr, views, available = (data[key].to(self.device, non_blocking=True) for key in ("hr", "views", "available"))
-        self.path_views, self.available = views_along_path(hr, views, available, self.options.knots, self.scales, self.kernel)
+        self.path_views, self.available = views_along_path(
+            hr, views, available, self.options.knots, self.scales, self.kernel
+        )
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.amp == "bf16"):
             self.latents, self.features = self.encode_path(self.path_views, self.available)
             self.condition = hr_condition(self.features) if self.conditioned else None
@@ -100,7 +106,9 @@ class LFMModel(StageModel):
         latents[:, 0] = start
         there = available[:, 1:]
         latents[:, 1:][there] = self.rae.encode(views[:, 1:][there] * 2 - 1)[0].to(latents.dtype)
-        return self.rae.standardise(latents.flatten(0, 1)).unflatten(0, views.shape[:2]).transpose(0, 1).float(), features
+        return self.rae.standardise(latents.flatten(0, 1)).unflatten(0, views.shape[:2]).transpose(
+            0, 1
+        ).float(), features
 
     @property
     def conditioned(self) -> bool:
@@ -145,8 +153,13 @@ class LFMModel(StageModel):
         """The degradation as trained so far."""
         options = self.options
         return DegFlow(
-            self.rae, self.trained_network(), knots=options.knots, s_max=options.last_scale,  # type: ignore[arg-type]
-            solver=options.solver, steps=options.steps, camera=options.camera,
+            self.rae,
+            self.trained_network(),
+            knots=options.knots,
+            s_max=options.last_scale,  # type: ignore[arg-type]
+            solver=options.solver,
+            steps=options.steps,
+            camera=options.camera,
         )
 
     def generate_view(self, hr: Tensor, view: Tensor, scale: float) -> Tensor:
@@ -165,8 +178,13 @@ class LFMModel(StageModel):
         """Write RAE and velocity network as a bundle."""
         options, velocity = self.options, self.trained_network()
         spec = GeneratorSpec(
-            rae=self.rae.spec, velocity=velocity.spec, knots=options.knots, s_max=options.last_scale,  # type: ignore[arg-type]
-            camera=options.camera, solver=options.solver, steps=options.steps,
+            rae=self.rae.spec,
+            velocity=velocity.spec,
+            knots=options.knots,
+            s_max=options.last_scale,  # type: ignore[arg-type]
+            camera=options.camera,
+            solver=options.solver,
+            steps=options.steps,
             training={"run": self.opt["name"], "iterations": self.iteration},
         )
         kernels = {} if self.kernel is None else self.kernel.state_dict()
@@ -185,5 +203,7 @@ def load_rae(path_or_run: str, experiments: Path) -> ResidualAutoencoder:
         rae = ResidualAutoencoder(**spec)
         rae.load_state_dict(state)
     except (TypeError, RuntimeError):
-        raise ValueError(f"expected a stage 1 checkpoint (ResidualAutoencoder), got {path}, which is of another network") from None
+        raise ValueError(
+            f"expected a stage 1 checkpoint (ResidualAutoencoder), got {path}, which is of another network"
+        ) from None
     return rae.eval().requires_grad_(False)

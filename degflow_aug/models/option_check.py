@@ -1,4 +1,5 @@
 """What can be wrong with a training run's options, found before BasicSR makes the folders of the experiment."""
+
 from __future__ import annotations
 
 import dataclasses

@@ -1,4 +1,5 @@
 """Paths for a batch whose samples lack different views: each goes through the knots it has."""
+
 from __future__ import annotations
 
 import torch

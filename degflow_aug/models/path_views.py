@@ -1,4 +1,5 @@
 """The images along a path: HR, the real views, and pseudo-views at the scales between."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -10,7 +11,12 @@ from degflow_aug.degradations.fitted_kernel import FittedKernel, pseudo_views
 
 
 def views_along_path(
-    hr: Tensor, views: Tensor, available: Tensor, knots: Sequence[float], scales: Sequence[float], kernel: FittedKernel | None
+    hr: Tensor,
+    views: Tensor,
+    available: Tensor,
+    knots: Sequence[float],
+    scales: Sequence[float],
+    kernel: FittedKernel | None,
 ) -> tuple[Tensor, Tensor]:
     """Views at every scale of a path that holds the knots and scales between them.
 

@@ -1,4 +1,5 @@
 """Sizes and recipes of ``degflow fit``: a preset fixes the networks, a recipe how they are trained."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -49,22 +50,42 @@ class Preset:
 
 
 def _ours(crop: int, batch: int, lr: float, windows: int, amp: str) -> dict[str, StagePreset]:
-    """Our recipe: noise and KL on latents, pseudo-views between knots, a conditioned velocity, a last stage on images."""
+    """Ours: noise and KL on latents, pseudo-views between knots, a conditioned velocity, a last stage on images."""
     shared = {"amp": amp}
     path = {**shared, "trajectory": "linear", "pseudo_spacing": 0.5}
     rae = StagePreset(
-        share=0.5, crop=crop, batch=batch, lr=lr, floor=lr / 100,
+        share=0.5,
+        crop=crop,
+        batch=batch,
+        lr=lr,
+        floor=lr / 100,
         options={
-            **shared, "grad_clip": 0.5, "hr_share": 0.1, "pseudo_share": 0.4, "crop_margin": 16,
-            "latent_noise": 0.4, "kl_weight": 1e-3,
+            **shared,
+            "grad_clip": 0.5,
+            "hr_share": 0.1,
+            "pseudo_share": 0.4,
+            "crop_margin": 16,
+            "latent_noise": 0.4,
+            "kl_weight": 1e-3,
         },
     )
     lfm = StagePreset(
-        share=0.25, crop=2 * crop, batch=2 * batch, lr=lr, floor=lr / 100, ema=0.995, windows=windows,
+        share=0.25,
+        crop=2 * crop,
+        batch=2 * batch,
+        lr=lr,
+        floor=lr / 100,
+        ema=0.995,
+        windows=windows,
         options={**path, "grad_clip": 1.0},
     )
     refine = replace(
-        lfm, share=0.25, crop=3 * crop // 2, batch=4, lr=lr / 3, floor=lr / 300,
+        lfm,
+        share=0.25,
+        crop=3 * crop // 2,
+        batch=4,
+        lr=lr / 3,
+        floor=lr / 300,
         options={**path, "grad_clip": 1.0, "rollout_weight": 5.0, "velocity_weight": 0.1},
     )
     return {"rae": rae, "lfm": lfm, "refine": refine}
@@ -73,11 +94,26 @@ def _ours(crop: int, batch: int, lr: float, windows: int, amp: str) -> dict[str,
 def _paper() -> dict[str, StagePreset]:
     """DegFlow's published recipe (schedules, losses, knots); its iteration counts are 200k and 400k on four GPUs."""
     rae = StagePreset(
-        share=0.4, crop=256, batch=8, lr=1e-4, betas=(0.5, 0.9), weight_decay=0, warmup=0.025, floor=1e-7, loss="MSELoss",
+        share=0.4,
+        crop=256,
+        batch=8,
+        lr=1e-4,
+        betas=(0.5, 0.9),
+        weight_decay=0,
+        warmup=0.025,
+        floor=1e-7,
+        loss="MSELoss",
         options={"hr_share": -1.0, "standardise": False},
     )
     lfm = StagePreset(
-        share=0.6, crop=256, batch=16, lr=2e-4, betas=(0.9, 0.999), weight_decay=0, warmup=0, floor=1e-7,
+        share=0.6,
+        crop=256,
+        batch=16,
+        lr=2e-4,
+        betas=(0.9, 0.999),
+        weight_decay=0,
+        warmup=0,
+        floor=1e-7,
         options={"trajectory": "spline", "lpips_weight": 0.1},
     )
     return {"rae": rae, "lfm": lfm}

@@ -1,4 +1,5 @@
 """Stage 1 as a BasicSR model: the autoencoder learns every view of a scene from the HR image's features."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -27,7 +28,7 @@ class RAEModel(StageModel):
             self.kernel = kernel_for(opt, options).to(self.device)
 
     def feed_data(self, data: dict[str, Any]) -> None:
-        """Take a batch of :class:`AlignedScalesDataset`: hr (B, 3, P, P), views (B, K-1, 3, P, P), available (B, K-1)."""
+        """Take a batch of ``AlignedScalesDataset``: hr (B, 3, P, P), views (B, K-1, 3, P, P), available (B, K-1)."""
         self.hr = data["hr"].to(self.device, non_blocking=True)
         self.views = data["views"].to(self.device, non_blocking=True)
         self.available = data["available"].to(self.device, non_blocking=True)

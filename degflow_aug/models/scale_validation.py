@@ -1,4 +1,5 @@
 """Validation on whole images: every metric at every scale, and a strip of pictures a scene."""
+
 from __future__ import annotations
 
 from collections import defaultdict
@@ -70,8 +71,15 @@ class ScaleValidation:
                     tb_logger.add_scalar(f"metrics/{name}/{metric}_x{scale:g}", mean, current_iter)
         get_root_logger().info(text)
 
-    def _show(self, scene: str, scale: float, images: tuple[Tensor, Tensor, Tensor], current_iter: int,
-              tb_logger: Any, save_img: bool) -> None:
+    def _show(
+        self,
+        scene: str,
+        scale: float,
+        images: tuple[Tensor, Tensor, Tensor],
+        current_iter: int,
+        tb_logger: Any,
+        save_img: bool,
+    ) -> None:
         """One strip: HR, real view, generated view, and four times their difference around gray."""
         hr, view, generated = images
         error = (0.5 + 4 * (generated - view)).clamp(0, 1)

@@ -1,4 +1,5 @@
 """What both training stages share: one network, its EMA, exact resume, atomic checkpoints, validation by scale."""
+
 from __future__ import annotations
 
 from collections import OrderedDict
@@ -95,7 +96,7 @@ class StageModel(ScaleValidation, BaseModel):
             group["lr"] = rate
 
     def compute_losses(self) -> dict[str, Tensor]:
-        """Named losses of the fed batch, to be added up; calls ``self.network``, which is ``net_g`` or compiled from it."""
+        """Named losses of the fed batch, to be added up; calls ``self.network``: ``net_g``, or compiled from it."""
         raise NotImplementedError
 
     def optimize_parameters(self, current_iter: int) -> None:
@@ -143,11 +144,11 @@ class StageModel(ScaleValidation, BaseModel):
         source = self.get_bare_model(self.net_g)
         for average, value in zip(self.net_g_ema.parameters(), source.parameters(), strict=True):
             average.lerp_(value, 1 - decay)
-        for average, value in zip(self.net_g_ema.buffers(), source.buffers(), strict=True):
-            average.copy_(value)
+        for kept, buffer in zip(self.net_g_ema.buffers(), source.buffers(), strict=True):
+            kept.copy_(buffer)
 
-    def trained_network(self) -> nn.Module:
-        """The network to use: the EMA where there is one."""
+    def trained_network(self) -> Any:
+        """The network to use, of the stage's own class: the EMA where there is one."""
         return self.net_g_ema if self.net_g_ema is not None else self.get_bare_model(self.net_g)
 
     @master_only

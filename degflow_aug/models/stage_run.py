@@ -1,4 +1,5 @@
-"""Runs one stage to the end of its budget, from its newest checkpoint if there is one: the loop behind ``degflow fit``."""
+"""Runs one stage to the end of its budget, from its newest checkpoint: the loop behind ``degflow fit``."""
+
 from __future__ import annotations
 
 import itertools

@@ -1,4 +1,5 @@
 """The velocity network against the official one: keys, shapes, values, and how it starts."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -92,8 +93,12 @@ def test_other_sizes_keep_the_latent_s_shape_and_use_every_weight(
     velocity.square().sum().backward()
     assert [name for name, parameter in network.named_parameters() if parameter.grad is None] == []
     assert network.spec == {
-        "latent_channels": latent, "base_channels": base, "multipliers": list(multipliers), "blocks": blocks,
-        "dropout": 0.1, "condition_channels": 0,
+        "latent_channels": latent,
+        "base_channels": base,
+        "multipliers": list(multipliers),
+        "blocks": blocks,
+        "dropout": 0.1,
+        "condition_channels": 0,
     }
     again = NCSNpp(**network.spec).eval()
     again.load_state_dict(network.state_dict())
@@ -168,10 +173,17 @@ def test_a_condition_comes_exactly_where_it_is_expected(official: NCSNpp) -> Non
         NCSNpp(base_channels=8, multipliers=(1,), blocks=1, condition_channels=12)(z, t)
 
 
-@pytest.mark.parametrize("sizes", [
-    {"latent_channels": 0}, {"blocks": 0}, {"multipliers": ()}, {"multipliers": (1, 0)}, {"base_channels": 3},
-    {"condition_channels": -1},
-])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"latent_channels": 0},
+        {"blocks": 0},
+        {"multipliers": ()},
+        {"multipliers": (1, 0)},
+        {"base_channels": 3},
+        {"condition_channels": -1},
+    ],
+)
 def test_widths_that_make_no_network_are_refused(sizes: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="expected positive widths"):
         NCSNpp(**sizes)

@@ -11,9 +11,23 @@ from random_networks import randomise
 from degflow_aug.archs.ncsnpp_layers import NIN, Attention, Block, conv, dense, fan_average_, group_norm, time_embedding
 
 
-@pytest.mark.parametrize(("channels", "groups"), [
-    (4, 1), (8, 2), (16, 4), (48, 12), (128, 32), (256, 32), (512, 32), (144, 24), (6, 1), (3, 1), (200, 25), (2, 1),
-])
+@pytest.mark.parametrize(
+    ("channels", "groups"),
+    [
+        (4, 1),
+        (8, 2),
+        (16, 4),
+        (48, 12),
+        (128, 32),
+        (256, 32),
+        (512, 32),
+        (144, 24),
+        (6, 1),
+        (3, 1),
+        (200, 25),
+        (2, 1),
+    ],
+)
 def test_group_norm_has_the_official_groups_and_always_divides(channels: int, groups: int) -> None:
     norm = group_norm(channels)
     assert (norm.num_groups, norm.num_channels, norm.eps) == (groups, channels, 1e-6)

@@ -1,4 +1,5 @@
 """The residual autoencoder against the official one: keys, shapes, values, how it starts, and what it sees."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -38,7 +39,8 @@ def official_shapes(fixtures: Path, part: str) -> dict[str, tuple[int, ...]]:
     lines = [line.split(" ", 2) for line in (fixtures / "keys_full.txt").read_text().splitlines()]
     return {
         key: tuple(int(side) for side in rest[1 : rest.index(")")].split(",") if side.strip())
-        for name, key, rest in lines if name == part
+        for name, key, rest in lines
+        if name == part
     }
 
 
@@ -115,8 +117,11 @@ def test_other_sizes_encode_to_an_eighth_and_come_back(base: int, latent: int, s
     z, features = rae.encode(image)
     assert z.shape == (2, latent, size[0] // 8, size[1] // 8)
     assert [tuple(part.shape[1:]) for part in features] == [
-        (base, *size), (base, size[0] // 2, size[1] // 2), (2 * base, size[0] // 4, size[1] // 4),
-        (4 * base, size[0] // 8, size[1] // 8), (3, *size),
+        (base, *size),
+        (base, size[0] // 2, size[1] // 2),
+        (2 * base, size[0] // 4, size[1] // 4),
+        (4 * base, size[0] // 8, size[1] // 8),
+        (3, *size),
     ]
     assert rae.decode(z, features).shape == image.shape
     again = ResidualAutoencoder(**rae.spec).eval()

@@ -1,4 +1,5 @@
 """A tiny generator with random weights, and images to feed it."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,4 +1,5 @@
 """``degflow fit`` from pairs to a bundle, cut off at any moment, and asked for nonsense."""
+
 from __future__ import annotations
 
 import os
@@ -38,7 +39,8 @@ def arguments(pairs: Path, out: Path, *more: str) -> list[str]:
 
 def start(pairs: Path, out: Path, *more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "degflow_aug", *arguments(pairs, out, *more)], env={**os.environ, "OMP_NUM_THREADS": "1"},
+        [sys.executable, "-m", "degflow_aug", *arguments(pairs, out, *more)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -112,6 +114,8 @@ def test_other_arguments_in_one_work_folder_are_refused(
 ) -> None:
     work = tmp_path / "camera.fit"
     work.mkdir()
-    (work / "plan.json").write_text('{"request": {"pairs": "elsewhere"}, "iterations": {}, "seconds": 0}', encoding="utf-8")
+    (work / "plan.json").write_text(
+        '{"request": {"pairs": "elsewhere"}, "iterations": {}, "seconds": 0}', encoding="utf-8"
+    )
     assert main(arguments(pairs, tmp_path / "camera.safetensors")) == 2
     assert "expected the same pairs" in capsys.readouterr().err

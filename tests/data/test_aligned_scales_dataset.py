@@ -1,4 +1,5 @@
 """Items hold the same window of all views, whoever makes them and from whatever they are read."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -103,9 +104,7 @@ def test_validation_gives_whole_images(tmp_path: Path) -> None:
 
 def _epoch(root: Path, workers: int, **changes: Any) -> list[dict[str, Any]]:
     dataset = AlignedScalesDataset(_options(root, **changes))
-    loader = DataLoader(
-        dataset, 2, sampler=DrawSampler(dataset, 1, 0, 3, seed=4), num_workers=workers, drop_last=True
-    )
+    loader = DataLoader(dataset, 2, sampler=DrawSampler(dataset, 1, 0, 3, seed=4), num_workers=workers, drop_last=True)
     return list(loader)
 
 

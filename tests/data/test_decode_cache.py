@@ -1,4 +1,5 @@
 """The cache keeps what it may, within its budget, and shares it between processes."""
+
 from __future__ import annotations
 
 import os

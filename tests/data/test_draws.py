@@ -1,4 +1,5 @@
 """Draws depend on seed, epoch and position alone."""
+
 from __future__ import annotations
 
 from collections import Counter

@@ -1,4 +1,5 @@
 """Every kind of file is read as what it shows, or refused by name."""
+
 from __future__ import annotations
 
 import io

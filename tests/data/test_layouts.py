@@ -1,4 +1,5 @@
 """Layouts find every scene that is there and name what is not."""
+
 from __future__ import annotations
 
 import string

@@ -1,4 +1,5 @@
 """LMDB folders are read and written as BasicSR does, and survive a kill."""
+
 from __future__ import annotations
 
 import os

@@ -1,4 +1,5 @@
 """Synthetic data sets whose pixels tell where they come from."""
+
 from __future__ import annotations
 
 from pathlib import Path

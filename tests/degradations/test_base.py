@@ -42,10 +42,15 @@ def test_patch_sides_refuses_small_hr_and_wrong_counts() -> None:
         patch_sides(torch.zeros(2, 3, 60, 60), torch.ones(3), 16)
 
 
-@pytest.mark.parametrize(("hr", "message"), [
-    (torch.zeros(3, 16, 16), "float tensor"), (torch.zeros(1, 1, 16, 16), "float tensor"),
-    (torch.zeros(1, 3, 16, 16, dtype=torch.uint8), "torch.uint8"), (torch.zeros(1, 3, 7, 16), "at least 8x8 pixels, got 7x16"),
-])
+@pytest.mark.parametrize(
+    ("hr", "message"),
+    [
+        (torch.zeros(3, 16, 16), "float tensor"),
+        (torch.zeros(1, 1, 16, 16), "float tensor"),
+        (torch.zeros(1, 3, 16, 16, dtype=torch.uint8), "torch.uint8"),
+        (torch.zeros(1, 3, 7, 16), "at least 8x8 pixels, got 7x16"),
+    ],
+)
 def test_bad_hr_is_refused(hr: Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Mean().check(hr, 2.0)

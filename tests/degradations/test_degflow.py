@@ -1,4 +1,5 @@
 """DegFlow behind the degradation interface, with networks whose random weights make every part count."""
+
 from __future__ import annotations
 
 import math
@@ -293,9 +294,17 @@ def test_the_hr_image_is_left_as_it_was(degflow: DegFlow) -> None:
     assert torch.equal(hr, before)
 
 
-@pytest.mark.parametrize("settings", [
-    {"solver": "rk45"}, {"steps": 0}, {"steps": -1}, {"s_max": 1.0}, {"s_max": math.nan}, {"tile": 100},
-])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"solver": "rk45"},
+        {"steps": 0},
+        {"steps": -1},
+        {"s_max": 1.0},
+        {"s_max": math.nan},
+        {"tile": 100},
+    ],
+)
 def test_settings_that_make_no_generator_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="expected"):
         generator(**settings)

@@ -142,11 +142,17 @@ def test_scales_beyond_the_knots_are_refused(fitted: FittedKernel, scale: float)
         fitted.lr_patches(torch.zeros(1, 3, 96, 96), torch.tensor([scale]).nan_to_num(4.5), 16)
 
 
-@pytest.mark.parametrize(("knots", "shape", "message"), [
-    ([2.0, 4.0], (2, 3, 5, 5), "ascend from 1"), ([1.0], (1, 3, 5, 5), "ascend from 1"),
-    ([1.0, 4.0, 2.0], (3, 3, 5, 5), "ascend from 1"), ([1.0, 2.0], (2, 3, 4, 4), "with k odd"),
-    ([1.0, 2.0], (3, 3, 5, 5), "with k odd"), ([1.0, 2.0], (2, 3, 5, 5), "unit impulse"),
-])
+@pytest.mark.parametrize(
+    ("knots", "shape", "message"),
+    [
+        ([2.0, 4.0], (2, 3, 5, 5), "ascend from 1"),
+        ([1.0], (1, 3, 5, 5), "ascend from 1"),
+        ([1.0, 4.0, 2.0], (3, 3, 5, 5), "ascend from 1"),
+        ([1.0, 2.0], (2, 3, 4, 4), "with k odd"),
+        ([1.0, 2.0], (3, 3, 5, 5), "with k odd"),
+        ([1.0, 2.0], (2, 3, 5, 5), "unit impulse"),
+    ],
+)
 def test_bad_kernels_are_refused(knots: list[float], shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         FittedKernel(torch.tensor(knots), torch.zeros(shape))

@@ -26,9 +26,15 @@ def images(sizes: list[tuple[int, int]]) -> Iterator[Tensor]:
         yield torch.rand(3, *size, generator=generator)
 
 
-@pytest.mark.parametrize(("sizes", "tolerance"), [
-    ([(256, 300)] * 2, 0.01), ([(140, 129), (300, 128)] * 2, 0.01), ([(100, 64)] * 12, 0.05), ([(48, 40)] * 30, 0.1),
-])
+@pytest.mark.parametrize(
+    ("sizes", "tolerance"),
+    [
+        ([(256, 300)] * 2, 0.01),
+        ([(140, 129), (300, 128)] * 2, 0.01),
+        ([(100, 64)] * 12, 0.05),
+        ([(48, 40)] * 30, 0.1),
+    ],
+)
 def test_recovers_the_kernel_of_each_channel(sizes: list[tuple[int, int]], tolerance: float) -> None:
     pairs = ((hr, {2.0: convolve(hr[None], TRUTH[None])[0]}) for hr in images(sizes))
     kernel = estimate_kernels(pairs, 31, 1e-3)[2.0]
@@ -51,10 +57,14 @@ def test_noise_and_brightness_do_not_bias_it() -> None:
 def test_scales_need_not_be_the_same_in_every_pair() -> None:
     wide = torch.stack([gaussian(2.2)] * 3)
     first, second = images([(200, 200)] * 2)
-    kernels = estimate_kernels([
-        (first, {1.0: first, 3.0: convolve(first[None], wide[None])[0]}),
-        (second, {2.0: convolve(second[None], TRUTH[None])[0]}),
-    ], 31, 1e-3)
+    kernels = estimate_kernels(
+        [
+            (first, {1.0: first, 3.0: convolve(first[None], wide[None])[0]}),
+            (second, {2.0: convolve(second[None], TRUTH[None])[0]}),
+        ],
+        31,
+        1e-3,
+    )
     assert list(kernels) == [2.0, 3.0]
     torch.testing.assert_close(kernels[2.0], TRUTH, atol=0.01, rtol=0)
     torch.testing.assert_close(kernels[3.0], wide, atol=0.01, rtol=0)

@@ -66,8 +66,10 @@ def basicsr_lr(hr: Tensor, draws: RealESRGANDraw, monkeypatch: pytest.MonkeyPatc
         return replacement
 
     noise(degradations.add_gaussian_noise_pt, "random_add_gaussian_noise_pt")
-    noise(lambda image, scale, **rest: degradations.add_poisson_noise_pt(image, scale, **rest),
-          "random_add_poisson_noise_pt")
+    noise(
+        lambda image, scale, **rest: degradations.add_poisson_noise_pt(image, scale, **rest),
+        "random_add_poisson_noise_pt",
+    )
     monkeypatch.setattr(realesrgan_model, "np", script)
     monkeypatch.setattr(realesrgan_model, "random", script)
     jpeg = DiffJPEG(differentiable=False)
@@ -180,8 +182,12 @@ def test_drawn_parameters_stay_in_their_ranges() -> None:
     for one in draws:
         check(one.first, "")
         check(one.second, "2")
-    shares = [np.mean([d.first.resize > 1 for d in draws]), np.mean([d.first.resize == 1 for d in draws]),
-              np.mean([d.first.gaussian for d in draws]), np.mean([d.second.kernels is not None for d in draws])]
+    shares = [
+        np.mean([d.first.resize > 1 for d in draws]),
+        np.mean([d.first.resize == 1 for d in draws]),
+        np.mean([d.first.gaussian for d in draws]),
+        np.mean([d.second.kernels is not None for d in draws]),
+    ]
     np.testing.assert_allclose(shares, [0.2, 0.1, 0.5, 0.8], atol=0.15)
 
 

@@ -37,7 +37,13 @@ def test_is_basicsrs_kernel_for_the_same_draws(kind: str, suffix: str, monkeypat
         monkeypatch.setattr(np.random, "uniform", theirs.uniform)
         monkeypatch.setattr(random, "choices", lambda values, weights, rng=theirs: [choose(rng, values, weights)])
         kernel = random_mixed_kernels(
-            [kind], [1.0], size, blur.blur_sigma, blur.blur_sigma, [-math.pi, math.pi], blur.betag_range,
+            [kind],
+            [1.0],
+            size,
+            blur.blur_sigma,
+            blur.blur_sigma,
+            [-math.pi, math.pi],
+            blur.betag_range,
             blur.betap_range,
         )
         monkeypatch.undo()

@@ -1,4 +1,5 @@
 """Tiles that keep every pixel once, and an autoencoder in tiles that equals the one in one piece."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -14,8 +15,10 @@ from degflow_aug.degradations.tiled_autoencoder import EncodedHR, tiles
 
 
 @given(
-    height=st.integers(1, 200).map(lambda n: 8 * n), width=st.integers(1, 200).map(lambda n: 8 * n),
-    tile=st.integers(224, 700), margin=st.sampled_from([72, 80]),
+    height=st.integers(1, 200).map(lambda n: 8 * n),
+    width=st.integers(1, 200).map(lambda n: 8 * n),
+    tile=st.integers(224, 700),
+    margin=st.sampled_from([72, 80]),
 )
 def test_tiles_keep_every_pixel_once_with_its_margin(height: int, width: int, tile: int, margin: int) -> None:
     kept = np.zeros((height // 8, width // 8), int)

@@ -1,4 +1,5 @@
 """Solvers against exact solutions: their orders are measured, and what a batch may not change is checked."""
+
 from __future__ import annotations
 
 import itertools

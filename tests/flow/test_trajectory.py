@@ -1,4 +1,5 @@
 """Paths against SciPy's splines, their own derivatives by autograd, and the official code's values."""
+
 from __future__ import annotations
 
 import itertools
@@ -164,10 +165,15 @@ def test_values_of_the_official_code(fixtures: Path, name: str, key: str) -> Non
     assert torch.equal(point.next_index, reference["spline_right_index"])
 
 
-@pytest.mark.parametrize(("points", "times", "t", "message"), [
-    ((1, 2, 3), 1, 2, "K >= 2 knots"), ((3, 2, 3), 2, 2, "K >= 2 knots"), ((3,), 3, 2, "K >= 2 knots"),
-    ((3, 2, 3), 3, 4, r"one time a sample, shape \(2,\)"),
-])
+@pytest.mark.parametrize(
+    ("points", "times", "t", "message"),
+    [
+        ((1, 2, 3), 1, 2, "K >= 2 knots"),
+        ((3, 2, 3), 2, 2, "K >= 2 knots"),
+        ((3,), 3, 2, "K >= 2 knots"),
+        ((3, 2, 3), 3, 4, r"one time a sample, shape \(2,\)"),
+    ],
+)
 def test_shapes_that_do_not_fit_are_refused(points: tuple[int, ...], times: int, t: int, message: str) -> None:
     for path in TRAJECTORIES.values():
         with pytest.raises(ValueError, match=message):

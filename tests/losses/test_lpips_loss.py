@@ -1,4 +1,5 @@
 """LPIPS against the ``lpips`` package and against a second implementation, with random VGG16 weights."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -162,10 +163,16 @@ def test_torchvision_s_cache_is_the_default(vgg_file: Path, tmp_path: Path, monk
     assert read_vgg(None).keys() == read_vgg(vgg_file).keys()
 
 
-@pytest.mark.parametrize("content", [
-    torch.zeros(3), [], {}, {"classifier.0.weight": torch.zeros(3)},
-    {f"features.{index}.{kind}": torch.zeros(1) for index in range(30) for kind in ("weight", "bias")},
-])
+@pytest.mark.parametrize(
+    "content",
+    [
+        torch.zeros(3),
+        [],
+        {},
+        {"classifier.0.weight": torch.zeros(3)},
+        {f"features.{index}.{kind}": torch.zeros(1) for index in range(30) for kind in ("weight", "bias")},
+    ],
+)
 def test_weights_of_another_network_are_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "other.pth")
     with pytest.raises(ValueError, match=r"expected .*VGG16"):

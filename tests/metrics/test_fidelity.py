@@ -1,4 +1,5 @@
 """The luma metrics against BasicSR's and against scikit-image's."""
+
 from __future__ import annotations
 
 import subprocess

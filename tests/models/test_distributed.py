@@ -1,4 +1,5 @@
 """Two processes on the CPU give the gradients of one process on the joint batch."""
+
 from __future__ import annotations
 
 import os
@@ -16,7 +17,7 @@ import degflow_aug
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 degflow_aug.register()
 
-WORKER = '''
+WORKER = """
 import sys, torch
 from pathlib import Path
 from tiny_camera import in_memory, stage_options
@@ -64,7 +65,7 @@ if rank == 0:
 if world > 1:
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
-'''
+"""
 
 
 def launch(folder: Path, pairs: Path, stage: str, world: int) -> dict[str, torch.Tensor]:

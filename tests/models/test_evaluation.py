@@ -1,4 +1,5 @@
 """The table of a generator against real views."""
+
 from __future__ import annotations
 
 import math
@@ -33,8 +34,12 @@ SCENES = [
 def test_rows_are_means_over_scenes_in_order() -> None:
     rows = evaluate_views({"hr": lambda hr, scale, real: hr, "real": lambda hr, scale, real: real}, iter(SCENES))
     assert [(row.camera, row.scale, row.method, row.scenes) for row in rows] == [
-        ("Canon", 2, "hr", 2), ("Canon", 2, "real", 2), ("Canon", 4, "hr", 1), ("Canon", 4, "real", 1),
-        ("Apple", 2, "hr", 1), ("Apple", 2, "real", 1),
+        ("Canon", 2, "hr", 2),
+        ("Canon", 2, "real", 2),
+        ("Canon", 4, "hr", 1),
+        ("Canon", 4, "real", 1),
+        ("Apple", 2, "hr", 1),
+        ("Apple", 2, "real", 1),
     ]
     pairs = [(SCENES[index].hr, SCENES[index].views[2.0]) for index in (0, 1)]
     assert rows[0].psnr_y == pytest.approx(sum(float(psnr_y(*pair)) for pair in pairs) / 2)
@@ -79,8 +84,11 @@ def test_methods_of_a_generator(monkeypatch: pytest.MonkeyPatch) -> None:
     hr, real = image(0), image(1)
     kernel = FittedKernel(made.kernels["knots"], made.kernels["kernels"])
     expected = {
-        "HR itself": hr, "bicubic": Bicubic().render(hr, 2.5), "fitted kernel": kernel.render(hr, 2.5),
-        "DegFlow": made.render(hr, 2.5), CEILING: made.reconstruct(hr, real),
+        "HR itself": hr,
+        "bicubic": Bicubic().render(hr, 2.5),
+        "fitted kernel": kernel.render(hr, 2.5),
+        "DegFlow": made.render(hr, 2.5),
+        CEILING: made.reconstruct(hr, real),
     }
     for name, view in expected.items():
         assert torch.equal(methods[name](hr, 2.5, real), view)  # type: ignore[arg-type]
@@ -109,8 +117,10 @@ def test_realesrgan_draws_anew_for_every_scene_and_alike_for_every_run() -> None
 
 def test_the_table_shows_the_best_but_for_the_ceiling() -> None:
     rows = [
-        Row("bicubic", "iPhone", 2.0, 30.0, 0.90, 3), Row("DegFlow", "iPhone", 2.0, 32.456, 0.89, 3),
-        Row(CEILING, "iPhone", 2.0, 40.0, 0.99, 3), Row("bicubic", "iPhone", 4.0, 28.0, 0.8, 2),
+        Row("bicubic", "iPhone", 2.0, 30.0, 0.90, 3),
+        Row("DegFlow", "iPhone", 2.0, 32.456, 0.89, 3),
+        Row(CEILING, "iPhone", 2.0, 40.0, 0.99, 3),
+        Row("bicubic", "iPhone", 4.0, 28.0, 0.8, 2),
         Row(CEILING, "iPhone", 4.0, 39.0, 0.9, 2),
     ]
     lines = format_table(rows).splitlines()

@@ -1,4 +1,5 @@
 """Signals between two steps, sent for real."""
+
 from __future__ import annotations
 
 import os

@@ -1,4 +1,5 @@
 """A batch whose samples lack knots: each row equals its own trajectory over the knots it has."""
+
 from __future__ import annotations
 
 import itertools

@@ -1,4 +1,5 @@
 """Both stages as BasicSR models: they learn, they stop, they save, and a resumed run is the uninterrupted one."""
+
 from __future__ import annotations
 
 import math
@@ -162,7 +163,7 @@ def test_divergence_stops_before_saving(pairs: Path, tmp_path: Path) -> None:
     data = batches(opt, 1)[0]
     model.feed_data(data)
     model.views = model.views * math.nan
-    with pytest.raises(TrainingDiverged, match="lower train.optim_g.lr"):
+    with pytest.raises(TrainingDiverged, match=r"lower train\.optim_g\.lr"):
         model.optimize_parameters(1)
     assert all(torch.isfinite(value).all() for value in model.net_g.parameters())
 
