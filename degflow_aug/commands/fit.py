@@ -79,9 +79,12 @@ def run(args: argparse.Namespace) -> int:
     if args.minutes and args.iters:
         raise ValueError("expected --minutes or --iters, got both; leave one out")
     training, held_out = split_scenes(args)
+    from degflow_aug.models import interrupt
+
     with Progress() as progress:
         fit = prepare(args, training, progress)
-        bundle = fit.run(Path(args.out))
+        with interrupt.stoppable():
+            bundle = fit.run(Path(args.out))
     print(f"{args.out}: {bundle.spec.camera} at knots {', '.join(f'{knot:g}' for knot in bundle.spec.knots)}")
     if args.held_out != "none":
         report(args, bundle, held_out or training)
@@ -107,7 +110,6 @@ def split_scenes(args: argparse.Namespace) -> tuple[list[Scene], list[Scene]]:
 def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Any) -> CameraFit:
     """The fit that ``args`` asks for, with its plan opened."""
     import degflow_aug
-    from degflow_aug.models import interrupt
 
     degflow_aug.register()
     from degflow_aug.models.camera_fit import CameraFit, FitPlan
@@ -134,7 +136,6 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Any) -> Cam
         train=pairs_section(args, scenes), knots=knots, camera=camera, work=work, seed=args.seed, gpus=gpus,
         workers=args.workers if args.workers is not None else 4 * gpus,
     )  # fmt: skip
-    interrupt.install()
     return CameraFit(
         preset(args.preset, recipe),
         settings,

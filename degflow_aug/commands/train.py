@@ -53,32 +53,28 @@ def run(args: argparse.Namespace) -> int:
         override(opt, entry)
     check_training_options(opt, args.opt)
     name = opt["name"] if opt["name"].startswith("debug") or not args.debug else f"debug_{opt['name']}"
-    interrupt.install()
     root = Path.cwd()
     try:
-        with _command_line(_basicsr_arguments(args)):
+        with interrupt.stoppable(), _command_line(_basicsr_arguments(args)):
             train_pipeline(str(root))
-    except (KeyboardInterrupt, SystemExit, RuntimeError) as end:
-        code = _stop_code(end, interrupt.requested())
+    except (KeyboardInterrupt, SystemExit) as end:
+        code = _stop_code(end)
         if code is None:
             raise
         if process_number("RANK", 0) == 0:
             print(f"degflow: {_where_it_stands(root / 'experiments' / name, args)}", file=sys.stderr)
         return code
     finally:
-        interrupt.uninstall()
         _leave_process_group()
     return 0
 
 
-def _stop_code(end: BaseException, requested: int | None) -> int | None:
+def _stop_code(end: BaseException) -> int | None:
     """Exit code of a run that a signal has ended, or None for any other end."""
     if isinstance(end, KeyboardInterrupt):
         return STOPPED[signal.SIGINT]
-    if isinstance(end, SystemExit):
-        return end.code if isinstance(end.code, int) and end.code in STOPPED.values() else None
-    # The signal went to the DataLoader's workers too, while the next batch was awaited.
-    return STOPPED.get(requested) if requested and "DataLoader worker" in str(end) else None
+    code = getattr(end, "code", None)
+    return code if isinstance(code, int) and code in STOPPED.values() else None
 
 
 def _basicsr_arguments(args: argparse.Namespace) -> list[str]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 _NOTICE = b"\ndegflow: saving after this step; Ctrl-C once more stops at once, without saving\n"
@@ -21,10 +23,11 @@ class Interrupt:
         self._requested: int | None = None
         self._previous: dict[int, object] = {}
         self._owner = 0
+        self._save: Callable[[], None] | None = None
 
     def install(self) -> None:
         """Take both signals and forget an earlier one; does nothing outside the main thread, which alone may."""
-        self._requested = None
+        self._requested = self._save = None
         self._owner = os.getpid()
         if threading.current_thread() is not threading.main_thread():
             return
@@ -33,10 +36,34 @@ class Interrupt:
             self._previous.setdefault(number, previous)
 
     def uninstall(self) -> None:
-        """Give both signals back to whoever had them."""
+        """Give both signals back to whoever had them, and forget that one came."""
         for number, previous in self._previous.items():
             signal.signal(number, previous)  # type: ignore[arg-type]
         self._previous.clear()
+        self._requested = self._save = None
+
+    def on_stop(self, save: Callable[[], None]) -> None:
+        """Call ``save`` where a signal breaks off the work between two steps."""
+        self._save = save
+
+    @contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """Take both signals inside the block; what they break off there is saved and ends as :func:`stop` says.
+
+        A signal to the whole group also ends the workers of a DataLoader, so that the next batch never comes.
+        """
+        self.install()
+        try:
+            yield
+        except Exception:
+            number = self._requested
+            if number is None:
+                raise
+            if self._save is not None:
+                self._save()
+            raise stop(number) from None
+        finally:
+            self.uninstall()
 
     def requested(self) -> int | None:
         """Number of the signal that asks training to stop, or None."""
@@ -72,3 +99,4 @@ def stop(number: int) -> BaseException:
 
 _interrupt = Interrupt()
 install, uninstall, requested = _interrupt.install, _interrupt.uninstall, _interrupt.requested
+on_stop, stoppable = _interrupt.on_stop, _interrupt.stoppable

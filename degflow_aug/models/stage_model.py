@@ -41,6 +41,8 @@ class StageModel(ScaleValidation, BaseModel):
         self.print_network(self.net_g)
         self.log_dict: dict[str, float] = OrderedDict()
         self.iteration = 0
+        self.in_step = False
+        interrupt.on_stop(self.save_between_steps)
         load_path = opt["path"].get("pretrain_network_g")
         if load_path:
             self.load_network(self.net_g, load_path, opt["path"].get("strict_load_g", True), "params")
@@ -106,6 +108,7 @@ class StageModel(ScaleValidation, BaseModel):
             TrainingDiverged: the loss is not a number or has run away; nothing was saved since.
             KeyboardInterrupt, SystemExit: asked to stop; this step was saved.
         """
+        self.in_step = True
         self.seed_iteration(current_iter)
         self.optimizer_g.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.amp == "bf16"):
@@ -121,15 +124,17 @@ class StageModel(ScaleValidation, BaseModel):
             self.model_ema(self.ema_decay)
         self.iteration = current_iter
         self._losses = OrderedDict(total=total.detach(), **{key: loss.detach() for key, loss in losses.items()})
-        self._stop_if_asked()
-
-    def _stop_if_asked(self) -> None:
-        """Save and stop after a step during which Ctrl-C or SIGTERM came."""
+        self.in_step = False
         number = interrupt.requested()
         if number is not None:
+            self.save_between_steps()
+            raise interrupt.stop(number)
+
+    def save_between_steps(self) -> None:
+        """Save for a stop; within a step nothing, because weights and optimiser may not belong together there."""
+        if self.iteration and not self.in_step:
             # The epoch is counted anew from the iteration on resume.
             self.save(0, self.iteration)
-            raise interrupt.stop(number)
 
     def get_current_log(self) -> dict[str, float]:
         """Losses of the last step, averaged over ranks; read only when asked, because reading waits for the GPU."""

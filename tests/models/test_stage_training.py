@@ -171,16 +171,14 @@ def test_divergence_stops_before_saving(pairs: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("number", "ends"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
 def test_signal_saves_then_stops(number: int, ends: type[BaseException], pairs: Path, tmp_path: Path) -> None:
     opt = in_memory(stage_options("rae", pairs, tmp_path), tmp_path)
-    model = build(opt)
     interrupt.install()
+    model = build(opt)
     try:
         signal.raise_signal(number)
         model.feed_data(batches(opt, 1)[0])
         with pytest.raises(ends):
             model.optimize_parameters(1)
     finally:
-        interrupt.uninstall()
-        interrupt.install()
         interrupt.uninstall()
     assert (Path(opt["path"]["training_states"]) / "1.state").is_file()
 
