@@ -46,10 +46,11 @@ def photographs(args: argparse.Namespace) -> tuple[dict[str, np.ndarray], dict[s
 def fit(work: Path, name: str, knots: tuple[float, ...], args: argparse.Namespace) -> subprocess.Popen[bytes]:
     """Start ``degflow fit`` on the simulated pairs."""
     command = [
-        sys.executable, "-m", "degflow_aug", "fit", str(work / "train"), "--layout", "pattern",
-        "--pattern", str(work / "train" / PATTERN_FILE), "--knots", ",".join(f"{knot:g}" for knot in knots),
-        "--preset", args.preset, "--minutes", f"{args.minutes:g}", "--seed", str(args.seed), "--held-out", "none", "--camera", "simulator",
-        "--out", str(work / f"{name}.safetensors"),
+        sys.executable, "-m", "degflow_aug", "fit", str(work / "train"),
+        "--layout", "pattern", "--pattern", str(work / "train" / PATTERN_FILE),
+        "--knots", ",".join(f"{knot:g}" for knot in knots), "--preset", args.preset,
+        "--minutes", f"{args.minutes:g}", "--seed", str(args.seed), "--held-out", "none",
+        "--camera", "simulator", "--out", str(work / f"{name}.safetensors"),
     ]  # fmt: skip
     return subprocess.Popen(command)
 

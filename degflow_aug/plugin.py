@@ -24,6 +24,7 @@ def register() -> None:
     from degflow_aug.archs.rae_arch import ResidualAutoencoder
     from degflow_aug.data.aligned_scales_dataset import AlignedScalesDataset
     from degflow_aug.losses.lpips_loss import LPIPSLoss
+    from degflow_aug.metrics.lpips_metric import calculate_lpips
     from degflow_aug.models.lfm_model import LFMModel
     from degflow_aug.models.rae_model import RAEModel
 
@@ -32,6 +33,7 @@ def register() -> None:
         (registry.ARCH_REGISTRY, (ResidualAutoencoder, NCSNpp)),
         (registry.DATASET_REGISTRY, (AlignedScalesDataset,)),
         (registry.LOSS_REGISTRY, (LPIPSLoss,)),
+        (registry.METRIC_REGISTRY, (calculate_lpips,)),
         (registry.MODEL_REGISTRY, (RAEModel, LFMModel)),
     ):
         for item in classes:

@@ -40,6 +40,8 @@ ALLOWED: dict[str, set[str]] = {
     "official_weights": {"archs", "bundle", "atomic_file"},
     "degradations": {"degradations"} | LOWER,
     **{leaf: {leaf} | HELPERS for leaf in LEAVES},
+    # LPIPS is one distance, whether it is trained on or reported.
+    "metrics": {"metrics", "losses"} | HELPERS,
     "options": HELPERS,
     "models": {"models", "degradations", "options"} | LOWER | LEAVES,
     # BasicSR's loader is mended with our sampler, the one leaf that compat reaches for.

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from degflow_aug.archs.ncsnpp_layers import Attention, Block, conv, dense, group_norm, time_embedding
+from degflow_aug.archs.ncsnpp_layers import Attention, Block, conv, dense, normalisation, time_embedding
 from degflow_aug.archs.rae_arch import HRFeatures
 
 TIME_SCALE = 999.0
@@ -36,6 +36,9 @@ class NCSNpp(nn.Module):
         dropout: probability inside every block, in training.
         condition_channels: channels of the HR condition; 0 for none. Enters through a 1x1 convolution that starts at
             zero, so a conditioned network begins as the plain one.
+        local: norms over the channels of each position in place of group norms, and no attention. The official
+            network's norms and attention see the whole image, so that on photographs it works with statistics it has
+            not met on training crops; a local one gives the same velocity in a crop as in the photograph.
 
     Raises:
         ValueError: no level, no block, or a negative width.
@@ -50,6 +53,7 @@ class NCSNpp(nn.Module):
         blocks: int = 4,
         dropout: float = 0.1,
         condition_channels: int = 0,
+        local: bool = False,
     ) -> None:
         super().__init__()
         counts = (latent_channels, blocks, len(multipliers), *multipliers)
@@ -62,10 +66,11 @@ class NCSNpp(nn.Module):
             "blocks": blocks,
             "dropout": dropout,
             "condition_channels": condition_channels,
+            "local": local,
         }
         self.base_channels, self.levels, self.blocks = base_channels, len(multipliers), blocks
         self.multiple = 2 ** (self.levels - 1)
-        self.all_modules = nn.ModuleList(_modules(latent_channels, base_channels, multipliers, blocks, dropout))
+        self.all_modules = nn.ModuleList(_modules(latent_channels, base_channels, multipliers, blocks, dropout, local))
         self.condition: nn.Conv2d | None = None
         if condition_channels:
             self.condition = nn.Conv2d(condition_channels, base_channels, 1)
@@ -120,12 +125,14 @@ class NCSNpp(nn.Module):
         return last(F.silu(norm(h)))
 
 
-def _modules(latent: int, base: int, multipliers: Sequence[int], blocks: int, dropout: float) -> list[nn.Module]:
+def _modules(
+    latent: int, base: int, multipliers: Sequence[int], blocks: int, dropout: float, local: bool
+) -> list[nn.Module]:
     """Every layer in the order in which :meth:`NCSNpp.forward` consumes them, which is that of the official keys."""
     time = 4 * base
 
     def block(in_channels: int, out_channels: int, *, up: bool = False, down: bool = False) -> Block:
-        return Block(in_channels, out_channels, time, dropout, up=up, down=down)
+        return Block(in_channels, out_channels, time, dropout, up=up, down=down, local=local)
 
     layers: list[nn.Module] = [dense(base, time), dense(time, time), conv(latent, base, 3)]
     widths, width = [base], base
@@ -137,11 +144,11 @@ def _modules(latent: int, base: int, multipliers: Sequence[int], blocks: int, dr
         if level < len(multipliers) - 1:
             layers.append(block(width, width, down=True))
             widths.append(width)
-    layers += [block(width, width), Attention(width), block(width, width)]
+    layers += [block(width, width), nn.Identity() if local else Attention(width), block(width, width)]
     for level in reversed(range(len(multipliers))):
         for _ in range(blocks + 1):
             layers.append(block(width + widths.pop(), base * multipliers[level]))
             width = base * multipliers[level]
         if level:
             layers.append(block(width, width, up=True))
-    return [*layers, group_norm(width), conv(width, latent, 3, scale=0.0)]
+    return [*layers, normalisation(width, local), conv(width, latent, 3, scale=0.0)]

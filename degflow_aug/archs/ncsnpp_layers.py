@@ -41,6 +41,24 @@ def group_norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(groups, channels, eps=1e-6)
 
 
+class PixelNorm(nn.Module):
+    """Layer norm over the channels of each position: unlike group norm, blind to what else is in the image."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        normed = F.layer_norm(x.permute(0, 2, 3, 1), self.weight.shape, self.weight, self.bias, eps=1e-6)
+        return normed.permute(0, 3, 1, 2)
+
+
+def normalisation(channels: int, local: bool) -> nn.Module:
+    """The norm of a block: of each position, or of groups of channels over the whole image."""
+    return PixelNorm(channels) if local else group_norm(channels)
+
+
 def time_embedding(t: Tensor, channels: int) -> Tensor:
     """Sine and cosine of t at geometric frequencies, float32: (B,) -> (B, channels)."""
     half = channels // 2
@@ -90,13 +108,14 @@ class Block(nn.Module):
         *,
         up: bool = False,
         down: bool = False,
+        local: bool = False,
     ) -> None:
         super().__init__()
         self.up, self.down = up, down
-        self.GroupNorm_0 = group_norm(in_channels)
+        self.GroupNorm_0 = normalisation(in_channels, local)
         self.Conv_0 = conv(in_channels, out_channels, 3)
         self.Dense_0 = dense(time_channels, out_channels)
-        self.GroupNorm_1 = group_norm(out_channels)
+        self.GroupNorm_1 = normalisation(out_channels, local)
         self.Dropout_0 = nn.Dropout(dropout)
         self.Conv_1 = conv(out_channels, out_channels, 3, scale=0.0)
         self.Conv_2 = conv(in_channels, out_channels, 1) if in_channels != out_channels or up or down else None

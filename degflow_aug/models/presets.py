@@ -145,4 +145,4 @@ def preset(name: str, recipe: str | None = None) -> Preset:
     rae, velocity = _SIZES[name]
     if recipe == "paper":
         return Preset({**rae, "residual": False}, {**velocity, "dropout": 0.1}, False, _paper())
-    return Preset({**rae, "residual": True}, {**velocity, "dropout": 0.0}, True, _OURS[name])
+    return Preset({**rae, "residual": True}, {**velocity, "dropout": 0.0, "local": True}, True, _OURS[name])

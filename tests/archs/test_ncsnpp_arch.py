@@ -99,6 +99,7 @@ def test_other_sizes_keep_the_latent_s_shape_and_use_every_weight(
         "blocks": blocks,
         "dropout": 0.1,
         "condition_channels": 0,
+        "local": False,
     }
     again = NCSNpp(**network.spec).eval()
     again.load_state_dict(network.state_dict())
@@ -187,3 +188,15 @@ def test_a_condition_comes_exactly_where_it_is_expected(official: NCSNpp) -> Non
 def test_widths_that_make_no_network_are_refused(sizes: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="expected positive widths"):
         NCSNpp(**sizes)
+
+
+def test_local_network_gives_a_crop_what_it_gives_the_whole() -> None:
+    sizes = {"base_channels": 8, "multipliers": (1,), "blocks": 1, "dropout": 0.0}
+    z, t = torch.randn(1, 4, 48, 48, generator=torch.Generator().manual_seed(0)), torch.tensor([0.4])
+    margin = 12  # 3x3 convolutions on the way: stem, head, and two in each of five blocks
+    for local in (True, False):
+        network = randomise(NCSNpp(**sizes, local=local), 0).eval()
+        with torch.no_grad():
+            whole = network(z, t)[..., margin:-margin, margin : 32 - margin]
+            crop = network(z[..., :32], t)[..., margin:-margin, margin:-margin]
+        assert torch.allclose(whole, crop, atol=1e-5) is local

@@ -1,0 +1,44 @@
+"""The LPIPS metric against the ``lpips`` package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lpips
+import numpy as np
+import pytest
+import torch
+import torchvision
+
+from degflow_aug.metrics.lpips_metric import calculate_lpips
+
+
+@pytest.fixture(scope="module")
+def vgg(tmp_path_factory: pytest.TempPathFactory) -> str:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("vgg") / "vgg16.pth"
+    network = torchvision.models.vgg16(weights=None).features
+    torch.save({f"features.{key}": value for key, value in network.state_dict().items()}, path)
+    return str(path)
+
+
+def test_equals_the_package(vgg: str) -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.integers(0, 256, (2, 40, 48, 3)).astype(np.float64)
+    reference = lpips.LPIPS(net="vgg", pnet_rand=True, verbose=False)
+    state = torch.load(vgg, weights_only=True)
+    reference.net.load_state_dict(
+        {key: state[f"features.{key.split('.', 1)[1]}"] for key in reference.net.state_dict()}
+    )
+    as_tensor = [lpips.im2tensor(image[4:-4, 4:-4, ::-1].astype(np.uint8)) for image in (first, second)]
+    with torch.no_grad():
+        expected = float(reference(*as_tensor))
+    assert calculate_lpips(first, second, vgg_path=vgg, crop_border=4) == pytest.approx(expected, rel=1e-4)
+    assert calculate_lpips(first, first, vgg_path=vgg) == 0
+
+
+def test_mistakes_are_named(vgg: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="of one size"):
+        calculate_lpips(np.zeros((8, 8, 3)), np.zeros((9, 8, 3)), vgg_path=vgg)
+    with pytest.raises(ValueError, match="VGG16 weights"):
+        calculate_lpips(np.zeros((32, 32, 3)), np.zeros((32, 32, 3)), vgg_path=str(tmp_path / "none.pth"))
