@@ -1,4 +1,5 @@
 """Simulated pairs on disk: what the demo and the benchmark train on."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -46,9 +47,8 @@ def test_photographs_of_the_package_need_no_network() -> None:
 
 def test_contact_sheet_shows_every_crop_where_it_belongs() -> None:
     colours = {"a": (255, 0, 0), "b": (0, 255, 0), "c": (0, 0, 255)}
-    rows = {
-        name: {column: np.full((20, 30, 3), colour, np.uint8) for column, colour in colours.items()} for name in ("x", "y")
-    }
+    row = {column: np.full((20, 30, 3), colour, np.uint8) for column, colour in colours.items()}
+    rows = {"x": row, "y": row}
     sheet = draw_contact_sheet(rows)
     for colour in colours.values():
         assert (sheet == colour).all(axis=2).sum() == 2 * 20 * 30

@@ -5,7 +5,8 @@ import pytest
 import scipy.ndimage
 import torch
 
-from degflow_aug.degradations.convolution import convolve, fast_length, reflect_indices, reflect_pad
+from degflow_aug.degradations.convolution import convolve, fast_length
+from degflow_aug.degradations.padding import reflect_indices, reflect_pad
 
 
 @pytest.mark.parametrize(("shape", "side"), [((40, 33), 31), ((9, 70), 31), ((8, 8), 41), ((64, 64), 1), ((20, 21), 5)])

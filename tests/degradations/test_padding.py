@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from degflow_aug.degradations.padding import mirror_indices, pad_to_multiple
+from degflow_aug.degradations.padding import pad_to_multiple, reflect_indices
 
 
 @pytest.mark.parametrize("size", [2, 3, 5, 8, 17])
 @pytest.mark.parametrize("extra", [0, 1, 4, 7, 40])
 def test_indices_reflect_as_numpy_does(size: int, extra: int) -> None:
     truth = np.pad(np.arange(size), (0, extra), mode="reflect")
-    np.testing.assert_array_equal(mirror_indices(size, size + extra, torch.device("cpu")).numpy(), truth)
+    np.testing.assert_array_equal(reflect_indices(torch.arange(size + extra), size).numpy(), truth)
 
 
 def test_one_pixel_is_repeated() -> None:
-    assert mirror_indices(1, 8, torch.device("cpu")).tolist() == [0] * 8
+    assert reflect_indices(torch.arange(8), 1).tolist() == [0] * 8
 
 
 @pytest.mark.parametrize("multiple", [8, 64])
