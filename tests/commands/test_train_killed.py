@@ -35,7 +35,9 @@ def losses(folder: Path) -> dict[int, str]:
     """Logged total loss by iteration; what a killed run had logged beyond its checkpoint is logged again."""
     found: dict[int, str] = {}
     for log in sorted((folder / "experiments" / "rae").glob("train_*.log")):
-        for iteration, loss in re.findall(r"epoch:\s*\d+, iter:\s*([\d,]+).*?total: (\S+)", log.read_text(), flags=re.DOTALL):
+        for iteration, loss in re.findall(
+            r"\[epoch:\s*\d+, iter:\s*([\d,]+).*?total: (\S+)", log.read_text(), flags=re.DOTALL
+        ):
             number = int(iteration.replace(",", ""))
             assert found.setdefault(number, loss) == loss
     return found
