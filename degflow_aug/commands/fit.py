@@ -38,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--recipe", type=one_of("ours", "paper"), help="ours or paper (default: ours; official: paper)")
     parser.add_argument(
+        "--lpips-vgg",
+        default="",
+        metavar="FILE",
+        help="torchvision's VGG16 weights for the paper recipe, or none to train without LPIPS (default: its cache)",
+    )
+    parser.add_argument(
         "--minutes", type=argument(_minutes), metavar="M", help=f"time to train (default: {DEFAULT_MINUTES:g})"
     )
     parser.add_argument(
@@ -114,7 +120,7 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Any) -> Cam
     degflow_aug.register()
     from degflow_aug.models.camera_fit import CameraFit, FitPlan
     from degflow_aug.models.fit_options import FitSettings
-    from degflow_aug.models.presets import preset
+    from degflow_aug.models.presets import preset, with_lpips
 
     out = Path(args.out)
     work = Path(args.work) if args.work else out.with_suffix(".fit")
@@ -131,13 +137,14 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Any) -> Cam
         "knots": list(knots), "preset": args.preset, "recipe": recipe, "minutes": minutes, "iters": args.iters or 0,
         "seed": args.seed, "camera": camera,
     }  # fmt: skip
+    chosen = with_lpips(preset(args.preset, recipe), args.lpips_vgg)
     plan = FitPlan.open(work, request)
     settings = FitSettings(
         train=pairs_section(args, scenes), knots=knots, camera=camera, work=work, seed=args.seed, gpus=gpus,
         workers=args.workers if args.workers is not None else 4 * gpus,
     )  # fmt: skip
     return CameraFit(
-        preset(args.preset, recipe),
+        chosen,
         settings,
         plan,
         minutes=minutes,

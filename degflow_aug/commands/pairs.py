@@ -53,10 +53,10 @@ def find_pairs(args: argparse.Namespace, scenes: Any = _AS_NAMED) -> list[Scene]
 
 
 def pairs_section(args: argparse.Namespace, scenes: Sequence[Scene]) -> dict[str, Any]:
-    """The same pairs as a dataset section of an option file, ``scenes`` by name."""
+    """The same pairs as a dataset section of an option file, ``scenes`` by camera and name."""
     return {
         "dataroot_gt": args.pairs, "layout": args.layout, "split": args.split, "pattern": _pattern(args),
-        "cameras": _cameras(args), "scenes": sorted({scene.name for scene in scenes}),
+        "cameras": _cameras(args), "scenes": [f"{scene.camera}/{scene.name}" for scene in scenes],
     }  # fmt: skip
 
 

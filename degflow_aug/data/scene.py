@@ -144,7 +144,7 @@ def _select(
         return chosen
     selected: set[tuple[str, str, str]] = set()
     for wish in _wishes(scenes):
-        matching = {key for key in chosen if _matches(wish, key[1], key[2])}
+        matching = {key for key in chosen if wish == f"{key[0]}/{key[2]}" or _matches(wish, key[1], key[2])}
         if not matching:
             raise ValueError(f"{root}: expected scenes to select by '{wish}', got none{nearest(wish, _names(chosen))}")
         selected |= matching

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from degflow_aug.losses.lpips_loss import read_vgg
+
 
 @dataclass(frozen=True)
 class StagePreset:
@@ -129,6 +131,24 @@ _OURS: dict[str, dict[str, StagePreset]] = {
     "small": _ours(crop=96, batch=8, lr=1e-3, windows=480, amp="none"),
     "official": _ours(crop=128, batch=8, lr=3e-4, windows=0, amp="bf16"),
 }
+
+
+def with_lpips(chosen: Preset, vgg_path: str) -> Preset:
+    """The preset with LPIPS, where its recipe has it, on these VGG16 weights (empty: torchvision's cache), or
+    without LPIPS for ``none``. The weights are looked for now and not after hours of stage 1.
+
+    Raises:
+        ValueError: the recipe wants LPIPS and the weights are not there.
+    """
+    stages = {}
+    for name, stage in chosen.stages.items():
+        if stage.options.get("lpips_weight"):
+            if vgg_path != "none":
+                read_vgg(vgg_path or None)
+            change = {"lpips_weight": 0.0} if vgg_path == "none" else {"lpips_vgg": vgg_path}
+            stage = replace(stage, options={**stage.options, **change})
+        stages[name] = stage
+    return replace(chosen, stages=stages)
 
 
 def preset(name: str, recipe: str | None = None) -> Preset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import random
 import signal
@@ -119,3 +120,33 @@ def test_other_arguments_in_one_work_folder_are_refused(
     )
     assert main(arguments(pairs, tmp_path / "camera.safetensors")) == 2
     assert "expected the same pairs" in capsys.readouterr().err
+
+
+def test_held_out_scenes_are_held_out_of_their_camera_only(tmp_path: Path) -> None:
+    """Two cameras with the same ids: a scene of one must not bring that of the other into training."""
+    from degflow_aug.commands.fit import add_arguments, split_scenes
+    from degflow_aug.commands.pairs import pairs_section
+    from degflow_aug.data.aligned_scales_dataset import AlignedScalesDataset
+
+    for camera in ("Alpha", "Beta"):
+        write_pairs(tmp_path / camera, scenes=5)
+    described = tmp_path / "pattern.yml"
+    described.write_text('hr: "{camera}/HR/{id}.png"\nviews: {2: "{camera}/x2/{id}.png"}\n', encoding="utf-8")
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    args = parser.parse_args(
+        [str(tmp_path), "--layout", "pattern", "--pattern", str(described), "--out", str(tmp_path / "o.safetensors")]
+    )
+    training, held_out = split_scenes(args)
+    assert [(scene.camera, scene.name) for scene in held_out] == [("Beta", "004")]
+    dataset = AlignedScalesDataset({**pairs_section(args, training), "name": "train", "phase": "val"})
+    assert [(scene.camera, scene.name) for scene in dataset.scenes] == [(s.camera, s.name) for s in training]
+
+
+def test_paper_recipe_asks_for_lpips_weights_at_once(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "nothing"))
+    assert main(arguments(pairs, tmp_path / "camera.safetensors", "--recipe", "paper")) == 2
+    assert "VGG16 weights for LPIPS" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
