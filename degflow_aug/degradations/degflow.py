@@ -15,7 +15,7 @@ from degflow_aug.degradations.base import Degradation, patch_sides
 from degflow_aug.degradations.grid import check_scale, resize, to_lr_grid
 from degflow_aug.degradations.padding import pad_to_multiple
 from degflow_aug.degradations.tiled_autoencoder import EncodedHR, check_tile
-from degflow_aug.flow.solver import Velocity, integrate, integrate_through, solver_step
+from degflow_aug.flow.solver import Velocity, integrate, solver_step
 from degflow_aug.flow.time_map import TimeMap
 
 
@@ -117,15 +117,16 @@ class DegFlow(Degradation):
 
     @torch.no_grad()
     def render_scales(self, hr: Tensor, scales: Sequence[float]) -> list[Tensor]:
-        """Views of ``hr`` (B, 3, H, W) at several scales from one encoding and one pass along the path.
+        """Views of ``hr`` (B, 3, H, W) at several scales from one encoding, each what ``render`` gives.
 
-        ``steps`` is then the number of steps of the whole way to t = 1, so views differ from ``render``'s by the
-        solver's error only.
+        The path is walked anew for each scale: a velocity network trained for a few equal steps from the HR image to
+        every scale is at its best with those, and beside encoding and decoding its evaluations are cheap.
         """
         times = [self.time_map.time(self.check(hr, scale)) for scale in scales]
         encoded = self._encode(hr)
         start = self.rae.standardise(encoded.latent)
-        latents = integrate_through(self._field(encoded), start, times, self.steps, self.solver)
+        ends = [torch.full(hr.shape[:1], time, device=hr.device) for time in times]
+        latents = [integrate(self._field(encoded), start, end, self.steps, self.solver) for end in ends]
         return self._finish(encoded.decode([self.rae.unstandardise(latent) for latent in latents]), hr)
 
     @torch.no_grad()

@@ -5,7 +5,6 @@ A velocity is any callable (z (B, ...), t (B,)) -> (B, ...).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -84,38 +83,6 @@ def integrate(velocity: Velocity, z0: Tensor, t_end: Tensor, steps: int, solver:
     for index in range(steps):
         z = step(velocity, z, dt * index, dt)
     return z
-
-
-def integrate_through(
-    velocity: Velocity, z0: Tensor, times: Sequence[float], steps: int, solver: str = "heun"
-) -> list[Tensor]:
-    """Latents at several times from one pass along the path: no step is longer than ``1 / steps``.
-
-    Args:
-        z0: (B, ...) latents at t = 0.
-        times: wanted times, any order, each at least 0.
-        steps: steps that a whole unit of time takes at least.
-
-    Returns:
-        One (B, ...) tensor for each of ``times``, in their order.
-
-    Raises:
-        ValueError: unknown solver, no step, or a time that is negative or not finite.
-    """
-    step = solver_step(solver)
-    if steps < 1 or not all(math.isfinite(time) and time >= 0 for time in times):
-        raise ValueError(f"expected steps >= 1 and finite times >= 0, got steps {steps} and times {list(times)}")
-    found: dict[float, Tensor] = {}
-    z, now = z0, 0.0
-    for target in sorted(set(times)):
-        # The small term keeps rounding of 3 * (1 / 3) from adding a step.
-        count = math.ceil((target - now) * steps - 1e-9) if target > now else 0
-        dt = (target - now) / max(count, 1)
-        for index in range(count):
-            z = step(velocity, z, z.new_full(z.shape[:1], now + index * dt), z.new_full(z.shape[:1], dt))
-        found[target] = z
-        now = target
-    return [found[target] for target in times]
 
 
 @torch.no_grad()

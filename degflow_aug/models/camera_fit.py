@@ -25,6 +25,7 @@ from degflow_aug.models.stage_run import Budget, BuildModel, Schedule, StageRun,
 StageReport = Callable[[str, int, int, float], None]
 MODELS: dict[str, BuildModel] = {"rae": RAEModel, "lfm": LFMModel, "refine": LFMModel}
 CACHED_WINDOW = 256
+CACHE_SHARE = 0.3
 
 
 @dataclass
@@ -157,8 +158,9 @@ class CameraFit:
         if self._cache is None:
             side = min(CACHED_WINDOW, build_dataset({**section, "gt_size": 8}).smallest_side // 8 * 8)
             windows = min(recipe.windows, self.iterations * recipe.batch or recipe.windows)
+            seconds = math.inf if self.iterations else CACHE_SHARE * 60 * self.minutes * recipe.share
             self._cache = LatentCache(
-                LFMModel(opt), build_dataset({**section, "gt_size": side}), windows=windows,
+                LFMModel(opt), build_dataset({**section, "gt_size": side}), windows=windows, seconds=seconds,
                 with_images=any("rollout_weight" in each.options for each in self.preset.stages.values()),
                 seed=self.settings.seed, progress=lambda done: self.report("encode", done, windows, math.nan),
             )  # fmt: skip

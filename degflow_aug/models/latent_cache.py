@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +24,8 @@ class LatentCache:
     Args:
         model: encodes; its path and kernel are used.
         scenes: an ``AlignedScales`` dataset in the train phase whose crops are the windows.
-        windows: how many windows to encode, spread evenly over the scenes.
+        windows: how many windows to encode at most, spread evenly over the scenes.
+        seconds: no more windows after that time, once every scene has one.
         with_images: keep the views as well, 8 bit.
         seed: of the windows' positions and flips.
         progress: called after every window with the number done.
@@ -34,6 +37,7 @@ class LatentCache:
         scenes: Any,
         *,
         windows: int,
+        seconds: float = math.inf,
         with_images: bool,
         seed: int,
         progress: Callable[[int], None],
@@ -41,7 +45,10 @@ class LatentCache:
         self.with_images = with_images
         seeds = np.random.default_rng(seed).integers(2**62, size=windows)
         self.items: list[dict[str, Tensor]] = []
+        began = time.monotonic()
         for index in range(windows):
+            if index >= len(scenes) and time.monotonic() - began > seconds:
+                break
             draw = SampleDraw(index % len(scenes), int(seeds[index]))
             self.items.append(self._encode(model, scenes[draw]))
             progress(index + 1)

@@ -135,26 +135,12 @@ def test_reconstruct_is_the_autoencoder_alone(degflow: DegFlow) -> None:
     assert degflow.reconstruct(hr[..., :19, :33], view[..., :19, :33]).shape == (2, 3, 19, 33)
 
 
-def test_scales_from_one_pass_equal_single_renders_on_the_same_grid() -> None:
-    hr = images(2, 3, 32, 32)
+def test_scales_from_one_encoding_equal_single_renders() -> None:
+    hr, scales = images(2, 3, 32, 32), [3.1, 1.2, 4.0, 3.1]
     for solver in ("euler", "midpoint", "heun", "rk4"):
-        four = generator(solver=solver, steps=4)
-        for index, view in enumerate(four.render_scales(hr, [1.75, 2.5, 3.25, 4.0])):
-            close(view, generator(solver=solver, steps=index + 1).render(hr, 1.75 + 0.75 * index), 2e-5)
-
-
-def test_scales_from_one_pass_come_near_single_renders_as_steps_grow() -> None:
-    hr, scales = images(1, 3, 32, 32), [3.1, 1.2, 4.0, 3.1]
-
-    def gap(steps: int) -> float:
-        degradation = generator(smooth=True, solver="rk4", steps=steps)
-        views = degradation.render_scales(hr, scales)
-        return max(
-            float((view - degradation.render(hr, scale)).abs().max()) for view, scale in zip(views, scales, strict=True)
-        )
-
-    assert gap(32) < 1e-3
-    assert gap(32) < gap(2) / 4
+        degradation = generator(solver=solver, steps=2)
+        for view, scale in zip(degradation.render_scales(hr, scales), scales, strict=True):
+            close(view, degradation.render(hr, scale))
 
 
 def test_steps_converge_to_the_path_of_the_velocity() -> None:

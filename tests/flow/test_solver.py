@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +17,6 @@ from degflow_aug.flow.solver import (
     Velocity,
     integrate,
     integrate_rk45,
-    integrate_through,
     solver_step,
 )
 
@@ -132,40 +129,6 @@ def test_gradients_flow_through_the_steps(solver: str) -> None:
     assert torch.autograd.gradcheck(end, (START.clone().requires_grad_(True), ENDS.clone().requires_grad_(True), rate))
 
 
-@pytest.mark.parametrize("solver", list(SOLVERS))
-@pytest.mark.parametrize("times", [[0.25, 0.5, 0.75, 1.0], [1.0, 0.25, 0.5], [0.5, 0.5, 0.0, 1.0, 0.5], [0.75]])
-def test_one_pass_meets_what_single_runs_find_on_the_same_grid(solver: str, times: list[float]) -> None:
-    found = integrate_through(swing, START, times, 4, solver)
-    assert len(found) == len(times)
-    for time, z in zip(times, found, strict=True):
-        end = torch.full((3,), time, dtype=torch.float64)
-        truth = integrate(swing, START, end, max(round(4 * time), 1), solver)
-        torch.testing.assert_close(z, truth, rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("times", [[0.1, 0.15, 0.6, 0.97], [1 / 3, 2 / 3, 1.0], [i / 30 for i in range(1, 31)]])
-def test_no_step_of_one_pass_is_longer_than_its_share(times: list[float]) -> None:
-    counted = Counted(swing)
-    integrate_through(counted, START, times, 3, "euler")
-    seen = [float(t[0]) for t in counted.times] + [max(times)]
-    assert max(b - a for a, b in itertools.pairwise(seen)) <= 1 / 3 + 1e-9
-    assert len(counted.times) <= len(times) + 3
-    if times[0] == 1 / 3:
-        assert len(counted.times) == 3
-
-
-def test_rounding_adds_no_step_to_a_grid_of_times() -> None:
-    counted = Counted(swing)
-    integrate_through(counted, START, [i / 10 for i in range(11)], 10, "euler")
-    assert len(counted.times) == 10
-
-
-def test_one_pass_converges_to_the_exact_path_at_uneven_times() -> None:
-    times = [0.93, 0.11, 0.42]
-    for time, z in zip(times, integrate_through(swing, START, times, 40, "rk4"), strict=True):
-        torch.testing.assert_close(z, swung(START, torch.full((3,), time, dtype=torch.float64)), rtol=1e-7, atol=1e-7)
-
-
 def test_rk45_finds_the_exact_path_at_times_in_any_order() -> None:
     times = [0.8, 0.2, 1.0]
     states, evaluations = integrate_rk45(swing, START, times, tolerance=1e-10, start=0.0)
@@ -200,17 +163,9 @@ def test_no_step_or_misfit_ends_are_refused(steps: int, ends: Tensor) -> None:
         integrate(swing, START, ends, steps)
 
 
-@pytest.mark.parametrize(("times", "steps"), [([0.5], 0), ([-0.1, 0.5], 2), ([math.nan], 2), ([math.inf], 2)])
-def test_one_pass_refuses_no_step_and_times_before_the_start(times: list[float], steps: int) -> None:
-    with pytest.raises(ValueError, match="expected steps >= 1 and finite times >= 0"):
-        integrate_through(swing, START, times, steps)
-
-
 def test_an_unknown_solver_is_refused() -> None:
     message = "out of euler, midpoint, heun, rk4, got 'dopri5'"
     with pytest.raises(ValueError, match=message):
         solver_step("dopri5")
     with pytest.raises(ValueError, match=message):
         integrate(swing, START, ENDS, 1, "dopri5")
-    with pytest.raises(ValueError, match=message):
-        integrate_through(swing, START, [1.0], 1, "dopri5")
