@@ -104,6 +104,20 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
+def count(text: str) -> int:
+    """The type of an option that takes a whole number of at least 0."""
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, got '{text}'")
+    return int(text)
+
+
+def positive_number(text: str) -> float:
+    """The type of an option that takes a number above 0, minutes or seconds."""
+    if not _NUMBER.fullmatch(text) or not 0 < float(text) < 1e6:
+        raise argparse.ArgumentTypeError(f"expected a number above 0 and below a million, got '{text}'")
+    return float(text)
+
+
 def add_generator_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the commands that run a generator; :func:`build_generator` reads them."""
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto: a GPU where there is one)")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from degflow_aug.commands import evaluate, fit, generate
-from degflow_aug.commands.arguments import argument
+from degflow_aug.commands.arguments import positive_number, whole_number
 from degflow_aug.commands.contact_sheet import write_contact_sheet
 from degflow_aug.commands.progress import Progress
 from degflow_aug.commands.simulated_pairs import PATTERN_FILE, bundled_photographs, write_simulated_pairs
@@ -33,10 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", default="degflow_demo", metavar="DIR", help="folder for everything (default: degflow_demo)"
     )
-    parser.add_argument(
-        "--minutes", type=argument(fit._minutes), default=5.0, metavar="M", help="time to train (default: 5)"
-    )
-    parser.add_argument("--iters", type=int, metavar="N", help="iterations instead of minutes")
+    parser.add_argument("--minutes", type=positive_number, default=5.0, metavar="M", help="time to train (default: 5)")
+    parser.add_argument("--iters", type=whole_number, metavar="N", help="iterations instead of minutes")
 
 
 def run(args: argparse.Namespace) -> int:

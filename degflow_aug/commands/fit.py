@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from degflow_aug.commands.arguments import argument, one_of, parse_scales, pick_device, whole_number
+from degflow_aug.commands.arguments import (
+    argument,
+    count,
+    one_of,
+    parse_scales,
+    pick_device,
+    positive_number,
+    whole_number,
+)
 from degflow_aug.commands.pairs import add_pairs_arguments, find_pairs, load_scenes, pairs_section
 
 if TYPE_CHECKING:
@@ -44,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="torchvision's VGG16 weights for the paper recipe, or none to train without LPIPS (default: its cache)",
     )
     parser.add_argument(
-        "--minutes", type=argument(_minutes), metavar="M", help=f"time to train (default: {DEFAULT_MINUTES:g})"
+        "--minutes", type=positive_number, metavar="M", help=f"time to train (default: {DEFAULT_MINUTES:g})"
     )
     parser.add_argument(
         "--iters", type=whole_number, metavar="N", help="iterations of all stages together, instead of --minutes"
@@ -52,24 +59,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="FILE.safetensors", help="the bundle to write")
     parser.add_argument("--work", metavar="DIR", help="checkpoints, for resuming (default: FILE.fit)")
     parser.add_argument("--camera", metavar="NAME", help="name kept in the bundle (default: that of the pairs)")
-    parser.add_argument("--seed", type=int, default=0, help="of everything drawn (default: 0)")
+    parser.add_argument("--seed", type=count, default=0, help="of everything drawn (default: 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (auto: a GPU where there is one)")
     parser.add_argument(
-        "--save-every", type=float, default=60.0, metavar="SECONDS", help="time between checkpoints (default: 60)"
+        "--save-every",
+        type=positive_number,
+        default=60.0,
+        metavar="SECONDS",
+        help="time between checkpoints (default: 60)",
     )
     parser.add_argument(
-        "--workers", type=int, default=None, metavar="N", help="processes that load images (default: by device)"
+        "--workers", type=count, default=None, metavar="N", help="processes that load images (default: by device)"
     )
-
-
-def _minutes(text: str) -> float:
-    try:
-        minutes = float(text)
-    except ValueError:
-        minutes = math.nan
-    if not (math.isfinite(minutes) and 0 < minutes <= 60 * 24 * 365):
-        raise ValueError(f"expected a time in minutes above 0, got '{text}'")
-    return minutes
 
 
 def run(args: argparse.Namespace) -> int:
@@ -110,7 +111,10 @@ def split_scenes(args: argparse.Namespace) -> tuple[list[Scene], list[Scene]]:
         if not held_out and len(selected) >= 4:
             held_out = selected[-min(LARGEST_HELD_OUT, max(1, len(selected) // 10)) :]
     names = {(scene.camera, scene.name) for scene in held_out}
-    return [scene for scene in selected if (scene.camera, scene.name) not in names], held_out
+    training = [scene for scene in selected if (scene.camera, scene.name) not in names]
+    if not training:
+        raise ValueError("expected scenes to train on beside those held out, got none; name fewer in --held-out")
+    return training, held_out
 
 
 def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Any) -> CameraFit:
@@ -126,7 +130,12 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Any) -> Cam
     work = Path(args.work) if args.work else out.with_suffix(".fit")
     if work.exists() and not work.is_dir():
         raise ValueError(f"expected --work to be a folder, got the file {work}")
-    gpus = int(pick_device(args.device).type == "cuda")
+    device = pick_device(args.device)
+    gpus = int(device.type == "cuda")
+    if gpus:
+        import torch
+
+        torch.cuda.set_device(device)
     knots = _knots(args.knots, scenes)
     minutes = 0.0 if args.iters else args.minutes or DEFAULT_MINUTES
     camera = args.camera or " + ".join(dict.fromkeys(scene.camera for scene in scenes))
@@ -135,7 +144,7 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Any) -> Cam
         "pairs": str(Path(args.pairs).resolve()), "layout": args.layout,
         "scenes": [f"{scene.camera}/{scene.name}" for scene in scenes],
         "knots": list(knots), "preset": args.preset, "recipe": recipe, "minutes": minutes, "iters": args.iters or 0,
-        "seed": args.seed, "camera": camera,
+        "seed": args.seed, "camera": camera, "files": {**pairs_section(args, []), "scenes": None},
     }  # fmt: skip
     chosen = with_lpips(preset(args.preset, recipe), args.lpips_vgg)
     plan = FitPlan.open(work, request)

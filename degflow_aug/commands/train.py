@@ -57,6 +57,14 @@ def run(args: argparse.Namespace) -> int:
     try:
         with interrupt.stoppable(), _command_line(_basicsr_arguments(args)):
             train_pipeline(str(root))
+    except (KeyError, TypeError, AttributeError, NotImplementedError, AssertionError) as mistake:
+        # BasicSR looks at most options only when it uses them, and then fails with whatever Python says.
+        if any((root / "experiments" / name / "training_states").glob("*.state")):
+            raise
+        said = f"{type(mistake).__name__}: {mistake}"
+        raise ValueError(
+            f"expected options that BasicSR can train with in {args.opt}, got {said}; DEGFLOW_TRACEBACK=1 shows where"
+        ) from mistake
     except (KeyboardInterrupt, SystemExit) as end:
         code = _stop_code(end)
         if code is None:

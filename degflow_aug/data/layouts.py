@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from degflow_aug.data.image_file import IMAGE_SUFFIXES, is_image_name
 from degflow_aug.data.scene import FoundImage, Scene, check_aligned, gather_scenes, nearest, view_scale
@@ -119,8 +120,10 @@ def _find_city100(root: str | Path) -> Iterator[FoundImage]:
 
 
 def _find_pattern(root: str | Path, pattern: Mapping[str, Any] | None) -> Iterator[FoundImage]:
-    if not isinstance(pattern, Mapping) or set(pattern) != {"hr", "views"} or not pattern["views"]:
-        raise ValueError(f'expected pattern: {{"hr": "...{{id}}...", "views": {{2: "...{{id}}..."}}}}, got {pattern!r}')
+    if not _is_pattern(pattern):
+        raise ValueError(
+            f'expected pattern: {{"hr": "...{{id}}...", "views": {{2: "...{{id}}..."}}}}, got {reprlib.repr(pattern)}'
+        )
     views = [(view_scale(key), template) for key, template in pattern["views"].items()]
     claimed: set[Path] = set()
     # The longer template first: 001x2.png is the view of {id}x2.png, though {id}.png fits it as well.
@@ -132,6 +135,12 @@ def _find_pattern(root: str | Path, pattern: Mapping[str, Any] | None) -> Iterat
         for path, fields in found:
             claimed.add(path)
             yield FoundImage(fields.get("camera", _folder_name(root)), fields["id"], fields["id"], scale, path)
+
+
+def _is_pattern(pattern: object) -> TypeGuard[Mapping[str, Any]]:
+    if not isinstance(pattern, Mapping) or set(pattern) != {"hr", "views"} or not isinstance(pattern["views"], Mapping):
+        return False
+    return bool(pattern["views"]) and all(isinstance(name, str) for name in (pattern["hr"], *pattern["views"].values()))
 
 
 def _template_part(part: str, template: str) -> re.Pattern[str]:

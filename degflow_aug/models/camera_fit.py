@@ -13,13 +13,13 @@ from typing import Any
 from degflow_aug.atomic_file import atomic_path
 from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
 from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.models import interrupt
 from degflow_aug.models.fit_options import FitSettings, stage_options
 from degflow_aug.models.kernel_source import read_kernel, whole_pairs, write_kernel
 from degflow_aug.models.latent_cache import LatentCache, LatentCrops
 from degflow_aug.models.lfm_model import LFMModel
 from degflow_aug.models.presets import Preset, StagePreset
 from degflow_aug.models.rae_model import RAEModel
-from degflow_aug.models.stage_model import StageModel
 from degflow_aug.models.stage_run import Budget, BuildModel, Schedule, StageRun, is_finished, make_folders
 
 StageReport = Callable[[str, int, int, float], None]
@@ -55,14 +55,18 @@ class FitPlan:
             plan = cls(path, request)
             plan.write()
             return plan
-        known = json.loads(path.read_text(encoding="utf-8"))
-        changed = [key for key in request if known["request"].get(key) != request[key]]
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+            iterations, seconds, before = dict(known["iterations"]), float(known["seconds"]), dict(known["request"])
+        except (ValueError, TypeError, KeyError):
+            raise ValueError(f"expected the plan of a fit in {path}, got other content; remove that folder") from None
+        changed = [key for key in request if before.get(key) != request[key]]
         if changed:
             raise ValueError(
-                f"expected the same {changed[0]} as when {work} was begun ({known['request'].get(changed[0])!r}), got "
+                f"expected the same {changed[0]} as when {work} was begun ({before.get(changed[0])!r}), got "
                 f"{request[changed[0]]!r}; name another --work folder or remove this one"
             )
-        return cls(path, request, known["iterations"], known["seconds"])
+        return cls(path, request, iterations, seconds)
 
     def write(self) -> None:
         """Write the plan, whole or not at all."""
@@ -105,10 +109,8 @@ class CameraFit:
         """Train what is not trained yet and write the bundle to ``out``."""
         kernel = self.fit_kernel()
         for stage in self.preset.stages:
-            began = time.monotonic()
             if not is_finished(self.options(stage)):
-                self.run_stage(stage)
-                self.plan.seconds += time.monotonic() - began
+                self.plan.seconds += self.run_stage(stage)
                 self.plan.write()
         return self.write_bundle(out, kernel)
 
@@ -132,20 +134,21 @@ class CameraFit:
             write_kernel(path, FittedKernel.fit(whole_pairs(dataset)))
         return read_kernel(path)
 
-    def run_stage(self, stage: str) -> StageModel:
-        """Train one stage to its end."""
+    def run_stage(self, stage: str) -> float:
+        """Train one stage to its end; returns the seconds of work in it, those before an interruption included."""
         recipe, began = self.preset.stages[stage], time.monotonic()
         opt = self.options(stage)
         make_folders(opt)
         dataset = self.dataset(stage, opt)
+        prepared = time.monotonic() - began
         run = StageRun(
-            MODELS[stage], opt, dataset, self._budget(stage, time.monotonic() - began),
+            MODELS[stage], opt, dataset, self._budget(stage, prepared),
             Schedule(recipe.lr, recipe.floor, recipe.warmup), lambda *state: self.report(stage, *state),
             self.save_seconds,
         )  # fmt: skip
         model = run.run()
         self.plan.iterations[stage] = model.iteration
-        return model
+        return prepared + run.elapsed
 
     def dataset(self, stage: str, opt: dict[str, Any]) -> Any:
         """Images, or for a stage with cached windows their latents."""
@@ -162,10 +165,16 @@ class CameraFit:
             self._cache = LatentCache(
                 LFMModel(opt), build_dataset({**section, "gt_size": side}), windows=windows, seconds=seconds,
                 with_images=any("rollout_weight" in each.options for each in self.preset.stages.values()),
-                seed=self.settings.seed, progress=lambda done: self.report("encode", done, windows, math.nan),
+                seed=self.settings.seed, progress=lambda done: self._report_window(done, windows),
             )  # fmt: skip
         step = 2 ** (len(self.preset.velocity["multipliers"]) - 1)
         return LatentCrops(self._cache, min(recipe.crop // 8, self._cache.side) // step * step)
+
+    def _report_window(self, done: int, windows: int) -> None:
+        self.report("encode", done, windows, math.nan)
+        number = interrupt.requested()
+        if number is not None:
+            raise interrupt.stop(number)
 
     def _budget(self, stage: str, spent: float) -> Budget:
         """A stage's share of the iterations asked for, or of the time left; ``spent`` went into its preparation."""

@@ -31,6 +31,25 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]
     Raises:
         ValueError: no such file, a damaged one, one that holds code (it is not run), or one of another origin.
     """
+    content = _read(path)
+    return content["spec"], content["params_ema" if "params_ema" in content else "params"]
+
+
+def read_network(path: str | Path, network: nn.Module, strict: bool, part: str) -> None:
+    """Fill ``network`` with the weights ``part`` (params where it is absent) of a checkpoint of ours.
+
+    Raises:
+        ValueError: as :func:`read_checkpoint`, or weights of another network.
+    """
+    content = _read(path)
+    try:
+        network.load_state_dict(content.get(part, content["params"]), strict=strict)
+    except RuntimeError:
+        kind = type(network).__name__
+        raise ValueError(f"expected weights of this {kind} in {path}, got those of another network or width") from None
+
+
+def _read(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise ValueError(
@@ -46,7 +65,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]
         raise ValueError(
             f"expected a checkpoint with params and a spec, got {path}, which was not written by degflow_aug"
         )
-    return content["spec"], content["params_ema" if "params_ema" in content else "params"]
+    return content
 
 
 def find_checkpoint(path_or_run: str, experiments: str | Path) -> Path:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+ADVICE = "lower train.optim_g.lr or set degflow.grad_clip, then resume from the last checkpoint"
+
 
 class TrainingDiverged(ValueError):
     """Training cannot go on; the last checkpoint on disk is from before."""
@@ -29,9 +31,7 @@ class DivergenceGuard:
         Raises:
             TrainingDiverged: it is not finite, or the losses have run away.
         """
-        advice = "lower train.optim_g.lr or set degflow.grad_clip, then resume from the last checkpoint"
-        if not math.isfinite(loss):
-            raise TrainingDiverged(f"expected a finite loss, got {loss} at iteration {iteration}; {advice}")
+        self.check_finite(loss, iteration)
         known = math.isfinite(self.smoothed)
         self.smoothed = self.smoothed + self.smoothing * (loss - self.smoothed) if known else loss
         self.best = min(self.best, self.smoothed)
@@ -39,5 +39,10 @@ class DivergenceGuard:
         if self.far >= self.patience:
             raise TrainingDiverged(
                 f"expected a loss near its best of {self.best:.3g}, got {loss:.3g} at iteration {iteration} after "
-                f"{self.far} losses more than {self.factor:g} times that; {advice}"
+                f"{self.far} losses more than {self.factor:g} times that; {ADVICE}"
             )
+
+    def check_finite(self, loss: float, iteration: int) -> None:
+        """Raise TrainingDiverged if the loss is not a number."""
+        if not math.isfinite(loss):
+            raise TrainingDiverged(f"expected a finite loss, got {loss} at iteration {iteration}; {ADVICE}")

@@ -37,7 +37,11 @@ def kernel_for(opt: dict[str, Any], options: StageOptions) -> FittedKernel:
 
 def whole_pairs(dataset_opt: dict[str, Any]) -> Iterator[tuple[Tensor, dict[float, Tensor]]]:
     """Whole images of a training set: HR (3, H, W) and its views by scale."""
-    dataset = build_dataset({**dataset_opt, "phase": "val"})
+    whole = {**dataset_opt, "phase": "val"}
+    if "layout" in whole:
+        # The phase asks for whole images; without a split of its own it would also ask for the test set.
+        whole["split"] = whole.get("split") or "Train"
+    dataset = build_dataset(whole)
     for index in range(len(dataset)):
         item = dataset[index]
         views = {

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from degflow_aug.models import interrupt
-from degflow_aug.models.checkpoint import state_on_cpu, write_checkpoint
+from degflow_aug.models.checkpoint import read_network, state_on_cpu, write_checkpoint
 from degflow_aug.models.divergence_guard import DivergenceGuard
 from degflow_aug.models.scale_validation import ScaleValidation
 from degflow_aug.options import StageOptions
@@ -78,6 +78,14 @@ class StageModel(ScaleValidation, BaseModel):
         if optim_type not in OPTIMIZERS:
             raise ValueError(f"expected train.optim_g.type out of {', '.join(OPTIMIZERS)}, got {optim_type!r}")
         return OPTIMIZERS[optim_type](params, lr, **kwargs)
+
+    def load_network(self, net: nn.Module, load_path: str, strict: bool = True, param_key: str = "params") -> None:
+        """Load weights of one of our stages; unlike BasicSR's, never runs code that a file may hold.
+
+        Raises:
+            ValueError: no such file, another kind of file, or weights of another network.
+        """
+        read_network(load_path, self.get_bare_model(net), strict, param_key)
 
     def model_to_device(self, net: nn.Module) -> nn.Module:
         """Move a network to this rank's device and wrap it; unlike BasicSR's, works with gloo on the CPU."""
@@ -186,7 +194,13 @@ class StageModel(ScaleValidation, BaseModel):
         self.iteration = int(resume_state["iter"])
 
     def save(self, epoch: int, current_iter: int) -> None:
-        """Write the networks, then the training state."""
+        """Write the networks, then the training state.
+
+        Raises:
+            TrainingDiverged: the last loss was not a number, so that the checkpoint before is the good one.
+        """
+        if self.iteration:
+            self.guard.check_finite(self._losses["total"].item(), self.iteration)
         if self.net_g_ema is None:
             self.save_network(self.net_g, "net_g", current_iter)
         else:

@@ -34,7 +34,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def arguments(pairs: Path, out: Path, *more: str) -> list[str]:
     return [
         "fit", str(pairs), "--layout", "pattern", "--pattern", str(pairs / "pattern.yml"), "--out", str(out),
-        "--iters", str(ITERATIONS), "--save-every", "0", *more,
+        "--iters", str(ITERATIONS), "--save-every", "0.001", *more,
     ]  # fmt: skip
 
 
@@ -94,6 +94,9 @@ def test_sigterm_saves_and_says_143(pairs: Path, tmp_path: Path) -> None:
         (["--held-out", "077"], "077"),
         (["--work", "README"], "to be a folder"),
         (["--device", "cuda:99"], "--device"),
+        (["--seed", "-1"], "at least 0"),
+        (["--save-every", "nan"], "above 0"),
+        (["--held-out", "000-004"], "none; name fewer"),
         (["--itters", "4"], "did you mean '--iters'"),
     ],
 )
