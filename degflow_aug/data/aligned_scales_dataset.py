@@ -37,7 +37,8 @@ class AlignedScalesDataset(AlignedScales):
         train:
           type: AlignedScalesDataset
           dataroot_gt: datasets/RealSR_v2_ordered
-          layout: realsr          # realsr_v3, city100, or pattern with pattern: {hr: "HR/{id}.png", views: {2: "LR2/{id}.png"}}
+          layout: realsr          # realsr_v3, city100, or pattern with
+                                  # pattern: {hr: "HR/{id}.png", views: {2: "LR2/{id}.png"}}
           split: Train            # Train in the train phase, else Test
           cameras: [Canon]        # all by default
           scenes: "001-060"       # all by default

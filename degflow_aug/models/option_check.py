@@ -50,7 +50,7 @@ def check_training_options(opt: dict[str, Any], source: str) -> None:
 
 def _check_numbers(opt: Mapping[str, Any]) -> None:
     """What BasicSR would count or divide by before it had looked."""
-    required = {
+    required: dict[str, tuple[Any, Any]] = {
         "train.total_iter": (opt["train"].get("total_iter"), int),
         "train.optim_g.lr": ((opt["train"].get("optim_g") or {}).get("lr"), (int, float)),
         "logger.print_freq": ((opt.get("logger") or {}).get("print_freq"), int),
