@@ -33,7 +33,7 @@ class DegFlow(Degradation):
         solver: euler, midpoint, heun or rk4.
         steps: solver steps from the HR image to each scale.
         tile: images with more than ``tile``^2 pixels pass the autoencoder in tiles of that side, to the same result.
-        extrapolate: allow scales beyond ``s_max``, where nothing was trained.
+        extrapolate: allow scales beyond the last knot, where nothing was trained.
         camera: name of the device.
 
     Raises:
@@ -62,7 +62,7 @@ class DegFlow(Degradation):
         self.knots, self.camera = tuple(knots), camera
         self.time_map = TimeMap(s_max)
         self.solver, self.steps, self.tile = solver, steps, tile
-        self.scale_range = (1.0, math.inf if extrapolate else s_max)
+        self.scale_range = (1.0, math.inf if extrapolate else self.knots[-1])
         self.kernels: dict[str, Tensor] = {}
 
     @classmethod
