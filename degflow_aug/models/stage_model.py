@@ -42,6 +42,7 @@ class StageModel(ScaleValidation, BaseModel):
         self.log_dict: dict[str, float] = OrderedDict()
         self.iteration = 0
         self.in_step = False
+        self._losses: dict[str, Tensor] = {}
         interrupt.on_stop(self.save_between_steps)
         load_path = opt["path"].get("pretrain_network_g")
         if load_path:
@@ -199,7 +200,7 @@ class StageModel(ScaleValidation, BaseModel):
         Raises:
             TrainingDiverged: the last loss was not a number, so that the checkpoint before is the good one.
         """
-        if self.iteration:
+        if self._losses:
             self.guard.check_finite(self._losses["total"].item(), self.iteration)
         if self.net_g_ema is None:
             self.save_network(self.net_g, "net_g", current_iter)

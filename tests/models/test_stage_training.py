@@ -111,6 +111,33 @@ def test_resumed_run_equals_uninterrupted(stage: str, options: dict[str, Any], p
         assert torch.equal(mine, theirs)
 
 
+def test_run_resumed_at_its_end_saves_again(pairs: Path, tmp_path: Path) -> None:
+    """Killed after its last iteration, a run has nothing left to do but to write its last network."""
+    opt = in_memory(stage_options("rae", pairs, tmp_path), tmp_path)
+    model = build(opt)
+    train(model, batches(opt, 2))
+    model.save(0, 2)
+    again = build(in_memory(stage_options("rae", pairs, tmp_path), tmp_path))
+    state = Path(opt["path"]["training_states"]) / "2.state"
+    again.resume_training(torch.load(state, map_location="cpu", weights_only=True))
+    again.save(-1, -1)
+    assert (Path(opt["path"]["models"]) / "net_g_latest.pth").is_file()
+
+
+def test_nothing_is_saved_over_a_good_checkpoint_once_the_loss_is_no_number(pairs: Path, tmp_path: Path) -> None:
+    opt = in_memory(stage_options("rae", pairs, tmp_path), tmp_path)
+    model = build(opt)
+    train(model, batches(opt, 1))
+    model.save(0, 1)
+    model.guard_interval = 20  # as on a GPU, where not every loss is looked at
+    model.feed_data(batches(opt, 1)[0])
+    model.views = model.views * math.nan
+    model.optimize_parameters(2)
+    with pytest.raises(TrainingDiverged):
+        model.save(0, 2)
+    assert [file.name for file in Path(opt["path"]["training_states"]).iterdir()] == ["1.state"]
+
+
 def test_files_are_whole_and_carry_their_spec(pairs: Path, tmp_path: Path) -> None:
     train_rae(pairs, tmp_path)
     models = tmp_path / "experiments" / "rae" / "models"
