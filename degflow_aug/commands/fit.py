@@ -94,6 +94,8 @@ def run(args: argparse.Namespace) -> int:
             bundle = fit.run(Path(args.out))
     print(f"{args.out}: {bundle.spec.camera} at knots {', '.join(f'{knot:g}' for knot in bundle.spec.knots)}")
     if args.held_out != "none":
+        if not held_out:
+            print("too few scenes to hold any out: the table is of those trained on")
         report(args, bundle, held_out or training)
     return 0
 
@@ -144,7 +146,7 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Any) -> Cam
         "pairs": str(Path(args.pairs).resolve()), "layout": args.layout,
         "scenes": [f"{scene.camera}/{scene.name}" for scene in scenes],
         "knots": list(knots), "preset": args.preset, "recipe": recipe, "minutes": minutes, "iters": args.iters or 0,
-        "seed": args.seed, "camera": camera, "files": {**pairs_section(args, []), "scenes": None},
+        "seed": args.seed, "camera": camera, "files": _how_found(args),
     }  # fmt: skip
     chosen = with_lpips(preset(args.preset, recipe), args.lpips_vgg)
     plan = FitPlan.open(work, request)
@@ -163,6 +165,12 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Any) -> Cam
     )
 
 
+def _how_found(args: argparse.Namespace) -> dict[str, Any]:
+    """What decides which files the scenes are, but for the root, which is kept as an absolute path."""
+    section = pairs_section(args, [])
+    return {key: section[key] for key in ("split", "pattern", "cameras")}
+
+
 def _knots(named: tuple[float, ...] | None, scenes: list[Scene]) -> tuple[float, ...]:
     there = sorted({scale for scene in scenes for scale in scene.scales})
     chosen = [scale for scale in named or there if scale != 1]
@@ -176,7 +184,7 @@ def _knots(named: tuple[float, ...] | None, scenes: list[Scene]) -> tuple[float,
 
 
 def report(args: argparse.Namespace, bundle: Bundle, scenes: list[Scene]) -> None:
-    """Print the table of the bundle on scenes it has not seen, beside the baselines."""
+    """Print the table of the bundle on these scenes, beside the baselines."""
     from degflow_aug.degradations.degflow import DegFlow
     from degflow_aug.models.evaluation import evaluate_views, format_table, methods_for
 

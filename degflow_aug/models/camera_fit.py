@@ -51,6 +51,8 @@ class FitPlan:
             ValueError: the folder holds another fit.
         """
         path = work / "plan.json"
+        # As it will be read back: JSON turns the keys of a pattern, which are numbers, into text.
+        request = json.loads(json.dumps(request))
         if not path.is_file():
             plan = cls(path, request)
             plan.write()

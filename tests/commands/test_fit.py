@@ -153,3 +153,15 @@ def test_paper_recipe_asks_for_lpips_weights_at_once(
     assert main(arguments(pairs, tmp_path / "camera.safetensors", "--recipe", "paper")) == 2
     assert "VGG16 weights for LPIPS" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pattern_with_numbers_for_keys_resumes(tmp_path: Path) -> None:
+    """README's pattern file has numbers for keys, which the plan on disk cannot keep as such."""
+    from degflow_aug.models.camera_fit import FitPlan
+
+    request = {"files": {"pattern": {"hr": "HR/{id}.png", "views": {2: "x2/{id}.png", 2.9: "x29/{id}.png"}}}}
+    FitPlan.open(tmp_path, request)
+    assert FitPlan.open(tmp_path, request).iterations == {}
+    request["files"]["pattern"]["views"][2] = "elsewhere/{id}.png"
+    with pytest.raises(ValueError, match="expected the same files"):
+        FitPlan.open(tmp_path, request)
