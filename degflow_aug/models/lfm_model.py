@@ -168,10 +168,9 @@ class LFMModel(StageModel):
         self.net_g.train()
         return generated
 
-    def save(self, epoch: int, current_iter: int) -> None:
-        """Write the bundle beside the networks, so that a run can be used as soon as it has saved."""
+    def save_companions(self) -> None:
+        """Write the bundle, so that a run can be used as soon as it has saved."""
         self.write_bundle(Path(self.opt["path"]["models"]) / "generator_latest.safetensors")
-        super().save(epoch, current_iter)
 
     @master_only
     def write_bundle(self, path: Path) -> None:

@@ -28,7 +28,7 @@ class StageModel(ScaleValidation, BaseModel):
     """A BasicSR model over ``network_g`` whose every iteration is a function of (seed, rank, iteration).
 
     No random state is saved and none needs to be: a resumed run draws what the uninterrupted one would have drawn.
-    Subclasses write ``compute_losses`` and ``reconstruct_scales``.
+    Subclasses write ``compute_losses`` and ``generate_view``.
     """
 
     options: StageOptions
@@ -39,7 +39,6 @@ class StageModel(ScaleValidation, BaseModel):
         self.options = options
         self.net_g = self.model_to_device(build_network(opt["network_g"]))
         self.print_network(self.net_g)
-        self.log_dict: dict[str, float] = OrderedDict()
         self.iteration = 0
         self.in_step = False
         self._losses: dict[str, Tensor] = {}
@@ -194,14 +193,18 @@ class StageModel(ScaleValidation, BaseModel):
         super().resume_training(resume_state)
         self.iteration = int(resume_state["iter"])
 
+    def save_companions(self) -> None:
+        """Write files that go with a checkpoint; before it, so that a checkpoint on disk has them beside it."""
+
     def save(self, epoch: int, current_iter: int) -> None:
-        """Write the networks, then the training state.
+        """Write what belongs to the networks, the networks, then the training state.
 
         Raises:
             TrainingDiverged: the last loss was not a number, so that the checkpoint before is the good one.
         """
         if self._losses:
             self.guard.check_finite(self._losses["total"].item(), self.iteration)
+        self.save_companions()
         if self.net_g_ema is None:
             self.save_network(self.net_g, "net_g", current_iter)
         else:
