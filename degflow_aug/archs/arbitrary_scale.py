@@ -1,0 +1,79 @@
+"""What every arbitrary-scale network is here: features of the LR image, asked for colours at any coordinates.
+
+Coordinates and cells are LIIF's: the image spans [-1, 1] x [-1, 1], (row, column); pixel i of n has its centre at
+-1 + (2 i + 1) / n, and the cell of a query is the size (2 / H, 2 / W) of a pixel of the image that is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Features = tuple[Tensor, ...]
+
+
+class ArbitraryScaleNetwork(nn.Module):
+    """Base of LIIF, LTE, MetaSR and CiaoSR. Images go in and come out in [0, 1]; the normalisation is inside.
+
+    Subclasses write ``encode`` and ``query`` and set ``floats_per_query``.
+
+    Attributes:
+        floats_per_query: roughly how many numbers a query keeps in memory at its peak.
+        spec: the constructor's arguments, from which a checkpoint rebuilds the network.
+    """
+
+    floats_per_query: int
+    spec: dict[str, Any]
+
+    def encode(self, lq: Tensor) -> Features:
+        """Features of LR images (B, 3, h, w) in [0, 1], to be queried any number of times."""
+        raise NotImplementedError
+
+    def query(self, features: Features, coord: Tensor, cell: Tensor) -> Tensor:
+        """Colours (B, Q, 3) in [0, 1] (not clamped) at coord (B, Q, 2) for pixels of the size cell (B, Q, 2)."""
+        raise NotImplementedError
+
+    def forward(self, lq: Tensor, coord: Tensor, cell: Tensor) -> Tensor:
+        """(B, 3, h, w) in [0, 1], (B, Q, 2), (B, Q, 2) -> (B, Q, 3)."""
+        return self.query(self.encode(lq), coord, cell)
+
+
+def pixel_centres(height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
+    """Coordinates of all pixels of an image, row by row: (H W, 2) as (row, column) in [-1, 1]."""
+    rows, columns = (
+        (2 * torch.arange(count, device=device, dtype=torch.float32) + 1) / count - 1 for count in (height, width)
+    )
+    return torch.stack(torch.meshgrid(rows, columns, indexing="ij"), dim=-1).reshape(-1, 2)
+
+
+@torch.no_grad()
+def upscale(network: ArbitraryScaleNetwork, lq: Tensor, size: tuple[int, int], memory_mb: float = 1024) -> Tensor:
+    """The image of ``size`` that the network sees in ``lq``, queried in chunks that fit into ``memory_mb``.
+
+    Args:
+        network: any arbitrary-scale network.
+        lq: (B, 3, h, w) in [0, 1].
+        size: (H, W) of the result.
+        memory_mb: limit for what the queries of one chunk keep alive; features and result come on top.
+
+    Returns:
+        (B, 3, H, W), not clamped; the same for every limit.
+
+    Raises:
+        ValueError: an empty size, or no memory.
+    """
+    height, width = size
+    if min(size) < 1 or memory_mb <= 0:
+        raise ValueError(f"expected a size of at least 1x1 and memory above 0 MB, got {height}x{width}, {memory_mb}")
+    features = network.encode(lq)
+    batch = lq.shape[0]
+    chunk = max(1, int(memory_mb * 2**20 / (4 * batch * network.floats_per_query)))
+    coord = pixel_centres(height, width, lq.device)
+    cell = torch.tensor([2 / height, 2 / width], device=lq.device)
+    colours = [
+        network.query(features, part.expand(batch, -1, -1), cell.expand(batch, len(part), 2))
+        for part in coord.split(chunk)
+    ]
+    return torch.cat(colours, dim=1).transpose(1, 2).reshape(batch, 3, height, width)
