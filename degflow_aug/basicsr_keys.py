@@ -1,4 +1,4 @@
-"""The option keys that BasicSR 1.4.2 reads, and the names of this package's own sections. Data only."""
+"""The option keys that BasicSR 1.4.2 reads, and those that this package adds to its sections. Data only."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "total_iter", "tsa_iter", "warmup_iter",
     ),
     "val": (
-        "center_frame_only", "flip_seq", "metrics", "num_val_samples", "pbar", "save_img", "suffix", "val_freq",
+        "best", "center_frame_only", "flip_seq", "metrics", "num_val_samples", "pbar", "save_img", "suffix", "val_freq",
     ),
     "path": (
         "experiments_root", "ignore_resume_networks", "log", "models", "param_key_*", "pretrain_network_*",
@@ -45,6 +45,7 @@ _PAIR_METRIC = ("better", "crop_border", "input_order", "test_y_channel", "type"
 METRICS: dict[object, tuple[str, ...]] = {
     "calculate_psnr": _PAIR_METRIC,
     "calculate_ssim": _PAIR_METRIC,
+    "calculate_lpips": ("better", "crop_border", "device", "type", "vgg_path"),
     "calculate_niqe": ("better", "convert_to", "crop_border", "input_order", "type"),
 }
 

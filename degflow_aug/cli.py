@@ -20,6 +20,7 @@ from degflow_aug.yaml_options import nearest_name
 COMMANDS = {
     "fit": "learn a camera from its pairs: both stages, one bundle",
     "train": "train from a BasicSR option file, with our models and datasets registered",
+    "test": "test a trained network from a BasicSR option file: metrics by scale, images",
     "generate": "write the LR images of a folder of HR images at any scales",
     "evaluate": "compare a bundle's views with real ones, beside the baselines",
     "convert": "make a bundle of DegFlow's official checkpoints",

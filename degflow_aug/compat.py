@@ -97,7 +97,14 @@ def patch_training() -> None:
     """
     require_basicsr("training")
     apply()
-    from degflow_aug import compat_devices, compat_loading, compat_metrics, compat_options, compat_training
+    from degflow_aug import (
+        compat_devices,
+        compat_filters,
+        compat_loading,
+        compat_metrics,
+        compat_options,
+        compat_training,
+    )
 
-    for module in (compat_devices, compat_options, compat_loading, compat_training, compat_metrics):
+    for module in (compat_devices, compat_options, compat_loading, compat_training, compat_metrics, compat_filters):
         module.patch()

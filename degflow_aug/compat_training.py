@@ -87,8 +87,25 @@ def last_epoch(total_iters: int, batches: int) -> int:
     return max(0, -(-total_iters // batches) - 1)
 
 
+_tensorboard: list[Any] = []
+
+
+def tensorboard_logger() -> Any:
+    """The TensorBoard writer of the run in progress, or None; BasicSR shows it to models in validation only."""
+    return _tensorboard[-1] if _tensorboard else None
+
+
+def _remembering(init_tb_loggers: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
+    @functools.wraps(init_tb_loggers)
+    def init_and_remember(opt: dict[str, Any]) -> Any:
+        _tensorboard[:] = [init_tb_loggers(opt)]
+        return _tensorboard[0]
+
+    return init_and_remember
+
+
 def patch() -> None:
-    """Install the sampler, the two functions and the best metrics in BasicSR."""
+    """Install the sampler, the two functions, the best metrics and the memory of the writer in BasicSR."""
     import basicsr.train
     from basicsr.models.base_model import BaseModel
 
@@ -96,6 +113,7 @@ def patch() -> None:
     basicsr.train.EnlargedSampler = DrawSampler
     basicsr.train.load_resume_state = training.load_resume_state
     basicsr.train.create_train_val_dataloader = training.create_train_val_dataloader
+    basicsr.train.init_tb_loggers = _remembering(basicsr.train.init_tb_loggers)
 
     resume_training = BaseModel.resume_training
 

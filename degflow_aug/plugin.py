@@ -20,21 +20,31 @@ def register() -> None:
     compat.apply()
     from basicsr.utils import registry
 
+    from degflow_aug.archs.ciaosr_arch import CiaoSR
+    from degflow_aug.archs.liif_arch import LIIF
+    from degflow_aug.archs.lte_arch import LTE
+    from degflow_aug.archs.metasr_arch import MetaSR
     from degflow_aug.archs.ncsnpp_arch import NCSNpp
     from degflow_aug.archs.rae_arch import ResidualAutoencoder
     from degflow_aug.data.aligned_scales_dataset import AlignedScalesDataset
+    from degflow_aug.data.any_scale_pair_dataset import AnyScalePairDataset
+    from degflow_aug.data.hr_crop_dataset import HRCropDataset
+    from degflow_aug.data.mixed_pair_dataset import MixedPairDataset
     from degflow_aug.losses.lpips_loss import LPIPSLoss
     from degflow_aug.metrics.lpips_metric import calculate_lpips
+    from degflow_aug.models.arbitrary_scale_sr_model import ArbitraryScaleSRModel
+    from degflow_aug.models.degraded_sr_model import DegradedESRGANModel, DegradedSRModel
     from degflow_aug.models.lfm_model import LFMModel
     from degflow_aug.models.rae_model import RAEModel
 
     compat.patch_training()
+    models = (RAEModel, LFMModel, ArbitraryScaleSRModel, DegradedSRModel, DegradedESRGANModel)
     for target, classes in (
-        (registry.ARCH_REGISTRY, (ResidualAutoencoder, NCSNpp)),
-        (registry.DATASET_REGISTRY, (AlignedScalesDataset,)),
+        (registry.ARCH_REGISTRY, (ResidualAutoencoder, NCSNpp, LIIF, LTE, MetaSR, CiaoSR)),
+        (registry.DATASET_REGISTRY, (AlignedScalesDataset, HRCropDataset, AnyScalePairDataset, MixedPairDataset)),
         (registry.LOSS_REGISTRY, (LPIPSLoss,)),
         (registry.METRIC_REGISTRY, (calculate_lpips,)),
-        (registry.MODEL_REGISTRY, (RAEModel, LFMModel)),
+        (registry.MODEL_REGISTRY, models),
     ):
         for item in classes:
             if item.__name__ not in target:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from compat_experiment import register_recording_dataset, train, write_experiment
+from stock_realesrnet import degrade_with_realesrnet
 
 from degflow_aug import compat
 
@@ -187,6 +188,14 @@ def niqe_of_one_block() -> float:
     return calculate_niqe(np.random.default_rng(0).integers(0, 256, (100, 120, 3), dtype=np.uint8), 0)
 
 
+def filter_behind_jpeg() -> list[int]:
+    from basicsr.utils import DiffJPEG
+    from basicsr.utils.img_process_util import filter2D
+
+    compressed = DiffJPEG(differentiable=False)(torch.rand(2, 3, 32, 32), quality=torch.tensor([50.0, 90.0]))
+    return list(filter2D(compressed, torch.full((2, 3, 3), 1 / 9)).shape)
+
+
 def float_scale() -> None:
     train(experiment("scale", scale=2.0))
 
@@ -223,6 +232,8 @@ ROWS: dict[str, Callable[[], Any]] = {
     "--local-rank": lambda: parse(experiment("rank"), "--local-rank=0"),
     "torchrun on cpu": torchrun_on_cpu,
     "niqe of one block": niqe_of_one_block,
+    "filter2D behind DiffJPEG": filter_behind_jpeg,
+    "RealESRNetModel with a batch of two": lambda: degrade_with_realesrnet(2),
     "float scale": float_scale,
     "best metrics after resume": best_metrics_after_resume,
 }

@@ -1,4 +1,4 @@
-"""Every option file is read, checked and trained a few iterations, on pairs made here in place of its data set."""
+"""Every option file is read, checked, trained for four iterations, stopped, and resumed, on images made here."""
 
 from __future__ import annotations
 
@@ -6,44 +6,65 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import pytest
 import yaml
+from random_networks import random_rae, random_velocity
 from tiny_camera import write_pairs
 
-from degflow_aug.options import LFMOptions, RAEOptions, read_options
+import degflow_aug
+from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.options import read_options
 from degflow_aug.yaml_options import check_basicsr_options, load_yaml
 
 FOLDER = Path(__file__).resolve().parents[1] / "basicsr_options"
 FILES = sorted(FOLDER.glob("*.yml"))
+SUPER_RESOLUTION = [file for file in FILES if file.stem.split("_")[0] not in ("rae", "lfm", "test")]
+SCALES = (2.0, 2.9, 4.0)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_keys_are_known(file: Path) -> None:
+    pytest.importorskip("basicsr", reason="option files are BasicSR's")
+    degflow_aug.register()
+    from basicsr.utils.registry import MODEL_REGISTRY
+
     opt = load_yaml(file)
     check_basicsr_options(opt)
-    read_options({"RAEModel": RAEOptions, "LFMModel": LFMOptions}[opt["model_type"]], opt["degflow"], "degflow")
+    read_options(get_type_hints(MODEL_REGISTRY.get(opt["model_type"]))["options"], opt.get("degflow") or {}, "degflow")
     assert opt["name"] == file.stem
-    assert opt["train"]["total_iter"] == opt["train"]["scheduler"]["periods"][0]
+    if "periods" in opt.get("train", {}).get("scheduler", {}):
+        assert opt["train"]["total_iter"] == opt["train"]["scheduler"]["periods"][0]
 
 
-def shorten(opt: dict, pairs: Path) -> dict:
-    """The same file on small pairs, with narrow networks, for four iterations on the CPU."""
-    scales = tuple(float(knot) for knot in opt["degflow"]["knots"][1:])
-    pattern = load_yaml(write_pairs(pairs, scales=scales))
-    narrow = {"base_channels": 8, **({"condition_channels": 96} if opt["network_g"].get("condition_channels") else {})}
-    opt["network_g"] = {**opt["network_g"], **narrow}
-    opt |= {"num_gpu": 0}
-    for section in opt["datasets"].values():
-        section |= {"dataroot_gt": str(pairs), "layout": "pattern", "pattern": pattern, "num_worker_per_gpu": 0}
+def run(command: str, opt: dict[str, Any], folder: Path, *flags: str) -> str:
+    """``degflow COMMAND`` on the options, in ``folder``; what it printed."""
+    file = folder / f"{opt['name']}.yml"
+    file.write_text(yaml.safe_dump(opt, sort_keys=False), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "degflow_aug", command, "-opt", str(file), *flags],
+        cwd=folder, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+def on_pairs(opt: dict[str, Any], pairs: Path, pattern: dict[str, Any]) -> dict[str, Any]:
+    """The same file on small pairs, for four iterations on the CPU."""
+    places = [*opt["datasets"].values()]
+    places += [section[key] for section in places for key in ("real", "hr") if key in section]
+    for section in places:
+        if "dataroot_gt" in section:
+            section |= {"dataroot_gt": str(pairs), "layout": "pattern", "pattern": pattern}
         for key in ("split", "cameras", "scenes"):
             section.pop(key, None)
-    opt["datasets"]["train"] |= {"gt_size": 64, "batch_size_per_gpu": 2}
-    opt["train"] |= {"total_iter": 4}
-    opt["val"] |= {"val_freq": 4}
-    opt["logger"] |= {"print_freq": 1, "save_checkpoint_freq": 2, "use_tb_logger": False}
-    if opt["degflow"].get("lpips_weight"):
-        opt["degflow"]["lpips_weight"] = 0
+    opt["num_gpu"] = 0
+    if "train" in opt:
+        opt["datasets"]["train"] |= {"batch_size_per_gpu": 2, "num_worker_per_gpu": 0}
+        opt["train"] |= {"total_iter": 4}
+        opt["val"] |= {"val_freq": 4}
+        opt["logger"] |= {"print_freq": 1, "save_checkpoint_freq": 2, "use_tb_logger": False}
     return opt
 
 
@@ -51,16 +72,100 @@ def shorten(opt: dict, pairs: Path) -> dict:
 def test_both_stages_train(recipe: str, tmp_path: Path) -> None:
     pytest.importorskip("basicsr", reason="training needs BasicSR")
     for stage in ("rae", "lfm"):
-        opt = shorten(load_yaml(FOLDER / f"{stage}_{recipe}.yml"), tmp_path / "pairs")
-        file = tmp_path / f"{stage}.yml"
-        file.write_text(yaml.safe_dump(opt, sort_keys=False), encoding="utf-8")
-        done = subprocess.run(
-            [sys.executable, "-m", "degflow_aug", "train", "-opt", str(file)],
-            cwd=tmp_path, capture_output=True, text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr[-2000:]
-        assert "psnr" in done.stdout + done.stderr
+        opt = load_yaml(FOLDER / f"{stage}_{recipe}.yml")
+        scales = tuple(float(knot) for knot in opt["degflow"]["knots"][1:])
+        pairs = tmp_path / "pairs"
+        opt = on_pairs(opt, pairs, load_yaml(write_pairs(pairs, scales=scales)))
+        opt["datasets"]["train"]["gt_size"] = 64
+        wide = {"condition_channels": 96} if opt["network_g"].get("condition_channels") else {}
+        opt["network_g"] |= {"base_channels": 8, **wide}
+        if opt["degflow"].get("lpips_weight"):
+            opt["degflow"]["lpips_weight"] = 0
+        assert "psnr" in run("train", opt, tmp_path)
         assert (tmp_path / "experiments" / opt["name"] / "models" / "net_g_latest.pth").is_file()
     bundle = tmp_path / "experiments" / f"lfm_{recipe}" / "models" / "generator_latest.safetensors"
     assert bundle.is_file()
+
+
+@pytest.fixture(scope="module")
+def camera(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A folder with pairs at 2, 2.9 and 4 and a bundle of random weights, and the pattern of the pairs."""
+    folder = tmp_path_factory.mktemp("camera")
+    pattern = load_yaml(write_pairs(folder / "pairs", scales=SCALES))
+    rae, velocity = random_rae(), random_velocity()
+    spec = GeneratorSpec(rae=rae.spec, velocity=velocity.spec, knots=(1.0, 2.0, 4.0), s_max=4.0)
+    save_bundle(folder / "camera.safetensors", Bundle(spec, rae, velocity))
+    return folder, pattern
+
+
+NETWORKS: dict[str, dict[str, Any]] = {
+    "LIIF": {
+        "encoder_spec": {"name": "edsr-baseline", "args": {"n_resblocks": 1, "n_feats": 8}},
+        "imnet_spec": {"name": "mlp", "args": {"hidden_list": [16]}},
+    },
+    "RRDBNet": {"num_feat": 8, "num_block": 1, "num_grow_ch": 4},
+    "SwinIR": {"depths": [2], "num_heads": [2], "embed_dim": 12, "img_size": 8, "window_size": 4},
+}
+
+
+def narrow(opt: dict[str, Any], camera: Path) -> dict[str, Any]:
+    """The same file with a small network, small patches, and the bundle of random weights."""
+    opt["network_g"] |= NETWORKS[opt["network_g"]["type"]]
+    for section in (opt.get("degradation") or {}, *(opt.get("degradation") or {}).get("parts", ())):
+        if section.get("type") == "DegFlow":
+            section["bundle"] = str(camera / "camera.safetensors")
+    train = opt["datasets"].get("train")
+    if opt["model_type"] == "ArbitraryScaleSRModel" and train:
+        opt["degflow"] |= {"lr_size": 16, "queries": 64}
+        train["gt_size"] = 48
+        if "lr_size" in train:
+            train["lr_size"] = 16
+            train["real"]["scales"] = [2.9]
+    elif train:
+        train["gt_size"] = 64
+    opt.get("degflow", {})["preview_freq"] = 2
+    if "val" in opt["datasets"]:
+        opt["datasets"]["val"]["scales"] = [opt["val"]["best"]["scale"]]
+    return opt
+
+
+def without_downloads(opt: dict[str, Any]) -> dict[str, Any]:
+    """No VGG weights, and a discriminator for patches of any size."""
+    opt["path"]["pretrain_network_g"] = None
+    opt["train"].pop("perceptual_opt", None)
+    opt["network_d"] = {"type": "UNetDiscriminatorSN", "num_in_ch": 3, "num_feat": 4}
+    return opt
+
+
+@pytest.mark.parametrize("file", SUPER_RESOLUTION, ids=lambda file: file.stem)
+def test_trains_validates_saves_and_resumes(file: Path, camera: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    pytest.importorskip("basicsr", reason="training needs BasicSR")
+    folder, pattern = camera
+    opt = narrow(on_pairs(load_yaml(file), folder / "pairs", pattern), folder)
+    opt = without_downloads(opt) if opt.get("network_d") else opt
+    said = run("train", opt, tmp_path)
+    experiment = tmp_path / "experiments" / opt["name"]
+    assert "degradation_share" in said
+    assert {"net_g_4.pth", "net_g_latest.pth", "net_g_best.pth"} <= {path.name for path in experiment.glob("models/*")}
+    assert (experiment / "visualization/preview/0000002.png").is_file()
+    assert list(experiment.glob("validation/*_4.json"))
+    opt["train"]["total_iter"] = 6
+    assert "Resuming training from epoch" in run("train", opt, tmp_path, "--auto_resume")
+    assert (experiment / "training_states/6.state").is_file()
+
+
+def test_evaluation_only(camera: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    pytest.importorskip("basicsr", reason="training needs BasicSR")
+    folder, pattern = camera
+    training = narrow(on_pairs(load_yaml(FOLDER / "liif_bicubic.yml"), folder / "pairs", pattern), folder)
+    run("train", training, tmp_path)
+    opt = narrow(on_pairs(load_yaml(FOLDER / "test_liif.yml"), folder / "pairs", pattern), folder)
+    opt["path"]["pretrain_network_g"] = opt["path"]["pretrain_network_g"].replace("liif_degflow", "liif_bicubic")
+    # LPIPS needs VGG weights, which are downloaded where there is a network.
+    del opt["val"]["metrics"]["lpips"]
+    said = run("test", opt, tmp_path)
+    for name in ("City100", "RealArbiSR"):
+        (results,) = (tmp_path / "results").rglob(f"validation/{name}_*.json")
+        found = load_yaml(results)["scales"]
+        assert [float(scale) for scale in found] == list(SCALES)
+        assert f"{found['2.9']['psnr']:.4f}" in said

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from degflow_aug import __version__
 from degflow_aug.cli import COMMANDS, main, sentence
 
-OURS = ["train", "generate", "evaluate", "convert"]
+OURS = ["train", "test", "generate", "evaluate", "convert"]
 REQUIRED = {
     "train": ["-opt", "x.yml"],
+    "test": ["-opt", "x.yml"],
     "generate": ["hr", "--bundle", "b", "--scales", "2", "--out", "out"],
     "evaluate": ["b", "--pairs", "p", "--layout", "city100"],
     "convert": ["--rae", "a.pth", "--flow", "f.pth", "--out", "o.safetensors"],
@@ -74,7 +75,7 @@ def test_the_module_is_the_program() -> None:
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        ([], "expected a command (fit, train,"),
+        ([], "expected a command (fit, train, test,"),
         (["--versoin"], "did you mean '--version'?"),
         (["x"], "got 'x'"),
         (["generate"], "arguments are required"),
@@ -82,6 +83,9 @@ def test_the_module_is_the_program() -> None:
         (["generate", "a", "--bundl=b"], "did you mean '--bundle'?"),
         (["train", "--auto_resum"], "did you mean '--auto_resume'?"),
         (["train", "-op", "x.yml"], "did you mean '-opt'?"),
+        (["test", "-opt", "x.yml", "--force_yaml", "a=1"], "did you mean '--force_yml'?"),
+        (["test"], "arguments are required: -opt"),
+        (["tset"], "did you mean 'test'?"),
         (["evaluate", "b", "--scene", "1"], "did you mean '--scenes'?"),
         (["convert", "--flo", "x"], "did you mean '--flow'?"),
         (["convert", "--quite-another"], "unknown option --quite-another"),
@@ -147,6 +151,7 @@ def test_unfit_files_are_refused_and_nothing_is_written(
     before = sorted(tmp_path.rglob("*"))
     arguments = {
         "train": ["-opt", bad],
+        "test": ["-opt", bad],
         "generate": [bad, "--bundle", bad, "--scales", "2", "--out", "out"],
         "evaluate": [bad, "--pairs", bad, "--layout", "city100"],
         "convert": ["--rae", bad, "--flow", bad, "--out", "out.safetensors"],

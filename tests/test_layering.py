@@ -25,6 +25,7 @@ HELPERS = {
     "basicsr_keys",
     "compat",
     "compat_devices",
+    "compat_filters",
     "compat_loading",
     "compat_metrics",
     "compat_options",
@@ -35,7 +36,7 @@ GENERATOR = {"bundle", "official_weights"}
 LOWER = HELPERS | {"flow", "archs"} | GENERATOR
 ALLOWED: dict[str, set[str]] = {
     "flow": {"flow"},
-    "archs": {"archs"},
+    "archs": {"archs", "compat", "yaml_options"},
     "bundle": {"archs", "atomic_file"},
     "official_weights": {"archs", "bundle", "atomic_file"},
     "degradations": {"degradations"} | LOWER,
@@ -43,7 +44,8 @@ ALLOWED: dict[str, set[str]] = {
     # LPIPS is one distance, whether it is trained on or reported.
     "metrics": {"metrics", "losses"} | HELPERS,
     "options": HELPERS,
-    "models": {"models", "degradations", "options"} | LOWER | LEAVES,
+    "sr_options": HELPERS,
+    "models": {"models", "degradations", "options", "sr_options"} | LOWER | LEAVES,
     # BasicSR's loader is mended with our sampler, the one leaf that compat reaches for.
     **{helper: HELPERS | {"data"} for helper in HELPERS},
 }

@@ -1,41 +1,109 @@
-"""What README says can be copied: its option blocks parse, its Python runs, its commands have the options they name."""
+"""What README says can be copied: option blocks are accepted, Python runs, commands have the options they name.
+
+The examples for other people's projects are run by ``test_integration.py``.
+"""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib
 import re
 import shlex
+import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from random_networks import random_rae, random_velocity
+from readme_blocks import BLOCKS, README, ROOT, block, of_language
 
+from degflow_aug import compat
 from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.data.image_file import write_image
 from degflow_aug.data.layouts import find_scenes
+from degflow_aug.sr_options import ArbitraryScaleOptions, SROptions
 from degflow_aug.yaml_options import load_yaml
 
-ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+needs_basicsr = pytest.mark.skipif(not compat.has_basicsr(), reason="BasicSR is not installed")
+OPTION_FILES = ROOT / "basicsr_options"
+ONLY_IN_A_SHELL = ("python3 -m venv", ". .venv/bin/activate", "python -m pip", "python -m pytest")
+IN_A_PROJECT = {"train.py", "stock", "realesrgan/models/degflow_model.py", "realesrgan", "loop", "lightning"}
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+def lines_of_bash() -> list[str]:
+    text = "\n".join(each.text for each in BLOCKS if each.language == "bash").replace("\\\n", " ")
+    return [line for line in text.splitlines() if line.strip()]
 
 
 def commands() -> list[list[str]]:
-    lines = "\n".join(blocks("bash")).replace("\\\n", " ").splitlines()
-    found = [shlex.split(line, comments=True) for line in lines if "degflow" in line]
-    starts = [(line, line.index("degflow") if "degflow" in line else -1) for line in found]
-    return [line[start + 1 :] for line, start in starts if start >= 0]
+    """What follows ``degflow`` or ``-m degflow_aug``."""
+    split = (shlex.split(line, comments=True) for line in lines_of_bash())
+    starts = [(words, word) for words in split for word in ("degflow", "degflow_aug") if word in words]
+    return [words[words.index(start) + 1 :] for words, start in starts]
+
+
+def write_camera(folder: Path) -> None:
+    """``camera.safetensors``: random networks, and a box as the kernel of each knot."""
+    rae, velocity = random_rae(), random_velocity()
+    knots = (1.0, 2.0, 4.0)
+    kernels = torch.zeros(3, 3, 5, 5)
+    kernels[0, :, 2, 2] = 1
+    kernels[1, :, 1:4, 1:4] = 1 / 9
+    kernels[2] = 1 / 25
+    spec = GeneratorSpec(rae=rae.spec, velocity=velocity.spec, knots=knots, s_max=4.0)
+    fitted = {"knots": torch.tensor(knots), "kernels": kernels}
+    save_bundle(folder / "camera.safetensors", Bundle(spec, rae, velocity, fitted))
+
+
+def write_datasets(folder: Path) -> None:
+    """The data sets that option blocks name, with an image or two each."""
+    image = np.random.default_rng(0).integers(0, 256, (160, 160, 3), dtype=np.uint8)
+    realsr = (
+        f"RealSR_v2_ordered/Canon/Test/{scale}/Canon_001_{kind}" for scale in (2, 4) for kind in ("HR", f"LR{scale}")
+    )
+    city100 = (f"City100/City100_iPhoneX/{scene}{kind}" for scene in ("001", "061") for kind in "HL")
+    for name in ("DF2K/HR/0001", *realsr, *city100):
+        path = folder / "datasets" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_image(path, image)
+
+
+def check_options(snippet: dict[str, Any]) -> None:
+    """Read ``liif_degflow.yml`` strictly with the sections of ``snippet`` in place of its own."""
+    import degflow_aug
+
+    degflow_aug.register()
+    from degflow_aug.models.option_check import check_training_options
+
+    opt = load_yaml(OPTION_FILES / "liif_degflow.yml")
+    datasets = {**opt["datasets"], **snippet.get("datasets", {})}
+    check_training_options({**opt, **snippet, "datasets": datasets}, "README.md")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory with the camera and the data sets that README names."""
+    path = tmp_path_factory.mktemp("readme")
+    write_camera(path)
+    write_datasets(path)
+    return path
+
+
+def test_every_block_is_of_a_kind_that_is_tested() -> None:
+    named = {each.name for each in BLOCKS if each.language in ("python", "yaml") and each.name}
+    assert named == IN_A_PROJECT | {"one-of"}
+    assert {each.language for each in BLOCKS} == {"bash", "python", "yaml"}
+    assert README.count("```") == 2 * len(BLOCKS)
 
 
 def test_the_pattern_file_describes_pairs(tmp_path: Path) -> None:
     from tiny_camera import write_pairs
 
-    (text,) = blocks("yaml")
+    (text,) = (text for text in of_language("yaml") if text.startswith("hr:"))
     write_pairs(tmp_path, scenes=1)
     (tmp_path / "x2").rename(tmp_path / "LR2")
     (tmp_path / "x4").rename(tmp_path / "LR4")
@@ -44,21 +112,71 @@ def test_the_pattern_file_describes_pairs(tmp_path: Path) -> None:
     assert yaml.safe_load(text) == load_yaml(text)
 
 
+@needs_basicsr
+@pytest.mark.parametrize("text", [text for text in of_language("yaml") if not text.startswith("hr:")])
+def test_option_blocks_are_accepted(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    check_options(load_yaml(text))
+
+
+@needs_basicsr
+@pytest.mark.parametrize(
+    "line", block("one-of", "yaml").splitlines(), ids=lambda line: re.findall(r"type: (\w+)", line)[0]
+)
+def test_every_degradation_is_accepted(line: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    check_options(load_yaml(line.removeprefix("# ")))
+
+
+@needs_basicsr
+def test_a_mistake_in_an_option_block_would_be_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    for mistaken in ({"degflow": {"lr_sice": 48}}, {"degradation": {"type": "DegFlow", "bundle": "camera.pth"}}):
+        with pytest.raises(ValueError, match=r"lr_size|camera\.pth"):
+            check_options(mistaken)
+
+
+def test_the_section_degflow_is_shown_whole() -> None:
+    (section,) = (load_yaml(text)["degflow"] for text in of_language("yaml") if text.startswith("degflow:"))
+    shared = [item.name for item in dataclasses.fields(SROptions)]
+    assert sorted(section) == sorted(item.name for item in dataclasses.fields(ArbitraryScaleOptions))
+    assert sorted(list(section)[-len(shared) :]) == sorted(shared)
+    assert "the last six keys" in README
+    assert len(shared) == 6
+
+
+def test_every_option_file_is_in_a_table() -> None:
+    rows = "\n".join(line.split("|")[1] for line in README.splitlines() if line.startswith("| `"))
+    assert set(re.findall(r"`(\w+\.yml)`", rows)) == {file.name for file in OPTION_FILES.glob("*.yml")}
+
+
+@pytest.mark.parametrize("line", lines_of_bash())
+def test_every_line_of_a_shell_is_known(line: str) -> None:
+    if line.startswith(ONLY_IN_A_SHELL):
+        return
+    words = shlex.split(line, comments=True)
+    if words[0] == "python":
+        assert words[1] == "train.py" or (ROOT / words[1]).is_file()
+    else:
+        assert "degflow" in words or "degflow_aug" in words
+
+
 @pytest.mark.parametrize("words", commands(), ids=" ".join)
 def test_commands_have_the_options_they_name(words: list[str]) -> None:
     parser = argparse.ArgumentParser(exit_on_error=False)
     importlib.import_module(f"degflow_aug.commands.{words[0]}").add_arguments(parser)
-    parser.parse_args(words[1:])
+    arguments = parser.parse_args(words[1:])
     for word in words:
         assert not word.startswith("basicsr_options/") or (ROOT / word).is_file()
+    for entry in getattr(arguments, "force_yml", None) or ():
+        value: Any = load_yaml(ROOT / arguments.opt)
+        for key in entry.partition("=")[0].split(":"):
+            value = value[key]
 
 
-def test_python_runs_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    rae, velocity = random_rae(), random_velocity()
-    spec = GeneratorSpec(rae=rae.spec, velocity=velocity.spec, knots=(1.0, 2.0, 4.0), s_max=4.0)
-    save_bundle("camera.safetensors", Bundle(spec, rae, velocity))
-    (text,) = (block for block in blocks("python") if "load_generator" in block)
+def test_python_runs_as_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    (text,) = (text for text in of_language("python") if "load_generator" in text)
     names: dict[str, torch.Tensor] = {}
     exec(text, names)
     assert names["lr"].shape == (1, 3, 178, 237)
@@ -66,7 +184,26 @@ def test_python_runs_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert names["patches"].shape == (2, 3, 48, 48)
 
 
-def test_pictures_are_there() -> None:
+@needs_basicsr
+def test_official_weights_become_a_start(tmp_path: Path, fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from degflow_aug.archs.liif_arch import LIIF
+    from degflow_aug.models.checkpoint import read_weights
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(fixtures / "official_liif.pth", "edsr-baseline-liif.pth")
+    (text,) = (text for text in of_language("python") if "load_official" in text)
+    names: dict[str, Any] = {}
+    exec(text, names)
+    official = names["network"]
+    start = LIIF(**official.spec)
+    read_weights("liif_official.pth", start, True, "params_ema")
+    assert all(torch.equal(value, start.state_dict()[key]) for key, value in official.state_dict().items())
+    assert len(of_language("python")) == 2
+
+
+def test_pictures_and_sections_are_there() -> None:
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", README)
     assert pictures
     assert all((ROOT / picture).is_file() for picture in pictures)
+    sections = {title.lower().replace(" ", "-") for title in re.findall(r"^#+ (.*)$", README, flags=re.MULTILINE)}
+    assert set(re.findall(r"\]\(#(.*?)\)", README)) <= {re.sub(r"[^\w-]", "", section) for section in sections}

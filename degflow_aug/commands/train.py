@@ -6,11 +6,10 @@ import argparse
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from degflow_aug.commands.arguments import one_of, process_number
+from degflow_aug.commands.pipeline import command_line
 from degflow_aug.yaml_options import load_yaml
 
 STOPPED: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -55,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     name = opt["name"] if opt["name"].startswith("debug") or not args.debug else f"debug_{opt['name']}"
     root = Path.cwd()
     try:
-        with interrupt.stoppable(), _command_line(_basicsr_arguments(args)):
+        with interrupt.stoppable(), command_line("degflow train", _basicsr_arguments(args)):
             train_pipeline(str(root))
     except (KeyError, TypeError, AttributeError, NotImplementedError, AssertionError) as mistake:
         # BasicSR looks at most options only when it uses them, and then fails with whatever Python says.
@@ -90,17 +89,6 @@ def _basicsr_arguments(args: argparse.Namespace) -> list[str]:
     arguments += ["--auto_resume"] if args.auto_resume else []
     arguments += ["--debug"] if args.debug else []
     return arguments + (["--force_yml", *args.force_yml] if args.force_yml else [])
-
-
-@contextmanager
-def _command_line(arguments: list[str]) -> Iterator[None]:
-    """``train_pipeline`` reads its options from ``sys.argv``."""
-    before = sys.argv
-    sys.argv = ["degflow train", *arguments]
-    try:
-        yield
-    finally:
-        sys.argv = before
 
 
 def _where_it_stands(experiment: Path, args: argparse.Namespace) -> str:

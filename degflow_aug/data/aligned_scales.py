@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch.utils.data import Dataset
 
 from degflow_aug.data.decode_cache import DecodeCache
 from degflow_aug.data.draws import SampleDraw, resolve_draw
 from degflow_aug.data.image_decoder import ImageHeader
 from degflow_aug.data.image_file import read_header, read_image, to_tensor
+from degflow_aug.data.resize import resize_frame, round_to
 from degflow_aug.data.scene import Scene, check_aligned
+from degflow_aug.data.turns import draw_turn
 
 CROP_MULTIPLE = 8
 INCOMPLETE = ("refuse", "drop", "keep")
@@ -108,23 +109,15 @@ class AlignedScales(Dataset[dict[str, Any]]):
         if crop is None:
             return lambda image: image
         top, left = (int(rng.integers(0, side - crop + 1)) for side in size)
-        mirror, turn, swap = (bool(draw < 0.5) for draw in rng.random(3))
-
-        def window(image: np.ndarray) -> np.ndarray:
-            patch = image[top : top + crop, left : left + crop]
-            if self.flip and mirror:
-                patch = patch[:, ::-1]
-            if self.rotate and turn:
-                patch = patch[::-1]
-            return patch.transpose(1, 0, 2) if self.rotate and swap else patch
-
-        return window
+        turn = draw_turn(rng, flip=self.flip, rotate=self.rotate)
+        return lambda image: turn(image[top : top + crop, left : left + crop])
 
     def _load(self, path: Path, size: tuple[int, int]) -> np.ndarray:
         return self._cache.get(path, functools.partial(self._read_on_hr_grid, path, size))
 
     def _read_on_hr_grid(self, path: Path, size: tuple[int, int]) -> np.ndarray:
-        return _to_hr_grid(self._read(path), size)
+        image = self._read(path)
+        return image if image.shape[:2] == size else round_to(resize_frame(image, size), image.dtype)
 
     def _reserve(self, header: Callable[[Path], ImageHeader]) -> None:
         """Set cache memory aside scene by scene, as far as the budget goes."""
@@ -178,12 +171,3 @@ def _take_complete(scenes: Sequence[Scene], knots: tuple[float, ...], incomplete
 
 def _names(scales: Sequence[float]) -> str:
     return ", ".join(f"{scale:g}" for scale in scales) or "no scale"
-
-
-def _to_hr_grid(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(h, w, 3) -> (H, W, 3) of the same type, bicubic (a = -0.5)."""
-    if image.shape[:2] == size:
-        return image
-    pixels = torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32, order="C"))[None]
-    resized = F.interpolate(pixels, size=size, mode="bicubic", antialias=True, align_corners=False)[0]
-    return resized.clamp(0, np.iinfo(image.dtype).max).round().permute(1, 2, 0).numpy().astype(image.dtype, order="C")

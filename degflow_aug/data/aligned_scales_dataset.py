@@ -6,23 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from degflow_aug.data import dataset_keys as keys
 from degflow_aug.data.aligned_scales import AlignedScales
 from degflow_aug.data.image_file import read_header, read_image
 from degflow_aug.data.layouts import find_scenes
 from degflow_aug.data.lmdb_store import find_lmdb_images, read_lmdb_header, read_lmdb_image
-from degflow_aug.data.scene import Scene, gather_scenes, nearest, view_scale
+from degflow_aug.data.scene import Scene, gather_scenes, view_scale
 
-_OWN_KEYS = {
+_KIND = "AlignedScalesDataset"
+_KEYS = {
     "layout", "split", "cameras", "pattern", "scenes", "knots", "incomplete", "cache_mb", "dataroot_views",
-}  # fmt: skip
-_BASICSR_KEYS = {
-    "name", "type", "phase", "scale", "dataroot_gt", "io_backend", "gt_size", "use_hflip", "use_rot",
-    "num_worker_per_gpu", "batch_size_per_gpu", "dataset_enlarge_ratio", "use_shuffle", "prefetch_mode",
-    "num_prefetch_queue", "pin_memory", "persistent_workers",
+    "io_backend", "gt_size", "use_hflip", "use_rot",
 }  # fmt: skip
 _REFUSED_KEYS = {
-    "mean": "images stay in [0, 1]",
-    "std": "images stay in [0, 1]",
+    **keys.UNSCALED,
     "meta_info": "scenes: selects by id",
     "meta_info_file": "scenes: selects by id",
     "dataroot_lq": "the layout says where views are, or dataroot_views for LMDB",
@@ -59,53 +56,28 @@ class AlignedScalesDataset(AlignedScales):
 
     def __init__(self, opt: dict[str, Any]) -> None:
         self.opt = opt
-        _check_keys(opt)
-        phase = opt.get("phase")
-        if phase not in ("train", "val", "test"):
-            raise ValueError(f"expected phase train, val or test, got {phase!r}")
-        lmdb = _is_lmdb(opt)
-        training = phase == "train"
+        keys.check_keys(opt, _KIND, _KEYS, _REFUSED_KEYS)
+        training = keys.is_training(opt)
+        lmdb = keys.is_lmdb(opt)
         super().__init__(
             _find_lmdb_scenes(opt) if lmdb else _find_file_scenes(opt, "Train" if training else "Test"),
             opt.get("knots"),
-            crop_size=int(_required(opt, "gt_size")) if training else None,
-            flip=bool(opt.get("use_hflip", True)),
-            rotate=bool(opt.get("use_rot", True)),
+            crop_size=keys.whole_number(opt, "gt_size", _KIND) if training else None,
+            flip=keys.flag(opt, "use_hflip"),
+            rotate=keys.flag(opt, "use_rot"),
             incomplete=opt.get("incomplete", "keep" if opt.get("layout") == "realsr_v3" else "refuse"),
-            cache_bytes=int(float(opt.get("cache_mb", 2048)) * 2**20),
+            cache_bytes=keys.cache_bytes(opt),
             read=read_lmdb_image if lmdb else read_image,
             header=read_lmdb_header if lmdb else read_header,
         )
-
-
-def _check_keys(opt: Mapping[str, Any]) -> None:
-    for key, value in opt.items():
-        if key in _REFUSED_KEYS and value is not None:
-            raise ValueError(f"expected no {key} for AlignedScalesDataset, got {value!r}: {_REFUSED_KEYS[key]}")
-        known = _OWN_KEYS | _BASICSR_KEYS
-        if key not in known and key not in _REFUSED_KEYS:
-            raise ValueError(f"expected options of AlignedScalesDataset, got '{key}'{nearest(key, known)}")
-
-
-def _required(opt: Mapping[str, Any], key: str) -> Any:
-    if opt.get(key) is None:
-        raise ValueError(f"expected {key} for AlignedScalesDataset, got none; add it to the dataset's section")
-    return opt[key]
-
-
-def _is_lmdb(opt: Mapping[str, Any]) -> bool:
-    backend = (opt.get("io_backend") or {"type": "disk"}).get("type")
-    if backend not in ("disk", "lmdb"):
-        raise ValueError(f"expected io_backend: type: disk or lmdb, got {backend!r}")
-    return bool(backend == "lmdb")
 
 
 def _find_file_scenes(opt: Mapping[str, Any], split: str) -> list[Scene]:
     if opt.get("dataroot_views") is not None:
         raise ValueError("expected dataroot_views with io_backend: {type: lmdb} only; for files name a layout")
     return find_scenes(
-        _required(opt, "dataroot_gt"),
-        _required(opt, "layout"),
+        keys.path(opt, "dataroot_gt", _KIND),
+        keys.required(opt, "layout", _KIND),
         split=opt.get("split") or split,
         cameras=opt.get("cameras"),
         pattern=opt.get("pattern"),
@@ -118,8 +90,10 @@ def _find_lmdb_scenes(opt: Mapping[str, Any]) -> list[Scene]:
     for key in ("layout", "split", "pattern"):
         if opt.get(key) is not None:
             raise ValueError(f"expected no {key} with io_backend: {{type: lmdb}}, got {opt[key]!r}; remove it")
-    root = Path(_required(opt, "dataroot_gt"))
-    views = {view_scale(scale): Path(folder) for scale, folder in dict(_required(opt, "dataroot_views")).items()}
+    root = keys.path(opt, "dataroot_gt", _KIND)
+    views = {
+        view_scale(scale): Path(folder) for scale, folder in dict(keys.required(opt, "dataroot_views", _KIND)).items()
+    }
     return gather_scenes(
         find_lmdb_images(root, views),
         root,

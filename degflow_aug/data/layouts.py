@@ -17,7 +17,9 @@ _REALSR_SCALE = re.compile(r"[xX]?(\d+(?:\.\d+)?)")
 _CITY100_FILE = re.compile(r"(?P<id>\d+)(?P<kind>[HL])", re.IGNORECASE)
 _CITY100_SCALE = 2.9
 
-__all__ = ["Scene", "check_aligned", "find_scenes"]
+__all__ = ["LAYOUTS", "Scene", "check_aligned", "find_scenes"]
+
+LAYOUTS = ("realsr", "realsr_v3", "city100", "pattern")
 
 
 def find_scenes(

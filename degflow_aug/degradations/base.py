@@ -45,16 +45,41 @@ class Degradation(nn.Module):
         Raises:
             ValueError: wrong shape, an integer tensor, or a scale outside ``scale_range``.
         """
-        if hr.ndim != 4 or hr.shape[1] != 3 or not hr.is_floating_point():
-            raise ValueError(
-                f"expected HR as a float tensor (B, 3, H, W) in [0, 1], got {hr.dtype} {tuple(hr.shape)}; "
-                "stack images along the first axis and divide 8-bit values by 255"
-            )
-        if min(hr.shape[-2:]) < 8:
-            raise ValueError(
-                f"expected HR of at least 8x8 pixels, got {hr.shape[-2]}x{hr.shape[-1]}; use a larger crop"
-            )
+        check_image(hr)
         return check_scale(scale, *self.scale_range)
+
+    def sample_scales(self, hr: Tensor, scales: Tensor) -> Tensor:
+        """The scales (B,) of the samples of ``hr``, checked where that costs nothing.
+
+        Scales on the CPU are checked and brought inside the range by what float32 has rounded; scales on an
+        accelerator are trusted, because reading them would wait for it.
+
+        Raises:
+            ValueError: wrong shapes, or a scale on the CPU that is outside ``scale_range``.
+        """
+        check_image(hr)
+        if scales.shape != hr.shape[:1]:
+            raise ValueError(f"expected one scale a sample, shape ({hr.shape[0]},), got {tuple(scales.shape)}")
+        if scales.device.type != "cpu":
+            return scales
+        return torch.tensor([check_scale(scale, *self.scale_range) for scale in scales.tolist()], dtype=torch.float64)
+
+    def patch_sides(self, hr: Tensor, scales: Tensor, lr_size: int) -> Tensor:
+        """Sides (B,) of the HR squares behind the LR patches, round(L * s_i), on the scales' device.
+
+        Raises:
+            ValueError: as :meth:`sample_scales`, no LR size, or HR patches too small for the largest scale on the CPU.
+        """
+        if lr_size < 1:
+            raise ValueError(f"expected an LR size of at least 1, got {lr_size}")
+        scales = self.sample_scales(hr, scales)
+        sides = patch_sides(scales, lr_size)
+        if sides.device.type == "cpu" and sides.numel() and int(sides.max()) > min(hr.shape[-2:]):
+            raise ValueError(
+                f"expected HR patches of at least {int(sides.max())} pixels for scale {float(scales.max()):g} and LR "
+                f"size {lr_size}, got {hr.shape[-2]}x{hr.shape[-1]}; raise gt_size or lower the highest scale"
+            )
+        return sides
 
     def forward(self, hr: Tensor, scale: float) -> Tensor:
         """LR of ``hr`` at ``scale``: (B, 3, H, W) in [0, 1] -> (B, 3, round(H / s), round(W / s)) in [0, 1]."""
@@ -70,35 +95,44 @@ class Degradation(nn.Module):
     def lr_patches(self, hr: Tensor, scales: Tensor, lr_size: int) -> Tensor:
         """LR patches of one size at a scale per sample, as an arbitrary-scale training step takes them.
 
+        Scales belong on the CPU: there they are checked, without touching the device of ``hr``. Scales on an
+        accelerator are trusted. Here samples are degraded one by one, which has to read such scales back; the
+        degradations with a batched pass never do.
+
         Args:
             hr: (B, 3, P, P) in [0, 1] with P >= round(lr_size * max(scales)).
             scales: (B,), sample i is degraded at ``scales[i]``.
             lr_size: side L of every patch.
 
         Returns:
-            (B, 3, L, L) in [0, 1]; patch i covers the top-left round(L * s_i) square of its HR image.
+            (B, 3, L, L) in [0, 1]; patch i covers the top-left round(L * s_i) square of its HR image, and does not
+            depend on the other samples but for the order of random draws.
+
+        Raises:
+            ValueError: wrong shapes; for scales on the CPU, one outside ``scale_range`` or too large for P.
         """
         low, high = self.scale_range
         # A side is a whole number of pixels, so side / L can pass the range by a rounding.
         patches = [
             self(hr[i : i + 1, :, :side, :side], min(max(side / lr_size, low), high))
-            for i, side in enumerate(patch_sides(hr, scales, lr_size))
+            for i, side in enumerate(self.patch_sides(hr, scales, lr_size).tolist())
         ]
         return torch.cat([resize(patch, (lr_size, lr_size)).clamp(0, 1) for patch in patches])
 
 
-def patch_sides(hr: Tensor, scales: Tensor, lr_size: int) -> list[int]:
-    """Side of the HR square behind each LR patch, round(L * s_i).
-
-    Raises:
-        ValueError: the scales do not match the batch, or the HR patch is too small for the largest of them.
-    """
-    if scales.shape != hr.shape[:1]:
-        raise ValueError(f"expected one scale a sample, shape ({hr.shape[0]},), got {tuple(scales.shape)}")
-    sides = [round(lr_size * scale) for scale in scales.tolist()]
-    if max(sides) > min(hr.shape[-2:]):
+def check_image(hr: Tensor) -> None:
+    """Raise a ValueError unless ``hr`` is a float tensor (B, 3, H, W) of at least 8x8 pixels."""
+    if hr.ndim != 4 or hr.shape[1] != 3 or not hr.is_floating_point():
         raise ValueError(
-            f"expected HR patches of at least {max(sides)} pixels for scale {float(scales.max()):g} and LR size "
-            f"{lr_size}, got {hr.shape[-2]}x{hr.shape[-1]}; raise gt_size or lower the highest scale"
+            f"expected HR as a float tensor (B, 3, H, W) in [0, 1], got {hr.dtype} {tuple(hr.shape)}; "
+            "stack images along the first axis and divide 8-bit values by 255"
         )
-    return sides
+    if min(hr.shape[-2:]) < 8:
+        raise ValueError(f"expected HR of at least 8x8 pixels, got {hr.shape[-2]}x{hr.shape[-1]}; use a larger crop")
+
+
+def patch_sides(scales: Tensor, lr_size: int) -> Tensor:
+    """round(L * s_i) as whole numbers (B,) on the scales' device, halves to even as Python rounds them."""
+    # Apple's devices have no float64; there a product within 1e-7 of a half may round to the other side.
+    wide = scales.float() if scales.device.type == "mps" else scales.double()
+    return (wide * lr_size).round().long()

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.grid import to_lr_grid
+from degflow_aug.degradations.patch_resampling import resample_patches
 
 
 class Bicubic(Degradation):
@@ -16,3 +17,8 @@ class Bicubic(Degradation):
     def forward(self, hr: Tensor, scale: float) -> Tensor:
         """LR of ``hr`` at ``scale``: (B, 3, H, W) in [0, 1] -> (B, 3, round(H / s), round(W / s)) in [0, 1]."""
         return to_lr_grid(hr, self.check(hr, scale))
+
+    @torch.no_grad()
+    def lr_patches(self, hr: Tensor, scales: Tensor, lr_size: int) -> Tensor:
+        """As :meth:`Degradation.lr_patches`, in one batched pass."""
+        return resample_patches(hr, self.patch_sides(hr, scales, lr_size), lr_size).clamp(0, 1)

@@ -52,6 +52,8 @@ class CameraOptics:
             raise ValueError(f"expected an odd oversampling, got {self.oversampling}; an even grid has no centre")
         if min(self.gamma, self.blur, self.anisotropy, self.halo_width, self.levels, *self.channel_blur) <= 0:
             raise ValueError("expected positive gamma, blur, anisotropy, halo_width and levels, got one at or below 0")
+        if min(self.shot_noise, self.read_noise) < 0 or self.sharpening_sigma <= 0:
+            raise ValueError("expected shot_noise and read_noise of at least 0 and sharpening_sigma above 0, got less")
 
 
 def point_spread(optics: CameraOptics, scale: float) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 
@@ -11,9 +12,10 @@ from torch import Tensor
 from degflow_aug.archs.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.bundle import Bundle
-from degflow_aug.degradations.base import Degradation, patch_sides
-from degflow_aug.degradations.grid import check_scale, resize, to_lr_grid
+from degflow_aug.degradations.base import Degradation
+from degflow_aug.degradations.grid import check_scale, to_lr_grid
 from degflow_aug.degradations.padding import pad_to_multiple
+from degflow_aug.degradations.patch_resampling import resample_patches
 from degflow_aug.degradations.tiled_autoencoder import EncodedHR, check_tile
 from degflow_aug.flow.solver import Velocity, integrate, solver_step
 from degflow_aug.flow.time_map import TimeMap
@@ -23,7 +25,8 @@ class DegFlow(Degradation):
     """A trained RAE and velocity network behind the degradation interface.
 
     The HR image is encoded, its latent carried along the flow to t(s), and decoded with the HR image's features into
-    the view at s; ``forward`` takes the view to the LR grid.
+    the view at s; ``forward`` takes the view to the LR grid. The networks stay in evaluation mode whatever a parent
+    module is set to. Under autocast the networks run in its precision; times and latents along the path stay float32.
 
     Args:
         rae: the autoencoder.
@@ -35,9 +38,11 @@ class DegFlow(Degradation):
         tile: images with more than ``tile``^2 pixels pass the autoencoder in tiles of that side, to the same result.
         extrapolate: allow scales beyond the last knot, where nothing was trained.
         camera: name of the device.
+        amp: bf16 for networks under autocast, none for the precision of the surroundings.
+        compile: pass the networks through ``torch.compile``, in place; for a shape at a time, as in training.
 
     Raises:
-        ValueError: unknown solver, no step, or a tile smaller than its margins.
+        ValueError: unknown solver or precision, no step, or a tile smaller than its margins.
     """
 
     def __init__(
@@ -52,18 +57,25 @@ class DegFlow(Degradation):
         tile: int = 1024,
         extrapolate: bool = False,
         camera: str = "",
+        amp: str = "none",
+        compile: bool = False,
     ) -> None:
         super().__init__()
         solver_step(solver)
+        if amp not in ("none", "bf16"):
+            raise ValueError(f"expected amp to be none or bf16, got {amp!r}")
         if steps < 1:
             raise ValueError(f"expected at least one solver step, got {steps}")
         check_tile(tile, rae.encoder_margin)
         self.rae, self.velocity = rae.eval(), velocity.eval()
         self.knots, self.camera = tuple(knots), camera
         self.time_map = TimeMap(s_max)
-        self.solver, self.steps, self.tile = solver, steps, tile
+        self.solver, self.steps, self.tile, self.amp = solver, steps, tile, amp
         self.scale_range = (1.0, math.inf if extrapolate else self.knots[-1])
         self.kernels: dict[str, Tensor] = {}
+        if compile:
+            for network in (rae.encoder, rae.decoder, velocity):
+                network.compile()
 
     @classmethod
     def from_bundle(
@@ -74,8 +86,10 @@ class DegFlow(Degradation):
         steps: int | None = None,
         tile: int = 1024,
         extrapolate: bool = False,
+        amp: str = "none",
+        compile: bool = False,
     ) -> DegFlow:
-        """The generator of a bundle; ``solver`` and ``steps`` default to the bundle's own."""
+        """The generator of a bundle, its weights frozen; ``solver`` and ``steps`` default to the bundle's own."""
         spec = bundle.spec
         generator = cls(
             bundle.rae,
@@ -87,9 +101,18 @@ class DegFlow(Degradation):
             tile=tile,
             extrapolate=extrapolate,
             camera=spec.camera,
+            amp=amp,
+            compile=compile,
         )
         generator.kernels = dict(bundle.kernels)
-        return generator
+        return generator.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> DegFlow:
+        """Leave the networks in evaluation mode: a generator does not drop out while another network trains."""
+        super().train(mode)
+        self.rae.eval()
+        self.velocity.eval()
+        return self
 
     @torch.no_grad()
     def forward(self, hr: Tensor, scale: float) -> Tensor:
@@ -100,20 +123,17 @@ class DegFlow(Degradation):
     def render(self, hr: Tensor, scale: float | Tensor) -> Tensor:
         """View of ``hr`` (B, 3, H, W) at one scale, or at one a sample (B,): (B, 3, H, W) in [0, 1].
 
+        A tensor of scales on the CPU is checked without waiting for the device of ``hr``; one on an accelerator is
+        trusted.
+
         Raises:
             ValueError: wrong shape, or a scale outside ``scale_range``.
         """
-        if isinstance(scale, Tensor) and scale.ndim:
-            if scale.shape != hr.shape[:1]:
-                raise ValueError(f"expected one scale a sample, shape ({hr.shape[0]},), got {tuple(scale.shape)}")
-            checked = [self.check(hr, value) for value in scale.tolist()]
-            scales = torch.tensor(checked, dtype=torch.float32, device=hr.device)
+        if isinstance(scale, Tensor):
+            scales = self.sample_scales(hr, scale if scale.ndim else scale.expand(hr.shape[0]))
         else:
-            scales = torch.full(hr.shape[:1], self.check(hr, float(scale)), device=hr.device)
-        encoded = self._encode(hr)
-        start = self.rae.standardise(encoded.latent)
-        latent = integrate(self._field(encoded), start, self.time_map.time(scales), self.steps, self.solver)
-        return self._finish(encoded.decode([self.rae.unstandardise(latent)]), hr)[0]
+            scales = torch.full(hr.shape[:1], self.check(hr, scale))
+        return self._views(hr, [self.time_map.time(scales.float()).to(hr.device, non_blocking=True)])[0]
 
     @torch.no_grad()
     def render_scales(self, hr: Tensor, scales: Sequence[float]) -> list[Tensor]:
@@ -123,19 +143,17 @@ class DegFlow(Degradation):
         every scale is at its best with those, and beside encoding and decoding its evaluations are cheap.
         """
         times = [self.time_map.time(self.check(hr, scale)) for scale in scales]
-        encoded = self._encode(hr)
-        start = self.rae.standardise(encoded.latent)
-        ends = [torch.full(hr.shape[:1], time, device=hr.device) for time in times]
-        latents = [integrate(self._field(encoded), start, end, self.steps, self.solver) for end in ends]
-        return self._finish(encoded.decode([self.rae.unstandardise(latent) for latent in latents]), hr)
+        return self._views(hr, [torch.full(hr.shape[:1], time, device=hr.device) for time in times])
 
     @torch.no_grad()
     def lr_patches(self, hr: Tensor, scales: Tensor, lr_size: int) -> Tensor:
-        """As :meth:`Degradation.lr_patches`, in one batched pass with an integration time per sample."""
-        sides = patch_sides(hr, scales, lr_size)
-        views = self.render(hr, scales)
-        patches = [resize(views[i : i + 1, :, :side, :side], (lr_size, lr_size)) for i, side in enumerate(sides)]
-        return torch.cat(patches).clamp(0, 1)
+        """As :meth:`Degradation.lr_patches`, in one batched pass with an integration time per sample.
+
+        A view is that of the whole P x P image: norms and attention of the velocity network see all of it, so the
+        image is not cut to the squares of the batch at hand, which would make samples depend on each other.
+        """
+        sides = self.patch_sides(hr, scales, lr_size)
+        return resample_patches(self.render(hr, scales), sides, lr_size).clamp(0, 1)
 
     @torch.no_grad()
     def reconstruct(self, hr: Tensor, view: Tensor) -> Tensor:
@@ -148,26 +166,47 @@ class DegFlow(Degradation):
             self.check(image, 1.0)
         if view.shape != hr.shape:
             raise ValueError(f"expected a view of the HR image's shape {tuple(hr.shape)}, got {tuple(view.shape)}")
-        encoded = self._encode(hr)
-        latent = EncodedHR(self.rae, self._input(view), tile=self.tile, conditioned=False).latent
-        return self._finish(encoded.decode([latent]), hr)[0]
+        with self._autocast(hr.device):
+            encoded = self._encode(hr)
+            latent = EncodedHR(self.rae, self._input(view), tile=self.tile, conditioned=False).latent
+            return self._finish(encoded.decode([latent]), hr)[0]
 
     def check_scales(self, scales: Sequence[float]) -> None:
         """Raise a ValueError that names the first scale outside ``scale_range``."""
         for scale in scales:
             check_scale(scale, *self.scale_range)
 
+    def _autocast(self, device: torch.device) -> contextlib.AbstractContextManager[object]:
+        if self.amp == "bf16" and torch.amp.is_autocast_available(device.type):
+            return torch.autocast(device.type, torch.bfloat16)
+        return contextlib.nullcontext()
+
+    def _views(self, hr: Tensor, ends: Sequence[Tensor]) -> list[Tensor]:
+        """Views at the end times (B,), one for each of ``ends``, from one encoding."""
+        with self._autocast(hr.device):
+            encoded = self._encode(hr)
+            start = self.rae.standardise(_at_least_float32(encoded.latent))
+            latents = [integrate(self._field(encoded), start, end, self.steps, self.solver) for end in ends]
+            return self._finish(encoded.decode([self.rae.unstandardise(z).to(self._dtype) for z in latents]), hr)
+
     def _input(self, image: Tensor) -> Tensor:
-        dtype = next(self.rae.parameters()).dtype
-        return pad_to_multiple(image.to(dtype) * 2 - 1, 8 * self.velocity.multiple)
+        return pad_to_multiple(image.to(self._dtype) * 2 - 1, 8 * self.velocity.multiple)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return next(self.rae.parameters()).dtype
 
     def _encode(self, hr: Tensor) -> EncodedHR:
         return EncodedHR(self.rae, self._input(hr), tile=self.tile, conditioned=self.velocity.condition is not None)
 
     def _field(self, encoded: EncodedHR) -> Velocity:
-        return lambda z, t: self.velocity(z, t, encoded.condition)
+        return lambda z, t: self.velocity(z.to(self._dtype), t, encoded.condition)
 
     @staticmethod
     def _finish(views: list[Tensor], hr: Tensor) -> list[Tensor]:
         height, width = hr.shape[-2:]
-        return [((view[:, :, :height, :width] + 1) / 2).clamp(0, 1).to(hr.dtype) for view in views]
+        return [((_at_least_float32(view[:, :, :height, :width]) + 1) / 2).clamp(0, 1).to(hr.dtype) for view in views]
+
+
+def _at_least_float32(values: Tensor) -> Tensor:
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values

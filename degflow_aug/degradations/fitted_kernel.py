@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from degflow_aug.degradations.base import Degradation, patch_sides
+from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.convolution import convolve
-from degflow_aug.degradations.grid import check_scale, resize, to_lr_grid
+from degflow_aug.degradations.grid import check_scale, to_lr_grid
 from degflow_aug.degradations.kernel_estimation import Pairs, estimate_kernels
 from degflow_aug.degradations.kernel_interpolation import bracket, interpolate_kernels
+from degflow_aug.degradations.patch_resampling import resample_patches
 
 
 class FittedKernel(Degradation):
@@ -90,14 +91,11 @@ class FittedKernel(Degradation):
 
     @torch.no_grad()
     def lr_patches(self, hr: Tensor, scales: Tensor, lr_size: int) -> Tensor:
-        """LR patches as in the base class, blurred in one pass and before they are cut, so that no border shows."""
-        sides = patch_sides(hr, scales, lr_size)
-        for scale in scales.tolist():
-            self.check(hr, round(scale, 6))
-        kernels = self._kernels(scales.to(self.knots)).to(hr.device)
-        views = convolve(hr, kernels).clamp(0, 1)
-        patches = [resize(views[i : i + 1, :, :side, :side], (lr_size, lr_size)) for i, side in enumerate(sides)]
-        return torch.cat(patches).clamp(0, 1)
+        """As :meth:`Degradation.lr_patches`, blurred in one pass and before the squares are cut: no border shows."""
+        sides = self.patch_sides(hr, scales, lr_size)
+        inside = self.sample_scales(hr, scales).to(self.knots, non_blocking=True).clamp(*self.scale_range)
+        views = convolve(hr, self._kernels(inside).to(hr.device)).clamp(0, 1)
+        return resample_patches(views, sides, lr_size).clamp(0, 1)
 
     def _scales(self, scale: float) -> Tensor:
         """A scale inside the range, as (1,) beside the knots."""

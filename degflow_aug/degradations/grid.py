@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def check_scale(scale: float, low: float = 1.0, high: float = math.inf) -> float:
-    """Return ``scale`` as a float if it is a finite number in [low, high], float32 rounding of ``high`` forgiven.
+    """Return ``scale`` as a float if it is a finite number in [low, high], float32 rounding of either forgiven.
 
     Raises:
         ValueError: it is not.
@@ -18,6 +18,8 @@ def check_scale(scale: float, low: float = 1.0, high: float = math.inf) -> float
     value = float(scale)
     if high < value <= high * (1 + 1e-6):
         return high
+    if low * (1 - 1e-6) <= value < low:
+        return low
     if not math.isfinite(value) or not low <= value <= high:
         raise ValueError(f"expected a scale from {low:g} to {high:g}, got {scale}; name a scale inside that range")
     return value

@@ -49,19 +49,51 @@ def read_network(path: str | Path, network: nn.Module, strict: bool, part: str) 
         raise ValueError(f"expected weights of this {kind} in {path}, got those of another network or width") from None
 
 
-def _read(path: str | Path) -> dict[str, Any]:
+def read_weights(path: str | Path, network: nn.Module, strict: bool, part: str) -> None:
+    """Fill ``network`` from any BasicSR checkpoint, ours or not: weights under ``part``, else params, else bare.
+
+    Args:
+        path: the checkpoint.
+        network: not wrapped.
+        strict: every weight must be there; otherwise weights that are missing or of another shape are left alone.
+        part: params or params_ema.
+
+    Raises:
+        ValueError: no such file, a damaged one, one that holds code (it is not run), or weights of another network.
+    """
+    content = _load(path)
+    found = next((content[key] for key in (part, "params", "params_ema") if content.get(key) is not None), content)
+    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+        raise ValueError(f"expected a checkpoint with network weights, got {path}, which holds something else")
+    weights = {key.removeprefix("module."): value for key, value in found.items()}
+    if not strict:
+        shapes = {key: value.shape for key, value in network.state_dict().items()}
+        weights = {key: value for key, value in weights.items() if value.shape == shapes.get(key)}
+    try:
+        network.load_state_dict(weights, strict=strict)
+    except RuntimeError:
+        kind = type(network).__name__
+        raise ValueError(f"expected weights of this {kind} in {path}, got those of another network or width") from None
+
+
+def _load(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
-        raise ValueError(
-            f"expected a checkpoint of degflow_aug, got {path}: {'a folder' if path.is_dir() else 'nothing there'}"
-        )
+        raise ValueError(f"expected a checkpoint, got {path}: {'a folder' if path.is_dir() else 'nothing there'}")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:
         raise ValueError(
             f"expected a checkpoint of plain tensors, got {path}, which is damaged or holds code"
         ) from None
-    if not isinstance(content, dict) or not isinstance(content.get("spec"), dict) or "params" not in content:
+    if not isinstance(content, dict):
+        raise ValueError(f"expected a checkpoint with network weights, got {path}, which holds something else")
+    return content
+
+
+def _read(path: str | Path) -> dict[str, Any]:
+    content = _load(path)
+    if not isinstance(content.get("spec"), dict) or "params" not in content:
         raise ValueError(
             f"expected a checkpoint with params and a spec, got {path}, which was not written by degflow_aug"
         )

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, get_type_hints
 
-from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
+from basicsr.utils.registry import LOSS_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
 
 from degflow_aug.basicsr_keys import SCHEDULERS
 from degflow_aug.compat_options import check_options
+from degflow_aug.models.best_checkpoint import check_best
+from degflow_aug.models.registered_types import check_datasets, check_networks, registered_type
+from degflow_aug.models.scale_validation import ScaleValidation
+from degflow_aug.models.sr_validation import SRValidation
+from degflow_aug.models.validation_metrics import check_metrics
 from degflow_aug.options import read_options
-from degflow_aug.yaml_options import check_known_keys, nearest_name
 
 
 def check_training_options(opt: dict[str, Any], source: str) -> None:
@@ -28,24 +31,32 @@ def check_training_options(opt: dict[str, Any], source: str) -> None:
     """
     opt = deepcopy(opt)
     check_options(opt, source, is_train=True)
-    options = get_type_hints(MODEL_REGISTRY.get(opt["model_type"])).get("options")
+    model = MODEL_REGISTRY.get(opt["model_type"])
+    options = get_type_hints(model).get("options")
     if dataclasses.is_dataclass(options):
-        read_options(options, opt.get("degflow", {}), "degflow")  # type: ignore[arg-type]
+        read_options(options, opt.get("degflow") or {}, "degflow")  # type: ignore[arg-type]
     _check_numbers(opt)
-    for name, metric in ((opt.get("val") or {}).get("metrics") or {}).items():
-        _registered(METRIC_REGISTRY, metric, f"val.metrics.{name}")
-    for name, section in opt["train"].items():
-        if name == "pixel_opt" and section is not None:
-            _registered(LOSS_REGISTRY, section, "train.pixel_opt")
-    for name, section in opt.items():
-        if name.startswith("network_"):
-            network = _registered(ARCH_REGISTRY, section, name)
-            if network.__module__.startswith("degflow_aug."):
-                check_known_keys(section, ("type", *inspect.signature(network).parameters), name)
-    for name, section in opt["datasets"].items():
-        dataset = _registered(DATASET_REGISTRY, section, f"datasets.{name}")
-        if dataset.__module__.startswith("degflow_aug."):
-            dataset({**section, "phase": name.split("_")[0]})
+    _check_validation(opt, model)
+    for name in ("pixel_opt", "perceptual_opt", "ldl_opt", "gan_opt"):
+        if opt["train"].get(name) is not None:
+            registered_type(LOSS_REGISTRY, opt["train"][name], f"train.{name}")
+    check_networks(opt)
+    check_datasets(opt)
+    if hasattr(model, "check"):
+        model.check(opt)
+
+
+def _check_validation(opt: Mapping[str, Any], model: type) -> None:
+    """Metrics, and what ``val.best`` names; metrics of BasicSR's own models take BasicSR's arguments alone."""
+    val = opt.get("val") or {}
+    if issubclass(model, (SRValidation, ScaleValidation)):
+        check_metrics(val)
+    for name, metric in (val.get("metrics") or {}).items():
+        registered_type(METRIC_REGISTRY, metric, f"val.metrics.{name}")
+    if issubclass(model, SRValidation):
+        check_best(val, opt["datasets"])
+    elif val.get("best"):
+        raise ValueError(f"expected no val.best for {model.__name__}, got {val['best']!r}: it does not keep a best one")
 
 
 def _check_numbers(opt: Mapping[str, Any]) -> None:
@@ -67,12 +78,3 @@ def _check_numbers(opt: Mapping[str, Any]) -> None:
         raise ValueError(
             f"expected train.scheduler with a type out of {', '.join(sorted(SCHEDULERS))}, got {scheduler!r}"
         )
-
-
-def _registered(registry: Any, section: object, where: str) -> Any:
-    """The class that a section's ``type`` names."""
-    kind = section.get("type") if isinstance(section, Mapping) else None
-    if kind not in registry:
-        nearest = nearest_name(kind, registry.keys()) if kind else ""
-        raise ValueError(f"expected a type that is registered in {where}, got {kind!r}{nearest}")
-    return registry.get(kind)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from basicsr.losses import build_loss
+from torch import Tensor, nn
 
 from degflow_aug.degradations.fitted_kernel import FittedKernel, pseudo_views
 from degflow_aug.degradations.padding import pad_to_multiple
@@ -24,6 +25,9 @@ class RAEModel(StageModel):
         options = read_options(RAEOptions, opt["degflow"], "degflow")
         super().__init__(opt, options)
         self.kernel: FittedKernel | None = None
+        if self.is_train:
+            pixel = opt["train"].get("pixel_opt")
+            self.pixel_loss = build_loss(pixel).to(self.device) if pixel else nn.L1Loss()
         if self.is_train and options.pseudo_share:
             self.kernel = kernel_for(opt, options).to(self.device)
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from basicsr.metrics import calculate_metric
 from basicsr.utils import get_root_logger, tensor2img
 from torch import Tensor
 
 from degflow_aug.data.image_file import write_image
+from degflow_aug.models.scale_table import ScaleTable
+from degflow_aug.models.validation_metrics import best_records, check_metrics, measure
 
 
 class ScaleValidation:
@@ -38,38 +37,32 @@ class ScaleValidation:
             torch.distributed.barrier()
 
     def _validate(self, dataloader: Any, current_iter: int, tb_logger: Any, save_img: bool) -> None:
-        metrics = self.opt["val"].get("metrics") or {}
+        metrics = check_metrics(self.opt["val"])
         name = dataloader.dataset.opt["name"]
-        values: dict[tuple[str, float], list[float]] = defaultdict(list)
+        table = ScaleTable(metrics)
         for index, item in enumerate(dataloader):
             hr = item["hr"].to(self.device)
             for column in item["available"][0].nonzero().flatten().tolist():
                 scale = round(float(item["scales"][0, column]), 6)
                 view = item["views"][:, column].to(self.device)
                 generated = self.generate_view(hr, view, scale)
-                pair = {"img": tensor2img(generated), "img2": tensor2img(view)}
-                for metric, options in metrics.items():
-                    values[metric, scale].append(calculate_metric(pair, _without_better(options)))
+                image, truth = tensor2img(generated), tensor2img(view)
+                table.add(scale, {metric: measure(options, image, truth, scale) for metric, options in metrics.items()})
                 if save_img or index == 0:
                     self._show(item["name"][0], scale, (hr, view, generated), current_iter, tb_logger, save_img)
-        self._log(name, values, current_iter, tb_logger)
+        if metrics and table.images:
+            self._log(name, table, current_iter, tb_logger)
 
-    def _log(self, name: str, values: dict[tuple[str, float], list[float]], current_iter: int, tb_logger: Any) -> None:
-        if not values:
-            return
-        self._initialize_best_metric_results(name)  # type: ignore[attr-defined]
-        text = f"Validation {name}\n"
-        for metric in dict.fromkeys(metric for metric, _ in values):
-            means = {scale: float(np.mean(found)) for (key, scale), found in values.items() if key == metric}
-            overall = float(np.mean(list(means.values())))
-            self._update_best_metric_result(name, metric, overall, current_iter)  # type: ignore[attr-defined]
-            best = self.best_metric_results[name][metric]
-            scales = "  ".join(f"x{scale:g}: {mean:.4f}" for scale, mean in means.items())
-            text += f"\t # {metric}: {overall:.4f}  ({scales})\tBest: {best['val']:.4f} @ {best['iter']} iter\n"
-            for scale, mean in means.items():
+    def _log(self, name: str, table: ScaleTable, current_iter: int, tb_logger: Any) -> None:
+        records = best_records(self, name)
+        for metric, value in table.overall().items():
+            self._update_best_metric_result(name, metric, value, current_iter)  # type: ignore[attr-defined]
+        best = {metric: (records[metric]["val"], records[metric]["iter"]) for metric in table.metrics}
+        get_root_logger().info(f"Validation {name}\n{table.format(best)}\n")
+        for scale, means in table.by_scale().items():
+            for metric, mean in means.items():
                 if tb_logger:
                     tb_logger.add_scalar(f"metrics/{name}/{metric}_x{scale:g}", mean, current_iter)
-        get_root_logger().info(text)
 
     def _show(
         self,
@@ -91,8 +84,3 @@ class ScaleValidation:
             folder.mkdir(parents=True, exist_ok=True)
             picture = (strip.permute(1, 2, 0) * 255).round().byte().numpy()
             write_image(folder / f"x{scale:g}_{current_iter}.png", picture)
-
-
-def _without_better(options: dict[str, Any]) -> dict[str, Any]:
-    """BasicSR keeps the direction of a metric beside its arguments."""
-    return {key: value for key, value in options.items() if key != "better"}

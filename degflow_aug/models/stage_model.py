@@ -1,212 +1,33 @@
-"""What both training stages share: one network, its EMA, exact resume, atomic checkpoints, validation by scale."""
+"""The two stages of DegFlow as BasicSR models: losses that are added up, and validation scale by scale."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from copy import deepcopy
-from pathlib import Path
-from typing import Any
 
 import torch
-from basicsr.archs import build_network
-from basicsr.losses import build_loss
-from basicsr.models.base_model import BaseModel
-from basicsr.utils.dist_util import master_only
-from torch import Tensor, nn
-from torch.nn.parallel import DataParallel, DistributedDataParallel
+from torch import Tensor
 
-from degflow_aug.models import interrupt
-from degflow_aug.models.checkpoint import read_network, state_on_cpu, write_checkpoint
-from degflow_aug.models.divergence_guard import DivergenceGuard
 from degflow_aug.models.scale_validation import ScaleValidation
+from degflow_aug.models.trained_model import TrainedModel
 from degflow_aug.options import StageOptions
 
-OPTIMIZERS = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW, "SGD": torch.optim.SGD}
 
-
-class StageModel(ScaleValidation, BaseModel):
-    """A BasicSR model over ``network_g`` whose every iteration is a function of (seed, rank, iteration).
-
-    No random state is saved and none needs to be: a resumed run draws what the uninterrupted one would have drawn.
-    Subclasses write ``compute_losses`` and ``generate_view``.
-    """
+class StageModel(ScaleValidation, TrainedModel):
+    """Subclasses write ``compute_losses`` and ``generate_view``."""
 
     options: StageOptions
-    net_g_ema: nn.Module | None = None
-
-    def __init__(self, opt: dict[str, Any], options: StageOptions) -> None:
-        super().__init__(opt)
-        self.options = options
-        self.net_g = self.model_to_device(build_network(opt["network_g"]))
-        self.print_network(self.net_g)
-        self.iteration = 0
-        self.in_step = False
-        self._losses: dict[str, Tensor] = {}
-        interrupt.on_stop(self.save_between_steps)
-        load_path = opt["path"].get("pretrain_network_g")
-        if load_path:
-            self.load_network(self.net_g, load_path, opt["path"].get("strict_load_g", True), "params")
-        if self.is_train:
-            self._prepare_training(load_path)
-
-    def _prepare_training(self, load_path: str | None) -> None:
-        train = self.opt["train"]
-        self.net_g.train()
-        self.ema_decay = float(train.get("ema_decay", 0))
-        if self.ema_decay:
-            self.net_g_ema = deepcopy(self.get_bare_model(self.net_g)).eval().requires_grad_(False)
-            if load_path:
-                self.load_network(self.net_g_ema, load_path, self.opt["path"].get("strict_load_g", True), "params_ema")
-        self.pixel_loss = build_loss(train["pixel_opt"]).to(self.device) if train.get("pixel_opt") else nn.L1Loss()
-        self.guard = DivergenceGuard()
-        # Reading a loss waits for a GPU, so there only every 20th is looked at.
-        self.guard_interval = 20 if self.device.type == "cuda" else 1
-        # BasicSR pops 'type' out of this section; a copy leaves the options whole for whoever reads them next.
-        self.opt = {**self.opt, "train": {**train, "scheduler": dict(train["scheduler"])}}
-        optimizer = dict(train["optim_g"])
-        self.optimizer_g = self.get_optimizer(optimizer.pop("type"), self.net_g.parameters(), **optimizer)
-        self.optimizers.append(self.optimizer_g)
-        self.setup_schedulers()
-        self.network = torch.compile(self.net_g) if self.options.compile else self.net_g
-
-    def get_optimizer(self, optim_type: str, params: Any, lr: float, **kwargs: Any) -> torch.optim.Optimizer:
-        """Adam, AdamW or SGD over ``params``.
-
-        Raises:
-            ValueError: another optimiser.
-        """
-        if optim_type not in OPTIMIZERS:
-            raise ValueError(f"expected train.optim_g.type out of {', '.join(OPTIMIZERS)}, got {optim_type!r}")
-        return OPTIMIZERS[optim_type](params, lr, **kwargs)
-
-    def load_network(self, net: nn.Module, load_path: str, strict: bool = True, param_key: str = "params") -> None:
-        """Load weights of one of our stages; unlike BasicSR's, never runs code that a file may hold.
-
-        Raises:
-            ValueError: no such file, another kind of file, or weights of another network.
-        """
-        read_network(load_path, self.get_bare_model(net), strict, param_key)
-
-    def model_to_device(self, net: nn.Module) -> nn.Module:
-        """Move a network to this rank's device and wrap it; unlike BasicSR's, works with gloo on the CPU."""
-        net = net.to(self.device)
-        if self.opt["dist"]:
-            devices = [torch.cuda.current_device()] if self.device.type == "cuda" else None
-            return DistributedDataParallel(net, device_ids=devices)
-        return DataParallel(net) if self.opt["num_gpu"] > 1 else net
-
-    def seed_iteration(self, iteration: int) -> None:
-        """Start this iteration's random stream, different on every rank."""
-        seed = int(self.opt.get("manual_seed") or 0)
-        torch.manual_seed(((seed * 1_000_003 + iteration) * 4_099 + self.opt.get("rank", 0)) % 2**63)
-
-    def set_learning_rate(self, rate: float) -> None:
-        """Learning rate of the next step, for a loop with a schedule of its own."""
-        for group in self.optimizer_g.param_groups:
-            group["lr"] = rate
 
     def compute_losses(self) -> dict[str, Tensor]:
         """Named losses of the fed batch, to be added up; calls ``self.network``: ``net_g``, or compiled from it."""
         raise NotImplementedError
 
-    def optimize_parameters(self, current_iter: int) -> None:
-        """One step on the fed batch.
-
-        Raises:
-            TrainingDiverged: the loss is not a number or has run away; nothing was saved since.
-            KeyboardInterrupt, SystemExit: asked to stop; this step was saved.
-        """
-        self.in_step = True
-        self.seed_iteration(current_iter)
+    def take_step(self, current_iter: int) -> dict[str, Tensor]:
+        """One step on the sum of the losses."""
         self.optimizer_g.zero_grad(set_to_none=True)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.amp == "bf16"):
+        with self.autocast():
             losses = self.compute_losses()
         total = torch.stack(list(losses.values())).sum()
-        if current_iter % self.guard_interval == 0:
-            self.guard.check(total.item(), current_iter)
+        self.check_loss(total, current_iter)
         total.backward()
-        if self.options.grad_clip:
-            nn.utils.clip_grad_norm_(self.net_g.parameters(), self.options.grad_clip)
-        self.optimizer_g.step()
-        if self.net_g_ema is not None:
-            self.model_ema(self.ema_decay)
-        self.iteration = current_iter
-        self._losses = OrderedDict(total=total.detach(), **{key: loss.detach() for key, loss in losses.items()})
-        self.in_step = False
-        number = interrupt.requested()
-        if number is not None:
-            self.save_between_steps()
-            raise interrupt.stop(number)
-
-    def save_between_steps(self) -> None:
-        """Save for a stop; within a step nothing, because weights and optimiser may not belong together there."""
-        if self.iteration and not self.in_step:
-            # The epoch is counted anew from the iteration on resume.
-            self.save(0, self.iteration)
-
-    def get_current_log(self) -> dict[str, float]:
-        """Losses of the last step, averaged over ranks; read only when asked, because reading waits for the GPU."""
-        return self.reduce_loss_dict(self._losses)
-
-    @torch.no_grad()
-    def model_ema(self, decay: float = 0.999) -> None:
-        """EMA of the parameters, warmed up over the first steps; buffers are copied (BasicSR leaves them behind)."""
-        if self.net_g_ema is None:
-            return
-        decay = min(decay, (1 + self.iteration) / (10 + self.iteration))
-        source = self.get_bare_model(self.net_g)
-        for average, value in zip(self.net_g_ema.parameters(), source.parameters(), strict=True):
-            average.lerp_(value, 1 - decay)
-        for kept, buffer in zip(self.net_g_ema.buffers(), source.buffers(), strict=True):
-            kept.copy_(buffer)
-
-    def trained_network(self) -> Any:
-        """The network to use, of the stage's own class: the EMA where there is one."""
-        return self.net_g_ema if self.net_g_ema is not None else self.get_bare_model(self.net_g)
-
-    @master_only
-    def save_network(self, net: Any, net_label: str, current_iter: int, param_key: Any = "params") -> None:
-        """Write the network with its spec; a file is whole or absent, and a failure is an error, not a log line."""
-        nets, keys = (net, param_key) if isinstance(net, list) else ([net], [param_key])
-        bare = [self.get_bare_model(item) for item in nets]
-        content: dict[str, Any] = {key: state_on_cpu(item) for key, item in zip(keys, bare, strict=True)}
-        content["spec"] = bare[0].spec
-        label = "latest" if current_iter == -1 else current_iter
-        write_checkpoint(Path(self.opt["path"]["models"]) / f"{net_label}_{label}.pth", content)
-
-    @master_only
-    def save_training_state(self, epoch: int, current_iter: int) -> None:
-        """Write what a resume needs; last of all files, so that a state on disk has its networks beside it."""
-        if current_iter == -1:
-            return
-        state = {
-            "epoch": epoch,
-            "iter": current_iter,
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
-            "best_metric_results": getattr(self, "best_metric_results", {}),
-        }
-        write_checkpoint(Path(self.opt["path"]["training_states"]) / f"{current_iter}.state", state)
-
-    def resume_training(self, resume_state: dict[str, Any]) -> None:
-        """Restore optimisers and schedules; the best metrics, which BasicSR forgets, ``compat_training`` restores."""
-        super().resume_training(resume_state)
-        self.iteration = int(resume_state["iter"])
-
-    def save_companions(self) -> None:
-        """Write files that go with a checkpoint; before it, so that a checkpoint on disk has them beside it."""
-
-    def save(self, epoch: int, current_iter: int) -> None:
-        """Write what belongs to the networks, the networks, then the training state.
-
-        Raises:
-            TrainingDiverged: the last loss was not a number, so that the checkpoint before is the good one.
-        """
-        if self._losses:
-            self.guard.check_finite(self._losses["total"].item(), self.iteration)
-        self.save_companions()
-        if self.net_g_ema is None:
-            self.save_network(self.net_g, "net_g", current_iter)
-        else:
-            self.save_network([self.net_g, self.net_g_ema], "net_g", current_iter, ["params", "params_ema"])
-        self.save_training_state(epoch, current_iter)
+        self.step_generator()
+        return OrderedDict(total=total, **losses)

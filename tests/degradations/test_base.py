@@ -31,15 +31,49 @@ def test_patches_cover_their_top_left_squares() -> None:
         torch.testing.assert_close(patch, hr[0, :, :side, :side].mean().expand_as(patch))
 
 
-def test_patch_sides_round() -> None:
-    assert patch_sides(torch.zeros(3, 3, 64, 64), torch.tensor([1.0, 2.9, 3.99]), 16) == [16, 46, 64]
+@pytest.mark.parametrize("lr_size", [1, 7, 16, 48])
+def test_patch_sides_round_as_python_does(lr_size: int) -> None:
+    scales = torch.cat([torch.linspace(1, 4, 301), torch.tensor([1.5, 2.5, 3.5, 1.09375])])
+    expected = [round(lr_size * scale) for scale in scales.tolist()]
+    assert patch_sides(scales, lr_size).tolist() == expected
+    assert patch_sides(scales.double(), lr_size).tolist() == expected
 
 
-def test_patch_sides_refuses_small_hr_and_wrong_counts() -> None:
-    with pytest.raises(ValueError, match="at least 64 pixels for scale 4 and LR size 16, got 60x60"):
-        patch_sides(torch.zeros(2, 3, 60, 60), torch.tensor([1.0, 4.0]), 16)
-    with pytest.raises(ValueError, match=r"one scale a sample, shape \(2,\), got \(3,\)"):
-        patch_sides(torch.zeros(2, 3, 60, 60), torch.ones(3), 16)
+@pytest.mark.parametrize(
+    ("scales", "lr_size", "message"),
+    [
+        (torch.tensor([1.5, 4.0]), 16, "at least 64 pixels for scale 4 and LR size 16, got 60x60"),
+        (torch.ones(3), 16, r"one scale a sample, shape \(2,\), got \(3,\)"),
+        (torch.ones(2, 1), 16, r"one scale a sample, shape \(2,\), got \(2, 1\)"),
+        (torch.tensor([1.5, 4.5]), 8, r"scale from 1\.3 to 4, got 4\.5"),
+        (torch.tensor([1.2, 2.0]), 8, r"scale from 1\.3 to 4, got 1\.2"),
+        (torch.tensor([2.0, torch.nan]), 8, "got nan"),
+        (torch.tensor([2.0, 2.0]), 0, "LR size of at least 1, got 0"),
+    ],
+)
+def test_scales_that_cannot_be_are_refused(scales: Tensor, lr_size: int, message: str) -> None:
+    degradation = Mean()
+    degradation.scale_range = (1.3, 4.0)
+    for call in (degradation.patch_sides, degradation.lr_patches):
+        with pytest.raises(ValueError, match=message):
+            call(torch.zeros(2, 3, 60, 60), scales, lr_size)
+
+
+def test_both_ends_of_the_range_may_come_through_float32() -> None:
+    degradation = Mean()
+    degradation.scale_range = (1.3, 2.9)
+    ends = torch.tensor([1.3, 2.9])
+    assert ends[0].item() < 1.3
+    assert ends[1].item() > 2.9
+    assert degradation.sample_scales(torch.zeros(2, 3, 60, 60), ends).tolist() == [1.3, 2.9]
+
+
+def test_scales_on_an_accelerator_are_trusted() -> None:
+    degradation = Mean()
+    degradation.scale_range = (1.0, 2.0)
+    scales = torch.empty(2, device="meta")
+    assert degradation.sample_scales(torch.zeros(2, 3, 60, 60), scales) is scales
+    assert degradation.patch_sides(torch.zeros(2, 3, 60, 60), scales, 16).device.type == "meta"
 
 
 @pytest.mark.parametrize(

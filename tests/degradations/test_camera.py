@@ -126,3 +126,6 @@ def test_bad_optics_are_refused() -> None:
         CameraOptics(oversampling=4)
     with pytest.raises(ValueError, match="positive gamma"):
         CameraOptics(gamma=0)
+    for noise in ({"shot_noise": -1e-5}, {"read_noise": -1e-7}, {"sharpening_sigma": 0.0}):
+        with pytest.raises(ValueError, match="at least 0"):
+            CameraOptics(**noise)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from random_networks import random_rae, random_velocity
 from torch import Tensor
 
+from degflow_aug.bundle import Bundle, GeneratorSpec
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.flow.solver import integrate
 
@@ -246,6 +247,74 @@ def test_the_networks_keep_float32_for_a_half_precision_image(degflow: DegFlow) 
     close(degflow.render(hr.half(), 2.0).float(), degflow.render(hr.half().float(), 2.0), 1e-3)
 
 
+@pytest.mark.parametrize("conditioned", [False, True])
+@pytest.mark.parametrize("residual", [False, True])
+def test_autocast_reaches_the_networks_and_not_the_path(conditioned: bool, residual: bool) -> None:
+    hr, scales = images(3, 3, 48, 48), torch.tensor([1.0, 2.3, 4.0])
+    plain, amp = (
+        generator(conditioned=conditioned, residual=residual, smooth=True, amp=amp) for amp in ("none", "bf16")
+    )
+    truth = plain.lr_patches(hr, scales, 12)
+    seen: list[torch.dtype] = []
+
+    def look(module: torch.nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
+        assert arguments[0].dtype == arguments[1].dtype == torch.float32
+        seen.append(output.dtype)
+
+    for degradation in (plain, amp):
+        degradation.velocity.register_forward_hook(look)
+    with torch.autocast("cpu", torch.bfloat16):
+        around = plain.lr_patches(hr, scales, 12)
+    assert around.dtype == torch.float32
+    # Eight bits of mantissa in every layer; the step of an 8-bit image is 0.004.
+    close(around, truth, 0.03)
+    assert (around - truth).abs().mean() < 0.004
+    assert torch.equal(amp.lr_patches(hr, scales, 12), around)
+    assert amp.lr_patches(hr.double(), scales, 12).dtype == torch.float64
+    assert set(seen) == {torch.bfloat16}
+    close(amp.reconstruct(hr, hr), plain.reconstruct(hr, hr), 0.06)
+    assert amp.render_scales(hr, [2.0])[0].dtype == torch.float32
+
+
+def test_tiles_work_under_autocast() -> None:
+    hr = images(1, 3, 264, 264)
+    tiled, truth = generator(tile=256, amp="bf16", smooth=True), generator(smooth=True)
+    close(tiled.render(hr, 2.3), truth.render(hr, 2.3), 0.05)
+
+
+def test_networks_stay_in_evaluation_mode_whatever_the_parent_does() -> None:
+    degradation, hr = generator(), images(1, 3, 16, 16)
+    assert degradation.velocity.all_modules[3].Dropout_0.p > 0
+    expected = degradation(hr, 2.0)
+    for switch in (torch.nn.ModuleList([degradation]).train, degradation.train, degradation.eval):
+        switch()
+        assert not any(module.training for module in (*degradation.rae.modules(), *degradation.velocity.modules()))
+        assert torch.equal(degradation(hr, 2.0), expected)
+    assert degradation.train() is degradation
+
+
+def test_a_generator_out_of_a_bundle_is_frozen_and_one_made_of_networks_in_training_leaves_them_so() -> None:
+    rae, velocity = random_rae(4), random_velocity()
+    bundle = Bundle(GeneratorSpec(rae.spec, velocity.spec, (1.0, 4.0), 4.0), rae, velocity)
+    DegFlow(rae, velocity)
+    assert all(parameter.requires_grad for parameter in velocity.parameters())
+    degradation = DegFlow.from_bundle(bundle)
+    assert not any(parameter.requires_grad for parameter in degradation.parameters())
+
+
+def test_compiled_networks_give_the_same_and_keep_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    compile_module, hr, scales = torch.nn.Module.compile, images(2, 3, 32, 32), torch.tensor([1.5, 4.0])
+    # The graph is captured as for any backend; the one that generates code takes minutes on a small machine.
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compile_module(self, backend="eager", fullgraph=True))
+    compiled, plain = generator(conditioned=True, compile=True), generator(conditioned=True)
+    try:
+        close(compiled.lr_patches(hr, scales, 8), plain.lr_patches(hr, scales, 8))
+        assert compiled.state_dict().keys() == plain.state_dict().keys()
+        assert compiled.rae.encoder._compiled_call_impl is not None
+    finally:
+        torch.compiler.reset()
+
+
 def test_nothing_is_random_and_no_graph_is_built() -> None:
     degradation, hr = generator(conditioned=True), images(2, 3, 16, 16).requires_grad_(True)
     assert any(parameter.requires_grad for parameter in degradation.parameters())
@@ -289,6 +358,7 @@ def test_the_hr_image_is_left_as_it_was(degflow: DegFlow) -> None:
         {"s_max": 1.0},
         {"s_max": math.nan},
         {"tile": 100},
+        {"amp": "fp16"},
     ],
 )
 def test_settings_that_make_no_generator_are_refused(settings: dict[str, object]) -> None:

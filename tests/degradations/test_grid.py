@@ -52,3 +52,11 @@ def test_both_ways_stay_in_range_and_keep_constants() -> None:
 def test_check_scale_names_the_range(scale: float) -> None:
     with pytest.raises(ValueError, match=r"expected a scale from 1 to 4, got"):
         check_scale(scale, 1, 4)
+
+
+def test_check_scale_forgives_what_float32_rounds_and_no_more() -> None:
+    for end in (1.3, 2.9):
+        assert check_scale(float(np.float32(end)), 1.3, 2.9) == end
+    for beyond in (1.3 - 2e-6, 2.9 + 6e-6):
+        with pytest.raises(ValueError, match=r"from 1\.3 to 2\.9"):
+            check_scale(beyond, 1.3, 2.9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import lpips
@@ -10,7 +11,7 @@ import pytest
 import torch
 import torchvision
 
-from degflow_aug.metrics.lpips_metric import calculate_lpips
+from degflow_aug.metrics.lpips_metric import calculate_lpips, check_weights
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +43,26 @@ def test_mistakes_are_named(vgg: str, tmp_path: Path) -> None:
         calculate_lpips(np.zeros((8, 8, 3)), np.zeros((9, 8, 3)), vgg_path=vgg)
     with pytest.raises(ValueError, match="VGG16 weights"):
         calculate_lpips(np.zeros((32, 32, 3)), np.zeros((32, 32, 3)), vgg_path=str(tmp_path / "none.pth"))
+
+
+def test_too_small_an_image_is_nan_and_said(vgg: str) -> None:
+    rng = np.random.default_rng(1)
+    first, second = rng.integers(0, 256, (2, 24, 24, 3), dtype=np.uint8)
+    assert calculate_lpips(first, second, vgg_path=vgg, crop_border=4, device="cpu") > 0
+    with pytest.warns(UserWarning, match=r"not defined on 14x14 pixels"):
+        assert math.isnan(calculate_lpips(first, second, vgg_path=vgg, crop_border=5))
+
+
+def test_weights_are_looked_for_before_they_are_needed(
+    vgg: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_weights(vgg)
+    with pytest.raises(ValueError, match=r"calculate_lpips at .*none\.pth, got none"):
+        check_weights(str(tmp_path / "none.pth"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    with pytest.raises(ValueError, match=r"vgg16-397923af\.pth, got none"):
+        check_weights()
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "hub" / "checkpoints" / "vgg16-397923af.pth").touch()
+    check_weights()

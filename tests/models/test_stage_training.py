@@ -70,7 +70,7 @@ def mean_loss(model: Any, batch: dict[str, Any]) -> float:
     """Loss over the same draws whenever it is asked."""
     losses = []
     for seed in range(-10, 0):
-        model.seed_iteration(seed)
+        torch.manual_seed(model.iteration_seed(seed))
         model.feed_data(batch)
         with torch.no_grad():
             losses.append(sum(float(loss) for loss in model.compute_losses().values()))

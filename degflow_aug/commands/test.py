@@ -1,0 +1,76 @@
+"""``degflow test``: BasicSR's ``test_pipeline`` with our models registered, and its tables at the end."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+from degflow_aug.commands.pipeline import command_line, logged_messages
+from degflow_aug.yaml_options import load_yaml
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command, which are those of BasicSR's test.py for one process."""
+    parser.add_argument("-opt", required=True, metavar="FILE.yml", help="option file with datasets.test_1, ...")
+    parser.add_argument("--force_yml", nargs="+", metavar="KEY=VALUE", help="change options: val:save_img=true")
+    parser.epilog = "Tables go to stdout, the log to stderr; files to results/NAME below the working directory."
+
+
+def run(args: argparse.Namespace) -> int:
+    """Test; returns 0.
+
+    Raises:
+        ValueError, OSError: a mistake in the options, the weights or the images.
+    """
+    opt = load_yaml(Path(args.opt))
+    from degflow_aug import register
+
+    register()
+    from basicsr.test import test_pipeline
+
+    from degflow_aug.compat_options import override
+    from degflow_aug.models.testing_check import check_testing_options
+
+    for entry in args.force_yml or ():
+        override(opt, entry)
+    check_testing_options(opt, args.opt)
+    root = Path.cwd()
+    try:
+        with (
+            # BasicSR prints to stdout that it has renamed an older folder of results.
+            contextlib.redirect_stdout(sys.stderr),
+            command_line("degflow test", _basicsr_arguments(args, opt)),
+            logged_messages("Validation ") as tables,
+        ):
+            test_pipeline(str(root))
+    except (KeyError, TypeError, AttributeError, NotImplementedError, AssertionError, pickle.UnpicklingError) as error:
+        raise _mistake(error, args.opt) from error
+    except RuntimeError as error:
+        if "loading state_dict" not in str(error):
+            raise
+        raise _mistake(error, args.opt) from error
+    if tables:
+        print("\n\n".join(tables))
+    if opt["val"].get("save_img"):
+        print(f"degflow: images are in {root / 'results' / opt['name'] / 'visualization'}", file=sys.stderr)
+    return 0
+
+
+def _mistake(error: Exception, source: str) -> ValueError:
+    """BasicSR looks at most options only when it uses them, and then fails with whatever Python says."""
+    said = f"{type(error).__name__}: {error}"
+    return ValueError(
+        f"expected options that BasicSR can test with in {source}, got {said}; DEGFLOW_TRACEBACK=1 shows where"
+    )
+
+
+def _basicsr_arguments(args: argparse.Namespace, opt: dict[str, Any]) -> list[str]:
+    changes = list(args.force_yml or ())
+    if "suffix" not in opt["val"]:
+        # BasicSR's own models ask for it whenever they save an image.
+        changes.append("val:suffix=none")
+    return ["-opt", args.opt, *(["--force_yml", *changes] if changes else [])]

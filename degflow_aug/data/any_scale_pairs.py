@@ -1,0 +1,165 @@
+"""Real pairs at any scale: aligned patches of one LR size for training, whole pairs for validation."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from degflow_aug.data.decode_cache import DecodeCache
+from degflow_aug.data.draws import SampleDraw, resolve_draw
+from degflow_aug.data.image_decoder import ImageHeader
+from degflow_aug.data.image_file import read_header, read_image, to_tensor
+from degflow_aug.data.pair_windows import PairWindow, centre_window, draw_window, patch_side
+from degflow_aug.data.resize import resize_frame, resize_window, round_to, to_8_bits
+from degflow_aug.data.scene_pairs import Pair, PairSize, check_pair
+from degflow_aug.data.turns import draw_turn
+
+
+class AnyScalePairs(Dataset[dict[str, Any]]):
+    """HR images with their LR images, one item for each scene and scale.
+
+    LR files of HR size (views) are brought to the LR grid by antialiased bicubic interpolation; LR files of their own
+    size are used as they are. A training patch of a view lies anywhere on the HR grid and is exactly aligned; that of
+    an LR file lies on the LR grid; its centre is within half an HR pixel of that of its HR patch, and exactly there if
+    s has one decimal, L s is whole and the image has room.
+
+    Args:
+        pairs: what :func:`list_pairs` made of scenes.
+        lr_size: side L of training patches; None gives whole pairs, neither cut nor flipped.
+        gt_size: side P of HR patches, at least round(L * s) at the highest scale; with ``lr_size`` only.
+        crop: for whole pairs, take only the middle of about so many HR pixels a side.
+        flip: mirror half of the patches left to right.
+        rotate: mirror half of them top to bottom, and swap the axes of half.
+        cache_bytes: memory for decoded images, shared by the workers.
+        read, header: how an image and its header are read.
+
+    Raises:
+        ValueError: there is no pair, one does not fit together, or it is smaller than a patch; only headers are read.
+    """
+
+    accepts_draws = True
+
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        *,
+        lr_size: int | None = None,
+        gt_size: int | None = None,
+        crop: int | None = None,
+        flip: bool = False,
+        rotate: bool = False,
+        cache_bytes: int = 2 << 30,
+        read: Callable[[Path], np.ndarray] = read_image,
+        header: Callable[[Path], ImageHeader] = read_header,
+    ) -> None:
+        if not pairs:
+            raise ValueError("expected pairs of HR and LR images, got none")
+        for name, value in (("lr_size", lr_size), ("crop", crop)):
+            if value is not None and value < 1:
+                raise ValueError(f"expected {name} of 1 or more, got {value}")
+        self.pairs = list(pairs)
+        self.lr_size, self.gt_size, self.crop = lr_size, gt_size, crop
+        self.flip, self.rotate = flip, rotate
+        self._read = read
+        header = functools.cache(header)
+        self._sizes = [check_pair(pair, header) for pair in self.pairs]
+        self._check_patches()
+        self._cache = DecodeCache(cache_bytes)
+        self._reserve(header)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int | SampleDraw) -> dict[str, Any]:
+        """One item; the same draw gives the same item whichever process makes it.
+
+        Returns:
+            Patches: lq (3, L, L) and gt (3, P, P) in uint8. lq covers the top-left round(L * scale) square of gt, with
+            zeros beyond; both are flipped alike.
+            Whole pairs: lq (3, h, w) and gt (3, H, W) in float32, [0, 1]; name.
+            Both: scale () in float32; lq_path, gt_path.
+        """
+        number, seed = resolve_draw(index)
+        pair, size = self.pairs[number], self._sizes[number]
+        if self.lr_size is not None and self.gt_size is not None:
+            images = self._patches(pair, size, self.lr_size, self.gt_size, np.random.default_rng(seed))
+        else:
+            images = self._whole(pair, size)
+        scale = torch.tensor(pair.scale, dtype=torch.float32)
+        return {**images, "scale": scale, "lq_path": str(pair.lr), "gt_path": str(pair.hr)}
+
+    def _patches(
+        self, pair: Pair, size: PairSize, lr_size: int, gt_size: int, rng: np.random.Generator
+    ) -> dict[str, Any]:
+        side = patch_side(lr_size, pair.scale)
+        window = draw_window(size, side, lr_size, rng)
+        turn = draw_turn(rng, flip=self.flip, rotate=self.rotate)
+        gt = np.zeros((3, gt_size, gt_size), np.uint8)
+        gt[:, :side, :side] = turn(_cut(self._load(pair.hr), window.start, window.sides)).transpose(2, 0, 1)
+        lq = turn(self._lr(pair, size, window)).transpose(2, 0, 1)
+        return {"lq": torch.from_numpy(np.ascontiguousarray(lq)), "gt": torch.from_numpy(gt)}
+
+    def _lr(self, pair: Pair, size: PairSize, window: PairWindow) -> np.ndarray:
+        """The LR patch of a window as an array of the type of its file."""
+        image = self._load(pair.lr)
+        if not size.is_view:
+            return _cut(image, window.lr_start, window.lr_sides)
+        return round_to(resize_window(image, window.start, window.sides, window.lr_sides), np.uint8)
+
+    def _whole(self, pair: Pair, size: PairSize) -> dict[str, Any]:
+        window = centre_window(size, pair.scale, self.crop)
+        hr, lr = self._load(pair.hr), self._load(pair.lr)
+        if not size.is_view:
+            lq = to_tensor(_cut(lr, window.lr_start, window.lr_sides))
+        else:
+            whole = window.sides == size.hr
+            pixels = (
+                resize_frame(lr, window.lr_sides)
+                if whole
+                else resize_window(lr, window.start, window.sides, window.lr_sides)
+            )
+            lq = torch.from_numpy(pixels).permute(2, 0, 1).contiguous().div_(np.iinfo(lr.dtype).max)
+        return {"lq": lq, "gt": to_tensor(_cut(hr, window.start, window.sides)), "name": pair.name}
+
+    def _load(self, path: Path) -> np.ndarray:
+        return self._cache.get(path, functools.partial(self._decode, path))
+
+    def _decode(self, path: Path) -> np.ndarray:
+        image = self._read(path)
+        return to_8_bits(image) if self.lr_size else image
+
+    def _reserve(self, header: Callable[[Path], ImageHeader]) -> None:
+        """Set cache memory aside pair by pair, as far as the budget goes."""
+        for pair in self.pairs:
+            for path in (pair.hr, pair.lr):
+                height, width, bits = header(path)
+                dtype = np.uint16 if bits == 16 and not self.lr_size else np.uint8
+                self._cache.reserve(path, (height, width, 3), dtype)
+
+    def _check_patches(self) -> None:
+        if self.lr_size is None:
+            return
+        highest = max(pair.scale for pair in self.pairs)
+        least = patch_side(self.lr_size, highest)
+        if self.gt_size is None or self.gt_size < least:
+            raise ValueError(
+                f"expected gt_size of {least} or more for lr_size {self.lr_size} and scale {highest:g}, got "
+                f"{self.gt_size}; raise it or lower lr_size"
+            )
+        for pair, size in zip(self.pairs, self._sizes, strict=True):
+            side = patch_side(self.lr_size, pair.scale)
+            if min(size.hr) < side or (not size.is_view and min(size.lr) < self.lr_size):
+                raise ValueError(
+                    f"{pair.hr}: expected at least {side}x{side} pixels for lr_size {self.lr_size} at scale "
+                    f"{pair.scale:g}, got {size.hr[0]}x{size.hr[1]}; lower lr_size or take the pair out"
+                )
+
+
+def _cut(image: np.ndarray, start: tuple[int, int], sides: tuple[int, int]) -> np.ndarray:
+    return image[start[0] : start[0] + sides[0], start[1] : start[1] + sides[1]]

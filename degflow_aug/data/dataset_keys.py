@@ -1,0 +1,105 @@
+"""What the dataset sections of an option file have in common: which keys there are, and what kind of value each has."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from degflow_aug.basicsr_keys import LOADER
+from degflow_aug.data.scene import nearest
+
+DEFAULT_CACHE_MB = 2048
+UNSCALED = {"mean": "images stay in [0, 1]", "std": "images stay in [0, 1]"}
+
+
+def check_keys(opt: Mapping[str, Any], kind: str, own: Iterable[str], refused: Mapping[str, str] | None = None) -> None:
+    """Refuse keys that neither the data set ``kind`` nor BasicSR's loader reads.
+
+    Args:
+        opt: a dataset section.
+        kind: the class, for messages.
+        own: keys of this data set.
+        refused: keys that BasicSR's data sets have, and why this one does not; null counts as absent.
+
+    Raises:
+        ValueError: names the key, and the nearest one that there is.
+    """
+    refused = refused or {}
+    known = {*own, *LOADER} - set(refused)
+    for key, value in opt.items():
+        if key in refused and value is not None:
+            raise ValueError(f"expected no {key} for {kind}, got {value!r}: {refused[key]}")
+        if key not in known and key not in refused:
+            raise ValueError(f"expected options of {kind}, got '{key}'{nearest(key, known)}")
+
+
+def required(opt: Mapping[str, Any], key: str, kind: str) -> Any:
+    """The value of a key that the data set ``kind`` cannot do without."""
+    if opt.get(key) is None:
+        raise ValueError(f"expected {key} for {kind}, got none; add it to the dataset's section")
+    return opt[key]
+
+
+def path(opt: Mapping[str, Any], key: str, kind: str) -> Path:
+    """A required file or folder."""
+    value = required(opt, key, kind)
+    if not isinstance(value, (str, os.PathLike)):
+        raise ValueError(f"expected {key} of {kind} as a path, got {value!r}")
+    return Path(value)
+
+
+def whole_number(opt: Mapping[str, Any], key: str, kind: str) -> int:
+    """A required number of pixels."""
+    value = required(opt, key, kind)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1:
+        raise ValueError(f"expected {key} of {kind} as a whole number, got {value!r}")
+    return int(value)
+
+
+def number(opt: Mapping[str, Any], key: str, default: float) -> float:
+    """A finite number, or its default where the key is absent."""
+    value = default if opt.get(key) is None else opt[key]
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"expected {key} as a number, got {value!r}")
+    return float(value)
+
+
+def flag(opt: Mapping[str, Any], key: str, default: bool = True) -> bool:
+    """true or false, or its default where the key is absent."""
+    value = default if opt.get(key) is None else opt[key]
+    if not isinstance(value, bool):
+        raise ValueError(f"expected {key}: true or false, got {value!r}")
+    return value
+
+
+def cache_bytes(opt: Mapping[str, Any]) -> int:
+    """``cache_mb`` in bytes."""
+    return int(number(opt, "cache_mb", DEFAULT_CACHE_MB) * 2**20)
+
+
+def is_training(opt: Mapping[str, Any]) -> bool:
+    """Whether the section is of the train phase, and not of val or test.
+
+    Raises:
+        ValueError: another phase.
+    """
+    phase = opt.get("phase")
+    if phase not in ("train", "val", "test"):
+        raise ValueError(f"expected phase train, val or test, got {phase!r}")
+    return bool(phase == "train")
+
+
+def is_lmdb(opt: Mapping[str, Any]) -> bool:
+    """Whether ``io_backend`` names LMDB, and not files.
+
+    Raises:
+        ValueError: another backend.
+    """
+    section = opt.get("io_backend") or {"type": "disk"}
+    backend = section.get("type") if isinstance(section, Mapping) else section
+    if backend not in ("disk", "lmdb"):
+        raise ValueError(f"expected io_backend: type: disk or lmdb, got {backend!r}")
+    return bool(backend == "lmdb")

@@ -1,0 +1,112 @@
+"""HR images as BasicSR builds them: a dataset section of an option file becomes typed arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from degflow_aug.data import dataset_keys as keys
+from degflow_aug.data.hr_crops import HRCrops
+from degflow_aug.data.image_file import read_header, read_image
+from degflow_aug.data.image_tree import TreeImage, find_images
+from degflow_aug.data.lmdb_store import lmdb_keys, read_lmdb_header, read_lmdb_image
+from degflow_aug.data.pair_layouts import find_pair_scenes
+from degflow_aug.data.scene_pairs import pair_names
+
+_KIND = "HRCropDataset"
+_LAYOUT_KEYS = ("split", "cameras", "pattern", "scenes")
+_KEYS = {"layout", *_LAYOUT_KEYS, "meta_info", "io_backend", "gt_size", "use_hflip", "use_rot", "cache_mb"}
+_BY_DEGRADATION = "LR is made from HR by the section degradation: of the option file"
+_REFUSED_KEYS = {
+    **keys.UNSCALED,
+    "dataroot_lq": _BY_DEGRADATION,
+    "meta_info_file": "name the list in meta_info",
+    **dict.fromkeys(
+        (
+            "blur_kernel_size", "blur_kernel_size2", "blur_sigma", "blur_sigma2", "betag_range", "betag_range2",
+            "betap_range", "betap_range2", "final_sinc_prob", "kernel_list", "kernel_list2", "kernel_prob",
+            "kernel_prob2", "sinc_prob", "sinc_prob2",
+        ),
+        _BY_DEGRADATION,
+    ),
+}  # fmt: skip
+
+
+class HRCropDataset(HRCrops):
+    """:class:`HRCrops` as BasicSR builds it, from a dataset section of an option file.
+
+    .. code-block:: yaml
+
+        train:
+          type: HRCropDataset
+          dataroot_gt: datasets/DF2K      # images of this folder and those below it, or a list of folders
+          meta_info: df2k.txt             # optional: one image a line, below dataroot_gt, as BasicSR lists them
+          gt_size: 256                    # train phase only, as use_hflip and use_rot
+          use_hflip: true
+          use_rot: true
+          cache_mb: 2048                  # a process, shared by its workers
+          io_backend: {type: disk}        # or lmdb: dataroot_gt is x.lmdb
+
+    The HR images of pairs are named by their layout, as for :class:`AnyScalePairDataset`: ``layout: city100`` and,
+    optionally, ``split``, ``cameras``, ``scenes: "001-060"``, ``pattern``. The val phase gives whole images.
+
+    Raises:
+        ValueError: an unknown key, or what :class:`HRCrops` and the finders of images refuse.
+    """
+
+    def __init__(self, opt: dict[str, Any]) -> None:
+        self.opt = opt
+        keys.check_keys(opt, _KIND, _KEYS, _REFUSED_KEYS)
+        training = keys.is_training(opt)
+        lmdb = keys.is_lmdb(opt)
+        super().__init__(
+            _find(opt, lmdb, "Train" if training else "Test"),
+            crop_size=keys.whole_number(opt, "gt_size", _KIND) if training else None,
+            flip=keys.flag(opt, "use_hflip"),
+            rotate=keys.flag(opt, "use_rot"),
+            cache_bytes=keys.cache_bytes(opt),
+            read=read_lmdb_image if lmdb else read_image,
+            header=read_lmdb_header if lmdb else read_header,
+        )
+
+
+def _find(opt: Mapping[str, Any], lmdb: bool, split: str) -> list[TreeImage]:
+    if opt.get("layout") is not None:
+        return _find_in_layout(opt, lmdb, split)
+    for key in _LAYOUT_KEYS:
+        if opt.get(key) is not None:
+            raise ValueError(f"expected {key} of {_KIND} together with layout, got {opt[key]!r} alone; name the layout")
+    if opt.get("meta_info") is not None:
+        return _read_list(keys.path(opt, "meta_info", _KIND), keys.path(opt, "dataroot_gt", _KIND), lmdb)
+    if isinstance(opt.get("dataroot_gt"), list) and not lmdb:
+        folders = [keys.path({"dataroot_gt": folder}, "dataroot_gt", _KIND) for folder in opt["dataroot_gt"]]
+        return [image for folder in folders for image in find_images(folder)]
+    root = keys.path(opt, "dataroot_gt", _KIND)
+    return [TreeImage(key, root / key) for key in lmdb_keys(root)] if lmdb else find_images(root)
+
+
+def _find_in_layout(opt: Mapping[str, Any], lmdb: bool, split: str) -> list[TreeImage]:
+    if lmdb or opt.get("meta_info") is not None:
+        raise ValueError(f"expected layout of {_KIND} without meta_info and LMDB, got both; remove one of them")
+    scenes = find_pair_scenes(
+        keys.path(opt, "dataroot_gt", _KIND),
+        opt["layout"],
+        split=opt.get("split") or split,
+        cameras=opt.get("cameras"),
+        pattern=opt.get("pattern"),
+        scenes=opt.get("scenes"),
+    )
+    return [TreeImage(name, scene.hr) for name, scene in zip(pair_names(scenes), scenes, strict=True)]
+
+
+def _read_list(path: Path, root: Path, lmdb: bool) -> list[TreeImage]:
+    """The images of a list: names below ``root``, each perhaps followed by its shape."""
+    if not path.is_file():
+        raise ValueError(f"{path}: expected the list of images that meta_info names, got none")
+    lines = [line.split(" (")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    names = [Path(line) for line in lines if line]
+    if not names:
+        raise ValueError(f"{path}: expected a line for each image, its path below {root}, got none")
+    files = [name.with_suffix("") for name in names] if lmdb else names
+    return [TreeImage(name.with_suffix("").as_posix(), root / file) for name, file in zip(names, files, strict=True)]

@@ -1,0 +1,100 @@
+"""Pairs: one HR image and its LR image at one scale, and how large the two are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from degflow_aug.data.image_decoder import ImageHeader
+from degflow_aug.data.image_file import read_header
+from degflow_aug.data.scene import Scene
+
+
+class Pair(NamedTuple):
+    """One scene at one scale.
+
+    Attributes:
+        name: unique in the data set, ending in ``_x{scale}``.
+        scale: HR pixels an LR pixel.
+        hr, lr: the image files; ``lr`` may be a view, of the size of ``hr``.
+    """
+
+    name: str
+    scale: float
+    hr: Path
+    lr: Path
+
+
+class PairSize(NamedTuple):
+    """(height, width) of the two images of a pair as they lie on disk."""
+
+    hr: tuple[int, int]
+    lr: tuple[int, int]
+
+    @property
+    def is_view(self) -> bool:
+        """Whether the LR image has been brought to the HR grid."""
+        return self.hr == self.lr
+
+
+def list_pairs(scenes: Sequence[Scene], scales: Sequence[float] | None = None) -> list[Pair]:
+    """The pairs of all scenes, scale by scale within a scene.
+
+    Args:
+        scenes: HR images and what goes with them.
+        scales: those to take, all by default.
+
+    Raises:
+        ValueError: no pair has one of the ``scales``.
+    """
+    found = sorted({scale for scene in scenes for scale in scene.scales})
+    wanted = _check_scales(scales, found, scenes)
+    pairs = []
+    for name, scene in zip(pair_names(scenes), scenes, strict=True):
+        for scale in scene.scales:
+            mark = f"_x{scale:g}"
+            if scale in wanted:
+                pairs.append(Pair(name.removesuffix(mark) + mark, scale, scene.hr, scene.views[scale]))
+    return pairs
+
+
+def pair_names(scenes: Sequence[Scene]) -> list[str]:
+    """Names of scenes that tell them apart: with their camera where two of them have scenes of one name."""
+    counts = Counter(scene.name for scene in scenes)
+    return [scene.name if counts[scene.name] == 1 else f"{scene.camera}_{scene.name}" for scene in scenes]
+
+
+def check_pair(pair: Pair, header: Callable[[Path], ImageHeader] = read_header) -> PairSize:
+    """Sizes of a pair from the headers of its files: LR is a view of HR size, or within a pixel of (H / s, W / s).
+
+    Raises:
+        ValueError: LR is of another size.
+    """
+    size = PairSize(header(pair.hr)[:2], header(pair.lr)[:2])
+    if not size.is_view and any(abs(lr - hr / pair.scale) > 1 for hr, lr in zip(size.hr, size.lr, strict=True)):
+        height, width = (round(side / pair.scale) for side in size.hr)
+        raise ValueError(
+            f"{pair.lr}: expected {size.hr[0]}x{size.hr[1]} pixels (height x width) as in {pair.hr}, or "
+            f"{height}x{width} at scale {pair.scale:g} give or take one, got {size.lr[0]}x{size.lr[1]}; align the pair"
+        )
+    return size
+
+
+def _check_scales(scales: Sequence[float] | None, found: list[float], scenes: Sequence[Scene]) -> set[float]:
+    where = f"{scenes[0].hr.parent}: " if scenes else ""
+    if not found:
+        raise ValueError(f"{where}expected HR images with LR images, got HR alone")
+    if scales is None:
+        return set(found)
+    if not isinstance(scales, (list, tuple)) or not scales or not all(_is_number(scale) for scale in scales):
+        raise ValueError(f"expected scales as a list such as [2, 2.5, 4], got {scales!r}")
+    for scale in scales:
+        if scale not in found:
+            raise ValueError(f"{where}expected pairs at scale {scale:g}, got {', '.join(f'{x:g}' for x in found)}")
+    return {float(scale) for scale in scales}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,0 +1,140 @@
+"""Arbitrary-scale networks (LIIF, LTE, MetaSR, CiaoSR) trained on LR made on the fly, at a random scale per sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from degflow_aug.archs.arbitrary_scale import upscale
+from degflow_aug.degradations.base import Degradation, patch_sides
+from degflow_aug.models.adversary import check_adversary
+from degflow_aug.models.degradation_check import check_covers, check_has_lr
+from degflow_aug.models.degraded_model import DegradedModel
+from degflow_aug.models.lr_source import LRBatch
+from degflow_aug.models.network_kind import is_arbitrary_scale
+from degflow_aug.models.preview import Example
+from degflow_aug.models.query_sampling import scattered_queries, window_queries
+from degflow_aug.models.sr_losses import check_losses
+from degflow_aug.options import read_options
+from degflow_aug.sr_options import ArbitraryScaleOptions
+
+
+class ArbitraryScaleSRModel(DegradedModel):
+    """LR patches of one size, their scales drawn from ``degflow.scale_range``, and HR pixels asked for in each."""
+
+    options: ArbitraryScaleOptions
+
+    def __init__(self, opt: dict[str, Any]) -> None:
+        options = read_options(ArbitraryScaleOptions, opt.get("degflow") or {}, "degflow")
+        _check_network(opt)
+        if opt["is_train"]:
+            _check_window(opt["train"], options)
+        super().__init__(opt, options)
+
+    @classmethod
+    def check(cls, opt: Mapping[str, Any]) -> None:
+        """Look for what would fail later: the network's kind, losses, sizes of patches, the degradation's range.
+
+        Raises:
+            ValueError: the first mistake.
+        """
+        options = read_options(ArbitraryScaleOptions, opt.get("degflow") or {}, "degflow")
+        _check_network(opt)
+        check_adversary(opt)
+        check_losses(opt["train"])
+        _check_window(opt["train"], options)
+        train = opt["datasets"]["train"]
+        side = train.get("gt_size")
+        if isinstance(side, int) and side < options.gt_size:
+            raise ValueError(
+                f"expected datasets.train.gt_size of at least {options.gt_size}, lr_size {options.lr_size} times the "
+                f"highest scale {options.scale_range[1]:g}, got {side}; raise it or lower lr_size"
+            )
+        if train.get("lr_size") not in (None, options.lr_size):
+            raise ValueError(
+                f"expected datasets.train.lr_size to be degflow.lr_size {options.lr_size}, got {train['lr_size']}"
+            )
+        check_has_lr(opt)
+        check_covers(opt.get("degradation"), *options.scale_range)
+
+    def draw_scales(self, batch: int, generator: torch.Generator) -> Tensor:
+        """Drawn evenly from ``scale_range``."""
+        low, high = self.options.scale_range
+        return low + (high - low) * torch.rand(batch, generator=generator)
+
+    def degrade(self, degradation: Degradation, gt: Tensor, scales: Tensor) -> Tensor:
+        """LR patches of one size, each at its own scale."""
+        return degradation.lr_patches(gt, scales, self.options.lr_size)
+
+    def check_batch(self, batch: LRBatch) -> None:
+        """Every square that an LR patch covers has to lie in its HR patch, and to hold a window."""
+        sides = patch_sides(batch.scales, batch.lq.shape[-1])
+        if int(sides.max()) > min(batch.gt.shape[-2:]) or int(sides.min()) < max(1, self.options.window):
+            raise ValueError(
+                f"expected LR patches that cover {max(1, self.options.window)} (degflow.window) to "
+                f"{min(batch.gt.shape[-2:])} (gt_size) HR pixels a side, got {int(sides.min())} to {int(sides.max())} "
+                f"from LR of {batch.lq.shape[-1]} at scales {float(batch.scales.min()):g} to "
+                f"{float(batch.scales.max()):g}; look at gt_size, lr_size and window"
+            )
+
+    def ask(self, batch: LRBatch) -> tuple[tuple[Tensor, ...], Tensor]:
+        """LR, coordinates and cells; colours (B, Q, 3), or an image (B, 3, window, window)."""
+        sides = patch_sides(batch.scales, batch.lq.shape[-1]).float().to(batch.gt.device, non_blocking=True)
+        if not self.options.window:
+            queries = scattered_queries(batch.gt, sides, self.options.queries)
+            return (batch.lq, queries.coord, queries.cell), queries.colours
+        queries = window_queries(batch.gt, sides, self.options.window)
+        return (batch.lq, queries.coord, queries.cell), self._as_images(queries.colours)
+
+    def answer(self, network: nn.Module, arguments: tuple[Tensor, ...]) -> Tensor:
+        """The network's colours, as images where windows are asked for."""
+        colours = network(*arguments)
+        return self._as_images(colours) if self.options.window else colours
+
+    def _as_images(self, colours: Tensor) -> Tensor:
+        return colours.transpose(1, 2).unflatten(2, (self.options.window, self.options.window))
+
+    @torch.no_grad()
+    def super_resolve(self, lq: Tensor, size: tuple[int, int]) -> Tensor:
+        """The image (1, 3, *size) that the network sees in ``lq`` (1, 3, h, w), in [0, 1]."""
+        network = self.trained_network()
+        training = network.training
+        network.eval()
+        image = upscale(network, lq, size, self.options.memory_mb)
+        network.train(training)
+        return image.float().clamp(0, 1)
+
+    def examples(self) -> list[Example]:
+        """The first sample at every preview scale; without a degradation, the first three samples as they are."""
+        gt, lq, scales = self.batch
+        degradation = self.source.degradation
+        if degradation is not None:
+            shown = self.options.shown_scales()
+            # Doubles, as gt_size was computed.
+            patches = [self.degrade(degradation, gt[:1], torch.tensor([scale], dtype=torch.float64)) for scale in shown]
+            return [self._example(gt[:1], patch, scale) for patch, scale in zip(patches, shown, strict=True)]
+        return [self._example(gt[i, None], lq[i, None], float(scales[i])) for i in range(min(3, len(gt)))]
+
+    def _example(self, gt: Tensor, lq: Tensor, scale: float) -> Example:
+        side = round(lq.shape[-1] * scale)
+        return Example(gt[..., :side, :side], lq, self.super_resolve(lq, (side, side)))
+
+
+def _check_network(opt: Mapping[str, Any]) -> None:
+    if not is_arbitrary_scale(opt["network_g"]):
+        raise ValueError(
+            f"expected network_g to be an arbitrary-scale network (LIIF, LTE, MetaSR, CiaoSR), got "
+            f"{opt['network_g'].get('type')}; DegradedSRModel trains networks of a fixed scale"
+        )
+
+
+def _check_window(train: Mapping[str, Any], options: ArbitraryScaleOptions) -> None:
+    named = [key for key in ("perceptual_opt", "ldl_opt", "gan_opt") if train.get(key)]
+    if named and not options.window:
+        raise ValueError(
+            f"expected degflow.window above 0 with train.{named[0]}, got 0: that loss looks at images, not at "
+            "scattered pixels"
+        )

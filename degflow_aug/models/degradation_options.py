@@ -1,0 +1,249 @@
+"""The ``degradation:`` section of an option file, read strictly, and the degradation that it asks for.
+
+degradation: {type: DegFlow, bundle: city100-iphone, scale_range: [1, 4], solver: heun, steps: 2, amp: bf16}
+# or  {type: Bicubic}  {type: RealESRGAN, jpeg_range: [50, 95]}  {type: Camera, blur: 0.5}
+# or  {type: FittedKernel, bundle: city100-iphone}
+# or  {type: Mixture, parts: [{weight: 0.7, type: DegFlow, ...}, {weight: 0.3, type: RealESRGAN}]}
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from degflow_aug.bundle import bundle_path, load_bundle
+from degflow_aug.degradations.base import Degradation
+from degflow_aug.degradations.bicubic import Bicubic
+from degflow_aug.degradations.camera import Camera
+from degflow_aug.degradations.camera_optics import CameraOptics
+from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.degradations.grid import check_scale
+from degflow_aug.degradations.mixture import Mixture
+from degflow_aug.degradations.realesrgan import RealESRGAN
+from degflow_aug.degradations.realesrgan_settings import RealESRGANSettings
+from degflow_aug.options import convert, read_options
+from degflow_aug.yaml_options import check_known_keys, nearest_name
+
+ScaleRange = tuple[float, float]
+Settings = TypeVar("Settings")
+
+
+class DegradationOptions(Protocol):
+    """Options of one type of degradation.
+
+    Attributes:
+        scale_range: [lowest, highest] scale, inside what the degradation was made for; none means all of that.
+    """
+
+    @property
+    def scale_range(self) -> ScaleRange | None: ...
+
+    def build(self, where: str) -> Degradation: ...
+
+
+@dataclass(frozen=True)
+class DegFlowOptions:
+    """A trained generator.
+
+    Attributes:
+        bundle: path of its bundle, or the name of one that ships with the package.
+        solver, steps: none means the bundle's own.
+        tile: larger images pass the autoencoder in tiles of that side.
+        amp: none, or bf16 for autocast.
+        compile: pass the networks through ``torch.compile``.
+        extrapolate: allow scales beyond the last knot, where nothing was trained.
+    """
+
+    bundle: str
+    scale_range: ScaleRange | None = None
+    solver: str | None = None
+    steps: int | None = None
+    tile: int = 1024
+    amp: str = "none"
+    compile: bool = False
+    extrapolate: bool = False
+
+    def build(self, where: str) -> Degradation:
+        """The generator, weights frozen."""
+        return DegFlow.from_bundle(
+            load_bundle(self.bundle),
+            solver=self.solver,
+            steps=self.steps,
+            tile=self.tile,
+            extrapolate=self.extrapolate,
+            amp=self.amp,
+            compile=self.compile,
+        )
+
+
+@dataclass(frozen=True)
+class RealESRGANOptions(RealESRGANSettings):
+    """Real-ESRGAN's settings under BasicSR's names."""
+
+    scale_range: ScaleRange | None = None
+
+    def build(self, where: str) -> Degradation:
+        """The degradation with these settings; needs BasicSR."""
+        return RealESRGAN(_settings(self, RealESRGANSettings))
+
+
+@dataclass(frozen=True)
+class BicubicOptions:
+    """Antialiased bicubic."""
+
+    scale_range: ScaleRange | None = None
+
+    def build(self, where: str) -> Degradation:
+        """The degradation."""
+        return Bicubic()
+
+
+@dataclass(frozen=True)
+class CameraOptions(CameraOptics):
+    """The simulated camera with its constants."""
+
+    scale_range: ScaleRange | None = None
+
+    def build(self, where: str) -> Degradation:
+        """The camera."""
+        return Camera(_settings(self, CameraOptics))
+
+
+@dataclass(frozen=True)
+class FittedKernelOptions:
+    """A camera's blur as one kernel a knot.
+
+    Attributes:
+        bundle: a bundle whose kernels are used (path or shipped name), or the path of a ``kernel.safetensors``.
+    """
+
+    bundle: str
+    scale_range: ScaleRange | None = None
+
+    def build(self, where: str) -> Degradation:
+        """The kernels of the bundle or of the kernel file."""
+        path = bundle_path(self.bundle)
+        tensors = _tensors(path)
+        if not tensors.keys() >= {"knots", "kernels"}:
+            tensors = load_bundle(path).kernels
+        if not tensors.keys() >= {"knots", "kernels"}:
+            raise ValueError(
+                f"expected a bundle with fitted kernels in {where}.bundle, got {path} without; "
+                "train its flow with pseudo-views, or name a kernel.safetensors"
+            )
+        return FittedKernel(tensors["knots"], tensors["kernels"])
+
+
+@dataclass(frozen=True)
+class MixtureOptions:
+    """Several degradations, one drawn for each sample.
+
+    Attributes:
+        parts: sections like this one, each with a ``weight``.
+    """
+
+    parts: tuple[Mapping, ...]
+    scale_range: ScaleRange | None = None
+
+    def build(self, where: str) -> Degradation:
+        """The mixture of the parts."""
+        parts = []
+        for index, part in enumerate(self.parts):
+            place = f"{where}.parts[{index}]"
+            if "weight" not in part:
+                raise ValueError(f"expected a weight in {place}, got none; add the share of samples it should get")
+            weight = convert(part["weight"], float, f"{place}.weight")
+            rest = {key: value for key, value in part.items() if key != "weight"}
+            parts.append((weight, build_degradation(rest, place)))
+        return Mixture(parts)
+
+
+TYPES: dict[str, type[DegradationOptions]] = {
+    "DegFlow": DegFlowOptions,
+    "RealESRGAN": RealESRGANOptions,
+    "Bicubic": BicubicOptions,
+    "Camera": CameraOptions,
+    "FittedKernel": FittedKernelOptions,
+    "Mixture": MixtureOptions,
+}
+
+
+def build_degradation(section: Mapping[str, Any], where: str = "degradation") -> Degradation:
+    """The degradation of a section, on the CPU, with its ``scale_range`` narrowed to the section's.
+
+    Args:
+        section: ``type`` and the options of that type.
+        where: the section's name, for messages.
+
+    Raises:
+        ValueError: an unknown type or key (with the nearest name), a value out of its range, or no such bundle.
+    """
+    if not isinstance(section, Mapping):
+        raise ValueError(f"expected a mapping in {where}, got {section!r}")
+    kind = section.get("type")
+    if not isinstance(kind, str) or kind not in TYPES:
+        raise ValueError(
+            f"expected {where}.type out of {', '.join(TYPES)}, got {kind!r}{nearest_name(kind, TYPES) if kind else ''}"
+        )
+    try:
+        options = _read(TYPES[kind], {key: value for key, value in section.items() if key != "type"}, where)
+        degradation = options.build(where)
+    except ValueError as error:
+        if where in str(error):
+            raise
+        raise ValueError(f"{error} (in {where})") from None
+    if options.scale_range is not None:
+        degradation.scale_range = _narrowed(options.scale_range, degradation.scale_range, where, kind)
+    return degradation
+
+
+def _read(kind: type[DegradationOptions], section: Mapping[str, Any], where: str) -> DegradationOptions:
+    """The options dataclass, every list of the length that its type says."""
+    hints = get_type_hints(kind)
+    check_known_keys(section, hints, where)
+    for key, value in section.items():
+        count = _length(hints[key])
+        if count and isinstance(value, (list, tuple)) and len(value) != count:
+            raise ValueError(f"expected {count} values in {where}.{key}, got {list(value)}")
+    return read_options(kind, section, where)
+
+
+def _narrowed(wanted: ScaleRange, own: ScaleRange, where: str, kind: str) -> ScaleRange:
+    low, high = wanted
+    try:
+        if low <= high:
+            return check_scale(low, *own), check_scale(high, *own)
+    except ValueError:
+        pass
+    raise ValueError(
+        f"expected {where}.scale_range as [lowest, highest] inside [{own[0]:g}, {own[1]:g}], what this {kind} was made "
+        f"for, got [{low:g}, {high:g}]"
+    )
+
+
+def _settings(options: Any, kind: type[Settings]) -> Settings:
+    """The fields of ``kind`` out of options that extend it."""
+    return kind(**{item.name: getattr(options, item.name) for item in dataclasses.fields(kind)})  # type: ignore[arg-type]
+
+
+def _tensors(path: Path) -> Mapping[str, Tensor]:
+    """What is in a safetensors file; nothing if it is none, which whoever reads it as a bundle will say."""
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError):
+        return {}
+
+
+def _length(hint: Any) -> int:
+    """Number of values in a tuple of fixed length, also as one of a union; 0 for anything else."""
+    if get_origin(hint) is tuple:
+        return 0 if Ellipsis in get_args(hint) else len(get_args(hint))
+    return max((_length(part) for part in get_args(hint)), default=0)

@@ -1,0 +1,136 @@
+"""BasicSR's SRModel and ESRGANModel with LR made on the fly: any stock network at its fixed integer scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from basicsr.archs.rrdbnet_arch import RRDBNet
+from torch import Tensor, nn
+
+from degflow_aug.degradations.base import Degradation
+from degflow_aug.degradations.grid import resize
+from degflow_aug.degradations.padding import pad_to_multiple
+from degflow_aug.models.degradation_check import check_covers, check_has_lr
+from degflow_aug.models.degraded_model import DegradedModel
+from degflow_aug.models.lr_source import LRBatch
+from degflow_aug.models.network_kind import is_arbitrary_scale
+from degflow_aug.models.preview import Example
+from degflow_aug.models.sr_losses import check_losses
+from degflow_aug.options import read_options
+from degflow_aug.sr_options import SROptions
+
+
+class DegradedSRModel(DegradedModel):
+    """Trains ``network_g`` (EDSR, RRDBNet, SwinIR, ...) at the top-level ``scale``."""
+
+    def __init__(self, opt: dict[str, Any]) -> None:
+        self.check_network(opt)
+        if opt["is_train"]:
+            self.check_gan(opt)
+        super().__init__(opt, read_options(SROptions, opt.get("degflow") or {}, "degflow"))
+
+    @classmethod
+    def check(cls, opt: Mapping[str, Any]) -> None:
+        """Look for what would fail later: scale, patch size, losses, the network's kind, the degradation's range.
+
+        Raises:
+            ValueError: the first mistake.
+        """
+        scale = opt.get("scale")
+        if not isinstance(scale, int) or isinstance(scale, bool) or scale < 1:
+            raise ValueError(f"expected scale as a whole number, what {cls.__name__} enlarges by, got {scale!r}")
+        side = opt["datasets"]["train"].get("gt_size")
+        if isinstance(side, int) and side % scale:
+            raise ValueError(f"expected datasets.train.gt_size to be a multiple of scale {scale}, got {side}")
+        cls.check_network(opt)
+        cls.check_gan(opt)
+        check_losses(opt["train"])
+        check_has_lr(opt)
+        check_covers(opt.get("degradation"), scale, scale)
+
+    @classmethod
+    def check_network(cls, opt: Mapping[str, Any]) -> None:
+        """Raise a ValueError where network_g has to be asked for coordinates."""
+        if is_arbitrary_scale(opt["network_g"]):
+            kind = opt["network_g"]["type"]
+            raise ValueError(f"expected a network of a fixed scale in network_g, got {kind}; use ArbitraryScaleSRModel")
+
+    @classmethod
+    def check_gan(cls, opt: Mapping[str, Any]) -> None:
+        """Raise a ValueError where a discriminator is named that this model would not train."""
+        if opt["train"].get("gan_opt") or opt.get("network_d"):
+            raise ValueError("expected no train.gan_opt and network_d for DegradedSRModel; use DegradedESRGANModel")
+
+    def draw_scales(self, batch: int, generator: torch.Generator) -> Tensor:
+        """The network's own scale."""
+        return torch.full((batch,), float(self.opt["scale"]))
+
+    def degrade(self, degradation: Degradation, gt: Tensor, scales: Tensor) -> Tensor:
+        """LR of whole HR patches."""
+        return degradation(gt, float(self.opt["scale"]))
+
+    def check_batch(self, batch: LRBatch) -> None:
+        """HR has to be LR times the network's scale, and the scale of real pairs the network's."""
+        scale = int(self.opt["scale"])
+        found, lr = tuple(batch.gt.shape[-2:]), tuple(batch.lq.shape[-2:])
+        wanted = (lr[0] * scale, lr[1] * scale)
+        if found != wanted or bool((batch.scales != scale).any()):
+            scales = ", ".join(f"{value:g}" for value in sorted(set(batch.scales.tolist())))
+            raise ValueError(
+                f"expected HR of {wanted[0]}x{wanted[1]} with LR of {lr[0]}x{lr[1]} at scale {scale}, got "
+                f"{found[0]}x{found[1]} at scale {scales} from datasets.train; look at its gt_size and at scale"
+            )
+
+    def ask(self, batch: LRBatch) -> tuple[tuple[Tensor, ...], Tensor]:
+        """LR, and the HR patch."""
+        return (batch.lq,), batch.gt
+
+    def answer(self, network: nn.Module, arguments: tuple[Tensor, ...]) -> Tensor:
+        """The network's image."""
+        return network(*arguments)
+
+    @torch.no_grad()
+    def super_resolve(self, lq: Tensor, size: tuple[int, int]) -> Tensor:
+        """(1, 3, h, w) enlarged by the network's scale, then brought to ``size`` by bicubic interpolation if need be.
+
+        LR is padded by mirroring to what the network can take; see :func:`side_multiple`.
+        """
+        network = self.trained_network()
+        training = network.training
+        network.eval()
+        padded = pad_to_multiple(lq, side_multiple(network))
+        scale = int(self.opt["scale"])
+        image = network(padded)[..., : lq.shape[-2] * scale, : lq.shape[-1] * scale]
+        network.train(training)
+        return resize(image, size).clamp(0, 1)
+
+    def examples(self) -> list[Example]:
+        """The first three samples of the batch."""
+        gt, lq = self.batch.gt, self.batch.lq
+        size = (gt.shape[-2], gt.shape[-1])
+        count = min(3, len(gt))
+        return [Example(gt[i, None], lq[i, None], self.super_resolve(lq[i, None], size)) for i in range(count)]
+
+
+def side_multiple(network: nn.Module) -> int:
+    """What both sides of LR have to be multiples of: SwinIR's window, the blocks that RRDBNet unshuffles below x4."""
+    if isinstance(network, RRDBNet):
+        return {1: 4, 2: 2}.get(network.scale, 1)
+    return int(getattr(network, "window_size", 1))
+
+
+class DegradedESRGANModel(DegradedSRModel):
+    """The same with a discriminator and a relativistic GAN loss, as BasicSR's ESRGANModel."""
+
+    @classmethod
+    def check_gan(cls, opt: Mapping[str, Any]) -> None:
+        """Raise a ValueError where the discriminator or its loss is missing."""
+        for name, section in (
+            ("network_d", opt.get("network_d")),
+            ("train.gan_opt", opt["train"].get("gan_opt")),
+            ("train.optim_d", opt["train"].get("optim_d")),
+        ):
+            if not section:
+                raise ValueError(f"expected {name} for DegradedESRGANModel, got none; add it or use DegradedSRModel")

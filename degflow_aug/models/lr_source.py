@@ -1,0 +1,139 @@
+"""Where a training batch gets its LR images from: its own, a degradation, or both by sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from degflow_aug.degradations.base import Degradation
+
+
+class LRBatch(NamedTuple):
+    """A batch as a network trains on it.
+
+    Attributes:
+        gt: HR (B, 3, P, P) in [0, 1].
+        lq: LR (B, 3, L, L) in [0, 1]; sample i covers the top-left round(L s_i) square of its HR image.
+        scales: (B,) on the CPU.
+    """
+
+    gt: Tensor
+    lq: Tensor
+    scales: Tensor
+
+
+class Patches(Protocol):
+    """How a model wants its LR patches made, and at which scales."""
+
+    def draw_scales(self, batch: int, generator: torch.Generator) -> Tensor:
+        """(B,) on the CPU."""
+
+    def degrade(self, degradation: Degradation, gt: Tensor, scales: Tensor) -> Tensor:
+        """LR patches (B, 3, L, L) of HR (B, 3, P, P) in [0, 1]."""
+
+
+class LRSource:
+    """Brings batches to the device and gives those LR images that have none of their own.
+
+    Args:
+        degradation: what makes LR; None where every batch brings its own.
+        patches: the model's way to ask for them.
+        device: where the network trains.
+        side_stream: make LR on a CUDA stream of its own, beside the step that still runs.
+    """
+
+    def __init__(
+        self, degradation: Degradation | None, patches: Patches, device: torch.device, side_stream: bool = False
+    ) -> None:
+        self.degradation = None if degradation is None else degradation.to(device).eval().requires_grad_(False)
+        self.patches, self.device = patches, device
+        self._stream = torch.cuda.Stream(device) if side_stream and device.type == "cuda" else None
+
+    @torch.no_grad()
+    def take(self, data: Mapping[str, Tensor], seed: int) -> LRBatch:
+        """The batch on the device, its randomness a function of ``seed``.
+
+        Args:
+            data: ``gt`` (B, 3, P, P), 8 bit or float in [0, 1]; perhaps ``lq`` (B, 3, L, L) likewise with ``scale``
+                (B,); perhaps ``has_lq`` (B,), false where ``lq`` is a placeholder.
+
+        Raises:
+            ValueError: LR has to be made and there is no degradation, or HR is too small for it.
+        """
+        own = _has_lq(data)
+        with self._beside_training(data) as moved:
+            gt = self._to_device(data["gt"])
+            if bool(own.all()):
+                lq = self._to_device(data["lq"])
+                scales = data["scale"].float().cpu() if "scale" in data else _round_trip_scales(gt, lq)
+            else:
+                generator = torch.Generator().manual_seed(seed)
+                scales = self.patches.draw_scales(len(own), generator)
+                if bool(own.any()):
+                    scales = torch.where(own, data["scale"].float().cpu(), scales)
+                lq = self._generated(gt, scales, own, generator)
+                if bool(own.any()):
+                    lq = self._filled_in(self._to_device(data["lq"]), lq, own)
+            moved += [gt, lq]
+        return LRBatch(gt, lq, scales)
+
+    def _generated(self, gt: Tensor, scales: Tensor, own: Tensor, generator: torch.Generator) -> Tensor:
+        """LR patches of the samples that have none, in their order."""
+        if self.degradation is None:
+            raise ValueError(
+                "expected a degradation: section, because datasets.train gives HR images without LR; add one, such as "
+                "degradation: {type: Bicubic}"
+            )
+        # A seed that is drawn: from the seed of the scales a degradation might draw the numbers of the scales again.
+        self.degradation.seed(int(torch.randint(2**62, (), generator=generator)))
+        if not bool(own.any()):
+            return self.patches.degrade(self.degradation, gt, scales)
+        lacking = (~own).nonzero()[:, 0]
+        rows = lacking.to(self.device, non_blocking=True)
+        return self.patches.degrade(self.degradation, gt.index_select(0, rows), scales[lacking])
+
+    def _filled_in(self, lq: Tensor, made: Tensor, own: Tensor) -> Tensor:
+        """The batch's own LR patches with those that were made in the other places."""
+        if lq.shape[1:] != made.shape[1:]:
+            raise ValueError(
+                f"expected LR patches of {made.shape[-2]}x{made.shape[-1]}, as the degradation makes them, got "
+                f"{lq.shape[-2]}x{lq.shape[-1]} from datasets.train; give both the same lr_size or scale"
+            )
+        rows = (~own).nonzero()[:, 0].to(self.device, non_blocking=True)
+        return lq.index_copy(0, rows, made.to(lq.dtype))
+
+    def _to_device(self, images: Tensor) -> Tensor:
+        moved = images.to(self.device, non_blocking=True)
+        return moved if moved.is_floating_point() else moved.float() / 255
+
+    @contextmanager
+    def _beside_training(self, data: Mapping[str, Tensor]) -> Iterator[list[Tensor]]:
+        """Work on the side stream; the tensors that are put into the list are handed over to the current one."""
+        moved: list[Tensor] = []
+        if self._stream is None:
+            yield moved
+            return
+        current = torch.cuda.current_stream(self.device)
+        if data["gt"].is_cuda:
+            # BasicSR's CUDA prefetcher has its copies awaited by the current stream alone.
+            self._stream.wait_stream(current)
+        with torch.cuda.stream(self._stream):
+            yield moved
+        current.wait_stream(self._stream)
+        for tensor in moved:
+            tensor.record_stream(current)
+
+
+def _has_lq(data: Mapping[str, Tensor]) -> Tensor:
+    """(B,) on the CPU: which samples bring their own LR. BasicSR's CUDA prefetcher moves whatever is a tensor."""
+    if "lq" not in data:
+        return torch.zeros(len(data["gt"]), dtype=torch.bool)
+    return data["has_lq"].cpu() if "has_lq" in data else torch.ones(len(data["gt"]), dtype=torch.bool)
+
+
+def _round_trip_scales(gt: Tensor, lq: Tensor) -> Tensor:
+    return torch.full((len(gt),), gt.shape[-1] / lq.shape[-1])

@@ -1,0 +1,29 @@
+"""Strips that show what a network trains on and what it makes of it: HR, LR and SR side by side, a row an example."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Example(NamedTuple):
+    """HR (1, 3, P, P), LR (1, 3, L, L) and SR (1, 3, P, P), in [0, 1]."""
+
+    hr: Tensor
+    lr: Tensor
+    sr: Tensor
+
+
+def preview_strip(examples: Sequence[Example], side: int = 192) -> Tensor:
+    """One picture (3, rows x side, 3 x side) in [0, 1] on the CPU; pixels are repeated, so that LR shows its own."""
+    rows = [torch.cat([_fill(image, side) for image in example], dim=3) for example in examples]
+    return torch.cat(rows, dim=2)[0].clamp(0, 1)
+
+
+def _fill(image: Tensor, side: int) -> Tensor:
+    image = image.detach().float().cpu()
+    return F.interpolate(image, size=(side, side), mode="nearest-exact")

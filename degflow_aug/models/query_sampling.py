@@ -1,0 +1,51 @@
+"""Which HR pixels an arbitrary-scale network is asked for in training, and their colours."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Queries(NamedTuple):
+    """Coordinates and cells as LIIF defines them, relative to each sample's own HR square, and the colours there.
+
+    Attributes:
+        coord: (B, Q, 2) as (row, column) in [-1, 1].
+        cell: (B, Q, 2), the size of an HR pixel.
+        colours: (B, Q, 3) in [0, 1].
+    """
+
+    coord: Tensor
+    cell: Tensor
+    colours: Tensor
+
+
+def scattered_queries(gt: Tensor, sides: Tensor, count: int) -> Queries:
+    """Pixels drawn evenly, with repetition, from the top-left square of every sample.
+
+    Args:
+        gt: HR (B, 3, P, P) in [0, 1].
+        sides: (B,) on the device of ``gt``, sides of the squares in pixels, at most P.
+        count: Q.
+    """
+    sides = sides.view(-1, 1, 1)
+    draws = torch.rand(gt.shape[0], count, 2, device=gt.device)
+    return _ask(gt, (draws * sides).long().minimum(sides.long() - 1), sides)
+
+
+def window_queries(gt: Tensor, sides: Tensor, window: int) -> Queries:
+    """All ``window`` x ``window`` pixels, row by row, of a window drawn evenly from every sample's square."""
+    sides = sides.view(-1, 1, 1)
+    places = (sides - window + 1).long()
+    start = (torch.rand(gt.shape[0], 1, 2, device=gt.device) * places).long().minimum(places - 1)
+    offsets = torch.cartesian_prod(*[torch.arange(window, device=gt.device)] * 2)
+    return _ask(gt, start + offsets, sides)
+
+
+def _ask(gt: Tensor, pixels: Tensor, sides: Tensor) -> Queries:
+    """``pixels``: (B, Q, 2) as (row, column)."""
+    index = pixels[..., 0] * gt.shape[-1] + pixels[..., 1]
+    colours = gt.flatten(2).gather(2, index[:, None].expand(-1, gt.shape[1], -1)).transpose(1, 2)
+    return Queries((2 * pixels + 1) / sides - 1, (2 / sides).expand(pixels.shape), colours)

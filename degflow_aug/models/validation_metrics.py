@@ -1,0 +1,109 @@
+"""The entries of ``val.metrics``: checked before training, measured with a border that may follow the scale."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from basicsr.metrics import calculate_metric
+from basicsr.utils.registry import METRIC_REGISTRY
+
+from degflow_aug.metrics.lpips_metric import calculate_lpips, check_weights
+from degflow_aug.yaml_options import check_known_keys, nearest_name
+
+LOWER_IS_BETTER = ("calculate_lpips", "calculate_niqe")
+
+
+def direction(section: Mapping[str, Any]) -> str:
+    """``higher`` or ``lower``: which values of a metric are better; ``better`` says, or else what the metric is."""
+    return str(section.get("better") or ("lower" if section.get("type") in LOWER_IS_BETTER else "higher"))
+
+
+def check_metrics(val: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
+    """The metrics of the section ``val``, each known and complete.
+
+    Raises:
+        ValueError: names the metric and what is wrong with it.
+    """
+    metrics = (val or {}).get("metrics") or {}
+    if not isinstance(metrics, Mapping):
+        raise ValueError(f"expected a mapping of metrics in val.metrics, got {metrics!r}")
+    for name, section in metrics.items():
+        _check_metric(section, f"val.metrics.{name}")
+    return dict(metrics)
+
+
+def _check_metric(section: object, where: str) -> None:
+    kind = section.get("type") if isinstance(section, Mapping) else None
+    if not isinstance(section, Mapping) or kind not in METRIC_REGISTRY:
+        nearest = nearest_name(kind, METRIC_REGISTRY.keys()) if kind else ""
+        raise ValueError(f"expected a type that is registered in {where}, got {kind!r}{nearest}")
+    if direction(section) not in ("higher", "lower"):
+        raise ValueError(f"expected higher or lower in {where}.better, got {section['better']!r}")
+    parameters = _parameters(section)
+    border = section.get("crop_border", 0)
+    if border != "scale" and (isinstance(border, bool) or not isinstance(border, int) or border < 0):
+        raise ValueError(f"expected a number of pixels or the word scale in {where}.crop_border, got {border!r}")
+    for name, parameter in parameters.items():
+        if name not in ("img", "img2", *section) and _is_required(parameter):
+            raise ValueError(f"expected {name} in {where}, got none; add it")
+    if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        check_known_keys(section, {"type", "better", *parameters} - {"img", "img2"}, where)
+    if METRIC_REGISTRY.get(kind) is calculate_lpips:
+        check_weights(section.get("vgg_path"))
+
+
+def needs_truth(section: Mapping[str, Any]) -> bool:
+    """Whether a metric compares with a true image (NIQE does not)."""
+    return "img2" in _parameters(section)
+
+
+def measure(section: Mapping[str, Any], image: np.ndarray, truth: np.ndarray | None, scale: float) -> float:
+    """One metric of one image.
+
+    Args:
+        section: its entry in ``val.metrics``; ``crop_border: scale`` leaves out ceil(scale) pixels on each side.
+        image: (H, W, 3), uint8, BGR, as BasicSR's metrics take it.
+        truth: the true image, of the same shape; None where there is none.
+        scale: at which the image was made.
+
+    Returns:
+        Its value; NaN where the border leaves nothing of the image, or there is nothing to compare with.
+    """
+    options = {key: value for key, value in section.items() if key != "better"}
+    if options.get("crop_border") == "scale":
+        options["crop_border"] = math.ceil(scale)
+    compares = needs_truth(section)
+    if 2 * options.get("crop_border", 0) >= min(image.shape[:2]) or (compares and truth is None):
+        return math.nan
+    images = {"img": image, "img2": truth} if compares else {"img": image}
+    return float(calculate_metric(images, options))
+
+
+def best_records(model: Any, dataset: str) -> dict[str, dict[str, Any]]:
+    """BasicSR's records of the best values of a dataset, begun with the direction of each metric.
+
+    BasicSR itself takes higher values for better wherever ``better`` does not say otherwise, for NIQE too.
+
+    Args:
+        model: a BasicSR model.
+        dataset: the ``name`` of the dataset.
+    """
+    model._initialize_best_metric_results(dataset)
+    records: dict[str, dict[str, Any]] = model.best_metric_results[dataset]
+    for metric, section in model.opt["val"]["metrics"].items():
+        if records[metric]["iter"] == -1 and direction(section) == "lower":
+            records[metric].update(better="lower", val=math.inf)
+    return records
+
+
+def _parameters(section: Mapping[str, Any]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(METRIC_REGISTRY.get(section["type"])).parameters
+
+
+def _is_required(parameter: inspect.Parameter) -> bool:
+    variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return parameter.default is inspect.Parameter.empty and parameter.kind not in variable

@@ -1,0 +1,95 @@
+"""The ``degflow:`` section of super-resolution models as dataclasses, read strictly like those of the stages."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True)
+class SROptions:
+    """What fixed-scale and arbitrary-scale models share.
+
+    Attributes:
+        amp: none, or bf16 for autocast of the network, its losses and the discriminator.
+        accumulate: parts that a batch passes the network in, one after another, before the optimiser steps; the same
+            gradient in less memory where losses are means over samples and no batch normalisation is used.
+        compile: pass the network through ``torch.compile``.
+        grad_clip: largest gradient norm; 0 for no clipping.
+        preview_freq: iterations between preview strips (HR, LR, SR); 0 for none.
+        side_stream: on a GPU, make the next LR batch beside the step before it.
+    """
+
+    amp: str = "none"
+    accumulate: int = 1
+    compile: bool = False
+    grad_clip: float = 0.0
+    preview_freq: int = 0
+    side_stream: bool = False
+
+    def __post_init__(self) -> None:
+        if self.amp not in ("none", "bf16"):
+            raise ValueError(f"expected degflow.amp to be none or bf16, got {self.amp!r}")
+        if self.accumulate < 1:
+            raise ValueError(f"expected degflow.accumulate of at least 1, got {self.accumulate}")
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, (int, float)) and not 0 <= value < math.inf:
+                raise ValueError(f"expected degflow.{item.name} to be a finite number of at least 0, got {value}")
+
+
+@dataclass(frozen=True)
+class ArbitraryScaleOptions(SROptions):
+    """Arbitrary-scale models.
+
+    Attributes:
+        lr_size: side L of the LR patches, whatever their scale.
+        scale_range: scales are drawn evenly from it, one a sample.
+        queries: HR pixels asked for in every patch.
+        window: instead, the side of an HR window whose pixels are all asked for, so that losses that look at images
+            (perceptual, GAN) apply; 0 for scattered pixels.
+        preview_scales: scales of the preview strips; empty for both ends of the range and its middle.
+        memory_mb: limit for the queries of one chunk in validation.
+    """
+
+    lr_size: int = 48
+    scale_range: tuple[float, float] = (1.0, 4.0)
+    queries: int = 2304
+    window: int = 0
+    preview_scales: tuple[float, ...] = ()
+    memory_mb: float = 1024
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.scale_range) != 2 or not 1 <= self.scale_range[0] <= self.scale_range[1] < math.inf:
+            raise ValueError(
+                f"expected degflow.scale_range as [low, high] with 1 <= low <= high, got {list(self.scale_range)}"
+            )
+        if self.lr_size < 1 or self.queries < 1 or not self.memory_mb:
+            raise ValueError(
+                f"expected degflow.lr_size, queries and memory_mb above 0, got {self.lr_size}, {self.queries} and "
+                f"{self.memory_mb:g}"
+            )
+        smallest = round(self.lr_size * self.scale_range[0])
+        if self.window > smallest:
+            raise ValueError(
+                f"expected degflow.window of at most {smallest}, the HR side at the lowest scale, got {self.window}; "
+                "raise lr_size or lower window"
+            )
+
+        low, high = self.scale_range
+        for scale in self.preview_scales:
+            if not low <= scale <= high:
+                raise ValueError(
+                    f"expected degflow.preview_scales inside scale_range, {low:g} to {high:g}, got {scale:g}"
+                )
+
+    @property
+    def gt_size(self) -> int:
+        """Smallest HR crop that holds a patch at the highest scale."""
+        return round(self.lr_size * self.scale_range[1])
+
+    def shown_scales(self) -> tuple[float, ...]:
+        """Scales of the preview strips."""
+        low, high = self.scale_range
+        return self.preview_scales or tuple(dict.fromkeys((low, (low + high) / 2, high)))

@@ -1,0 +1,228 @@
+"""HR crops are windows of the images, from whatever they are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import trees
+from torch.utils.data import DataLoader
+
+from degflow_aug.data.draws import DrawSampler, SampleDraw
+from degflow_aug.data.hr_crop_dataset import HRCropDataset
+from degflow_aug.data.hr_crops import HRCrops
+from degflow_aug.data.image_file import encode_image, read_image
+from degflow_aug.data.image_tree import find_images
+from degflow_aug.data.lmdb_store import LmdbWriter
+
+
+def _tree(root: Path, count: int = 3, size: tuple[int, int] = (48, 64)) -> Path:
+    for number in range(count):
+        folder = root / "deep" if number % 2 else root
+        trees.save(folder / f"{number:03d}.png", trees.coordinates(*size, number))
+    return root
+
+
+def _options(root: Any, **changes: Any) -> dict[str, Any]:
+    return {
+        "name": "set", "type": "HRCropDataset", "phase": "train", "scale": 4, "dataroot_gt": str(root), "gt_size": 16,
+        "use_hflip": True, "use_rot": True, "io_backend": {"type": "disk"}, "num_worker_per_gpu": 0,
+        "batch_size_per_gpu": 2, "dataset_enlarge_ratio": 1, "prefetch_mode": None, "cache_mb": 1, **changes,
+    }  # fmt: skip
+
+
+def test_a_training_item(tmp_path: Path) -> None:
+    dataset = HRCropDataset(_options(_tree(tmp_path)))
+    assert len(dataset) == 3
+    assert dataset.accepts_draws
+    assert dataset.opt["name"] == "set"
+    item = dataset[2]
+    assert item.keys() == {"gt", "gt_path"}
+    assert item["gt"].shape == (3, 16, 16)
+    assert item["gt"].dtype == torch.uint8
+    assert item["gt"].is_contiguous()
+    assert item["gt_path"] == str(tmp_path / "deep" / "001.png")
+
+
+def test_crops_are_turned_windows_of_the_image(tmp_path: Path) -> None:
+    dataset = HRCropDataset(_options(_tree(tmp_path, 1)))
+    corners, turns = set(), set()
+    for seed in range(300):
+        red, green = dataset[SampleDraw(0, seed)]["gt"][:2].numpy().astype(int)
+        top, left = int(red.min()), int(green.min())
+        window = np.mgrid[top : top + 16, left : left + 16]
+        eight = [np.rot90(image, turn, (1, 2)) for turn in range(4) for image in (window, window[:, ::-1])]
+        (turn,) = [number for number, image in enumerate(eight) if np.array_equal(image, [red, green])]
+        corners.add((top, left))
+        turns.add(turn)
+    assert turns == set(range(8))
+    tops, lefts = ({corner[axis] for corner in corners} for axis in (0, 1))
+    assert {0, 32} <= tops <= set(range(33))
+    assert {0, 48} <= lefts <= set(range(49))
+
+
+def test_without_flips_crops_are_upright(tmp_path: Path) -> None:
+    dataset = HRCropDataset(_options(_tree(tmp_path, 1), use_hflip=False, use_rot=False))
+    for seed in range(40):
+        red, green = dataset[SampleDraw(0, seed)]["gt"][:2].numpy().astype(int)
+        np.testing.assert_array_equal(np.diff(red, axis=0), 1)
+        np.testing.assert_array_equal(np.diff(green, axis=1), 1)
+
+
+def test_validation_gives_whole_images(tmp_path: Path) -> None:
+    options = _options(_tree(tmp_path), phase="val")
+    del options["gt_size"]
+    item = HRCropDataset(options)[2]
+    assert item["name"] == "deep/001"
+    assert item["gt"].dtype == torch.float32
+    np.testing.assert_array_equal((item["gt"] * 255).round(), trees.coordinates(48, 64, 1).transpose(2, 0, 1))
+
+
+def test_a_draw_gives_one_item_whatever_the_workers_and_the_cache(tmp_path: Path) -> None:
+    _tree(tmp_path)
+
+    def epoch(workers: int, cache_mb: float) -> list[dict[str, Any]]:
+        dataset = HRCropDataset(_options(tmp_path, cache_mb=cache_mb))
+        sampler = DrawSampler(dataset, 1, 0, 4, seed=4)
+        return list(DataLoader(dataset, 2, sampler=sampler, num_workers=workers))
+
+    expected = epoch(0, 0)
+    assert len(expected) == 6
+    assert len({batch["gt"].numpy().tobytes() for batch in expected}) == 6
+    for workers, cache_mb in ((0, 1), (2, 1), (2, 0.01)):
+        for got, wanted in zip(epoch(workers, cache_mb), expected, strict=True):
+            assert torch.equal(got["gt"], wanted["gt"])
+            assert got["gt_path"] == wanted["gt_path"]
+
+
+def test_files_are_decoded_once_and_headers_only_at_first(tmp_path: Path) -> None:
+    reads: list[Path] = []
+
+    def read(path: Path) -> np.ndarray:
+        reads.append(path)
+        return read_image(path)
+
+    dataset = HRCrops(find_images(_tree(tmp_path)), crop_size=16, cache_bytes=2**20, read=read)
+    assert reads == []
+    for _ in range(4):
+        for number in range(3):
+            dataset[number]
+    assert len(reads) == len(set(reads)) == 3
+
+
+def test_16_bit_images_are_rounded_for_training_and_whole_for_validation(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 65536, (24, 24, 3), dtype=np.uint16)
+    (tmp_path / "a.png").write_bytes(encode_image(image))
+    for cache in (0, 2**20):
+        crops = HRCrops(find_images(tmp_path), crop_size=24, cache_bytes=cache)
+        whole = HRCrops(find_images(tmp_path), cache_bytes=cache)
+        for _ in range(2):
+            np.testing.assert_array_equal(crops[0]["gt"], np.rint(image / 257).transpose(2, 0, 1))
+            np.testing.assert_array_equal(whole[0]["gt"], (image / np.float32(65535)).transpose(2, 0, 1))
+
+
+def test_an_image_smaller_than_a_crop_is_refused_at_once(tmp_path: Path) -> None:
+    _tree(tmp_path)
+    trees.save(tmp_path / "small.png", trees.coordinates(48, 15, 0))
+    said = r"small\.png: expected at least 16x16 pixels for a crop, got 48x15; lower gt_size or take the image out"
+    with pytest.raises(ValueError, match=said):
+        HRCropDataset(_options(tmp_path))
+    assert len(HRCropDataset(_options(tmp_path, gt_size=15))) == 4
+    assert len(HRCropDataset(_options(tmp_path, phase="val"))) == 4
+
+
+@pytest.mark.parametrize("line", ["deep/001.png", "deep/001.png (48,64,3)", "  deep/001.png (48,64,3) 1"])
+def test_lists_as_basicsr_writes_them(tmp_path: Path, line: str) -> None:
+    (tmp_path / "list.txt").write_text(f"{line}\n\n000.png (48,64,3)\n")
+    options = _options(_tree(tmp_path / "images"), meta_info=str(tmp_path / "list.txt"))
+    dataset = HRCropDataset(options)
+    assert [image.name for image in dataset.images] == ["deep/001", "000"]
+    assert dataset[0]["gt_path"] == str(tmp_path / "images/deep/001.png")
+    (tmp_path / "list.txt").write_text("009.png\n")
+    with pytest.raises(ValueError, match=r"009\.png: expected an image file"):
+        HRCropDataset(options)
+    (tmp_path / "list.txt").write_text("\n")
+    with pytest.raises(ValueError, match=r"list\.txt: expected a line for each image"):
+        HRCropDataset(options)
+    (tmp_path / "list.txt").unlink()
+    with pytest.raises(ValueError, match=r"list\.txt: expected the list of images that meta_info names"):
+        HRCropDataset(options)
+
+
+def test_several_folders(tmp_path: Path) -> None:
+    roots = [str(_tree(tmp_path / name, count)) for name, count in (("one", 2), ("two", 1))]
+    assert len(HRCropDataset(_options("", dataroot_gt=roots))) == 3
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_lmdb_gives_the_items_of_the_files(tmp_path: Path, workers: int) -> None:
+    pytest.importorskip("lmdb")
+    images = find_images(_tree(tmp_path / "files"))
+    with LmdbWriter(tmp_path / "hr.lmdb") as writer:
+        for image in images:
+            writer.put(image.name, image.path.read_bytes(), (48, 64, 3))
+    backend = {"io_backend": {"type": "lmdb"}}
+    files = HRCropDataset(_options(tmp_path / "files"))
+    store = HRCropDataset(_options(tmp_path / "hr.lmdb", **backend))
+    batches = [
+        list(DataLoader(dataset, 2, sampler=DrawSampler(dataset, 1, 0, 2, seed=1), num_workers=workers))
+        for dataset in (files, store)
+    ]
+    for wanted, got in zip(*batches, strict=True):
+        assert torch.equal(wanted["gt"], got["gt"])
+    (tmp_path / "list.txt").write_text("deep/001.png (48,64,3) 1\n")
+    listed = HRCropDataset(_options(tmp_path / "hr.lmdb", meta_info=str(tmp_path / "list.txt"), **backend))
+    assert [image.name for image in listed.images] == ["deep/001"]
+
+
+def test_hr_images_of_a_layout(tmp_path: Path) -> None:
+    trees.city100(tmp_path / "one")
+    trees.city100(tmp_path / "two")
+    options = _options(tmp_path, layout="city100", scenes="001-003")
+    dataset = HRCropDataset(options)
+    assert [image.name for image in dataset.images] == [
+        f"{camera}_00{n}" for camera in ("one", "two") for n in (1, 2, 3)
+    ]
+    assert {int(dataset[number]["gt"][2, 0, 0]) for number in range(6)} == {10}
+    assert [image.name for image in HRCropDataset({**options, "cameras": "two"}).images] == ["001", "002", "003"]
+
+
+@pytest.mark.parametrize(("changes", "said"), [
+    ({"gt_size": 0}, "gt_size of 1 or more, got 0"),
+    ({"gt_size": None}, "expected gt_size for HRCropDataset, got none"),
+    ({"gt_size": "big"}, "expected gt_size of HRCropDataset as a whole number, got 'big'"),
+    ({"dataroot_gt": None}, "expected dataroot_gt"),
+    ({"dataroot_gt": 7}, "expected dataroot_gt of HRCropDataset as a path, got 7"),
+        ({"dataroot_gt": [7]}, "as a path, got 7"),
+        ({"dataroot_gt": ["a"], "meta_info": "x"}, "as a path"),
+        ({"dataroot_gt": "/nowhere"}, "/nowhere: expected a folder of images"),
+    ({"dataroot_lq": "x"}, "expected no dataroot_lq for HRCropDataset, got 'x': LR is made from HR"),
+    ({"kernel_list": ["iso"]}, "expected no kernel_list .* degradation:"),
+    ({"meta_infos": "x"}, r"got 'meta_infos'; did you mean 'meta_info'\?"),
+    ({"scenes": "001"}, "expected scenes of HRCropDataset together with layout"),
+    ({"layout": "city10"}, r"got 'city10'; did you mean 'city100'\?"),
+    ({"layout": "city100", "meta_info": "x"}, "without meta_info and LMDB"),
+    ({"use_rot": "yes"}, "expected use_rot: true or false, got 'yes'"),
+    ({"cache_mb": -1}, "0 bytes or more"),
+    ({"phase": "training"}, "phase train, val or test"),
+    ({"io_backend": {"type": "petrel"}}, "disk or lmdb, got 'petrel'"),
+    ({"io_backend": {"type": "lmdb"}}, "expected an LMDB folder"),
+])  # fmt: skip
+def test_other_options_are_refused(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        HRCropDataset(_options(_tree(tmp_path, 1), **changes))
+
+
+def test_no_images_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected HR images, got none"):
+        HRCrops([])
+
+
+def test_the_real_city100(city100: Path) -> None:
+    options = _options(city100, layout="city100", cameras=["City100_iPhoneX"], scenes="001-010", gt_size=192)
+    dataset = HRCropDataset(options)
+    assert len(dataset) == 10
+    assert {Path(dataset[number]["gt_path"]).name for number in range(10)} == {f"{n:03d}H.PNG" for n in range(1, 11)}

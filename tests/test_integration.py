@@ -1,0 +1,214 @@
+"""README's examples for other people's projects, taken from README and run: BasicSR, Real-ESRGAN, a loop, Lightning."""
+
+from __future__ import annotations
+
+import copy
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import realesrgan_like
+import torch
+import yaml
+from random_networks import random_rae, random_velocity
+from readme_blocks import ROOT, block, of_language
+from torch import nn
+
+import degflow_aug
+from degflow_aug import compat
+from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.data.image_file import write_image
+from degflow_aug.yaml_options import load_yaml
+
+needs_basicsr = pytest.mark.skipif(not compat.has_basicsr(), reason="BasicSR is not installed")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a small camera."""
+    rae, velocity = random_rae(), random_velocity()
+    spec = GeneratorSpec(rae=rae.spec, velocity=velocity.spec, knots=(1.0, 2.0, 4.0), s_max=4.0)
+    save_bundle(tmp_path / "camera.safetensors", Bundle(spec, rae, velocity))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run_script(folder: Path, *arguments: str) -> str:
+    """A Python script in ``folder``, without a GPU; what it printed."""
+    paths = os.pathsep.join((str(folder), str(ROOT)))
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+def write_options(path: Path, opt: dict[str, Any]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(yaml.safe_dump(copy.deepcopy(opt), sort_keys=False), encoding="utf-8")
+
+
+def stock_options(folder: Path) -> dict[str, Any]:
+    """What a stock BasicSR project has: SRModel on paired files; the pairs, and HR images for later, are written."""
+    rng = np.random.default_rng(0)
+    for name, side in (("pairs/gt", 32), ("pairs/lq", 8), ("datasets/DF2K/HR", 256)):
+        (folder / name).mkdir(parents=True)
+        for index in range(2):
+            image = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
+            write_image(folder / name / f"{index}.png", image)
+    pairs = {
+        "type": "PairedImageDataset", "dataroot_gt": "pairs/gt", "dataroot_lq": "pairs/lq",
+        "io_backend": {"type": "disk"},
+    }  # fmt: skip
+    psnr = {"psnr": {"type": "calculate_psnr", "crop_border": 4, "test_y_channel": False}}
+    opt = realesrgan_like.options()
+    opt["datasets"] = {"train": {**pairs, "name": "pairs", "gt_size": 32}, "val": {**pairs, "name": "pairs"}}
+    for key in ("network_d", "gt_size", "l1_gt_usm", "percep_gt_usm", "gan_gt_usm"):
+        del opt[key]
+    opt["train"] = {key: opt["train"][key] for key in ("optim_g", "scheduler", "total_iter", "pixel_opt", "ema_decay")}
+    return opt | {
+        "name": "stock", "model_type": "SRModel", "val": {"val_freq": 2, "save_img": False, "metrics": psnr},
+        "network_g": {"type": "SRVGGNetCompact", "num_feat": 4, "num_conv": 1, "upscale": 4},
+    }  # fmt: skip
+
+
+@needs_basicsr
+def test_a_basicsr_project(project: Path) -> None:
+    opt = stock_options(project)
+    changes = load_yaml(block("stock", "yaml"))
+    write_options(
+        project / "options/my_network.yml", {**opt, **changes, "datasets": {**opt["datasets"], **changes["datasets"]}}
+    )
+    (project / "train.py").write_text(block("train.py"), encoding="utf-8")
+    (command,) = (shlex.split(text) for text in of_language("bash") if "python train.py" in text)
+    smaller = ("datasets:train:batch_size_per_gpu=2", "datasets:train:num_worker_per_gpu=0")
+    said = run_script(project, *command[1:], "--force_yml", *smaller)
+    assert "Model [DegradedSRModel] is created" in said
+    assert "degradation_share" in said
+    assert (project / "experiments/stock/models/net_g_2.pth").is_file()
+    assert list((project / "experiments/stock/validation").glob("pairs_2.json"))
+
+
+@needs_basicsr
+def test_real_esrgan_as_a_project(project: Path) -> None:
+    script = realesrgan_like.write_project(project)
+    (project / "realesrgan/models/degflow_model.py").write_text(
+        block("realesrgan/models/degflow_model.py"), encoding="utf-8"
+    )
+    opt = {**realesrgan_like.options(), **load_yaml(block("realesrgan", "yaml"))}
+    write_options(project / "options/like.yml", opt)
+    said = run_script(project, str(script), "-opt", "options/like.yml")
+    assert "Model [DegFlowESRGANModel] is created" in said
+    assert realesrgan_like.SYNTHETIC not in said
+    assert (project / "experiments/like/models/net_d_2.pth").is_file()
+    weights = torch.load(project / "experiments/like/models/net_g_2.pth", weights_only=True)
+    assert set(weights["params"]) == {"colours.weight", "colours.bias"}
+
+
+@pytest.fixture
+def real_esrgan_models(project: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """README's classes upon BasicSR's copies of Real-ESRGAN's two models, kept on the CPU."""
+    from basicsr.models.realesrgan_model import RealESRGANModel
+    from basicsr.models.realesrnet_model import RealESRNetModel
+    from basicsr.utils.registry import MODEL_REGISTRY
+
+    for name in ("realesrgan", "realesrgan.models"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    for file, model in (("realesrgan_model", RealESRGANModel), ("realesrnet_model", RealESRNetModel)):
+        module = ModuleType(f"realesrgan.models.{file}")
+        setattr(module, model.__name__, model)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    # Both call .cuda() when they are made.
+    monkeypatch.setattr(nn.Module, "cuda", lambda self: self)
+    monkeypatch.setattr(MODEL_REGISTRY, "_obj_map", dict(MODEL_REGISTRY._obj_map))
+    names: dict[str, Any] = {"__name__": "degflow_model"}
+    exec(block("realesrgan/models/degflow_model.py"), names)
+    return names
+
+
+@needs_basicsr
+@pytest.mark.parametrize(
+    ("name", "sharpened_target"),
+    [("DegFlowESRGANModel", False), ("DegFlowESRNetModel", False), ("DegFlowESRNetModel", True)],
+)
+def test_real_esrgans_own_models(name: str, sharpened_target: bool, real_esrgan_models: dict[str, Any]) -> None:
+    opt = {**realesrgan_like.options(), **load_yaml(block("realesrgan", "yaml"))}
+    opt["network_g"] = {"type": "SRVGGNetCompact", "num_feat": 4, "num_conv": 1, "upscale": 4}
+    model = real_esrgan_models[name]({**opt, "is_train": True, "dist": False, "rank": 0, "gt_usm": sharpened_target})
+    gt = torch.rand(2, 3, 40, 40, generator=torch.Generator().manual_seed(0))
+    model.feed_data({"gt": gt})
+    hr = gt[..., :32, :32]
+    sharpened = model.usm_sharpener(hr)
+    assert torch.equal(model.lq, degflow_aug.load_generator("camera.safetensors")(hr, 4.0))
+    assert torch.equal(model.gt_usm, sharpened)
+    assert torch.equal(model.gt, sharpened if sharpened_target else hr)
+    before = copy.deepcopy(model.net_g.state_dict())
+    model.optimize_parameters(1)
+    assert any(not torch.equal(value, before[key]) for key, value in model.net_g.state_dict().items())
+    model.is_train = False
+    model.feed_data({"lq": hr, "gt": gt})
+    assert torch.equal(model.lq, hr)
+
+
+def test_a_loop_of_ones_own(project: Path) -> None:
+    names: dict[str, Any] = {}
+    exec(block("loop"), names)
+    assert names["sr"].shape == (1, 3, 83, 83)
+    hr, scales = names["hr"], names["scales"]
+    for i, scale in enumerate(scales.tolist()):
+        alone = names["degradation"].lr_patches(hr[i, None], torch.tensor([scale]), lr_size=32)
+        torch.testing.assert_close(names["lr"][i, None], alone)
+    assert 0 < names["loss"].item() < 1
+    assert all(parameter.grad is not None for parameter in names["network"].parameters())
+    assert all(parameter.grad is None for parameter in names["degradation"].parameters())
+
+
+class LightningModule(nn.Module):
+    """What the example uses of Lightning's class, which is a module with hooks.
+
+    Lightning is no dependency of this package, and half a gigabyte for one example; its documented order of calls is
+    followed by the test instead: configure_optimizers, then for every batch the transfer, the hook, the step.
+    """
+
+    trainer: Any = None
+
+
+def test_lightning(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in = ModuleType("lightning")
+    stand_in.LightningModule = LightningModule  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "lightning", stand_in)
+    names: dict[str, Any] = {}
+    exec(block("lightning"), names)
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 48, 1), nn.PixelShuffle(4))
+    module = names["SuperResolution"](network)
+    module.trainer = SimpleNamespace(training=True)
+    optimizer = module.configure_optimizers()
+    hr = torch.rand(2, 3, 32, 32)
+    losses = []
+    for number in range(3):
+        batch = module.on_after_batch_transfer(hr, 0)
+        loss = module.training_step(batch, number)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    generator = degflow_aug.load_generator("camera.safetensors")
+    assert torch.equal(batch[0], generator(hr, 4.0))
+    assert torch.equal(batch[1], hr)
+    assert losses[2] < losses[0]
+    assert set(module.state_dict()) == {f"network.{key}" for key in network.state_dict()}
+    assert {id(each) for each in module.parameters()} == {id(each) for each in network.parameters()}
+    module.trainer.training = False
+    pair = (batch[0], hr)
+    assert module.on_after_batch_transfer(pair, 0) is pair
+    # No second device is needed to see that the generator follows the batch: PyTorch's meta device has shapes only.
+    module.trainer.training = True
+    assert module.on_after_batch_transfer(hr.to("meta"), 0)[0].device.type == "meta"
