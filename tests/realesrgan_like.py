@@ -38,7 +38,8 @@ class NAME(BASE):
         self.gt_usm = self.usm_sharpener(self.gt)
         if self.is_train:
             get_root_logger().info("SYNTHETIC")
-            blurred = F.conv2d(self.gt, data["kernel1"].to(self.device), padding=2, groups=3)
+            kernel = data["kernel1"][:1].expand(3, -1, -1, -1).to(self.device)
+            blurred = F.conv2d(self.gt, kernel, padding=2, groups=3)
             self.lq = F.avg_pool2d(blurred, self.opt["scale"])
         else:
             self.lq = data["lq"].to(self.device)

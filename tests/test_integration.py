@@ -97,16 +97,18 @@ def test_a_basicsr_project(project: Path) -> None:
 
 
 @needs_basicsr
-def test_real_esrgan_as_a_project(project: Path) -> None:
+@pytest.mark.parametrize("swapped", [False, True])
+def test_real_esrgan_as_a_project(swapped: bool, project: Path) -> None:
     script = realesrgan_like.write_project(project)
-    (project / "realesrgan/models/degflow_model.py").write_text(
-        block("realesrgan/models/degflow_model.py"), encoding="utf-8"
-    )
-    opt = {**realesrgan_like.options(), **load_yaml(block("realesrgan", "yaml"))}
+    opt = realesrgan_like.options()
+    if swapped:
+        text = block("realesrgan/models/degflow_model.py")
+        (project / "realesrgan/models/degflow_model.py").write_text(text, encoding="utf-8")
+        opt |= load_yaml(block("realesrgan", "yaml"))
     write_options(project / "options/like.yml", opt)
     said = run_script(project, str(script), "-opt", "options/like.yml")
-    assert "Model [DegFlowESRGANModel] is created" in said
-    assert realesrgan_like.SYNTHETIC not in said
+    assert f"Model [{opt['model_type']}] is created" in said
+    assert (realesrgan_like.SYNTHETIC in said) is not swapped
     assert (project / "experiments/like/models/net_d_2.pth").is_file()
     weights = torch.load(project / "experiments/like/models/net_g_2.pth", weights_only=True)
     assert set(weights["params"]) == {"colours.weight", "colours.bias"}

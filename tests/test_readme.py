@@ -145,6 +145,21 @@ def test_the_section_degflow_is_shown_whole() -> None:
     assert len(shared) == 6
 
 
+def test_every_choice_is_named() -> None:
+    from degflow_aug.archs.encoders import ENCODERS
+    from degflow_aug.data.pair_layouts import PAIR_LAYOUTS
+    from degflow_aug.models.degradation_options import TYPES
+
+    alternatives = block("one-of", "yaml").splitlines()
+    assert sorted(re.findall(r"type: (\w+)", line)[0] for line in alternatives) == sorted(TYPES)
+    (layouts,) = (text for text in of_language("yaml") if "layout: realsr " in text)
+    assert all(re.search(rf"\b{layout}\b", layouts) for layout in PAIR_LAYOUTS)
+    (networks,) = re.findall(
+        r"^\*\*Networks\*\* of arbitrary scale are (.*?):$", README, flags=re.MULTILINE | re.DOTALL
+    )
+    assert re.findall(r"`(.*?)`", networks) == ["LIIF", "LTE", "MetaSR", "CiaoSR", *ENCODERS]
+
+
 def test_every_option_file_is_in_a_table() -> None:
     rows = "\n".join(line.split("|")[1] for line in README.splitlines() if line.startswith("| `"))
     assert set(re.findall(r"`(\w+\.yml)`", rows)) == {file.name for file in OPTION_FILES.glob("*.yml")}
