@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 from degflow_aug import compat
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from degflow_aug.degradations.base import Degradation
     from degflow_aug.degradations.degflow import DegFlow
 
 # Before anybody imports BasicSR: processes that torch spawns unpickle its datasets with nothing but this import.
 compat.apply()
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load_generator", "register"]
+__all__ = ["__version__", "build_degradation", "load_generator", "register"]
 
 
 def load_generator(path_or_name: str | Path, **settings: object) -> DegFlow:
@@ -35,6 +37,17 @@ def load_generator(path_or_name: str | Path, **settings: object) -> DegFlow:
     from degflow_aug.degradations.degflow import DegFlow
 
     return DegFlow.from_bundle(load_bundle(path_or_name), **settings)  # type: ignore[arg-type]
+
+
+def build_degradation(section: Mapping[str, object]) -> Degradation:
+    """Any degradation, as the section ``degradation:`` of an option file names it: ``{"type": "Bicubic"}``.
+
+    Raises:
+        ValueError: an unknown type or key, with the nearest name, or a value that cannot be.
+    """
+    from degflow_aug.models.degradation_options import build_degradation as build
+
+    return build(section)
 
 
 def register() -> None:

@@ -21,6 +21,7 @@ import yaml
 from random_networks import random_rae, random_velocity
 from readme_blocks import BLOCKS, README, ROOT, block, of_language
 
+import degflow_aug
 from degflow_aug import compat
 from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.data.image_file import write_image
@@ -200,6 +201,14 @@ def test_python_runs_as_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @needs_basicsr
+def test_any_degradation_is_made_as_written() -> None:
+    (text,) = (text for text in of_language("python") if "build_degradation" in text)
+    names = {"degflow_aug": degflow_aug, "hr": torch.rand(1, 3, 48, 64)}
+    exec(text, names)
+    assert names["lr"].shape == (1, 3, 18, 24)
+
+
+@needs_basicsr
 def test_official_weights_become_a_start(tmp_path: Path, fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from degflow_aug.archs.liif_arch import LIIF
     from degflow_aug.models.checkpoint import read_weights
@@ -213,7 +222,7 @@ def test_official_weights_become_a_start(tmp_path: Path, fixtures: Path, monkeyp
     start = LIIF(**official.spec)
     read_weights("liif_official.pth", start, True, "params_ema")
     assert all(torch.equal(value, start.state_dict()[key]) for key, value in official.state_dict().items())
-    assert len(of_language("python")) == 2
+    assert len(of_language("python")) == 3
 
 
 def test_pictures_and_sections_are_there() -> None:

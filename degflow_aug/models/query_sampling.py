@@ -40,7 +40,8 @@ def window_queries(gt: Tensor, sides: Tensor, window: int) -> Queries:
     sides = sides.view(-1, 1, 1)
     places = (sides - window + 1).long()
     start = (torch.rand(gt.shape[0], 1, 2, device=gt.device) * places).long().minimum(places - 1)
-    offsets = torch.cartesian_prod(*[torch.arange(window, device=gt.device)] * 2)
+    steps = torch.arange(window, device=gt.device)
+    offsets = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), dim=-1).reshape(-1, 2)
     return _ask(gt, start + offsets, sides)
 
 
