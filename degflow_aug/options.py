@@ -181,7 +181,10 @@ def convert(value: Any, hint: Any, where: str) -> Any:
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
             raise ValueError(f"expected a list in {where}, got {value!r}")
-        return tuple(convert(item, get_args(hint)[0], where) for item in value)
+        kinds = get_args(hint)
+        if Ellipsis not in kinds and len(value) != len(kinds):
+            raise ValueError(f"expected {len(kinds)} values in {where}, got {list(value)}")
+        return tuple(convert(item, kinds[0], where) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         try:
             return float(value)

@@ -69,7 +69,7 @@ def on_pairs(opt: dict[str, Any], pairs: Path, pattern: dict[str, Any]) -> dict[
 
 
 @pytest.mark.parametrize("recipe", ["city100", "realsr_paper"])
-def test_both_stages_train(recipe: str, tmp_path: Path) -> None:
+def test_both_stages_train_and_resume(recipe: str, tmp_path: Path) -> None:
     pytest.importorskip("basicsr", reason="training needs BasicSR")
     for stage in ("rae", "lfm"):
         opt = load_yaml(FOLDER / f"{stage}_{recipe}.yml")
@@ -82,7 +82,11 @@ def test_both_stages_train(recipe: str, tmp_path: Path) -> None:
         if opt["degflow"].get("lpips_weight"):
             opt["degflow"]["lpips_weight"] = 0
         assert "psnr" in run("train", opt, tmp_path)
-        assert (tmp_path / "experiments" / opt["name"] / "models" / "net_g_latest.pth").is_file()
+        experiment = tmp_path / "experiments" / opt["name"]
+        assert (experiment / "models/net_g_latest.pth").is_file()
+        opt["train"]["total_iter"] = 6
+        assert "Resuming training from epoch" in run("train", opt, tmp_path, "--auto_resume")
+        assert (experiment / "training_states/6.state").is_file()
     bundle = tmp_path / "experiments" / f"lfm_{recipe}" / "models" / "generator_latest.safetensors"
     assert bundle.is_file()
 

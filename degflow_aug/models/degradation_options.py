@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Protocol, TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -30,7 +30,7 @@ from degflow_aug.degradations.mixture import Mixture
 from degflow_aug.degradations.realesrgan import RealESRGAN
 from degflow_aug.degradations.realesrgan_settings import RealESRGANSettings
 from degflow_aug.options import convert, read_options
-from degflow_aug.yaml_options import check_known_keys, nearest_name
+from degflow_aug.yaml_options import nearest_name
 
 ScaleRange = tuple[float, float]
 Settings = TypeVar("Settings")
@@ -194,7 +194,8 @@ def build_degradation(section: Mapping[str, Any], where: str = "degradation") ->
             f"expected {where}.type out of {', '.join(TYPES)}, got {kind!r}{nearest_name(kind, TYPES) if kind else ''}"
         )
     try:
-        options = _read(TYPES[kind], {key: value for key, value in section.items() if key != "type"}, where)
+        rest = {key: value for key, value in section.items() if key != "type"}
+        options = read_options(TYPES[kind], rest, where)
         degradation = options.build(where)
     except ValueError as error:
         if where in str(error):
@@ -203,17 +204,6 @@ def build_degradation(section: Mapping[str, Any], where: str = "degradation") ->
     if options.scale_range is not None:
         degradation.scale_range = _narrowed(options.scale_range, degradation.scale_range, where, kind)
     return degradation
-
-
-def _read(kind: type[DegradationOptions], section: Mapping[str, Any], where: str) -> DegradationOptions:
-    """The options dataclass, every list of the length that its type says."""
-    hints = get_type_hints(kind)
-    check_known_keys(section, hints, where)
-    for key, value in section.items():
-        count = _length(hints[key])
-        if count and isinstance(value, (list, tuple)) and len(value) != count:
-            raise ValueError(f"expected {count} values in {where}.{key}, got {list(value)}")
-    return read_options(kind, section, where)
 
 
 def _narrowed(wanted: ScaleRange, own: ScaleRange, where: str, kind: str) -> ScaleRange:
@@ -240,10 +230,3 @@ def _tensors(path: Path) -> Mapping[str, Tensor]:
         return load_file(path)
     except (SafetensorError, OSError):
         return {}
-
-
-def _length(hint: Any) -> int:
-    """Number of values in a tuple of fixed length, also as one of a union; 0 for anything else."""
-    if get_origin(hint) is tuple:
-        return 0 if Ellipsis in get_args(hint) else len(get_args(hint))
-    return max((_length(part) for part in get_args(hint)), default=0)
