@@ -53,7 +53,7 @@ class TinyDiscriminator(nn.Module):
 
 
 class TextureLoss(nn.Module):
-    """Differences of neighbours and of their squares: two losses in a tuple, as BasicSR's perceptual loss gives them."""
+    """Differences of neighbours and of their squares: two losses, as BasicSR's perceptual loss gives them."""
 
     def __init__(self, loss_weight: float = 1.0, style_weight: float = 0.5) -> None:
         super().__init__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -115,10 +116,12 @@ class DegradedSRModel(DegradedModel):
 
 
 def side_multiple(network: nn.Module) -> int:
-    """What both sides of LR have to be multiples of: SwinIR's window, the blocks that RRDBNet unshuffles below x4."""
+    """What both sides of LR have to be multiples of: SwinIR's windows, the blocks that RRDBNet unshuffles below x4."""
     if isinstance(network, RRDBNet):
         return {1: 4, 2: 2}.get(network.scale, 1)
-    return int(getattr(network, "window_size", 1))
+    # BasicSR's SwinIR tells its blocks only.
+    sizes = [getattr(part, "window_size", None) for part in network.modules()]
+    return math.lcm(*(size for size in sizes if isinstance(size, int)))
 
 
 class DegradedESRGANModel(DegradedSRModel):

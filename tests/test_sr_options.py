@@ -1,0 +1,138 @@
+"""The ``degflow:`` section of super-resolution models, and mistakes that are found before anything is written."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_sr import EDSR, L1, LIIF, register, sr_options, with_discriminator, write_random_bundle
+
+from degflow_aug.options import read_options
+from degflow_aug.sr_options import ArbitraryScaleOptions, SROptions
+
+pytest.importorskip("basicsr", reason="option files are BasicSR's")
+register()
+
+from degflow_aug.cli import main  # noqa: E402
+from degflow_aug.models.option_check import check_training_options  # noqa: E402
+
+
+def test_nothing_needs_to_be_said() -> None:
+    assert read_options(SROptions, {}, "degflow") == SROptions()
+    options = read_options(ArbitraryScaleOptions, {}, "degflow")
+    assert options.gt_size == 192
+    assert options.shown_scales() == (1, 2.5, 4)
+
+
+@pytest.mark.parametrize(
+    ("section", "shown"),
+    [
+        ({"scale_range": [2, 2]}, (2,)),
+        ({"scale_range": [1, 3]}, (1, 2, 3)),
+        ({"preview_scales": [2, 3.5]}, (2, 3.5)),
+    ],
+)
+def test_scales_of_the_strips(section: dict[str, Any], shown: tuple[float, ...]) -> None:
+    assert read_options(ArbitraryScaleOptions, section, "degflow").shown_scales() == shown
+
+
+@pytest.mark.parametrize(
+    ("section", "sentence"),
+    [
+        ({"amp": "fp16"}, "degflow.amp to be none or bf16, got 'fp16'"),
+        ({"accumulate": 0}, "degflow.accumulate of at least 1, got 0"),
+        ({"grad_clip": -1}, "degflow.grad_clip to be a finite number of at least 0"),
+        ({"preview_freq": -5}, "degflow.preview_freq to be a finite number"),
+        ({"preview_freq": 2.5}, "expected int in degflow.preview_freq"),
+        ({"compile": 1}, "expected bool in degflow.compile"),
+        ({"lr_sizes": 48}, "did you mean 'lr_size'"),
+        ({"lr_size": 0}, "lr_size, queries and memory_mb above 0"),
+        ({"memory_mb": 0}, "above 0"),
+        ({"queries": 0}, "above 0"),
+        ({"scale_range": [4, 1]}, "1 <= low <= high, got"),
+        ({"scale_range": [0.5, 4]}, "1 <= low <= high"),
+        ({"scale_range": [1, 2, 3]}, "expected 2 values in degflow.scale_range"),
+        ({"scale_range": [1, math.inf]}, "1 <= low <= high"),
+        ({"scale_range": 4}, "expected a list in degflow.scale_range"),
+        ({"lr_size": 24, "window": 25}, "degflow.window of at most 24, the HR side at the lowest scale, got 25"),
+        ({"preview_scales": [8]}, "degflow.preview_scales inside scale_range, 1 to 4, got 8"),
+        ({"preview_scales": [0.5, 2]}, "got 0.5"),
+        ({"queries": math.nan}, "expected int in degflow.queries"),
+    ],
+)
+def test_mistakes_are_one_sentence(section: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        read_options(ArbitraryScaleOptions, section, "degflow")
+
+
+@pytest.mark.parametrize("kind", ["arbitrary", "fixed", "gan"])
+def test_whole_files_pass_and_are_left_as_they_are(kind: str, tmp_path: Path) -> None:
+    opt = sr_options(kind, tmp_path)
+    before = json.dumps(opt)
+    check_training_options(opt, "run.yml")
+    assert json.dumps(opt) == before
+    if kind == "arbitrary":
+        windows = with_discriminator(sr_options(kind, tmp_path, window=8))
+        windows["train"] |= {"perceptual_opt": {"type": "TextureLoss"}, "ldl_opt": dict(L1)}
+        check_training_options(windows, "run.yml")
+
+
+Change = Callable[[dict[str, Any]], Any]
+MISTAKES: list[tuple[str, Change, str]] = [
+    ("arbitrary", lambda opt: opt["degflow"].update(scale_range=[1, 4.5], lr_size=7), "covers scale 1 to 4.5"),
+    ("arbitrary", lambda opt: opt["degflow"].update(lr_size=9), "gt_size of at least 36, lr_size 9 times the highest"),
+    ("arbitrary", lambda opt: opt["degflow"].update(window=9), "degflow.window of at most 8"),
+    ("arbitrary", lambda opt: opt["degflow"].update(quieries=9), "did you mean 'queries'"),
+    ("arbitrary", lambda opt: opt["degflow"].update(preview_scales=[5]), "preview_scales inside"),
+    ("arbitrary", lambda opt: opt.update(network_g=dict(EDSR)), "arbitrary-scale network .* got EDSR"),
+    ("arbitrary", lambda opt: opt["network_g"].update(type="LIFF"), "did you mean 'LIIF'"),
+    ("arbitrary", lambda opt: opt["train"].update(perceptual_opt={"type": "TextureLoss"}), "window above 0 with"),
+    ("arbitrary", lambda opt: opt["train"].update(ldl_opt=dict(L1)), "window above 0 with train.ldl_opt"),
+    ("arbitrary", with_discriminator, "window above 0 with train.gan_opt"),
+    ("arbitrary", lambda opt: opt.update(network_d={"type": "TinyDiscriminator"}), "expected train.gan_opt"),
+    ("arbitrary", lambda opt: opt.pop("degradation"), "expected a degradation: section with HRCropDataset"),
+    ("arbitrary", lambda opt: opt["train"].pop("pixel_opt"), "got neither; add a loss"),
+    ("arbitrary", lambda opt: opt["datasets"]["train"].update(gt_size=31), "gt_size of at least 32"),
+    ("fixed", lambda opt: opt["datasets"]["train"].update(gt_size=31), "gt_size to be a multiple of scale 2, got 31"),
+    ("fixed", lambda opt: opt.update(scale=5, network_g={**EDSR, "upscale": 5}), "multiple of scale 5"),
+    ("fixed", lambda opt: opt.pop("scale"), "expected scale as a whole number"),
+    ("fixed", with_discriminator, "use DegradedESRGANModel"),
+    ("fixed", lambda opt: opt.update(network_d={"type": "TinyDiscriminator"}), "use DegradedESRGANModel"),
+    ("fixed", lambda opt: opt.update(network_g=dict(LIIF)), "fixed scale in network_g, got LIIF"),
+    ("fixed", lambda opt: opt["degradation"].update(type="Bicubik"), "did you mean 'Bicubic'"),
+    ("fixed", lambda opt: opt["degradation"].update(sigma=2), "sigma"),
+    ("fixed", lambda opt: opt["degflow"].update(window=8), "unknown key 'window'"),
+    ("fixed", lambda opt: opt["train"].update(ldl_opt=dict(L1), ema_decay=0), "train.ema_decay above 0"),
+    ("fixed", lambda opt: opt["train"]["pixel_opt"].update(type="L1Los"), "did you mean 'L1Loss'"),
+    ("gan", lambda opt: opt.pop("network_d"), "expected network_d for DegradedESRGANModel"),
+    ("gan", lambda opt: opt["train"].pop("gan_opt"), "expected train.gan_opt for DegradedESRGANModel"),
+    ("gan", lambda opt: opt["train"].pop("optim_d"), "expected train.optim_d for DegradedESRGANModel"),
+]
+
+
+@pytest.mark.parametrize(("kind", "change", "sentence"), MISTAKES)
+def test_mistakes_are_found_before_training(kind: str, change: Change, sentence: str, tmp_path: Path) -> None:
+    bundle = str(write_random_bundle(tmp_path / "camera.safetensors"))
+    section = {"type": "DegFlow", "bundle": bundle} if kind == "arbitrary" else {"type": "Bicubic"}
+    opt = sr_options(kind, tmp_path, degradation=section)
+    change(opt)
+    with pytest.raises(ValueError, match=sentence) as caught:
+        check_training_options(opt, "run.yml")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_command_says_one_sentence_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opt = sr_options("arbitrary", tmp_path)
+    opt["train"]["perceptual_opt"] = {"type": "TextureLoss"}
+    (tmp_path / "run.yml").write_text(json.dumps(opt), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["train", "-opt", "run.yml"]) == 2
+    assert capsys.readouterr().err.startswith("degflow: expected degflow.window above 0")
+    assert sorted(tmp_path.rglob("*")) == before
