@@ -13,7 +13,8 @@ class SROptions:
     Attributes:
         amp: none, or bf16 for autocast of the network, its losses and the discriminator.
         accumulate: parts that a batch passes the network in, one after another, before the optimiser steps; the same
-            gradient in less memory where losses are means over samples and no batch normalisation is used.
+            gradient in less memory where losses are means over samples and no batch normalisation is used (the
+            relativistic GAN loss compares with the means of a part).
         compile: pass the network through ``torch.compile``.
         grad_clip: largest gradient norm; 0 for no clipping.
         preview_freq: iterations between preview strips (HR, LR, SR); 0 for none.

@@ -108,14 +108,14 @@ class ArbitraryScaleSRModel(DegradedModel):
         return image.float().clamp(0, 1)
 
     def examples(self) -> list[Example]:
-        """The first sample at every preview scale; without a degradation, the first three samples as they are."""
-        gt, lq, scales = self.batch
+        """A sample without LR of its own at every preview scale; if all have, the first three as they are."""
+        gt, lq, scales, own = self.batch
         degradation = self.source.degradation
-        if degradation is not None:
-            shown = self.options.shown_scales()
+        if degradation is not None and not bool(own.all()):
+            shown, hr = self.options.shown_scales(), gt[int(own.int().argmin()), None]
             # Doubles, as gt_size was computed.
-            patches = [self.degrade(degradation, gt[:1], torch.tensor([scale], dtype=torch.float64)) for scale in shown]
-            return [self._example(gt[:1], patch, scale) for patch, scale in zip(patches, shown, strict=True)]
+            patches = [self.degrade(degradation, hr, torch.tensor([scale], dtype=torch.float64)) for scale in shown]
+            return [self._example(hr, patch, scale) for patch, scale in zip(patches, shown, strict=True)]
         return [self._example(gt[i, None], lq[i, None], float(scales[i])) for i in range(min(3, len(gt)))]
 
     def _example(self, gt: Tensor, lq: Tensor, scale: float) -> Example:

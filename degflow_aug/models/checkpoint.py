@@ -69,6 +69,8 @@ def read_weights(path: str | Path, network: nn.Module, strict: bool, part: str) 
     if not strict:
         shapes = {key: value.shape for key, value in network.state_dict().items()}
         weights = {key: value for key, value in weights.items() if value.shape == shapes.get(key)}
+        if not weights:
+            raise ValueError(f"expected some weights of this {type(network).__name__} in {path}, got none that fits")
     try:
         network.load_state_dict(weights, strict=strict)
     except RuntimeError:

@@ -19,11 +19,13 @@ class LRBatch(NamedTuple):
         gt: HR (B, 3, P, P) in [0, 1].
         lq: LR (B, 3, L, L) in [0, 1]; sample i covers the top-left round(L s_i) square of its HR image.
         scales: (B,) on the CPU.
+        own: (B,) on the CPU, whether a sample brought its LR along; beyond its square its HR may be padding.
     """
 
     gt: Tensor
     lq: Tensor
     scales: Tensor
+    own: Tensor
 
 
 class Patches(Protocol):
@@ -79,7 +81,7 @@ class LRSource:
                 if bool(own.any()):
                     lq = self._filled_in(self._to_device(data["lq"]), lq, own)
             moved += [gt, lq]
-        return LRBatch(gt, lq, scales)
+        return LRBatch(gt, lq, scales, own)
 
     def _generated(self, gt: Tensor, scales: Tensor, own: Tensor, generator: torch.Generator) -> Tensor:
         """LR patches of the samples that have none, in their order."""

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from copy import deepcopy
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from basicsr.archs import build_network
 from basicsr.models.base_model import BaseModel
-from basicsr.utils.dist_util import master_only
 from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from degflow_aug.models import interrupt
-from degflow_aug.models.checkpoint import read_network, state_on_cpu, write_checkpoint
-from degflow_aug.models.divergence_guard import ADVICE, DivergenceGuard, TrainingDiverged
+from degflow_aug.models.checkpoint import read_network
+from degflow_aug.models.divergence_guard import DivergenceGuard
+from degflow_aug.models.training_checkpoint import TrainingCheckpoint
 
 OPTIMIZERS = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW, "SGD": torch.optim.SGD}
 
@@ -33,7 +31,7 @@ class StepOptions(Protocol):
     def compile(self) -> bool: ...
 
 
-class TrainedModel(BaseModel):
+class TrainedModel(TrainingCheckpoint, BaseModel):
     """A BasicSR model over ``network_g`` whose every iteration is a function of (seed, rank, iteration).
 
     No random state is saved and none needs to be: a resumed run draws what the uninterrupted one would have drawn.
@@ -165,12 +163,6 @@ class TrainedModel(BaseModel):
             nn.utils.clip_grad_norm_(self.net_g.parameters(), self.options.grad_clip)
         self.optimizer_g.step()
 
-    def save_between_steps(self) -> None:
-        """Save for a stop; within a step nothing, because weights and optimiser may not belong together there."""
-        if self.iteration and not self.in_step:
-            # The epoch is counted anew from the iteration on resume.
-            self.save(0, self.iteration)
-
     def get_current_log(self) -> dict[str, float]:
         """Losses of the last step, averaged over ranks; read only when asked, because reading waits for the GPU."""
         return self.reduce_loss_dict(self._losses)
@@ -194,65 +186,3 @@ class TrainedModel(BaseModel):
     def trained_network(self) -> Any:
         """The network to use, of its own class: the EMA where there is one."""
         return self.net_g_ema if self.net_g_ema is not None else self.get_bare_model(self.net_g)
-
-    @master_only
-    def save_network(self, net: Any, net_label: str, current_iter: int | str, param_key: Any = "params") -> None:
-        """Write the network with its spec; a file is whole or absent, and a failure is an error, not a log line."""
-        nets, keys = (net, param_key) if isinstance(net, list) else ([net], [param_key])
-        bare = [self.get_bare_model(item) for item in nets]
-        content: dict[str, Any] = {key: state_on_cpu(item) for key, item in zip(keys, bare, strict=True)}
-        if hasattr(bare[0], "spec"):
-            content["spec"] = bare[0].spec
-        label = "latest" if current_iter == -1 else current_iter
-        write_checkpoint(Path(self.opt["path"]["models"]) / f"{net_label}_{label}.pth", content)
-
-    @master_only
-    def save_training_state(self, epoch: int, current_iter: int) -> None:
-        """Write what a resume needs; last of all files, so that a state on disk has its networks beside it."""
-        if current_iter == -1:
-            return
-        state = {
-            "epoch": epoch,
-            "iter": current_iter,
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
-            "best_metric_results": getattr(self, "best_metric_results", {}),
-        }
-        write_checkpoint(Path(self.opt["path"]["training_states"]) / f"{current_iter}.state", state)
-
-    def resume_training(self, resume_state: dict[str, Any]) -> None:
-        """Restore optimisers and schedules; the best metrics, which BasicSR forgets, ``compat_training`` restores."""
-        super().resume_training(resume_state)
-        self.iteration = int(resume_state["iter"])
-
-    def save_companions(self) -> None:
-        """Write files that go with a checkpoint; before it, so that a checkpoint on disk has them beside it."""
-
-    def save(self, epoch: int, current_iter: int) -> None:
-        """Write what belongs to the networks, the networks, then the training state.
-
-        Raises:
-            TrainingDiverged: the last loss or a weight is not a number, so that the checkpoint before is the good one.
-        """
-        if self._losses:
-            self.guard.check_finite(torch.stack(list(self._losses.values())).sum().item(), self.iteration)
-        self._check_weights()
-        self.save_companions()
-        self.save_networks(current_iter)
-        self.save_training_state(epoch, current_iter)
-
-    def _check_weights(self) -> None:
-        """A loss speaks of the weights before its step; what is saved are those after it."""
-        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
-        sums = [weight.detach().float().sum() for group in groups for weight in group["params"]]
-        if not math.isfinite(torch.stack(sums).sum().item()):
-            raise TrainingDiverged(
-                f"expected finite weights, got NaN or infinity at iteration {self.iteration}; {ADVICE}"
-            )
-
-    def save_networks(self, current_iter: int | str) -> None:
-        """Write every network that is trained, the EMA beside its source; ``current_iter`` -1 stands for latest."""
-        if self.net_g_ema is None:
-            self.save_network(self.net_g, "net_g", current_iter)
-        else:
-            self.save_network([self.net_g, self.net_g_ema], "net_g", current_iter, ["params", "params_ema"])

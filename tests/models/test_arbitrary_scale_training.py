@@ -144,6 +144,19 @@ def test_batches_that_are_all_real_or_all_to_be_made(tmp_path: Path) -> None:
             pairs_only.feed_data(batch)
 
 
+def test_strips_show_a_sample_whose_lr_was_made(tmp_path: Path) -> None:
+    """HR beyond the square of a real pair may be padding."""
+    model = build(sr_options("arbitrary", tmp_path), tmp_path)
+    for own, shown in (([True, False], 1), ([False, True], 0)):
+        batch = mixed_batch(own, [2.0, 2.0])
+        model.feed_data(batch)
+        hr = batch["gt"][shown, None].float() / 255
+        examples = model.examples()
+        assert all(torch.equal(each.hr, hr[..., : each.hr.shape[-2], : each.hr.shape[-1]]) for each in examples)
+    model.feed_data(mixed_batch([True, True], [2.0, 3.0]))
+    assert [torch.equal(each.lr[0], model.batch.lq[row]) for row, each in enumerate(model.examples())] == [True, True]
+
+
 @pytest.mark.parametrize(
     ("batch", "sentence"),
     [

@@ -89,6 +89,8 @@ def test_loosely_what_fits_is_kept_as_basicsr_does(tmp_path: Path) -> None:
     assert ours[2].bias.tolist() == [7, 8, 9]  # type: ignore[union-attr]
     with pytest.raises(ValueError, match=r"weights of this Sequential in .*net\.pth, got those of another network"):
         read_weights(path, network(9), True, "params")
+    with pytest.raises(ValueError, match=r"expected some weights of this Sequential in .*none that fits"):
+        read_weights(saved(tmp_path, {"params": {"other.weight": torch.ones(2)}}), network(9), False, "params")
 
 
 @pytest.mark.parametrize("change", ["missing", "extra"])

@@ -1,0 +1,101 @@
+"""Checkpoints of a run: networks and training state, whole or absent, and never of weights that are not numbers."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from basicsr.utils.dist_util import master_only
+from torch import Tensor, nn
+
+from degflow_aug.models.checkpoint import state_on_cpu, write_checkpoint
+from degflow_aug.models.divergence_guard import ADVICE, DivergenceGuard, TrainingDiverged
+
+
+class TrainingCheckpoint:
+    """Adds ``save`` and ``resume_training`` to a BasicSR model. Put it before the model's other bases."""
+
+    opt: dict[str, Any]
+    net_g: nn.Module
+    net_g_ema: nn.Module | None
+    optimizers: list[torch.optim.Optimizer]
+    schedulers: list[Any]
+    guard: DivergenceGuard
+    iteration: int
+    in_step: bool
+    _losses: dict[str, Tensor]
+
+    if TYPE_CHECKING:
+
+        def get_bare_model(self, net: nn.Module) -> Any:
+            """The network without its wrapper."""
+
+    def save_between_steps(self) -> None:
+        """Save for a stop; within a step nothing, because weights and optimiser may not belong together there."""
+        if self.iteration and not self.in_step:
+            # The epoch is counted anew from the iteration on resume.
+            self.save(0, self.iteration)
+
+    @master_only
+    def save_network(self, net: Any, net_label: str, current_iter: int | str, param_key: Any = "params") -> None:
+        """Write the network with its spec; a file is whole or absent, and a failure is an error, not a log line."""
+        nets, keys = (net, param_key) if isinstance(net, list) else ([net], [param_key])
+        bare = [self.get_bare_model(item) for item in nets]
+        content: dict[str, Any] = {key: state_on_cpu(item) for key, item in zip(keys, bare, strict=True)}
+        if hasattr(bare[0], "spec"):
+            content["spec"] = bare[0].spec
+        label = "latest" if current_iter == -1 else current_iter
+        write_checkpoint(Path(self.opt["path"]["models"]) / f"{net_label}_{label}.pth", content)
+
+    @master_only
+    def save_training_state(self, epoch: int, current_iter: int) -> None:
+        """Write what a resume needs; last of all files, so that a state on disk has its networks beside it."""
+        if current_iter == -1:
+            return
+        state = {
+            "epoch": epoch,
+            "iter": current_iter,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
+            "best_metric_results": getattr(self, "best_metric_results", {}),
+        }
+        write_checkpoint(Path(self.opt["path"]["training_states"]) / f"{current_iter}.state", state)
+
+    def resume_training(self, resume_state: dict[str, Any]) -> None:
+        """Restore optimisers and schedules; the best metrics, which BasicSR forgets, ``compat_training`` restores."""
+        super().resume_training(resume_state)  # type: ignore[misc]
+        self.iteration = int(resume_state["iter"])
+
+    def save_companions(self) -> None:
+        """Write files that go with a checkpoint; before it, so that a checkpoint on disk has them beside it."""
+
+    def save(self, epoch: int, current_iter: int) -> None:
+        """Write what belongs to the networks, the networks, then the training state.
+
+        Raises:
+            TrainingDiverged: the last loss or a weight is not a number, so that the checkpoint before is the good one.
+        """
+        if self._losses:
+            self.guard.check_finite(torch.stack(list(self._losses.values())).sum().item(), self.iteration)
+        self._check_weights()
+        self.save_companions()
+        self.save_networks(current_iter)
+        self.save_training_state(epoch, current_iter)
+
+    def _check_weights(self) -> None:
+        """A loss speaks of the weights before its step; what is saved are those after it."""
+        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
+        sums = [weight.detach().float().sum() for group in groups for weight in group["params"]]
+        if not math.isfinite(torch.stack(sums).sum().item()):
+            raise TrainingDiverged(
+                f"expected finite weights, got NaN or infinity at iteration {self.iteration}; {ADVICE}"
+            )
+
+    def save_networks(self, current_iter: int | str) -> None:
+        """Write every network that is trained, the EMA beside its source; ``current_iter`` -1 stands for latest."""
+        if self.net_g_ema is None:
+            self.save_network(self.net_g, "net_g", current_iter)
+        else:
+            self.save_network([self.net_g, self.net_g_ema], "net_g", current_iter, ["params", "params_ema"])
