@@ -5,7 +5,7 @@
 The same small EDSR-LIIF is trained from ``basicsr_options/liif_*.yml`` on LR from bicubic, Real-ESRGAN, DegFlow (HR
 images only) and on the real pairs, for equal iterations at equal scales, with two seeds, and tested on held-out real
 pairs. With ``--layout pattern --pattern FILE`` the pairs may be simulated and have any scales. Prints a table, writes
-JSON and Markdown. Runs that are finished are not run again.
+JSON and Markdown. Runs that are finished with the same options are not run again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def options(kind: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     low, high = min(args.train_scales), max(args.train_scales)
     opt |= {"name": f"{kind.replace(' ', '_')}_{seed}", "num_gpu": args.num_gpu, "manual_seed": seed}
     if kind == "DegFlow":
-        opt["degradation"]["bundle"] = str(args.bundle.resolve())
+        opt["degradation"] |= {"bundle": str(args.bundle.resolve()), "noise": args.noise}
     train, val = opt["datasets"]["train"], opt["datasets"]["val"]
     source = {"dataroot_gt": str(args.pairs.resolve()), "layout": args.layout}
     if args.pattern:
@@ -75,12 +75,27 @@ def options(kind: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     return opt
 
 
+def finished(opt: dict[str, Any], work: Path) -> list[Path]:
+    """Results of a run of these options below ``work``; empty where it has none.
+
+    Raises:
+        ValueError: there are results, but of other options.
+    """
+    found = sorted((work / "experiments" / opt["name"] / "validation").glob("*.json"))
+    file = work / f"{opt['name']}.yml"
+    # Both as YAML reads them, so that scales as keys compare as numbers here and there.
+    if found and not (file.is_file() and load_yaml(file) == load_yaml(yaml.safe_dump(opt))):
+        raise ValueError(
+            f"expected the results in {found[0].parent} to be of these options, got others in {file}; name another "
+            "--work folder"
+        )
+    return found
+
+
 def run(job: tuple[str, int], args: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Train and validate one network; returns metrics by scale."""
-    kind, seed = job
-    opt = options(kind, seed, args)
-    results = args.work / "experiments" / opt["name"] / "validation"
-    if not list(results.glob("*.json")):
+    opt = options(*job, args)
+    if not finished(opt, args.work):
         args.work.mkdir(parents=True, exist_ok=True)
         file = args.work / f"{opt['name']}.yml"
         file.write_text(yaml.safe_dump(opt, sort_keys=False), encoding="utf-8")
@@ -88,7 +103,7 @@ def run(job: tuple[str, int], args: argparse.Namespace) -> dict[str, dict[str, f
         environment = {**os.environ, "OMP_NUM_THREADS": str(args.threads)}
         with (args.work / f"{opt['name']}.log").open("w") as log:
             subprocess.run(command, cwd=args.work, env=environment, stdout=log, stderr=log, check=True)
-    (file,) = results.glob("*.json")
+    (file,) = finished(opt, args.work)
     found: dict[str, dict[str, float]] = json.loads(file.read_text())["scales"]
     return found
 
@@ -127,6 +142,7 @@ def main() -> None:
     parser.add_argument("--layout", default="city100")
     parser.add_argument("--pattern", type=Path, help="pattern file of --layout pattern")
     parser.add_argument("--bundle", type=Path, required=True, help="generator fitted to the training scenes")
+    parser.add_argument("--noise", type=float, default=1.0, help="strength of the bundle's residual noise")
     parser.add_argument("--train", default="001-060", help="scenes to train on")
     parser.add_argument("--test", default="061-070", help="scenes held out")
     parser.add_argument("--train-scales", default=[2.9, 2.9], **numbers, help="lowest and highest scale of training")
@@ -142,6 +158,11 @@ def main() -> None:
     args = parser.parse_args()
     # The slow ones first, so that none is left alone at the end.
     jobs = [(kind, seed) for kind in ("DegFlow", "Real-ESRGAN", "real pairs", "bicubic") for seed in range(args.seeds)]
+    try:
+        for job in jobs:
+            finished(options(*job, args), args.work)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
     with ThreadPoolExecutor(args.jobs) as pool:
         found = dict(zip(jobs, pool.map(lambda job: run(job, args), jobs), strict=True))
     results = {kind: [found[kind, seed] for seed in range(args.seeds)] for kind in KINDS}
@@ -149,7 +170,7 @@ def main() -> None:
         "torch": torch.__version__, "degflow_aug": degflow_aug.__version__, "python": platform.python_version(),
         "device": "cpu" if not args.num_gpu else torch.cuda.get_device_name(), "threads": args.threads,
         "iterations": args.iterations, "seeds": list(range(args.seeds)), "batch": BATCH, "lr_size": LR_SIZE,
-        "train_scales": args.train_scales, "pair_scales": args.pair_scales, "results": results,
+        "noise": args.noise, "train_scales": args.train_scales, "pair_scales": args.pair_scales, "results": results,
         "recovered": recovered(results),
     }  # fmt: skip
     args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -64,12 +64,14 @@ class Bundle:
 
     Attributes:
         kernels: ``{"knots": (K,), "kernels": (K, 3, k, k)}``, or empty.
+        noise: state of the ``ResidualNoise`` learned from the same pairs, or empty.
     """
 
     spec: GeneratorSpec
     rae: ResidualAutoencoder
     velocity: NCSNpp
     kernels: Mapping[str, Tensor] = field(default_factory=dict)
+    noise: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def save_bundle(path: str | Path, bundle: Bundle) -> None:
@@ -81,7 +83,8 @@ def save_bundle(path: str | Path, bundle: Bundle) -> None:
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ValueError(f"expected a bundle's name to end in .safetensors, got {path.name}")
-    parts = {"rae": bundle.rae.state_dict(), "velocity": bundle.velocity.state_dict(), "kernel": bundle.kernels}
+    networks = {"rae": bundle.rae.state_dict(), "velocity": bundle.velocity.state_dict()}
+    parts: dict[str, Mapping[str, Tensor]] = {**networks, "kernel": bundle.kernels, "noise": bundle.noise}
     tensors = {
         f"{part}.{key}": value.detach().cpu().contiguous()
         for part, state in parts.items()
@@ -134,8 +137,7 @@ def load_bundle(path_or_name: str | Path) -> Bundle:
         _fill(velocity, "velocity.", tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"expected a whole bundle, got {path} whose parts do not fit: {misfit(error)}") from None
-    kernels = {key.removeprefix("kernel."): value for key, value in tensors.items() if key.startswith("kernel.")}
-    return Bundle(spec, rae, velocity, kernels)
+    return Bundle(spec, rae, velocity, _part("kernel.", tensors), _part("noise.", tensors))
 
 
 def misfit(error: Exception) -> str:
@@ -154,7 +156,10 @@ def _check_finite(tensors: dict[str, Tensor]) -> None:
         raise ValueError(f"{damaged[0]} holds values that are not finite")
 
 
+def _part(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
 def _fill(network: nn.Module, prefix: str, tensors: dict[str, Tensor]) -> None:
-    state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-    network.load_state_dict(state)
+    network.load_state_dict(_part(prefix, tensors))
     network.eval().requires_grad_(False)

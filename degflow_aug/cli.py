@@ -21,11 +21,15 @@ COMMANDS = {
     "fit": "learn a camera from its pairs: both stages, one bundle",
     "train": "train from a BasicSR option file, with our models and datasets registered",
     "test": "test a trained network from a BasicSR option file: metrics by scale, images",
+    "noise": "teach a bundle the noise of its real pairs, which degflow fit has done already",
     "generate": "write the LR images of a folder of HR images at any scales",
     "evaluate": "compare a bundle's views with real ones, beside the baselines",
     "convert": "make a bundle of DegFlow's official checkpoints",
     "demo": "the whole way on photographs that come with scikit-image, on a CPU, in minutes",
 }
+_IN_WORKER = re.compile(
+    r"Caught (?P<kind>\w+) in DataLoader worker .*\n(?:[\w.]+\.)?(?P=kind): (?P<said>.*)", re.DOTALL
+)
 _NEGATIVE_NUMBER = re.compile(r"-\d+|-\d*\.\d+")
 
 
@@ -81,7 +85,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def sentence(error: Exception) -> str:
-    """What an error says, on one line; an error of the system without its number."""
+    """What an error says, on one line; an error of the system without its number, one of a worker as it was there."""
+    in_worker = _IN_WORKER.match(str(error))
+    if in_worker:
+        # DataLoader raises the whole traceback as the message; what the worker said is at its end.
+        return " ".join(re.sub(r"^\[Errno \d+\] ", "", in_worker["said"]).split())
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename is not None else error.strerror
     return " ".join(str(error).split()) or type(error).__name__

@@ -7,6 +7,7 @@ from torch import nn
 
 from degflow_aug.archs.ncsnpp_arch import NCSNpp, condition_channels
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
+from degflow_aug.degradations.residual_noise import ResidualNoise
 
 
 @torch.no_grad()
@@ -56,3 +57,11 @@ def random_velocity(
     )
     randomise(network, seed)
     return network
+
+
+def random_noise(scales: tuple[float, ...] = (2.0, 4.0)) -> ResidualNoise:
+    """White noise of 0.02 in flat areas and 0.05 in texture at every scale."""
+    count = len(scales)
+    kernels = torch.eye(3)[None, :, :, None, None].expand(count, -1, -1, -1, -1)
+    deviations = torch.tensor([[0.02, 0.05]]).expand(count, -1)
+    return ResidualNoise(torch.tensor(scales), torch.tensor([0.0, 0.2]), deviations, kernels)

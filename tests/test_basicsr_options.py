@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 import pytest
 import yaml
-from random_networks import random_rae, random_velocity
+from random_networks import random_noise, random_rae, random_velocity
 from tiny_camera import write_pairs
 
 import degflow_aug
@@ -98,7 +98,7 @@ def camera(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, An
     pattern = load_yaml(write_pairs(folder / "pairs", scales=SCALES))
     rae, velocity = random_rae(), random_velocity()
     spec = GeneratorSpec(rae=rae.spec, velocity=velocity.spec, knots=(1.0, 2.0, 4.0), s_max=4.0)
-    save_bundle(folder / "camera.safetensors", Bundle(spec, rae, velocity))
+    save_bundle(folder / "camera.safetensors", Bundle(spec, rae, velocity, noise=random_noise().state_dict()))
     return folder, pattern
 
 

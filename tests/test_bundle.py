@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from random_networks import random_rae, random_velocity
+from random_networks import random_noise, random_rae, random_velocity
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -19,6 +19,7 @@ from torch import Tensor
 from degflow_aug import bundle as bundle_module
 from degflow_aug import load_generator
 from degflow_aug.bundle import FORMAT, Bundle, GeneratorSpec, bundle_path, load_bundle, save_bundle
+from degflow_aug.degradations.degflow import DegFlow
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +86,17 @@ def test_a_bundle_saved_again_is_the_same_bytes(path: Path, tmp_path: Path) -> N
     before, header_before = contents(path)
     assert header == header_before
     assert all(torch.equal(tensors[key], before[key]) for key in before)
+
+
+def test_noise_comes_back_as_it_was(sample: Bundle, tmp_path: Path) -> None:
+    state = random_noise((1.7, 2.9)).state_dict()
+    save_bundle(tmp_path / "noisy.safetensors", replace(sample, noise=state))
+    found = load_bundle(tmp_path / "noisy.safetensors")
+    assert found.noise.keys() == state.keys()
+    assert all(torch.equal(found.noise[key], state[key]) for key in state)
+    hr = torch.rand(1, 3, 32, 32)
+    quiet, noisy = (DegFlow.from_bundle(found, noise=level) for level in (0.0, 1.0))
+    assert not torch.equal(quiet(hr, 2.9), noisy(hr, 2.9))
 
 
 def test_a_bundle_without_kernels_has_none(sample: Bundle, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from random_networks import random_rae, random_velocity
+from random_networks import random_noise, random_rae, random_velocity
 from readme_blocks import BLOCKS, README, ROOT, block, of_language
 
 import degflow_aug
@@ -57,7 +57,7 @@ def write_camera(folder: Path) -> None:
     kernels[2] = 1 / 25
     spec = GeneratorSpec(rae=rae.spec, velocity=velocity.spec, knots=knots, s_max=4.0)
     fitted = {"knots": torch.tensor(knots), "kernels": kernels}
-    save_bundle(folder / "camera.safetensors", Bundle(spec, rae, velocity, fitted))
+    save_bundle(folder / "camera.safetensors", Bundle(spec, rae, velocity, fitted, random_noise().state_dict()))
 
 
 def write_datasets(folder: Path) -> None:

@@ -92,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
         fit = prepare(args, training, progress)
         with interrupt.stoppable():
             bundle = fit.run(Path(args.out))
+    bundle = with_noise(args, bundle, training)
     print(f"{args.out}: {bundle.spec.camera} at knots {', '.join(f'{knot:g}' for knot in bundle.spec.knots)}")
     if args.held_out != "none":
         if not held_out:
@@ -181,6 +182,19 @@ def _knots(named: tuple[float, ...] | None, scenes: list[Scene]) -> tuple[float,
             f"expected --knots among the scales of the pairs ({shown}), got {missing[0] if missing else 1:g}"
         )
     return (1.0, *chosen)
+
+
+def with_noise(args: argparse.Namespace, bundle: Bundle, scenes: list[Scene]) -> Bundle:
+    """The bundle with the noise that its LR images lack, where the images are large enough to learn it from."""
+    from degflow_aug.models.noise_fit import add_noise, spread_out
+
+    device = pick_device(args.device)
+    knots = [knot for knot in bundle.spec.knots if knot != 1]
+    try:
+        return add_noise(Path(args.out), bundle, load_scenes(spread_out(scenes), knots, device), device)
+    except ValueError as lacking:
+        print(f"degflow: the bundle has no noise: {lacking}", file=sys.stderr)
+        return bundle
 
 
 def report(args: argparse.Namespace, bundle: Bundle, scenes: list[Scene]) -> None:

@@ -15,7 +15,8 @@ from degflow_aug.bundle import Bundle
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.grid import check_scale, to_lr_grid
 from degflow_aug.degradations.padding import pad_to_multiple
-from degflow_aug.degradations.patch_resampling import resample_patches
+from degflow_aug.degradations.patch_resampling import resample_patches, without_autocast
+from degflow_aug.degradations.residual_noise import ResidualNoise
 from degflow_aug.degradations.tiled_autoencoder import EncodedHR, check_tile
 from degflow_aug.flow.solver import Velocity, integrate, solver_step
 from degflow_aug.flow.time_map import TimeMap
@@ -40,9 +41,12 @@ class DegFlow(Degradation):
         camera: name of the device.
         amp: bf16 for networks under autocast, none for the precision of the surroundings.
         compile: pass the networks through ``torch.compile``, in place; for a shape at a time, as in training.
+        residual: what real LR images hold beside what HR determines.
+        noise: its strength in LR images and patches, 1 for that of the real pairs; views have none.
 
     Raises:
-        ValueError: unknown solver or precision, no step, or a tile smaller than its margins.
+        ValueError: unknown solver or precision, no step, noise without its statistics, or a tile smaller than its
+            margins.
     """
 
     def __init__(
@@ -59,6 +63,8 @@ class DegFlow(Degradation):
         camera: str = "",
         amp: str = "none",
         compile: bool = False,
+        residual: ResidualNoise | None = None,
+        noise: float = 0.0,
     ) -> None:
         super().__init__()
         solver_step(solver)
@@ -66,12 +72,19 @@ class DegFlow(Degradation):
             raise ValueError(f"expected amp to be none or bf16, got {amp!r}")
         if steps < 1:
             raise ValueError(f"expected at least one solver step, got {steps}")
+        if not 0 <= noise < math.inf or (noise and residual is None):
+            raise ValueError(
+                f"expected noise of 0 for a generator that has learned none, got {noise:g}; `degflow noise` learns it"
+                if residual is None
+                else f"expected noise as a finite number of at least 0, got {noise:g}"
+            )
         check_tile(tile, rae.encoder_margin)
         self.rae, self.velocity = rae.eval(), velocity.eval()
         self.knots, self.camera = tuple(knots), camera
         self.time_map = TimeMap(s_max)
         self.solver, self.steps, self.tile, self.amp = solver, steps, tile, amp
         self.scale_range = (1.0, math.inf if extrapolate else self.knots[-1])
+        self.residual, self.noise = residual, noise
         self.kernels: dict[str, Tensor] = {}
         if compile:
             for network in (rae.encoder, rae.decoder, velocity):
@@ -88,6 +101,7 @@ class DegFlow(Degradation):
         extrapolate: bool = False,
         amp: str = "none",
         compile: bool = False,
+        noise: float = 0.0,
     ) -> DegFlow:
         """The generator of a bundle, its weights frozen; ``solver`` and ``steps`` default to the bundle's own."""
         spec = bundle.spec
@@ -103,6 +117,8 @@ class DegFlow(Degradation):
             camera=spec.camera,
             amp=amp,
             compile=compile,
+            residual=ResidualNoise.from_state(bundle.noise) if bundle.noise else None,
+            noise=noise,
         )
         generator.kernels = dict(bundle.kernels)
         return generator.requires_grad_(False)
@@ -117,7 +133,8 @@ class DegFlow(Degradation):
     @torch.no_grad()
     def forward(self, hr: Tensor, scale: float) -> Tensor:
         """LR of ``hr`` at ``scale``: (B, 3, H, W) in [0, 1] -> (B, 3, round(H / s), round(W / s)) in [0, 1]."""
-        return to_lr_grid(self.render(hr, scale), float(scale))
+        lr = to_lr_grid(self.render(hr, scale), float(scale))
+        return self._with_noise(lr, torch.full(hr.shape[:1], float(scale)))
 
     @torch.no_grad()
     def render(self, hr: Tensor, scale: float | Tensor) -> Tensor:
@@ -153,7 +170,7 @@ class DegFlow(Degradation):
         image is not cut to the squares of the batch at hand, which would make samples depend on each other.
         """
         sides = self.patch_sides(hr, scales, lr_size)
-        return resample_patches(self.render(hr, scales), sides, lr_size).clamp(0, 1)
+        return self._with_noise(resample_patches(self.render(hr, scales), sides, lr_size).clamp(0, 1), scales)
 
     @torch.no_grad()
     def reconstruct(self, hr: Tensor, view: Tensor) -> Tensor:
@@ -175,6 +192,12 @@ class DegFlow(Degradation):
         """Raise a ValueError that names the first scale outside ``scale_range``."""
         for scale in scales:
             check_scale(scale, *self.scale_range)
+
+    def _with_noise(self, lr: Tensor, scales: Tensor) -> Tensor:
+        if self.residual is None or not self.noise:
+            return lr
+        with without_autocast(lr.device):
+            return self.residual(lr, scales, self.noise, self.generator(lr.device))
 
     def _autocast(self, device: torch.device) -> contextlib.AbstractContextManager[object]:
         if self.amp == "bf16" and torch.amp.is_autocast_available(device.type):

@@ -43,8 +43,11 @@ def _poisson(image: Tensor, factor: Tensor, gray: Tensor, any_gray: bool, genera
 
 
 def _shot_noise(image: Tensor, generator: torch.Generator) -> Tensor:
-    """Poisson noise of an 8-bit image that counts as many photons at white as it has levels, to a power of two."""
+    """Poisson noise of an 8-bit image that counts as many photons at white as it has levels, to a power of two.
+
+    What is not a number stays that, for the training's guard to name; the generator refuses it.
+    """
     image = (image * 255).round().clamp(0, 255) / 255
     counts = [2.0 ** math.ceil(math.log2(len(torch.unique(sample)))) for sample in image]
     photons = image.new_tensor(counts).view(-1, 1, 1, 1)
-    return torch.poisson(image * photons, generator=generator) / photons - image
+    return torch.poisson((image * photons).nan_to_num(), generator=generator) / photons - image

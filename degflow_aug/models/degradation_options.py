@@ -60,6 +60,7 @@ class DegFlowOptions:
         amp: none, or bf16 for autocast.
         compile: pass the networks through ``torch.compile``.
         extrapolate: allow scales beyond the last knot, where nothing was trained.
+        noise: strength of what HR does not determine, as learned by ``degflow fit``; 1 is that of the real pairs.
     """
 
     bundle: str
@@ -70,6 +71,7 @@ class DegFlowOptions:
     amp: str = "none"
     compile: bool = False
     extrapolate: bool = False
+    noise: float = 0.0
 
     def build(self, where: str) -> Degradation:
         """The generator, weights frozen."""
@@ -81,6 +83,7 @@ class DegFlowOptions:
             extrapolate=self.extrapolate,
             amp=self.amp,
             compile=self.compile,
+            noise=self.noise,
         )
 
 

@@ -6,10 +6,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from degflow_aug.degradations.base import Degradation
+
+# Sets the draws here apart from what else a training step draws from the same seed.
+_DOMAIN = 0x1A
 
 
 class LRBatch(NamedTuple):
@@ -18,7 +22,8 @@ class LRBatch(NamedTuple):
     Attributes:
         gt: HR (B, 3, P, P) in [0, 1].
         lq: LR (B, 3, L, L) in [0, 1]; sample i covers the top-left round(L s_i) square of its HR image.
-        scales: (B,) on the CPU.
+        scales: (B,) in float64 on the CPU: those an item brought along as they are in float32, and those that were
+            drawn as the degradation takes them.
         own: (B,) on the CPU, whether a sample brought its LR along; beyond its square its HR may be padding.
     """
 
@@ -71,20 +76,20 @@ class LRSource:
             gt = self._to_device(data["gt"])
             if bool(own.all()):
                 lq = self._to_device(data["lq"])
-                scales = data["scale"].float().cpu() if "scale" in data else _round_trip_scales(gt, lq)
+                scales = data["scale"].cpu().double() if "scale" in data else _round_trip_scales(gt, lq)
             else:
-                generator = torch.Generator().manual_seed(seed)
-                scales = self.patches.draw_scales(len(own), generator)
+                generator = torch.Generator().manual_seed(_own_seed(seed))
+                scales = self.patches.draw_scales(len(own), generator).double()
+                lq, taken = self._generated(gt, scales, own, generator)
+                scales = scales.masked_scatter(~own, taken)
                 if bool(own.any()):
-                    scales = torch.where(own, data["scale"].float().cpu(), scales)
-                lq = self._generated(gt, scales, own, generator)
-                if bool(own.any()):
+                    scales = torch.where(own, data["scale"].cpu().double(), scales)
                     lq = self._filled_in(self._to_device(data["lq"]), lq, own)
             moved += [gt, lq]
         return LRBatch(gt, lq, scales, own)
 
-    def _generated(self, gt: Tensor, scales: Tensor, own: Tensor, generator: torch.Generator) -> Tensor:
-        """LR patches of the samples that have none, in their order."""
+    def _generated(self, gt: Tensor, scales: Tensor, own: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """LR patches of the samples that have none, in their order, and the scales that they truly have."""
         if self.degradation is None:
             raise ValueError(
                 "expected a degradation: section, because datasets.train gives HR images without LR; add one, such as "
@@ -92,11 +97,12 @@ class LRSource:
             )
         # A seed that is drawn: from the seed of the scales a degradation might draw the numbers of the scales again.
         self.degradation.seed(int(torch.randint(2**62, (), generator=generator)))
-        if not bool(own.any()):
-            return self.patches.degrade(self.degradation, gt, scales)
-        lacking = (~own).nonzero()[:, 0]
-        rows = lacking.to(self.device, non_blocking=True)
-        return self.patches.degrade(self.degradation, gt.index_select(0, rows), scales[lacking])
+        if bool(own.any()):
+            lacking = (~own).nonzero()[:, 0]
+            gt, scales = gt.index_select(0, lacking.to(self.device, non_blocking=True)), scales[lacking]
+        # Brought inside the degradation's range once, so that LR and queries are laid over the same HR square.
+        scales = self.degradation.sample_scales(gt, scales)
+        return self.patches.degrade(self.degradation, gt, scales), scales
 
     def _filled_in(self, lq: Tensor, made: Tensor, own: Tensor) -> Tensor:
         """The batch's own LR patches with those that were made in the other places."""
@@ -137,5 +143,10 @@ def _has_lq(data: Mapping[str, Tensor]) -> Tensor:
     return data["has_lq"].cpu() if "has_lq" in data else torch.ones(len(data["gt"]), dtype=torch.bool)
 
 
+def _own_seed(seed: int) -> int:
+    """A seed for the draws here: from ``seed`` itself the step's global random state starts."""
+    return int(np.random.SeedSequence((seed, _DOMAIN)).generate_state(1, np.uint64)[0])
+
+
 def _round_trip_scales(gt: Tensor, lq: Tensor) -> Tensor:
-    return torch.full((len(gt),), gt.shape[-1] / lq.shape[-1])
+    return torch.full((len(gt),), gt.shape[-1] / lq.shape[-1], dtype=torch.float64)

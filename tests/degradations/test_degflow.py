@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from random_networks import random_rae, random_velocity
+from random_networks import random_noise, random_rae, random_velocity
 from torch import Tensor
 
 from degflow_aug.bundle import Bundle, GeneratorSpec
@@ -373,3 +373,29 @@ def test_the_number_of_evaluations_is_steps_times_the_solver_s() -> None:
     assert len(calls) == 4
     z = torch.zeros(1, 4, 2, 2)
     assert torch.equal(integrate(degradation.velocity, z, torch.zeros(1), 1), z)
+
+
+def test_noise_is_in_lr_and_never_in_views() -> None:
+    quiet, noisy = (DegFlow(random_rae(), random_velocity(), residual=random_noise(), noise=level) for level in (0, 1))
+    hr, scales = torch.rand(2, 3, 48, 48), torch.tensor([1.0, 3.0], dtype=torch.float64)
+    assert torch.equal(noisy.render(hr, 3.0), quiet.render(hr, 3.0))
+    clean, lr = quiet(hr, 3.0), noisy(hr, 3.0)
+    assert 0.01 < float((lr - clean).std()) < 0.06
+    assert not torch.equal(noisy(hr, 3.0), lr)
+    noisy.seed(0)
+    assert torch.equal(noisy(hr, 3.0), lr)
+    patches = noisy.lr_patches(hr, scales, 16)
+    clean = quiet.lr_patches(hr, scales, 16)
+    assert torch.equal(patches[0], clean[0])
+    assert 0.01 < float((patches[1] - clean[1]).std()) < 0.06
+    noisy.seed(7)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert noisy.lr_patches(hr, scales, 16).dtype == hr.dtype
+
+
+def test_noise_that_was_not_learned_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected noise of 0 for a generator that has learned none, got 1; `degflow"):
+        DegFlow(random_rae(), random_velocity(), noise=1.0)
+    for strength in (-1.0, float("nan")):
+        with pytest.raises(ValueError, match="expected noise as a finite number of at least 0"):
+            DegFlow(random_rae(), random_velocity(), residual=random_noise(), noise=strength)

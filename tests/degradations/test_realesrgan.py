@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import math
 import random
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +15,7 @@ from degflow_aug import compat
 from degflow_aug.degradations.grid import lr_size
 from degflow_aug.degradations.realesrgan import RealESRGAN
 from degflow_aug.degradations.realesrgan_draw import OrderDraw, RealESRGANDraw
+from degflow_aug.degradations.realesrgan_noise import add_noise
 from degflow_aug.degradations.realesrgan_settings import RealESRGANSettings
 
 if not compat.has_basicsr():
@@ -156,6 +159,30 @@ def test_keeps_the_dtype(dtype: torch.dtype) -> None:
     lr = degradation.degrade(hr.to(dtype).float().to(dtype), 2, draws)
     assert lr.dtype == dtype
     torch.testing.assert_close(lr.float(), degradation.degrade(hr.to(dtype).float(), 2, draws), atol=4e-3, rtol=0)
+
+
+@pytest.mark.parametrize("gaussian", [True, False])
+@pytest.mark.parametrize("gray", [0.0, 1.0])
+def test_noise_leaves_what_is_not_a_number_and_the_rest_as_it_was(gaussian: bool, gray: float) -> None:
+    order = dataclasses.replace(
+        RealESRGAN().draw(2).first, gaussian=gaussian, strengths=torch.ones(2), gray=torch.full((2,), gray)
+    )
+    image = smooth(2, 16, 16)
+    expected = add_noise(image, order)
+    broken = image.clone()
+    broken[1, :, 3:5, 4] = math.nan
+    found = add_noise(broken, order)
+    assert torch.equal(found.isnan(), broken.isnan())
+    assert torch.equal(found[0], expected[0])
+
+
+@pytest.mark.parametrize("share", [1.0, 0.001])
+def test_hr_that_is_not_a_number_gives_lr_that_is_not(share: float) -> None:
+    degradation, hr = RealESRGAN(), smooth(1, 64, 64)
+    hr[torch.rand(hr.shape, generator=torch.Generator().manual_seed(0)) < share] = math.nan
+    for seed in range(12):
+        degradation.seed(seed)
+        assert degradation(hr, 2.0).isnan().any()
 
 
 def test_has_no_state_to_save_or_to_train() -> None:

@@ -1,0 +1,40 @@
+"""``degflow noise``: learn the noise that a bundle's LR lacks beside real LR, and put it into the bundle."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from degflow_aug.commands.arguments import pick_device
+from degflow_aug.commands.pairs import add_pairs_arguments, find_pairs, load_scenes
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("bundle", metavar="BUNDLE.safetensors", help="the bundle, which is written anew")
+    parser.add_argument("--pairs", required=True, metavar="DIR", help="folder of the real pairs it was trained on")
+    add_pairs_arguments(parser, split="Train")
+    parser.add_argument("--out", metavar="FILE.safetensors", help="write it there and leave BUNDLE as it is")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (auto: a GPU where there is one)")
+    parser.epilog = "degflow fit ends with this; bundles of degflow train and convert have no noise before it."
+
+
+def run(args: argparse.Namespace) -> int:
+    """Learn and write; returns 0.
+
+    Raises:
+        ValueError, OSError: no bundle, no pairs at its knots, or images that are too small.
+    """
+    scenes = find_pairs(args)
+    from degflow_aug.bundle import bundle_path, load_bundle
+    from degflow_aug.models.noise_fit import add_noise, spread_out
+
+    bundle = load_bundle(args.bundle)
+    out = Path(args.out) if args.out else bundle_path(args.bundle)
+    knots = [knot for knot in bundle.spec.knots if knot != 1]
+    device = pick_device(args.device)
+    noise = add_noise(out, bundle, load_scenes(spread_out(scenes), knots, device), device).noise
+    for scale, deviations in zip(noise["scales"].tolist(), noise["deviations"] * 255, strict=True):
+        low, high = float(deviations.min()), float(deviations.max())
+        print(f"{out}: noise at x{scale:g} of {low:.1f} to {high:.1f} gray levels of 255, by local contrast")
+    return 0
