@@ -1,6 +1,7 @@
 """The command line and option file of ``train_pipeline``: checked, typed, and never executed.
 
-BasicSR parses ``1e-4`` as a string, ignores unknown keys, and runs ``--force_yml`` through ``exec``.
+BasicSR parses ``1e-4`` as a string, ignores unknown keys, runs ``--force_yml`` through ``exec``, and fails to print
+keys that are numbers, such as the scales of ``lq: {2.9: folder}``.
 """
 
 from __future__ import annotations
@@ -170,11 +171,22 @@ def _use_debug_frequencies(opt: dict[str, Any]) -> None:
     opt["logger"].update(print_freq=1, save_checkpoint_freq=_DEBUG_FREQUENCY)
 
 
+def options_as_text(opt: Mapping[Any, Any], indent_level: int = 1) -> str:
+    """BasicSR's ``dict2str``, whatever the keys are."""
+    margin, text = "  " * indent_level, "\n"
+    for key, value in opt.items():
+        nested = isinstance(value, dict)
+        text += f"{margin}{key}:[{options_as_text(value, indent_level + 1)}{margin}]\n" if nested else ""
+        text += "" if nested else f"{margin}{key}: {value}\n"
+    return text
+
+
 def patch() -> None:
-    """Install :func:`parse_options` wherever BasicSR has bound its own."""
+    """Install :func:`parse_options` and :func:`options_as_text` wherever BasicSR has bound its own."""
     import basicsr.test
     import basicsr.train
     import basicsr.utils.options
 
     for module in (basicsr.train, basicsr.test, basicsr.utils.options):
         module.parse_options = parse_options
+        module.dict2str = options_as_text

@@ -6,6 +6,7 @@ BasicSR loads the state onto a CUDA device even where there is none, looks for i
 
 from __future__ import annotations
 
+import glob
 import os
 import pickle
 import warnings
@@ -30,14 +31,29 @@ def find_resume_state(opt: Mapping[str, Any]) -> tuple[Path, dict[str, Any]] | N
         Its path and content; None to start anew.
 
     Raises:
-        ValueError: there are states, and none can be used. Starting anew would rename the experiment away.
+        ValueError: there are states, and none can be used, or those of an experiment that was renamed. Starting anew
+            would rename the experiment away.
     """
     if opt["auto_resume"]:
         candidates = list(_states_newest_first(Path(opt["path"]["training_states"])))
         if candidates:
             return _first_usable(candidates, opt)
     explicit = opt["path"].get("resume_state")
+    if opt["auto_resume"] and not explicit:
+        _look_for_renamed(Path(opt["path"]["training_states"]))
     return _first_usable([Path(explicit)], opt) if explicit else None
+
+
+def _look_for_renamed(states: Path) -> None:
+    """Raise a ValueError where an earlier experiment of the name has training states that BasicSR has renamed away."""
+    experiment = states.parent
+    renamed = sorted(experiment.parent.glob(f"{glob.escape(experiment.name)}_archived_*"), reverse=True)
+    for folder in renamed:
+        if _states_newest_first(folder / states.name):
+            raise ValueError(
+                f"expected a training state in {experiment} for --auto_resume, got none, but there are some in "
+                f"{folder}; rename that folder to {experiment.name} to go on, or leave out --auto_resume to start anew"
+            )
 
 
 def _states_newest_first(folder: Path) -> list[Path]:

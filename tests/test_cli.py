@@ -175,6 +175,30 @@ def test_a_bundle_of_another_kind_is_refused(name: str, tmp_path: Path, capsys: 
     assert not (tmp_path / "files" / "executed").exists()
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("a.png: expected an image, got ValueError: half of one"), None),
+        (FileNotFoundError(2, "No such file or directory", "a.png"), "No such file or directory: 'a.png'"),
+        (KeyError("lq"), "'lq'"),
+    ],
+)
+def test_errors_of_workers_are_told_as_they_were_there(error: Exception, said: str | None) -> None:
+    from torch._utils import ExceptionWrapper
+
+    try:
+        try:
+            raise TypeError("the reason behind it")
+        except TypeError as reason:
+            raise error from reason
+    except Exception:
+        wrapped = ExceptionWrapper(where="in DataLoader worker process 0")
+    with pytest.raises(type(error)) as caught:
+        wrapped.reraise()
+    assert "Traceback" in str(caught.value)
+    assert sentence(caught.value) == (said or str(error))
+
+
 def test_errors_of_the_system_are_told_without_numbers() -> None:
     assert sentence(FileNotFoundError(2, "No such file or directory", "x.yml")) == "No such file or directory: x.yml"
     assert sentence(OSError(28, "No space left on device")) == "No space left on device"

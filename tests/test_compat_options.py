@@ -13,7 +13,7 @@ import torch
 from compat_experiment import as_is, register_recording_dataset, write_experiment
 
 from degflow_aug import compat
-from degflow_aug.compat_options import override, parse_options
+from degflow_aug.compat_options import options_as_text, override, parse_options
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -69,6 +69,27 @@ def test_result_equals_basicsrs_own(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             expected, _ = original.parse_options(str(tmp_path), is_train)
             actual, _ = parse_options(str(tmp_path), is_train)
             assert actual == expected
+
+
+def test_options_print_as_basicsrs_own_and_with_keys_that_are_numbers() -> None:
+    import importlib.util
+
+    import basicsr.test
+    import basicsr.train
+    import basicsr.utils.options as bound
+
+    specification = importlib.util.spec_from_file_location("original_options", bound.__file__)
+    assert specification is not None
+    assert specification.loader is not None
+    original = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(original)
+    plain = {"name": "x", "datasets": {"val": {"scale": 2, "lq": {"2": "a"}}}, "list": [1, {"a": 2}], "empty": {}}
+    numbers = {"lq": {2: "a", 2.9: {"deep": None}}}
+    assert options_as_text(plain) == original.dict2str(plain)
+    assert options_as_text(numbers) == original.dict2str({"lq": {"2": "a", "2.9": {"deep": None}}})
+    with pytest.raises(TypeError):
+        original.dict2str(numbers)
+    assert basicsr.train.dict2str is basicsr.test.dict2str is bound.dict2str is options_as_text
 
 
 def test_yaml_numbers_and_equal_keys(tmp_path: Path) -> None:

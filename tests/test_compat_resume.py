@@ -112,6 +112,15 @@ def test_no_states_is_a_fresh_start(opt: dict[str, Any]) -> None:
     assert find_resume_state(opt) is None
 
 
+def test_states_of_a_renamed_experiment_are_no_fresh_start(opt: dict[str, Any]) -> None:
+    experiment = Path(opt["path"]["experiments_root"])
+    (experiment.parent / "tiny_archived_20260102_000000" / "training_states").mkdir(parents=True)
+    experiment.rename(experiment.parent / "tiny_archived_20260101_000000")
+    with pytest.raises(ValueError, match=r"are some in .*tiny_archived_20260101_000000; rename that folder to tiny"):
+        find_resume_state(opt)
+    assert find_resume_state({**opt, "auto_resume": False}) is None
+
+
 def test_explicit_state(opt: dict[str, Any]) -> None:
     opt["path"]["resume_state"] = str(Path(opt["path"]["training_states"], "20.state"))
     assert found(opt) == 100

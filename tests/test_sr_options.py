@@ -98,7 +98,7 @@ MISTAKES: list[tuple[str, Change, str]] = [
     ("arbitrary", lambda opt: opt["train"].pop("pixel_opt"), "got neither; add a loss"),
     ("arbitrary", lambda opt: opt["datasets"]["train"].update(gt_size=31), "gt_size of at least 32"),
     ("fixed", lambda opt: opt["datasets"]["train"].update(gt_size=31), "gt_size to be a multiple of scale 2, got 31"),
-    ("fixed", lambda opt: opt.update(scale=5, network_g={**EDSR, "upscale": 5}), "multiple of scale 5"),
+    ("fixed", lambda opt: opt.update(scale=5, network_g={**EDSR, "upscale": 3}), "multiple of scale 5"),
     ("fixed", lambda opt: opt.pop("scale"), "expected scale as a whole number"),
     ("fixed", with_discriminator, "use DegradedESRGANModel"),
     ("fixed", lambda opt: opt.update(network_d={"type": "TinyDiscriminator"}), "use DegradedESRGANModel"),

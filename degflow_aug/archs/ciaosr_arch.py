@@ -22,7 +22,7 @@ from degflow_aug.archs.feature_lookup import (
     with_surroundings,
 )
 from degflow_aug.archs.implicit_mlp import MLP
-from degflow_aug.archs.network_spec import plain
+from degflow_aug.archs.network_spec import check_kind, plain
 
 # Mean colour of DIV2K, red, green, blue in [0, 1].
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
@@ -53,7 +53,8 @@ class CiaoSR(ArbitraryScaleNetwork):
         softmax_scale: temperature of the attention.
 
     Raises:
-        ValueError: a width or side below 1, a temperature that is not positive, or an unknown encoder.
+        ValueError: an argument of another type, a width or side below 1, a temperature that is not positive, or an
+            unknown encoder.
     """
 
     mean: Tensor
@@ -72,6 +73,9 @@ class CiaoSR(ArbitraryScaleNetwork):
         softmax_scale: float = 1.0,
     ) -> None:
         super().__init__()
+        check_kind(bool, "CiaoSR", feat_unfold=feat_unfold, non_local_attn=non_local_attn)
+        check_kind(int, "CiaoSR", local_size=local_size)
+        check_kind(float, "CiaoSR", softmax_scale=softmax_scale)
         if local_size < 1 or softmax_scale <= 0:
             raise ValueError(
                 f"expected local_size of at least 1 and softmax_scale above 0, got {local_size} and {softmax_scale}"

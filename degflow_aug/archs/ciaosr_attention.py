@@ -35,8 +35,9 @@ class CrossScaleAttention(nn.Module):
 
     def __init__(self, channels: int, scales: Sequence[int], softmax_scale: float = 10.0) -> None:
         super().__init__()
-        listed = isinstance(scales, Sequence) and len(scales) > 0 and len({*scales}) == len(scales)
-        if not listed or any(not isinstance(scale, int) or scale < 2 for scale in scales):
+        listed = isinstance(scales, Sequence) and len(scales) > 0
+        whole = listed and all(isinstance(scale, int) and scale >= 2 for scale in scales)
+        if not whole or len({*scales}) < len(scales):
             raise ValueError(f"expected multi_scale to list different whole numbers of at least 2, got {scales}")
         self.scales, self.softmax_scale = tuple(scales), softmax_scale
         matched = max(1, channels // 2)

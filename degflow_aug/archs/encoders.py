@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from degflow_aug import compat
+from degflow_aug.archs.network_spec import check_kind
 from degflow_aug.archs.rdn_arch import RDN
 from degflow_aug.yaml_options import nearest_name
 
@@ -28,6 +29,8 @@ class EDSREncoder(nn.Module):
 
     def __init__(self, *, n_resblocks: int = 16, n_feats: int = 64, res_scale: float = 1.0) -> None:
         super().__init__()
+        check_kind(int, "the encoder edsr-baseline", n_resblocks=n_resblocks, n_feats=n_feats)
+        check_kind(float, "the encoder edsr-baseline", res_scale=res_scale)
         if n_resblocks < 1 or n_feats < 1:
             raise ValueError(f"expected n_resblocks and n_feats of at least 1, got {n_resblocks} and {n_feats}")
         compat.require_basicsr("the encoder edsr-baseline")
@@ -71,6 +74,14 @@ class SwinIREncoder(nn.Module):
         drop_path_rate: float = 0.1,
     ) -> None:
         super().__init__()
+        check_kind(int, "the encoder swinir", embed_dim=embed_dim, window_size=window_size)
+        for number in (*depths, *num_heads):
+            check_kind(int, "the encoder swinir", **{"depths and num_heads": number})
+        check_kind(float, "the encoder swinir", mlp_ratio=mlp_ratio, drop_path_rate=drop_path_rate)
+        if mlp_ratio <= 0 or not 0 <= drop_path_rate < 1:
+            raise ValueError(
+                f"expected mlp_ratio above 0 and drop_path_rate from 0 to below 1, got {mlp_ratio} and {drop_path_rate}"
+            )
         if min(embed_dim, window_size, *depths, *num_heads) < 1 or not depths or len(depths) != len(num_heads):
             raise ValueError(
                 "expected sizes of at least 1 and as many depths as num_heads, got "
@@ -160,7 +171,7 @@ def build_encoder(spec: Mapping[str, Any]) -> Encoder:
         if key not in ("name", "args"):
             raise ValueError(f"unknown key '{key}' in the encoder's spec{nearest_name(key, ('name', 'args'))}")
     name, arguments = spec.get("name"), dict(spec.get("args") or {})
-    if name not in ENCODERS:
+    if not isinstance(name, str) or name not in ENCODERS:
         nearest = nearest_name(name, ENCODERS)
         raise ValueError(f"expected an encoder edsr-baseline, rdn or swinir, got {name!r}{nearest}")
     if arguments.pop("no_upsampling", True) is not True:

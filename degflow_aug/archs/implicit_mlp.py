@@ -29,7 +29,7 @@ class MLP(nn.Module):
         if isinstance(hidden_list, str) or not isinstance(hidden_list, Sequence):
             raise ValueError(f"expected hidden_list of the MLP as a list of widths, got {hidden_list!r}")
         widths = [in_dim, *hidden_list, out_dim]
-        if any(not isinstance(width, int) or width < 1 for width in widths):
+        if any(not isinstance(width, int) or isinstance(width, bool) or width < 1 for width in widths):
             raise ValueError(f"expected widths of the MLP as whole numbers of at least 1, got {widths}")
         layers: list[nn.Module] = []
         for before, after in pairwise(widths):
@@ -49,9 +49,11 @@ def build_imnet(spec: Mapping[str, Any], in_dim: int) -> MLP:
     ``out_dim: 3`` may stand among the arguments, as in the published option files.
 
     Raises:
-        ValueError: another name, unknown or missing arguments, or another ``out_dim``.
+        ValueError: no mapping, another name, unknown or missing arguments, or another ``out_dim``.
     """
     expected = "expected imnet_spec {name: mlp, args: {out_dim: 3, hidden_list: [...]}}"
+    if not isinstance(spec, Mapping):
+        raise ValueError(f"{expected}, got {spec!r}")
     args = spec.get("args")
     if spec.get("name") != "mlp" or not isinstance(args, Mapping) or "hidden_list" not in args:
         raise ValueError(f"{expected}, got {dict(spec)}")

@@ -14,7 +14,7 @@ from degflow_aug.archs.arbitrary_scale import ArbitraryScaleNetwork, Features
 from degflow_aug.archs.encoders import build_encoder, from_liif_keys
 from degflow_aug.archs.feature_lookup import cell_in_pixels, check_image, check_query, look_up, neighbours, rows
 from degflow_aug.archs.implicit_mlp import build_imnet
-from degflow_aug.archs.network_spec import plain
+from degflow_aug.archs.network_spec import check_kind, plain
 
 IMNET_SPEC = {"name": "mlp", "args": {"out_dim": 3, "hidden_list": [256, 256, 256, 256]}}
 
@@ -35,7 +35,7 @@ class LIIF(ArbitraryScaleNetwork):
         cell_decode: False to leave out c.
 
     Raises:
-        ValueError: a spec that is not understood, or BasicSR is missing.
+        ValueError: a switch that is no bool, a spec that is not understood, or BasicSR is missing.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class LIIF(ArbitraryScaleNetwork):
         cell_decode: bool = True,
     ) -> None:
         super().__init__()
+        check_kind(bool, "LIIF", local_ensemble=local_ensemble, feat_unfold=feat_unfold, cell_decode=cell_decode)
         imnet_spec = IMNET_SPEC if imnet_spec is None else imnet_spec
         self.spec = {
             "encoder_spec": plain(encoder_spec),

@@ -22,7 +22,7 @@ from degflow_aug.archs.feature_lookup import (
     rows,
 )
 from degflow_aug.archs.implicit_mlp import build_imnet
-from degflow_aug.archs.network_spec import plain
+from degflow_aug.archs.network_spec import check_kind, plain
 
 IMNET_SPEC = {"name": "mlp", "args": {"out_dim": 3, "hidden_list": [256, 256, 256]}}
 
@@ -44,7 +44,7 @@ class LTE(ArbitraryScaleNetwork):
         hidden_dim: number of amplitudes, twice that of frequencies in two dimensions.
 
     Raises:
-        ValueError: an odd ``hidden_dim``, or a spec that is not understood.
+        ValueError: a ``hidden_dim`` that is no even number, or a spec that is not understood.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class LTE(ArbitraryScaleNetwork):
         hidden_dim: int = 256,
     ) -> None:
         super().__init__()
+        check_kind(int, "LTE", hidden_dim=hidden_dim)
         if hidden_dim < 2 or hidden_dim % 2:
             raise ValueError(f"expected hidden_dim to be even and at least 2, got {hidden_dim}; cos and sin share it")
         imnet_spec = IMNET_SPEC if imnet_spec is None else imnet_spec

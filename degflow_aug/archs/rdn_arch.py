@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from degflow_aug.archs.network_spec import check_kind
+
 # Residual dense blocks, convolutions in each, and the channels that each convolution adds.
 CONFIGURATIONS = {"A": (20, 6, 32), "B": (16, 8, 64)}
 
@@ -46,7 +48,8 @@ class RDN(nn.Module):
 
     def __init__(self, *, G0: int = 64, RDNkSize: int = 3, RDNconfig: str = "B") -> None:
         super().__init__()
-        if RDNconfig not in CONFIGURATIONS:
+        check_kind(int, "the encoder rdn", G0=G0, RDNkSize=RDNkSize)
+        if not isinstance(RDNconfig, str) or RDNconfig not in CONFIGURATIONS:
             raise ValueError(f"expected RDNconfig A or B, got {RDNconfig!r}")
         if G0 < 1 or RDNkSize < 1 or RDNkSize % 2 == 0:
             raise ValueError(f"expected G0 of at least 1 and an odd RDNkSize, got {G0} and {RDNkSize}")

@@ -6,9 +6,12 @@ import argparse
 import shlex
 import signal
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from degflow_aug.cli import sentence
 from degflow_aug.commands.arguments import one_of, process_number
+from degflow_aug.commands.earlier_run import given_back_if_nothing_comes_of_it
 from degflow_aug.commands.pipeline import command_line
 from degflow_aug.yaml_options import load_yaml
 
@@ -50,17 +53,22 @@ def run(args: argparse.Namespace) -> int:
 
     for entry in args.force_yml or ():
         override(opt, entry)
-    check_training_options(opt, args.opt)
-    name = opt["name"] if opt["name"].startswith("debug") or not args.debug else f"debug_{opt['name']}"
     root = Path.cwd()
+    name = str(opt.get("name"))
+    name = name if name.startswith("debug") or not args.debug else f"debug_{name}"
+    states = root / "experiments" / name / "training_states"
+    resumes = (args.auto_resume and any(states.glob("*.state"))) or bool((opt.get("path") or {}).get("resume_state"))
+    check_training_options(opt, args.opt, resumes)
     try:
-        with interrupt.stoppable(), command_line("degflow train", _basicsr_arguments(args)):
+        with (
+            _earlier_run_given_back(root, name),
+            interrupt.stoppable(),
+            command_line("degflow train", _basicsr_arguments(args)),
+        ):
             train_pipeline(str(root))
     except (KeyError, TypeError, AttributeError, NotImplementedError, AssertionError) as mistake:
         # BasicSR looks at most options only when it uses them, and then fails with whatever Python says.
-        if any((root / "experiments" / name / "training_states").glob("*.state")):
-            raise
-        said = f"{type(mistake).__name__}: {mistake}"
+        said = f"{type(mistake).__name__}: {sentence(mistake)}"
         raise ValueError(
             f"expected options that BasicSR can train with in {args.opt}, got {said}; DEGFLOW_TRACEBACK=1 shows where"
         ) from mistake
@@ -74,6 +82,14 @@ def run(args: argparse.Namespace) -> int:
     finally:
         _leave_process_group()
     return 0
+
+
+def _earlier_run_given_back(root: Path, name: str) -> AbstractContextManager[None]:
+    """BasicSR's rank 0 renames, and so it is the one to undo that."""
+    if process_number("RANK", 0) != 0:
+        return nullcontext()
+    experiment = root / "experiments" / name
+    return given_back_if_nothing_comes_of_it([experiment, root / "tb_logger" / name], experiment / "training_states")
 
 
 def _stop_code(end: BaseException) -> int | None:

@@ -10,6 +10,8 @@ from basicsr.archs import build_network
 from basicsr.losses import build_loss
 from torch import Tensor
 
+from degflow_aug.models.run_check import check_count
+
 if TYPE_CHECKING:
     from degflow_aug.models.trained_model import TrainedModel
 
@@ -18,7 +20,7 @@ def check_adversary(opt: Mapping[str, Any]) -> None:
     """Look whether ``network_d``, ``train.gan_opt`` and ``train.optim_d`` are all there, or none of the first two.
 
     Raises:
-        ValueError: one without the others.
+        ValueError: one without the others, or steps of the discriminator that cannot be counted.
     """
     train = opt["train"]
     parts = {"network_d": opt.get("network_d"), "train.gan_opt": train.get("gan_opt")}
@@ -27,6 +29,8 @@ def check_adversary(opt: Mapping[str, Any]) -> None:
     for name, section in {**parts, "train.optim_d": train.get("optim_d")}.items():
         if not section:
             raise ValueError(f"expected {name} to train with a discriminator, got none; add it or remove the others")
+    check_count(train.get("net_d_iters", 1), 1, "train.net_d_iters")
+    check_count(train.get("net_d_init_iters", 0), 0, "train.net_d_init_iters")
 
 
 class Adversary:

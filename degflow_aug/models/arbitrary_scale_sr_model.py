@@ -61,9 +61,9 @@ class ArbitraryScaleSRModel(DegradedModel):
         check_covers(opt.get("degradation"), *options.scale_range)
 
     def draw_scales(self, batch: int, generator: torch.Generator) -> Tensor:
-        """Drawn evenly from ``scale_range``."""
+        """Drawn evenly from ``scale_range``, in float64: in float32 an end of the range would lie outside of it."""
         low, high = self.options.scale_range
-        return low + (high - low) * torch.rand(batch, generator=generator)
+        return (low + (high - low) * torch.rand(batch, generator=generator, dtype=torch.float64)).clamp(low, high)
 
     def degrade(self, degradation: Degradation, gt: Tensor, scales: Tensor) -> Tensor:
         """LR patches of one size, each at its own scale."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,23 +55,45 @@ def check_best(val: Mapping[str, Any] | None, datasets: Mapping[str, Any]) -> Be
     return BestOptions(best.metric, best.scale, best.dataset or names[0])
 
 
+def check_best_scale(val: Mapping[str, Any] | None, datasets: Mapping[str, Any], built: Mapping[str, Any]) -> None:
+    """Look whether the dataset of ``val.best`` has images at its scale, where that dataset tells its pairs.
+
+    Args:
+        val, datasets: as for :func:`check_best`.
+        built: datasets by name.
+
+    Raises:
+        ValueError: it has none.
+    """
+    best = check_best(val, datasets) if (val or {}).get("best") else None
+    pairs = getattr(built.get(best.dataset), "pairs", None) if best is not None and best.scale is not None else None
+    if best is not None and pairs and not _among(best, {pair.scale for pair in pairs}):
+        raise ValueError(_no_such_scale(best, {pair.scale for pair in pairs}))
+
+
 def deciding_value(
     best: BestOptions, by_scale: Mapping[float, Mapping[str, float]], overall: Mapping[str, float]
 ) -> float:
-    """What the options chose out of one validation of their dataset.
+    """What the options chose out of one validation of their dataset; NaN, with a warning, where it has no such scale.
 
-    Raises:
-        ValueError: the dataset has no image at that scale.
+    Training is worth more than its best checkpoint: the last one is kept in any case.
     """
     if best.scale is None:
         return overall[best.metric]
-    for scale, means in by_scale.items():
-        if math.isclose(scale, best.scale, rel_tol=1e-4):
-            return means[best.metric]
-    scales = ", ".join(f"{scale:g}" for scale in by_scale)
-    raise ValueError(
-        f"expected val.best.scale among the scales of {best.dataset} ({scales}), got {best.scale:g}; name one of them"
-    )
+    found = _among(best, by_scale)
+    if found:
+        return by_scale[found[0]][best.metric]
+    warnings.warn(f"{_no_such_scale(best, by_scale)}; until then no checkpoint is the best", stacklevel=2)
+    return math.nan
+
+
+def _among(best: BestOptions, scales: Iterable[float]) -> list[float]:
+    return [scale for scale in scales if best.scale is not None and math.isclose(scale, best.scale, rel_tol=1e-4)]
+
+
+def _no_such_scale(best: BestOptions, scales: Iterable[float]) -> str:
+    known = ", ".join(f"{scale:g}" for scale in sorted(scales))
+    return f"expected val.best.scale among the scales of {best.dataset} ({known}), got {best.scale}; name one of them"
 
 
 class BestRecord:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from degflow_aug.atomic_file import atomic_path
 
+WEIGHTS = ("params", "params_ema")
+
 
 def write_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
     """``torch.save`` under a temporary name, then rename. ``content``: tensors and plain types only."""
@@ -56,12 +58,16 @@ def read_weights(path: str | Path, network: nn.Module, strict: bool, part: str) 
         path: the checkpoint.
         network: not wrapped.
         strict: every weight must be there; otherwise weights that are missing or of another shape are left alone.
-        part: params or params_ema.
+        part: params or params_ema, or another name that the checkpoint has.
 
     Raises:
-        ValueError: no such file, a damaged one, one that holds code (it is not run), or weights of another network.
+        ValueError: no such file, a damaged one, one that holds code (it is not run), weights of another network, or
+            no part of that name.
     """
     content = _load(path)
+    # BasicSR writes None for bare weights.
+    if part not in (None, *WEIGHTS) and part not in content:
+        raise ValueError(f"expected weights named {part!r} in {path} (param_key), got {', '.join(map(str, content))}")
     found = next((content[key] for key in (part, "params", "params_ema") if content.get(key) is not None), content)
     if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
         raise ValueError(f"expected a checkpoint with network weights, got {path}, which holds something else")

@@ -19,7 +19,7 @@ from degflow_aug.degradations.base import Degradation
 from degflow_aug.models.adversary import Adversary
 from degflow_aug.models.checkpoint import read_weights
 from degflow_aug.models.degradation_options import build_degradation
-from degflow_aug.models.divergence_guard import DivergenceGuard
+from degflow_aug.models.divergence_guard import DivergenceGuard, TrainingDiverged
 from degflow_aug.models.lr_source import LRBatch, LRSource
 from degflow_aug.models.preview import Example, preview_strip
 from degflow_aug.models.sr_losses import SRLosses
@@ -141,9 +141,26 @@ class DegradedModel(SRValidation, TrainedModel):
             if self.adversary is not None:
                 losses["l_g_gan"] = self.adversary.generator_loss(output, target)
         total = torch.stack(list(losses.values())).sum()
-        self.check_loss(total, current_iter)
+        self._look_at_loss(total, part, current_iter)
         (weight * total).backward()
         return output, target, {"total": total, **losses}
+
+    def _look_at_loss(self, total: Tensor, part: LRBatch, current_iter: int) -> None:
+        """Images that are no numbers are no reason to lower the learning rate."""
+        try:
+            self.check_loss(total, current_iter)
+        except TrainingDiverged as error:
+            for name, images in (("HR", part.gt), ("LR", part.lq)):
+                if not bool(torch.isfinite(images).all()):
+                    raise ValueError(
+                        f"expected numbers in the {name} images of iteration {current_iter}, got NaN or infinity; look "
+                        "at datasets.train and degradation"
+                    ) from error
+            raise
+
+    def trained_buffers(self) -> list[Tensor]:
+        """Those of both networks."""
+        return [*super().trained_buffers(), *(self.adversary.network.buffers() if self.adversary is not None else ())]
 
     @torch.no_grad()
     def _ema_output(self, arguments: tuple[Tensor, ...]) -> Tensor | None:

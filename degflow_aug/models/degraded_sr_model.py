@@ -8,16 +8,19 @@ from typing import Any
 
 import torch
 from basicsr.archs.rrdbnet_arch import RRDBNet
+from basicsr.utils.registry import ARCH_REGISTRY
 from torch import Tensor, nn
 
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.grid import resize
 from degflow_aug.degradations.padding import pad_to_multiple
+from degflow_aug.models.adversary import check_adversary
 from degflow_aug.models.degradation_check import check_covers, check_has_lr
 from degflow_aug.models.degraded_model import DegradedModel
 from degflow_aug.models.lr_source import LRBatch
 from degflow_aug.models.network_kind import is_arbitrary_scale
 from degflow_aug.models.preview import Example
+from degflow_aug.models.registered_types import build_network
 from degflow_aug.models.sr_losses import check_losses
 from degflow_aug.options import read_options
 from degflow_aug.sr_options import SROptions
@@ -46,6 +49,7 @@ class DegradedSRModel(DegradedModel):
         if isinstance(side, int) and side % scale:
             raise ValueError(f"expected datasets.train.gt_size to be a multiple of scale {scale}, got {side}")
         cls.check_network(opt)
+        _check_sizes(opt["network_g"], scale, side)
         cls.check_gan(opt)
         check_losses(opt["train"])
         check_has_lr(opt)
@@ -124,6 +128,33 @@ def side_multiple(network: nn.Module) -> int:
     return math.lcm(*(size for size in sizes if isinstance(size, int)))
 
 
+def _check_sizes(section: Mapping[str, Any], scale: int, hr_side: Any) -> None:
+    """Build the network, and look whether it takes LR of this side and enlarges by this scale.
+
+    Raises:
+        ValueError: it does not.
+    """
+    network = build_network(ARCH_REGISTRY.get(section["type"]), section, "network_g").eval()
+    multiple = side_multiple(network)
+    if isinstance(hr_side, int) and hr_side // scale % multiple:
+        raise ValueError(
+            f"expected datasets.train.gt_size to be a multiple of {multiple * scale}, because {section['type']} takes "
+            f"LR of a multiple of {multiple}, got {hr_side}"
+        )
+    side = multiple * math.ceil(16 / multiple)
+    try:
+        with torch.no_grad():
+            found = tuple(network(torch.zeros(1, 3, side, side)).shape)
+    except (RuntimeError, TypeError):
+        # Not every network takes so little, and training will tell.
+        return
+    if found != (1, 3, side * scale, side * scale):
+        raise ValueError(
+            f"expected an image of {side * scale}x{side * scale} for LR of {side}x{side} from {section['type']} in "
+            f"network_g, got {found}; give it the scale {scale} of the options, and 3 channels"
+        )
+
+
 class DegradedESRGANModel(DegradedSRModel):
     """The same with a discriminator and a relativistic GAN loss, as BasicSR's ESRGANModel."""
 
@@ -137,3 +168,4 @@ class DegradedESRGANModel(DegradedSRModel):
         ):
             if not section:
                 raise ValueError(f"expected {name} for DegradedESRGANModel, got none; add it or use DegradedSRModel")
+        check_adversary(opt)

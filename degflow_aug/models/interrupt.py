@@ -10,8 +10,10 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+
+from degflow_aug.models.divergence_guard import TrainingDiverged
 
 _NOTICE = b"\ndegflow: saving after this step; Ctrl-C once more stops at once, without saving\n"
 
@@ -43,21 +45,29 @@ class Interrupt:
         self._requested = self._save = None
 
     def on_stop(self, save: Callable[[], None]) -> None:
-        """Call ``save`` where a signal breaks off the work between two steps."""
+        """Call ``save`` where a signal or a failure breaks off the work between two steps."""
         self._save = save
 
     @contextmanager
     def stoppable(self) -> Iterator[None]:
         """Take both signals inside the block; what they break off there is saved and ends as :func:`stop` says.
 
-        A signal to the whole group also ends the workers of a DataLoader, so that the next batch never comes.
+        A signal to the whole group also ends the workers of a DataLoader, so that the next batch never comes. A failure
+        without a signal is raised as it is, after what was trained before it has been saved; weights that training
+        has found to be no good are not.
         """
         self.install()
         try:
             yield
+        except TrainingDiverged:
+            raise
         except Exception:
             number = self._requested
             if number is None:
+                if self._save is not None:
+                    # What has failed first is what there is to tell.
+                    with suppress(Exception):
+                        self._save()
                 raise
             if self._save is not None:
                 self._save()

@@ -7,50 +7,79 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, get_type_hints
 
-from basicsr.utils.registry import LOSS_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
+from basicsr.utils.registry import METRIC_REGISTRY, MODEL_REGISTRY
 
 from degflow_aug.basicsr_keys import SCHEDULERS
 from degflow_aug.compat_options import check_options
-from degflow_aug.models.best_checkpoint import check_best
+from degflow_aug.models.best_checkpoint import check_best, check_best_scale
+from degflow_aug.models.construction_check import check_loss_sections, check_optimizer
 from degflow_aug.models.registered_types import check_datasets, check_networks, registered_type
+from degflow_aug.models.run_check import (
+    check_count,
+    check_dataset_names,
+    check_has_images_to_restore,
+    check_loading,
+    check_name,
+    check_phases,
+    check_weights,
+)
 from degflow_aug.models.scale_validation import ScaleValidation
 from degflow_aug.models.sr_validation import SRValidation
+from degflow_aug.models.trained_model import OPTIMIZERS, TrainedModel
 from degflow_aug.models.validation_metrics import check_metrics
 from degflow_aug.options import read_options
 
 
-def check_training_options(opt: dict[str, Any], source: str) -> None:
+def check_training_options(opt: dict[str, Any], source: str, resumes: bool = False) -> None:
     """Check all that BasicSR checks late or never: sections of ours, types and arguments of networks, our datasets.
 
     Args:
         opt: the option file's content; it is not changed.
         source: the file's name, for messages.
+        resumes: the networks will come from a training state.
 
     Raises:
         ValueError: the first mistake.
     """
     opt = deepcopy(opt)
     check_options(opt, source, is_train=True)
+    check_name(opt)
+    check_phases(opt["datasets"], source)
+    check_loading(opt["datasets"]["train"])
     model = MODEL_REGISTRY.get(opt["model_type"])
+    if issubclass(model, TrainedModel) and not isinstance(opt.get("network_g"), Mapping):
+        raise ValueError(f"expected a section network_g in {source}, got {opt.get('network_g')!r}")
     options = get_type_hints(model).get("options")
     if dataclasses.is_dataclass(options):
         read_options(options, opt.get("degflow") or {}, "degflow")  # type: ignore[arg-type]
     _check_numbers(opt)
     _check_validation(opt, model)
-    for name in ("pixel_opt", "perceptual_opt", "ldl_opt", "gan_opt"):
-        if opt["train"].get(name) is not None:
-            registered_type(LOSS_REGISTRY, opt["train"][name], f"train.{name}")
+    check_loss_sections(opt["train"])
+    _check_optimizers(opt["train"], model)
+    check_weights(opt, resumes)
     check_networks(opt)
-    check_datasets(opt)
+    check_best_scale(opt.get("val"), opt["datasets"], check_datasets(opt))
     if hasattr(model, "check"):
         model.check(opt)
+
+
+def _check_optimizers(train: Mapping[str, Any], model: type) -> None:
+    """BasicSR's own models know Adam alone."""
+    known = OPTIMIZERS if issubclass(model, TrainedModel) else {"Adam": OPTIMIZERS["Adam"]}
+    for name in ("optim_g", "optim_d"):
+        if name == "optim_g" or train.get(name) is not None:
+            check_optimizer(train.get(name), known, f"train.{name}")
 
 
 def _check_validation(opt: Mapping[str, Any], model: type) -> None:
     """Metrics, and what ``val.best`` names; metrics of BasicSR's own models take BasicSR's arguments alone."""
     val = opt.get("val") or {}
+    check_dataset_names(opt["datasets"])
+    if "val_freq" in val:
+        check_count(val["val_freq"], 1, "val.val_freq")
     if issubclass(model, (SRValidation, ScaleValidation)):
         check_metrics(val)
+        check_has_images_to_restore(opt["datasets"])
     for name, metric in (val.get("metrics") or {}).items():
         registered_type(METRIC_REGISTRY, metric, f"val.metrics.{name}")
     if issubclass(model, SRValidation):
@@ -63,7 +92,6 @@ def _check_numbers(opt: Mapping[str, Any]) -> None:
     """What BasicSR would count or divide by before it had looked."""
     required: dict[str, tuple[Any, Any]] = {
         "train.total_iter": (opt["train"].get("total_iter"), int),
-        "train.optim_g.lr": ((opt["train"].get("optim_g") or {}).get("lr"), (int, float)),
         "logger.print_freq": ((opt.get("logger") or {}).get("print_freq"), int),
         "logger.save_checkpoint_freq": ((opt.get("logger") or {}).get("save_checkpoint_freq"), int),
     }

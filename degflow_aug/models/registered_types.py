@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY
 
-from degflow_aug.archs.arbitrary_scale import ArbitraryScaleNetwork
 from degflow_aug.yaml_options import check_known_keys, nearest_name
 
 
@@ -27,7 +27,7 @@ def registered_type(registry: Any, section: object, where: str) -> Any:
 
 
 def check_networks(opt: Mapping[str, Any]) -> None:
-    """Every ``network_*`` section: its type, and the arguments of this package's own networks.
+    """Every ``network_*`` section: its type, and its arguments, with which the network is built.
 
     Raises:
         ValueError: the first mistake.
@@ -35,21 +35,39 @@ def check_networks(opt: Mapping[str, Any]) -> None:
     for name, section in opt.items():
         if name.startswith("network_"):
             network = registered_type(ARCH_REGISTRY, section, name)
-            if not network.__module__.startswith("degflow_aug."):
-                continue
-            check_known_keys(section, ("type", *inspect.signature(network).parameters), name)
-            if issubclass(network, ArbitraryScaleNetwork):
-                # Their encoders have sections of their own, which only the constructor reads.
-                network(**{key: value for key, value in section.items() if key != "type"})
+            parameters = inspect.signature(network).parameters
+            if not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()):
+                check_known_keys(section, ("type", *parameters), name)
+            build_network(network, section, name)
 
 
-def check_datasets(opt: Mapping[str, Any]) -> None:
+def build_network(network: Any, section: Mapping[str, Any], where: str) -> Any:
+    """The network of a section, whose arguments only its constructor can judge.
+
+    Raises:
+        ValueError: it cannot be built, whatever Python says of it.
+    """
+    try:
+        return network(**{key: deepcopy(value) for key, value in section.items() if key != "type"})
+    except (ValueError, OSError):
+        raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        raise ValueError(f"expected arguments that make a {section['type']} in {where}, got {said}") from error
+
+
+def check_datasets(opt: Mapping[str, Any]) -> dict[str, Any]:
     """Every section of ``datasets``: its type; a dataset of this package's own is built, which looks at its files.
+
+    Returns:
+        The datasets of this package, by the ``name`` of their sections.
 
     Raises:
         ValueError: the first mistake.
     """
+    built = {}
     for name, section in opt["datasets"].items():
         dataset = registered_type(DATASET_REGISTRY, section, f"datasets.{name}")
         if dataset.__module__.startswith("degflow_aug."):
-            dataset({**section, "phase": name.split("_")[0]})
+            built[str(section.get("name"))] = dataset({**section, "phase": name.split("_")[0]})
+    return built

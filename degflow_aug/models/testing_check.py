@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
+
+from basicsr.utils.registry import MODEL_REGISTRY
 
 from degflow_aug.compat_options import check_options
 from degflow_aug.models.registered_types import check_datasets, check_networks
+from degflow_aug.models.run_check import (
+    check_dataset_names,
+    check_has_images_to_restore,
+    check_name,
+    check_weights,
+)
+from degflow_aug.models.sr_validation import SRValidation
 from degflow_aug.models.validation_metrics import check_metrics
 
 
@@ -24,7 +32,11 @@ def check_testing_options(opt: dict[str, Any], source: str) -> None:
     """
     opt = deepcopy(opt)
     check_options(opt, source, is_train=False)
+    check_name(opt)
     _check_phases(opt["datasets"], source)
+    check_dataset_names(opt["datasets"])
+    if issubclass(MODEL_REGISTRY.get(opt["model_type"]), SRValidation):
+        check_has_images_to_restore(opt["datasets"])
     val = opt.get("val")
     if not isinstance(val, Mapping) or not (check_metrics(val) or val.get("save_img")):
         raise ValueError(f"expected val.metrics or val: save_img: true in {source}, got neither; a test needs one")
@@ -37,15 +49,11 @@ def _check_phases(datasets: object, source: str) -> None:
     """BasicSR tests on every dataset of the file, whatever it is for."""
     if not isinstance(datasets, Mapping) or not datasets:
         raise ValueError(f"expected a section datasets.test_1 in {source}, got {datasets!r}")
-    for name, section in datasets.items():
+    for name in datasets:
         if str(name).split("_")[0] not in ("test", "val"):
             raise ValueError(
                 f"expected datasets.test_1, datasets.test_2 and so on in {source}, got datasets.{name}; a test runs on "
                 "every dataset of its file, so take this one out"
-            )
-        if not isinstance(section, Mapping) or not section.get("name"):
-            raise ValueError(
-                f"expected a name in datasets.{name} of {source}, got none; its results are filed under it"
             )
 
 
@@ -53,8 +61,6 @@ def _check_weights(opt: Mapping[str, Any], source: str) -> None:
     """BasicSR tests a network with random weights without a word."""
     if "network_g" not in opt:
         return
-    file = (opt.get("path") or {}).get("pretrain_network_g")
-    if not file:
+    if not (opt.get("path") or {}).get("pretrain_network_g"):
         raise ValueError(f"expected path.pretrain_network_g in {source}, got none; name the checkpoint to test")
-    if not Path(str(file)).expanduser().is_file():
-        raise ValueError(f"expected a checkpoint at {file} (path.pretrain_network_g), got no such file")
+    check_weights(opt)

@@ -139,7 +139,7 @@ class TrainedModel(TrainingCheckpoint, BaseModel):
             TrainingDiverged: the loss is not a number or has run away; nothing was saved since.
             KeyboardInterrupt, SystemExit: asked to stop; this step was saved.
         """
-        self.in_step = True
+        self.in_step, self.versions_before = True, self.versions()
         torch.manual_seed(self.iteration_seed(current_iter))
         losses = self.take_step(current_iter)
         self.iteration = current_iter

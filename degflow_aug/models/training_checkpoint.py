@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ class TrainingCheckpoint:
     guard: DivergenceGuard
     iteration: int
     in_step: bool
+    resumed_at: int = 0
+    versions_before: int = -1
     _losses: dict[str, Tensor]
 
     if TYPE_CHECKING:
@@ -33,8 +36,11 @@ class TrainingCheckpoint:
             """The network without its wrapper."""
 
     def save_between_steps(self) -> None:
-        """Save for a stop; within a step nothing, because weights and optimiser may not belong together there."""
-        if self.iteration and not self.in_step:
+        """Save for a stop what was trained since the run began or went on.
+
+        Within a step that has moved something nothing is saved, because not all belongs together there.
+        """
+        if self.iteration > self.resumed_at and (not self.in_step or self.versions() == self.versions_before):
             # The epoch is counted anew from the iteration on resume.
             self.save(0, self.iteration)
 
@@ -64,9 +70,24 @@ class TrainingCheckpoint:
         write_checkpoint(Path(self.opt["path"]["training_states"]) / f"{current_iter}.state", state)
 
     def resume_training(self, resume_state: dict[str, Any]) -> None:
-        """Restore optimisers and schedules; the best metrics, which BasicSR forgets, ``compat_training`` restores."""
+        """Restore optimisers and schedules; the best metrics, which BasicSR forgets, ``compat_training`` restores.
+
+        Raises:
+            ValueError: the state is of other optimisers.
+        """
+        _check_optimizers(resume_state["optimizers"], self.optimizers)
         super().resume_training(resume_state)  # type: ignore[misc]
-        self.iteration = int(resume_state["iter"])
+        self.iteration = self.resumed_at = int(resume_state["iter"])
+
+    def versions(self) -> int:
+        """A number that grows whenever a parameter, or a buffer of the network, is written to."""
+        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
+        tensors = [weight for group in groups for weight in group["params"]]
+        return sum(tensor._version for tensor in (*tensors, *self.trained_buffers()))
+
+    def trained_buffers(self) -> list[Tensor]:
+        """Buffers of the networks that are trained; a forward pass may write to them."""
+        return list(self.net_g.buffers())
 
     def save_companions(self) -> None:
         """Write files that go with a checkpoint; before it, so that a checkpoint on disk has them beside it."""
@@ -99,3 +120,21 @@ class TrainingCheckpoint:
             self.save_network(self.net_g, "net_g", current_iter)
         else:
             self.save_network([self.net_g, self.net_g_ema], "net_g", current_iter, ["params", "params_ema"])
+
+
+def _check_optimizers(saved: Sequence[Mapping[str, Any]], optimizers: Sequence[torch.optim.Optimizer]) -> None:
+    """Raise a ValueError where a training state was saved by optimisers of another number or type."""
+    advice = "resume with the options of the earlier run, or give this one another name"
+    if len(saved) != len(optimizers):
+        raise ValueError(
+            f"expected a training state of {len(optimizers)} optimisers (train.optim_g, train.optim_d), got one of "
+            f"{len(saved)}; {advice}"
+        )
+    for state, optimizer in zip(saved, optimizers, strict=True):
+        old, new = state["param_groups"][0], optimizer.param_groups[0]
+        # Versions of torch differ in keys that one of them lacks; types of optimisers in keys of both.
+        other = bool(set(old) - set(new) and set(new) - set(old))
+        decoupled = "decoupled_weight_decay"
+        if other or (decoupled in old and decoupled in new and old[decoupled] != new[decoupled]):
+            name = type(optimizer).__name__
+            raise ValueError(f"expected a training state of {name}, got one of another type of optimiser; {advice}")

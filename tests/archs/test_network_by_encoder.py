@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 import torch
@@ -179,3 +180,30 @@ def test_anything_but_rgb_images_is_refused(kind: type[ArbitraryScaleNetwork], s
 def test_an_unknown_encoder_is_refused(kind: type[ArbitraryScaleNetwork]) -> None:
     with pytest.raises(ValueError, match="encoder"):
         kind(encoder_spec={"name": "esdr"}, **NETWORKS[kind])
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        *(
+            (LIIF, {name: value})
+            for name in ("local_ensemble", "feat_unfold", "cell_decode")
+            for value in ("x", 1, None)
+        ),
+        *((CiaoSR, {name: value}) for name in ("feat_unfold", "non_local_attn") for value in ("x", 0, None)),
+        *((CiaoSR, {"local_size": value}) for value in ("x", 2.0, True, None)),
+        *((CiaoSR, {"softmax_scale": value}) for value in ("x", True, math.nan, math.inf)),
+        *((CiaoSR, {"multi_scale": value}) for value in ("x", [[2]], [True], {2: 2}, None)),
+        *((CiaoSR, {name: value}) for name in ("imnet_q", "imnet_k", "imnet_v") for value in ("x", [True], ["x"], 8)),
+        *((LTE, {"hidden_dim": value}) for value in ("x", 8.0, True, None)),
+        *((network, {"imnet_spec": value}) for network in (LIIF, LTE) for value in ("mlp", ["mlp"], 3, {})),
+        *((MetaSR, {"hidden_list": value}) for value in ("x", [True], ["x"], None, {8: 8})),
+        *((network, {"encoder_spec": value}) for network in NETWORKS for value in (None, "edsr-baseline", 3)),
+    ],
+)
+def test_arguments_of_another_type_are_one_sentence(
+    kind: type[ArbitraryScaleNetwork], arguments: dict[str, object]
+) -> None:
+    with pytest.raises(ValueError, match="expected ") as error:
+        kind(**{"encoder_spec": EDSR, **NETWORKS[kind], **arguments})
+    assert "\n" not in str(error.value)

@@ -148,6 +148,9 @@ def test_several_datasets_are_several_tables(
         ({"datasets__test_1__type": "PairedImagesDataset"}, "did you mean 'PairedImageDataset'?"),
         ({"model_type": "NearesModel"}, "did you mean 'NearestModel'?"),
         ({"name": None}, "expected the key name"),
+        ({"name": "a/b"}, "name of a folder, without slashes, got 'a/b'"),
+        ({"datasets__test_2": {"name": "Pairs", "type": "X"}}, "its own in datasets.test_2, got 'Pairs', as in"),
+        ({"datasets__test_1__type": "HRCropDataset"}, "expected LR images in datasets.test_1"),
     ],
 )
 def test_mistakes_are_one_sentence_and_leave_nothing(
@@ -200,6 +203,11 @@ def test_other_weights_are_one_sentence(
     last = said.err.splitlines()[-1]
     assert last.startswith(f"degflow: expected options that BasicSR can test with in {path}, got ")
     assert part in last
+
+
+def test_a_degradation_is_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["test", "-opt", str(write_test(tmp_path, degradation={"type": "Bicubc", "bundle": "none"}))]) == 0
 
 
 def test_a_mistake_in_force_yml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,7 +34,10 @@ pytest.importorskip("basicsr", reason="training needs BasicSR")
 register()
 
 from degflow_aug.archs.arbitrary_scale import upscale  # noqa: E402
+from degflow_aug.data.pair_windows import patch_side  # noqa: E402
+from degflow_aug.degradations.base import Degradation  # noqa: E402
 from degflow_aug.degradations.bicubic import Bicubic  # noqa: E402
+from degflow_aug.models.query_sampling import Queries, scattered_queries  # noqa: E402
 
 
 def mixed_batch(own: list[bool], scales: list[float], lr_size: int = 8) -> dict[str, Any]:
@@ -118,9 +121,80 @@ def test_rows_with_lr_of_their_own_are_left_alone(degradation: str, tmp_path: Pa
     assert torch.equal(model.batch.lq[[1, 3, 4]], patches)
     assert torch.equal(model.batch.scales[[1, 3, 4]], scales)
     assert torch.equal(model.batch.lq[[0, 2]], own[[0, 2]])
-    assert torch.equal(model.batch.scales[[0, 2]], torch.tensor([2.0, 2.9]))
+    assert torch.equal(model.batch.scales[[0, 2]], torch.tensor([2.0, 2.9]).double())
     assert all(1 <= scale <= 4 for scale in scales.tolist())
     model.optimize_parameters(1)
+
+
+@pytest.mark.parametrize("scale", [1.7, 2.3, 2.7, 2.9, 3.1, 3.7])
+@pytest.mark.parametrize("lr_size", [5, 15, 25, 35, 45, 48])
+def test_queries_are_laid_over_the_square_that_lr_covers(
+    lr_size: int, scale: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where L s is a half, float32 and float64 round to different sides: LR and queries have to agree on one."""
+    model = build(sr_options("arbitrary", tmp_path, lr_size=lr_size, scale_range=[scale, scale]), tmp_path)
+    model.source.degradation.scale_range = (1.0, scale)
+    real, made = patch_side(lr_size, scale), round(lr_size * scale)
+    covered, laid = [], []
+    original = Degradation.patch_sides
+
+    def recorded(self: Degradation, hr: Tensor, scales: Tensor, size: int) -> Tensor:
+        covered.append(original(self, hr, scales, size))
+        return covered[-1]
+
+    def queries(gt: Tensor, sides: Tensor, count: int) -> Queries:
+        laid.append(sides.tolist())
+        return scattered_queries(gt, sides, count)
+
+    monkeypatch.setattr(Degradation, "patch_sides", recorded)
+    monkeypatch.setattr("degflow_aug.models.arbitrary_scale_sr_model.scattered_queries", queries)
+    pairs = {
+        "gt": torch.rand(3, 3, real, real), "lq": torch.rand(3, 3, lr_size, lr_size),
+        "scale": torch.full((3,), scale), "gt_path": [""] * 3,
+    }  # fmt: skip
+    for batch, expected in (
+        ({"gt": torch.rand(3, 3, made, made), "gt_path": [""] * 3}, [made] * 3),
+        (pairs, [real] * 3),
+        ({**pairs, "gt": torch.rand(3, 3, real + 1, real + 1), "has_lq": torch.tensor([True, False, True])},
+         [real, made, real]),
+    ):  # fmt: skip
+        model.feed_data(batch)
+        model.ask(model.batch)
+        assert laid[-1] == expected
+    assert [sides.tolist() for sides in covered] == [[made] * 3, [made]]
+    assert model.options.gt_size == made
+
+
+def test_sides_differ_between_float32_and_float64_somewhere_above() -> None:
+    assert (patch_side(25, 2.9), round(25 * 2.9)) == (73, 72)
+
+
+def test_queries_share_no_number_with_the_scales(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the CPU both come from one kind of generator, from seeds that are functions of the iteration."""
+    drawn = []
+    original = torch.rand
+
+    def recorded(*shape: Any, **options: Any) -> Tensor:
+        state = (options.get("generator") or torch.default_generator).get_state()
+        drawn.append(torch.randint(2**62, (64,), generator=torch.Generator().set_state(state)))
+        return original(*shape, **options)
+
+    model, batch = build(sr_options("arbitrary", tmp_path), tmp_path), hr_batch()
+    monkeypatch.setattr(torch, "rand", recorded)
+    train(model, [batch])
+    scales, queries = drawn
+    assert not torch.isin(scales, queries).any()
+
+
+@pytest.mark.parametrize("degradation", [{"type": "Bicubic"}, REAL_ESRGAN, {"type": "Camera"}])
+def test_hr_that_is_not_a_number_ends_in_one_sentence(degradation: dict[str, Any], tmp_path: Path) -> None:
+    model = build(sr_options("arbitrary", tmp_path, degradation=degradation), tmp_path)
+    for step in range(1, 7):
+        gt = torch.rand(2, 3, 32, 32)
+        gt[1] = math.nan
+        model.feed_data({"gt": gt, "gt_path": [""] * 2})
+        with pytest.raises(ValueError, match=f"numbers in the HR images of iteration {step}, got NaN"):
+            model.optimize_parameters(step)
 
 
 def test_batches_that_are_all_real_or_all_to_be_made(tmp_path: Path) -> None:

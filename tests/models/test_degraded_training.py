@@ -8,6 +8,7 @@ import json
 import math
 import re
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -224,9 +225,14 @@ def test_a_loss_that_is_no_number_stops_before_anything_is_saved(kind: str, tmp_
     train(model, [pair_batch()])
     model.save(0, 1)
     good = weights(model)
+    with torch.no_grad():
+        next(model.net_g.parameters()).fill_(math.nan)
     with pytest.raises(TrainingDiverged, match=r"iteration 2; lower train\.optim_g\.lr"):
-        train(model, [nan_batch()], start=1)
-    model.save_between_steps()
+        train(model, [pair_batch(seed=1)], start=1)
+    with pytest.raises(TrainingDiverged, match="weights"):
+        model.save(0, 1)
+    with suppress(TrainingDiverged):
+        model.save_between_steps()
     states = Path(model.opt["path"]["training_states"])
     assert [file.name for file in states.iterdir()] == ["1.state"]
     models = Path(model.opt["path"]["models"])
@@ -240,6 +246,40 @@ def test_a_loss_that_is_no_number_stops_before_anything_is_saved(kind: str, tmp_
     assert equal(weights(resumed), good)
     logs = train(resumed, [pair_batch(seed=2)], start=1)
     assert math.isfinite(logs[-1]["total"])
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_images_that_are_no_numbers_lose_no_step(accumulate: int, tmp_path: Path) -> None:
+    """Found before the optimiser moves; the step before is saved, and the run goes on as if they had never come."""
+    opt = sr_options("fixed", tmp_path, accumulate=accumulate)
+    model, whole = build(opt, tmp_path), build(opt, tmp_path)
+    train(model, [pair_batch()])
+    batch = pair_batch(seed=1)
+    batch["lq"][-1, 0, 0, 0] = math.nan
+    with pytest.raises(ValueError, match="numbers in the LR images of iteration 2, got NaN") as caught:
+        train(model, [batch], start=1)
+    assert not isinstance(caught.value, TrainingDiverged)
+    model.save_between_steps()
+    folder = Path(model.opt["path"]["training_states"])
+    again = sr_options("fixed", tmp_path, accumulate=accumulate)
+    again["path"]["pretrain_network_g"] = str(Path(model.opt["path"]["models"]) / "net_g_1.pth")
+    resumed = build(again, tmp_path, seed=5)
+    resumed.resume_training(torch.load(folder / "1.state", weights_only=True))
+    train(resumed, [pair_batch(seed=2)], start=1)
+    train(whole, [pair_batch(), pair_batch(seed=2)])
+    assert equal(weights(resumed), weights(whole))
+
+
+def test_a_step_that_breaks_off_after_something_has_moved_is_not_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = build(sr_options("gan", tmp_path), tmp_path)
+    train(model, [pair_batch()])
+    monkeypatch.setattr(model.adversary, "step", lambda pairs: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train(model, [pair_batch(seed=1)], start=1)
+    model.save_between_steps()
+    assert not list(Path(model.opt["path"]["training_states"]).iterdir())
 
 
 def test_a_discriminator_that_waits_for_nobody_notices_too(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from degflow_aug.degradations.base import Degradation
+from degflow_aug.degradations.base import Degradation, patch_sides
 from degflow_aug.models.lr_source import LRSource
 
 CPU = torch.device("cpu")
@@ -67,7 +67,47 @@ def test_the_seed_is_all_that_counts() -> None:
 def test_scales_and_degradation_have_no_number_in_common() -> None:
     """From the same seed the degradation's first draws would be those of the scales once more."""
     batch = source(Noise()).take({"gt": torch.rand(4, 3, 8, 8)}, 7)
-    assert not torch.isclose(batch.lq.flatten()[:4], batch.scales - 1).any()
+    assert not torch.isclose(batch.lq.flatten()[:4].double(), batch.scales - 1).any()
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**63 - 1])
+def test_scales_and_the_steps_own_draws_have_no_number_in_common(seed: int) -> None:
+    """The step starts torch's global state from the same seed, and draws its queries from there on the CPU."""
+    drawn = []
+
+    class Recorded(Patches):
+        def draw_scales(self, batch: int, generator: torch.Generator) -> Tensor:
+            drawn.append(torch.randint(2**62, (1000,), generator=generator))
+            return super().draw_scales(batch, generator)
+
+    LRSource(Noise(), Recorded(), CPU).take({"gt": torch.rand(4, 3, 8, 8)}, seed)
+    torch.manual_seed(seed)
+    assert not torch.isin(drawn[0], torch.randint(2**62, (10_000,))).any()
+
+
+def test_made_lr_and_the_batch_have_the_same_scales_inside_the_degradations_range() -> None:
+    """float32 takes 2.9 a little past itself: round(25 s) would be 73 with it and is 72 without."""
+
+    class Past(Patches):
+        def draw_scales(self, batch: int, generator: torch.Generator) -> Tensor:
+            return torch.full((batch,), 2.9)
+
+        def degrade(self, degradation: Degradation, gt: Tensor, scales: Tensor) -> Tensor:
+            asked.append(scales)
+            return degradation.lr_patches(gt, scales, 2)
+
+    degradation, asked = Noise(), list[Tensor]()
+    degradation.scale_range = (1.0, 2.9)
+    data = {
+        "gt": torch.rand(3, 3, 80, 80), "lq": torch.rand(3, 3, 2, 2), "scale": torch.tensor([0.0, 2.9, 0.0]),
+        "has_lq": torch.tensor([False, True, False]),
+    }  # fmt: skip
+    mixed = LRSource(degradation, Past(), CPU).take(data, 0)
+    made = LRSource(degradation, Past(), CPU).take({"gt": data["gt"]}, 0)
+    assert mixed.scales.dtype == made.scales.dtype == torch.float64
+    assert mixed.scales.tolist() == [2.9, float(torch.tensor(2.9)), 2.9]
+    assert [scales.tolist() for scales in asked] == [[2.9, 2.9], made.scales.tolist()]
+    assert patch_sides(mixed.scales, 25).tolist() == [72, 73, 72]
 
 
 def test_global_randomness_is_left_alone() -> None:

@@ -412,12 +412,19 @@ def test_lower_is_better_for_distances(tmp_path: Path, monkeypatch: pytest.Monke
     assert results["lpips"]["val"] == pytest.approx(value)
 
 
+def test_a_best_scale_that_no_image_has_stops_no_training(tmp_path: Path) -> None:
+    model = Bicubic(options(tmp_path, metrics={"psnr": PSNR}, best={"metric": "psnr", "scale": 3}))
+    with pytest.warns(UserWarning, match=r"among the scales of val \(2, 2\.9\), got 3"):
+        model.validation(loader([item(0, 2.0), item(1, 2.9)]), 1, None, False)
+    assert model.saved == []
+    assert set(model.validation_results["val"]) == {2.0, 2.9}
+
+
 @pytest.mark.parametrize(
     ("val", "sentence"),
     [
         ({"best": {"metric": "pnsr"}}, r"val\.best\.metric out of val\.metrics \(psnr\), got 'pnsr'; did you mean"),
         ({"best": {"metric": "psnr", "dataset": "Set5"}}, r"validation datasets \(val, more\), got 'Set5'"),
-        ({"best": {"metric": "psnr", "scale": 3}}, r"among the scales of val \(2, 2\.9\), got 3"),
         ({"best": {"metric": "psnr", "scale": 0}}, "a scale above 0"),
         ({"best": {"metric": "psnr", "scal": 3}}, "did you mean 'scale'"),
         ({"best": {"scale": 2}}, r"expected metric in val\.best"),

@@ -1,0 +1,66 @@
+"""An earlier run of the same name comes back where the next one fails before it has saved anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from degflow_aug.commands.earlier_run import given_back_if_nothing_comes_of_it
+
+
+def start(folder: Path) -> None:
+    """What BasicSR does to a folder of the name."""
+    if folder.exists():
+        folder.rename(folder.with_name(f"{folder.name}_archived_20260102_000000"))
+    (folder / "training_states").mkdir(parents=True)
+
+
+def content(root: Path) -> dict[str, list[str]]:
+    return {path.name: sorted(file.name for file in path.glob("*.txt")) for path in sorted(root.iterdir())}
+
+
+@pytest.mark.parametrize(
+    ("saves", "error", "given_back"), [(False, ValueError, True), (True, ValueError, False), (False, None, False)]
+)
+def test_it_comes_back_only_where_nothing_was_saved(
+    tmp_path: Path, saves: bool, error: Callable[[], Exception] | None, given_back: bool
+) -> None:
+    run = tmp_path / "a[b]"
+    start(run)
+    (run / "old.txt").touch()
+    (tmp_path / "a[b]_archived_20250101_000000").mkdir()
+
+    def fail() -> None:
+        with given_back_if_nothing_comes_of_it([run, tmp_path / "absent"], run / "training_states"):
+            start(run)
+            (run / "new.txt").touch()
+            if saves:
+                (run / "training_states" / "1.state").touch()
+            if error is not None:
+                raise error()
+
+    if error is None:
+        fail()
+    else:
+        with pytest.raises(ValueError):  # noqa: PT011
+            fail()
+    older = {"a[b]_archived_20250101_000000": []}
+    if given_back:
+        assert content(tmp_path) == {"a[b]": ["old.txt"], **older, "a[b]_failed_20260102_000000": ["new.txt"]}
+    else:
+        assert content(tmp_path) == {"a[b]": ["new.txt"], **older, "a[b]_archived_20260102_000000": ["old.txt"]}
+
+
+def test_without_an_earlier_run_nothing_is_renamed(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+
+    def fail() -> None:
+        with given_back_if_nothing_comes_of_it([run], run / "training_states"):
+            start(run)
+            raise ValueError("late")
+
+    with pytest.raises(ValueError, match="late"):
+        fail()
+    assert list(content(tmp_path)) == ["run"]
