@@ -29,6 +29,7 @@ class TrainingCheckpoint:
     resumed_at: int = 0
     versions_before: int = -1
     _losses: dict[str, Tensor]
+    _before: tuple[int, list[dict[str, Any]], list[list[float]]] = (0, [], [])
 
     if TYPE_CHECKING:
 
@@ -41,8 +42,27 @@ class TrainingCheckpoint:
         Within a step that has moved something nothing is saved, because not all belongs together there.
         """
         if self.iteration > self.resumed_at and (not self.in_step or self.versions() == self.versions_before):
+            self._take_back_schedule()
             # The epoch is counted anew from the iteration on resume.
             self.save(0, self.iteration)
+
+    def update_learning_rate(self, current_iter: int, warmup_iter: int = -1) -> None:
+        """BasicSR's, which moves the schedules before the step that they are for; remembers where they were."""
+        schedules = [{**schedule.state_dict()} for schedule in self.schedulers]
+        rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
+        self._before = (current_iter, schedules, rates)
+        super().update_learning_rate(current_iter, warmup_iter)  # type: ignore[misc]
+
+    def _take_back_schedule(self) -> None:
+        """Put the schedules back to the last whole step, where they have moved for one that came to nothing."""
+        moved_for, schedules, rates = self._before
+        if moved_for <= self.iteration:
+            return
+        for schedule, state in zip(self.schedulers, schedules, strict=True):
+            schedule.load_state_dict(state)
+        for optimizer, known in zip(self.optimizers, rates, strict=True):
+            for group, rate in zip(optimizer.param_groups, known, strict=True):
+                group["lr"] = rate
 
     @master_only
     def save_network(self, net: Any, net_label: str, current_iter: int | str, param_key: Any = "params") -> None:

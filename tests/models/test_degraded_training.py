@@ -248,10 +248,16 @@ def test_a_loss_that_is_no_number_stops_before_anything_is_saved(kind: str, tmp_
     assert math.isfinite(logs[-1]["total"])
 
 
+def halving(opt: dict[str, Any]) -> dict[str, Any]:
+    """The options with a rate that halves after three steps, so that one step too many shows."""
+    opt["train"]["scheduler"] = {"type": "MultiStepLR", "milestones": [3], "gamma": 0.5}
+    return opt
+
+
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_images_that_are_no_numbers_lose_no_step(accumulate: int, tmp_path: Path) -> None:
     """Found before the optimiser moves; the step before is saved, and the run goes on as if they had never come."""
-    opt = sr_options("fixed", tmp_path, accumulate=accumulate)
+    opt = halving(sr_options("fixed", tmp_path, accumulate=accumulate))
     model, whole = build(opt, tmp_path), build(opt, tmp_path)
     train(model, [pair_batch()])
     batch = pair_batch(seed=1)
@@ -261,13 +267,15 @@ def test_images_that_are_no_numbers_lose_no_step(accumulate: int, tmp_path: Path
     assert not isinstance(caught.value, TrainingDiverged)
     model.save_between_steps()
     folder = Path(model.opt["path"]["training_states"])
-    again = sr_options("fixed", tmp_path, accumulate=accumulate)
+    again = halving(sr_options("fixed", tmp_path, accumulate=accumulate))
     again["path"]["pretrain_network_g"] = str(Path(model.opt["path"]["models"]) / "net_g_1.pth")
     resumed = build(again, tmp_path, seed=5)
     resumed.resume_training(torch.load(folder / "1.state", weights_only=True))
-    train(resumed, [pair_batch(seed=2)], start=1)
-    train(whole, [pair_batch(), pair_batch(seed=2)])
+    following = [pair_batch(seed=seed) for seed in (2, 3, 4)]
+    train(resumed, following, start=1)
+    train(whole, [pair_batch(), *following])
     assert equal(weights(resumed), weights(whole))
+    assert resumed.get_current_learning_rate() == whole.get_current_learning_rate()
 
 
 def test_a_step_that_breaks_off_after_something_has_moved_is_not_saved(
