@@ -148,7 +148,7 @@ def main() -> None:
     parser.add_argument("--train-scales", default=[2.9, 2.9], **numbers, help="lowest and highest scale of training")
     parser.add_argument("--pair-scales", default=[2.9], **numbers, help="scales of the real pairs to train on")
     parser.add_argument("--scales", default=[2.9], **numbers, help="scales to test")
-    parser.add_argument("--iterations", type=int, default=2000)
+    parser.add_argument("--iterations", type=int, default=3000)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--jobs", type=int, default=2, help="networks trained at the same time")
     parser.add_argument("--threads", type=int, default=1, help="threads of each")

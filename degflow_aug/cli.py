@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from degflow_aug import __version__
+from degflow_aug.commands.sentence import sentence
 from degflow_aug.yaml_options import nearest_name
 
 COMMANDS = {
@@ -27,9 +28,6 @@ COMMANDS = {
     "convert": "make a bundle of DegFlow's official checkpoints",
     "demo": "the whole way on photographs that come with scikit-image, on a CPU, in minutes",
 }
-_IN_WORKER = re.compile(
-    r"Caught (?P<kind>\w+) in DataLoader worker .*\n(?:[\w.]+\.)?(?P=kind): (?P<said>.*)", re.DOTALL
-)
 _NEGATIVE_NUMBER = re.compile(r"-\d+|-\d*\.\d+")
 
 
@@ -82,17 +80,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"degflow: {sentence(error)}", file=sys.stderr)
         return 2
-
-
-def sentence(error: Exception) -> str:
-    """What an error says, on one line; an error of the system without its number, one of a worker as it was there."""
-    in_worker = _IN_WORKER.match(str(error))
-    if in_worker:
-        # DataLoader raises the whole traceback as the message; what the worker said is at its end.
-        return " ".join(re.sub(r"^\[Errno \d+\] ", "", in_worker["said"]).split())
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename is not None else error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _run(arguments: list[str]) -> int:

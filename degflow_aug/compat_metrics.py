@@ -24,6 +24,7 @@ def tolerant_niqe(niqe: Callable[..., float]) -> Callable[..., float]:
         block_size_h: int = 96,
         block_size_w: int = 96,
     ) -> float:
+        """BasicSR's ``niqe``, or NaN where it is not defined."""
         height, width = np.atleast_2d(img).shape
         if (height // block_size_h) * (width // block_size_w) >= 2:
             try:

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from degflow_aug import __version__
-from degflow_aug.cli import COMMANDS, main, sentence
+from degflow_aug.cli import COMMANDS, main
+from degflow_aug.commands.sentence import sentence
 
 OURS = ["train", "test", "generate", "evaluate", "convert"]
 REQUIRED = {

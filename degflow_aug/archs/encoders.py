@@ -74,24 +74,7 @@ class SwinIREncoder(nn.Module):
         drop_path_rate: float = 0.1,
     ) -> None:
         super().__init__()
-        check_kind(int, "the encoder swinir", embed_dim=embed_dim, window_size=window_size)
-        for number in (*depths, *num_heads):
-            check_kind(int, "the encoder swinir", **{"depths and num_heads": number})
-        check_kind(float, "the encoder swinir", mlp_ratio=mlp_ratio, drop_path_rate=drop_path_rate)
-        if mlp_ratio <= 0 or not 0 <= drop_path_rate < 1:
-            raise ValueError(
-                f"expected mlp_ratio above 0 and drop_path_rate from 0 to below 1, got {mlp_ratio} and {drop_path_rate}"
-            )
-        if min(embed_dim, window_size, *depths, *num_heads) < 1 or not depths or len(depths) != len(num_heads):
-            raise ValueError(
-                "expected sizes of at least 1 and as many depths as num_heads, got "
-                f"embed_dim {embed_dim}, window_size {window_size}, depths {depths} and num_heads {num_heads}"
-            )
-        if window_size % 2 or any(embed_dim % heads for heads in num_heads):
-            raise ValueError(
-                f"expected an even window_size and an embed_dim that all num_heads divide, got {window_size}, "
-                f"{embed_dim} and {num_heads}"
-            )
+        _check_swinir(embed_dim, depths, num_heads, window_size, mlp_ratio, drop_path_rate)
         compat.require_basicsr("the encoder swinir")
         compat.apply()
         from basicsr.archs.swinir_arch import SwinIR
@@ -139,6 +122,35 @@ class SwinIREncoder(nn.Module):
         for block in blocks:
             block.input_resolution = size
             block.attn_mask = mask if block.shift_size else None
+
+
+def _check_swinir(
+    embed_dim: int,
+    depths: Sequence[int],
+    num_heads: Sequence[int],
+    window_size: int,
+    mlp_ratio: float,
+    drop_path_rate: float,
+) -> None:
+    """Raise a ValueError for sizes that make no network."""
+    check_kind(int, "the encoder swinir", embed_dim=embed_dim, window_size=window_size)
+    for number in (*depths, *num_heads):
+        check_kind(int, "the encoder swinir", **{"depths and num_heads": number})
+    check_kind(float, "the encoder swinir", mlp_ratio=mlp_ratio, drop_path_rate=drop_path_rate)
+    if mlp_ratio <= 0 or not 0 <= drop_path_rate < 1:
+        raise ValueError(
+            f"expected mlp_ratio above 0 and drop_path_rate from 0 to below 1, got {mlp_ratio} and {drop_path_rate}"
+        )
+    if min(embed_dim, window_size, *depths, *num_heads) < 1 or not depths or len(depths) != len(num_heads):
+        raise ValueError(
+            "expected sizes of at least 1 and as many depths as num_heads, got "
+            f"embed_dim {embed_dim}, window_size {window_size}, depths {depths} and num_heads {num_heads}"
+        )
+    if window_size % 2 or any(embed_dim % heads for heads in num_heads):
+        raise ValueError(
+            f"expected an even window_size and an embed_dim that all num_heads divide, got {window_size}, "
+            f"{embed_dim} and {num_heads}"
+        )
 
 
 def pad_to_windows(image: Tensor, window: int) -> Tensor:

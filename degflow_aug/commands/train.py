@@ -9,10 +9,10 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from degflow_aug.cli import sentence
 from degflow_aug.commands.arguments import one_of, process_number
 from degflow_aug.commands.earlier_run import given_back_if_nothing_comes_of_it
 from degflow_aug.commands.pipeline import command_line
+from degflow_aug.commands.sentence import sentence
 from degflow_aug.yaml_options import load_yaml
 
 STOPPED: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}

@@ -1,0 +1,20 @@
+"""An error as the one sentence that the command line prints."""
+
+from __future__ import annotations
+
+import re
+
+_IN_WORKER = re.compile(
+    r"Caught (?P<kind>\w+) in DataLoader worker .*\n(?:[\w.]+\.)?(?P=kind): (?P<said>.*)", re.DOTALL
+)
+
+
+def sentence(error: Exception) -> str:
+    """What an error says, on one line; an error of the system without its number, one of a worker as it was there."""
+    in_worker = _IN_WORKER.match(str(error))
+    if in_worker:
+        # DataLoader raises the whole traceback as the message; what the worker said is at its end.
+        return " ".join(re.sub(r"^\[Errno \d+\] ", "", in_worker["said"]).split())
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename is not None else error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
