@@ -37,7 +37,7 @@ class GeneratorSpec:
         knots: scales at which real pairs were seen, 1 (HR) first.
         s_max: the scale at t = 1.
         camera: the device whose pairs were used.
-        solver: default solver, one of ``flow.solver.SOLVERS``.
+        solver: default solver, one of ``flow.solver.SOLVERS``, or jump where ``velocity`` has ``end_time``.
         steps: its default number of steps.
         training: facts about the training, for people.
     """

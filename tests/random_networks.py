@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
-from degflow_aug.archs.ncsnpp_arch import NCSNpp, condition_channels
+from degflow_aug.archs.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.degradations.residual_noise import ResidualNoise
 
@@ -27,10 +29,10 @@ def randomise(network: nn.Module, seed: int = 0) -> nn.Module:
 
 
 def random_rae(
-    base_channels: int = 4, latent_channels: int = 4, *, residual: bool = False, seed: int = 0
+    base_channels: int = 4, latent_channels: int = 4, *, residual: bool = False, seed: int = 0, **sizes: Any
 ) -> ResidualAutoencoder:
     """An RAE whose latents are standardised by other statistics than 0 and 1."""
-    rae = ResidualAutoencoder(base_channels=base_channels, latent_channels=latent_channels, residual=residual)
+    rae = ResidualAutoencoder(base_channels=base_channels, latent_channels=latent_channels, residual=residual, **sizes)
     randomise(rae, seed)
     rae.latent_mean.copy_(torch.linspace(-0.5, 0.5, latent_channels))
     rae.latent_std.copy_(torch.linspace(0.5, 2, latent_channels))
@@ -53,7 +55,7 @@ def random_velocity(
         base_channels=base_channels,
         multipliers=multipliers,
         blocks=blocks,
-        condition_channels=condition_channels(rae_channels) if rae_channels else 0,
+        condition_channels=12 * rae_channels,
     )
     randomise(network, seed)
     return network

@@ -38,7 +38,7 @@ def test_tiny_official_files_convert_and_agree(fixtures: Path, tmp_path: Path) -
     bundle = convert_official(fixtures / "tiny_ae.pth", fixtures / "tiny_flow.pth", "Canon")
     save_bundle(tmp_path / "canon.safetensors", bundle)
     bundle = load_bundle(tmp_path / "canon.safetensors")
-    assert bundle.spec.rae == {"base_channels": 8, "latent_channels": 4, "residual": False}
+    assert bundle.spec.rae == ResidualAutoencoder(base_channels=8).spec
     assert bundle.spec.velocity == {
         "latent_channels": 4,
         "base_channels": 16,
@@ -47,6 +47,7 @@ def test_tiny_official_files_convert_and_agree(fixtures: Path, tmp_path: Path) -
         "dropout": 0.1,
         "condition_channels": 0,
         "local": False,
+        "end_time": False,
     }
     assert (bundle.spec.knots, bundle.spec.s_max, bundle.spec.camera) == ((1.0, 2.0, 4.0), 4.0, "Canon")
 

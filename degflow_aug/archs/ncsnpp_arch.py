@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from degflow_aug.archs.ncsnpp_layers import Attention, Block, conv, dense, normalisation, time_embedding
-from degflow_aug.archs.rae_arch import HRFeatures
+from degflow_aug.archs.rae_coders import HRFeatures
 
 TIME_SCALE = 999.0
-
-
-def condition_channels(base_channels: int) -> int:
-    """Channels of :func:`hr_condition` for an RAE of that width."""
-    return 12 * base_channels
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
 def hr_condition(features: HRFeatures) -> Tensor:
-    """HR features on the latent grid, (B, 12b, H/8, W/8), each position scaled to zero mean and unit spread."""
-    stacked = torch.cat([features.eighth, F.pixel_unshuffle(features.quarter, 2)], 1)
+    """The two deepest levels of HR features on the latent grid, (B, w_n + 4 w_(n-1), h, w), each position scaled to
+    zero mean and unit spread; 12 times the base width in the official sizes."""
+    stacked = torch.cat([features.levels[-1], F.pixel_unshuffle(features.levels[-2], 2)], 1)
     return F.layer_norm(stacked.permute(0, 2, 3, 1), stacked.shape[1:2]).permute(0, 3, 1, 2)
 
 
@@ -39,6 +37,9 @@ class NCSNpp(nn.Module):
         local: norms over the channels of each position in place of group norms, and no attention. The official
             network's norms and attention see the whole image, so that on photographs it works with statistics it has
             not met on training crops; a local one gives the same velocity in a crop as in the photograph.
+        end_time: the network takes the end of a jump beside its start and gives the average velocity between them,
+            z(end) = z(t) + (end - t) u(z, t, end). A second embedding, of end - t, joins that of t through a layer
+            that starts at zero, so that such a network begins as the plain one.
 
     Raises:
         ValueError: no level, no block, or a negative width.
@@ -54,6 +55,7 @@ class NCSNpp(nn.Module):
         dropout: float = 0.1,
         condition_channels: int = 0,
         local: bool = False,
+        end_time: bool = False,
     ) -> None:
         super().__init__()
         counts = (latent_channels, blocks, len(multipliers), *multipliers)
@@ -67,32 +69,36 @@ class NCSNpp(nn.Module):
             "dropout": dropout,
             "condition_channels": condition_channels,
             "local": local,
+            "end_time": end_time,
         }
         self.base_channels, self.levels, self.blocks = base_channels, len(multipliers), blocks
         self.multiple = 2 ** (self.levels - 1)
         self.all_modules = nn.ModuleList(_modules(latent_channels, base_channels, multipliers, blocks, dropout, local))
         self.condition: nn.Conv2d | None = None
         if condition_channels:
-            self.condition = nn.Conv2d(condition_channels, base_channels, 1)
-            nn.init.zeros_(self.condition.weight)
-            nn.init.zeros_(self.condition.bias)  # type: ignore[arg-type]
+            self.condition = _at_zero(nn.Conv2d(condition_channels, base_channels, 1))
+        self.end: nn.Linear | None = _at_zero(nn.Linear(base_channels, 4 * base_channels)) if end_time else None
 
-    def forward(self, z: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+    def forward(self, z: Tensor, t: Tensor, condition: Tensor | None = None, end: Tensor | None = None) -> Tensor:
         """Velocity (B, c, h, w) of latents ``z`` (B, c, h, w) at times ``t`` (B,) in [0, 1].
 
         Args:
             condition: (B, condition_channels, h, w) from :func:`hr_condition`, where the network takes one.
+            end: (B,) times in [t, 1], where the network takes them: the velocity is the average from t to there.
 
         Raises:
-            ValueError: h or w is no multiple of 2^(levels - 1), or the condition is missing or not expected.
+            ValueError: h or w is no multiple of 2^(levels - 1), or condition or end are missing or not expected.
         """
         if z.shape[-1] % self.multiple or z.shape[-2] % self.multiple:
             raise ValueError(f"expected latent sides that are multiples of {self.multiple}, got {tuple(z.shape[-2:])}")
         if (condition is None) != (self.condition is None):
             raise ValueError("expected an HR condition exactly where the network was built with condition_channels")
+        if (end is None) != (self.end is None):
+            raise ValueError("expected end times exactly where the network was built with end_time")
         layers = iter(self.all_modules)
-        embedding = time_embedding(t.float() * TIME_SCALE, self.base_channels).to(z.dtype)
-        time = next(layers)(embedding)
+        time = next(layers)(self._embedding(t, z))
+        if self.end is not None and end is not None:
+            time = time + self.end(self._embedding(end - t, z))
         time = next(layers)(F.silu(time))
         h = next(layers)(z)
         if self.condition is not None:
@@ -107,6 +113,9 @@ class NCSNpp(nn.Module):
             if level:
                 h = next(layers)(h, time)
         return self._head(h, layers)
+
+    def _embedding(self, t: Tensor, z: Tensor) -> Tensor:
+        return time_embedding(t.float() * TIME_SCALE, self.base_channels).to(z.dtype)
 
     def _down(self, h: Tensor, time: Tensor, layers: Iterator[nn.Module]) -> tuple[Tensor, list[Tensor]]:
         skips = [h]
@@ -123,6 +132,12 @@ class NCSNpp(nn.Module):
     def _head(h: Tensor, layers: Iterator[nn.Module]) -> Tensor:
         norm, last = layers
         return last(F.silu(norm(h)))
+
+
+def _at_zero(layer: Layer) -> Layer:
+    for value in layer.parameters():
+        nn.init.zeros_(value)
+    return layer
 
 
 def _modules(

@@ -5,191 +5,115 @@ Key names are those of the official release, so that its checkpoints load as the
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-class HRFeatures(NamedTuple):
-    """What the decoder and the velocity network see of the HR image (B, 3, H, W); b is the base width.
-
-    Attributes:
-        full: (B, b, H, W).
-        half: (B, b, H/2, W/2).
-        quarter: (B, 2b, H/4, W/4).
-        eighth: (B, 4b, H/8, W/8), what the latent is read from.
-        image: the image itself, which a residual output adds to.
-    """
-
-    full: Tensor
-    half: Tensor
-    quarter: Tensor
-    eighth: Tensor
-    image: Tensor
+from degflow_aug.archs.rae_coders import Decoder, Encoder, HRFeatures
 
 
-class ChannelNorm(nn.Module):
-    """Layer norm over the channels of each pixel (eps 1e-5, biased variance)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.body = nn.LayerNorm(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.body(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-
-class ResidualBlock(nn.Module):
-    """x + conv(gelu(norm(conv(gelu(norm(x)))))), 3x3 convolutions without bias."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.norm0 = ChannelNorm(channels)
-        self.conv0 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.norm1 = ChannelNorm(channels)
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.conv0(F.gelu(self.norm0(x)))
-        return x + self.conv1(F.gelu(self.norm1(h)))
-
-
-class ScaledBlocks(nn.Module):
-    """Two residual blocks behind learned gates: y = x + beta RB0(x), then y + gamma RB1(y); gates start at zero."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
-        self.gamma = nn.Parameter(torch.zeros(1, channels, 1, 1))
-        self.RB0 = ResidualBlock(channels)
-        self.RB1 = ResidualBlock(channels)
-
-    def blocks(self, x: Tensor) -> Tensor:
-        y = x + self.beta * self.RB0(x)
-        return y + self.gamma * self.RB1(y)
-
-
-class EncoderBlock(ScaledBlocks):
-    """Halves the image where ``down`` is set, then the gated blocks."""
-
-    def __init__(self, in_channels: int, out_channels: int, down: bool) -> None:
-        super().__init__(out_channels)
-        self.down = nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1) if down else nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.blocks(self.down(x))
-
-
-class DecoderBlock(ScaledBlocks):
-    """The gated blocks, then doubles the image where ``up`` is set."""
-
-    def __init__(self, in_channels: int, out_channels: int, up: bool) -> None:
-        super().__init__(in_channels)
-        self.up: nn.Module = nn.Identity()
-        if up:
-            self.up = nn.Sequential(
-                nn.Conv2d(in_channels, 4 * in_channels, 1), nn.PixelShuffle(2), nn.Conv2d(in_channels, out_channels, 1)
-            )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.up(self.blocks(x))
-
-
-class Encoder(nn.Module):
-    """Image (B, 3, H, W) in [-1, 1] -> latent (B, c, H/8, W/8) and the image's features."""
-
-    def __init__(self, base_channels: int, latent_channels: int) -> None:
-        super().__init__()
-        b = base_channels
-        self.stem = nn.Conv2d(3, b, 3, padding=1)
-        self.EB0 = EncoderBlock(b, b, down=False)
-        self.EB1 = EncoderBlock(b, b, down=True)
-        self.EB2 = EncoderBlock(b, 2 * b, down=True)
-        self.EB3 = EncoderBlock(2 * b, 4 * b, down=True)
-        self.conv_out = nn.Conv2d(4 * b, latent_channels, 3, padding=1)
-
-    def forward(self, image: Tensor) -> tuple[Tensor, HRFeatures]:
-        full = self.EB0(self.stem(image))
-        half = self.EB1(full)
-        quarter = self.EB2(half)
-        eighth = self.EB3(quarter)
-        return self.conv_out(eighth), HRFeatures(full, half, quarter, eighth, image)
-
-
-class Decoder(nn.Module):
-    """Latent (B, c, H/8, W/8) and HR features -> view (B, 3, H, W), unbounded."""
-
-    def __init__(self, base_channels: int, latent_channels: int, residual: bool) -> None:
-        super().__init__()
-        b = base_channels
-        self.residual = residual
-        self.conv_in = nn.Conv2d(latent_channels, 4 * b, 3, padding=1)
-        self.DB0 = DecoderBlock(4 * b, 2 * b, up=True)
-        self.conv_cat2 = nn.Conv2d(4 * b, 2 * b, 1)
-        self.DB1 = DecoderBlock(2 * b, b, up=True)
-        self.conv_cat1 = nn.Conv2d(2 * b, b, 1)
-        self.DB2 = DecoderBlock(b, b, up=True)
-        self.conv_cat0 = nn.Conv2d(2 * b, b, 1)
-        self.DB3 = DecoderBlock(b, b, up=False)
-        last = nn.Conv2d(b, 3, 3, padding=1)
-        if residual:
-            # Starting as the identity leaves training only the degradation to learn, not the copying.
-            for value in last.parameters():
-                nn.init.zeros_(value)
-        self.refine = nn.Sequential(nn.GELU(), last)
-
-    def forward(self, latent: Tensor, features: HRFeatures) -> Tensor:
-        x = self.DB0(self.conv_in(latent))
-        x = self.DB1(self.conv_cat2(torch.cat([x, features.quarter], 1)))
-        x = self.DB2(self.conv_cat1(torch.cat([x, features.half], 1)))
-        x = self.DB3(self.conv_cat0(torch.cat([x, features.full], 1)))
-        out = self.refine(x)
-        return out + features.image if self.residual else out
+def _margins(unshuffle: int, levels: int, encoder_blocks: int, decoder_blocks: int) -> tuple[int, int]:
+    """Pixels on each side that an encoded and a decoded pixel depend on, rounded up to whole latents."""
+    top = 2 ** (levels - 1)
+    # Two 3x3 convolutions a block, one before each halving, the stem, and the one that makes the latent.
+    encoder = 1 + 2 * encoder_blocks * (2 * top - 1) + (top - 1) + top
+    decoder = top + 2 * decoder_blocks * (2 * top - 1) + 1
+    # Features of a tile are wrong as far as the encoder's field up to their level reaches; the last term is a pixel at
+    # the edge of the coarse one that it is made from.
+    features = 1 + 2 * encoder_blocks * (top - 1) + (top // 2 - 1)
+    around = features + 2 * decoder_blocks * (top - 1) + 1 + top // 2
+    multiple = unshuffle * top
+    whole = (-(-reach * unshuffle // multiple) * multiple for reach in (encoder, max(decoder, around)))
+    return next(whole), next(whole)
 
 
 class ResidualAutoencoder(nn.Module):
-    """DegFlow's stage 1 network.
+    """DegFlow's stage 1 network; the defaults are the official release.
 
     Args:
-        base_channels: width b at full resolution; 128 in the official release.
-        latent_channels: channels of the latent, at 1/8 of the image's size.
+        base_channels: width of the finest level; 128 in the official release.
+        latent_channels: channels of the latent, 4 in the official release, at 1/``multiple`` of the image's size.
         residual: the decoder's output is added to the HR image (not in the official graph).
+        unshuffle: side u of the squares of pixels that stem and head turn into channels, so that no convolution runs
+            at full resolution; 1 for none.
+        multipliers: width of each level in units of ``base_channels``, finest first.
+        encoder_blocks, decoder_blocks: residual blocks of a level, 1 or 2.
+
+    Attributes:
+        multiple: pixels a latent, u 2^(levels - 1); 8 in the official release.
+        encoder_margin, decoder_margin: pixels on each side that an encoded or decoded pixel depends on, rounded up to
+            whole latents.
+        condition_channels: of what :func:`degflow_aug.archs.ncsnpp_arch.hr_condition` makes of its features.
 
     The buffers ``latent_mean`` and ``latent_std`` (c,) hold the latents' statistics over the training data once
     :meth:`track_latents` has seen them; the flow runs on standardised latents. Untracked, they are the identity.
+
+    Raises:
+        ValueError: a width below 1, fewer than two levels, or another number of blocks.
     """
 
-    multiple = 8
-    # Pixels on each side that an encoded or decoded pixel depends on, rounded up to whole latents: 76 and 69.
-    encoder_margin, decoder_margin = 80, 72
     latent_mean: Tensor
     latent_std: Tensor
 
-    def __init__(self, *, base_channels: int = 128, latent_channels: int = 4, residual: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        base_channels: int = 128,
+        latent_channels: int = 4,
+        residual: bool = False,
+        unshuffle: int = 1,
+        multipliers: Sequence[int] = (1, 1, 2, 4),
+        encoder_blocks: int = 2,
+        decoder_blocks: int = 2,
+    ) -> None:
         super().__init__()
         if base_channels < 1 or latent_channels < 1:
             raise ValueError(f"expected widths of at least 1, got base {base_channels} and latent {latent_channels}")
-        self.spec = {"base_channels": base_channels, "latent_channels": latent_channels, "residual": residual}
-        self.encoder = Encoder(base_channels, latent_channels)
-        self.decoder = Decoder(base_channels, latent_channels, residual)
+        if unshuffle < 1 or len(multipliers) < 2 or min(multipliers) < 1:
+            raise ValueError(
+                "expected an unshuffle of at least 1 and two or more multipliers of at least 1, got "
+                f"{unshuffle} and {list(multipliers)}"
+            )
+        if {encoder_blocks, decoder_blocks} - {1, 2}:
+            raise ValueError(f"expected one or two blocks a level, got {encoder_blocks} and {decoder_blocks}")
+        self.spec = {
+            "base_channels": base_channels,
+            "latent_channels": latent_channels,
+            "residual": residual,
+            "unshuffle": unshuffle,
+            "multipliers": list(multipliers),
+            "encoder_blocks": encoder_blocks,
+            "decoder_blocks": decoder_blocks,
+        }
+        widths = [base_channels * multiplier for multiplier in multipliers]
+        self.multiple = unshuffle * 2 ** (len(widths) - 1)
+        self.condition_channels = widths[-1] + 4 * widths[-2]
+        self.encoder = Encoder(widths, latent_channels, unshuffle=unshuffle, blocks=encoder_blocks)
+        self.decoder = Decoder(widths, latent_channels, unshuffle=unshuffle, blocks=decoder_blocks, residual=residual)
+        self.encoder_margin, self.decoder_margin = _margins(unshuffle, len(widths), encoder_blocks, decoder_blocks)
         self.register_buffer("latent_mean", torch.zeros(latent_channels))
         self.register_buffer("latent_std", torch.ones(latent_channels))
 
     def encode(self, image: Tensor) -> tuple[Tensor, HRFeatures]:
-        """Image (B, 3, H, W) in [-1, 1], H and W multiples of 8 -> latent (B, c, H/8, W/8) and its features.
+        """Image (B, 3, H, W) in [-1, 1], sides in multiples m of ``multiple`` -> latent (B, c, H/m, W/m), features.
 
         Raises:
-            ValueError: a side is no multiple of 8.
+            ValueError: a side is no such multiple.
         """
         if image.shape[-1] % self.multiple or image.shape[-2] % self.multiple:
-            raise ValueError(f"expected image sides in multiples of 8, got {tuple(image.shape[-2:])}; pad the image")
+            raise ValueError(
+                f"expected image sides in multiples of {self.multiple}, got {tuple(image.shape[-2:])}; pad the image"
+            )
         return self.encoder(image)
 
     def decode(self, latent: Tensor, features: HRFeatures) -> Tensor:
-        """Latent (B, c, H/8, W/8) and the HR image's features -> view (B, 3, H, W), about [-1, 1], not clamped."""
-        return self.decoder(latent, features)
+        """Latent (B, c, H/m, W/m) and the HR image's features -> view (B, 3, H, W), about [-1, 1], not clamped."""
+        return self.decode_projected(latent, self.decoder.project(features))
+
+    def decode_projected(self, latent: Tensor, projected: HRFeatures) -> Tensor:
+        """:meth:`decode` with ``decoder.project(features)``, which serves every latent of the same HR image."""
+        return self.decoder(latent, projected)
 
     def forward(self, image: Tensor, hr: Tensor, noise: float = 0.0) -> tuple[Tensor, Tensor]:
         """Stage 1: encode ``image``, decode with the features of ``hr`` -> (view, latent).

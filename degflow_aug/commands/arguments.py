@@ -141,10 +141,10 @@ def build_generator(bundle: str, args: argparse.Namespace) -> DegFlow:
     device = pick_device(args.device)
     from degflow_aug.bundle import load_bundle
     from degflow_aug.degradations.degflow import DegFlow
-    from degflow_aug.degradations.tiled_autoencoder import tiles
+    from degflow_aug.degradations.tiled_autoencoder import check_tile
 
     generator = DegFlow.from_bundle(load_bundle(bundle), solver=args.solver, steps=args.steps, tile=args.tile)
-    tiles(8, 8, args.tile, max(generator.rae.encoder_margin, generator.rae.decoder_margin))
+    check_tile(args.tile, max(generator.rae.encoder_margin, generator.rae.decoder_margin))
     return generator.to(device)
 
 

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from degflow_aug.archs.ncsnpp_arch import hr_condition
-from degflow_aug.archs.rae_arch import HRFeatures, ResidualAutoencoder
+from degflow_aug.archs.rae_arch import ResidualAutoencoder
+from degflow_aug.archs.rae_coders import HRFeatures
 
 Window = tuple[slice, slice]
 
@@ -45,14 +46,14 @@ def check_tile(tile: int, margin: int) -> None:
         raise ValueError(f"expected a tile of at least {2 * margin + 64} pixels, got {tile}; raise it")
 
 
-def tiles(height: int, width: int, tile: int, margin: int) -> list[Tile]:
-    """Tiles of at most ``tile`` pixels a side that together keep every pixel once.
+def tiles(height: int, width: int, tile: int, margin: int, multiple: int) -> list[Tile]:
+    """Tiles of at most ``tile`` pixels a side, on whole latents of ``multiple`` pixels, that keep every pixel once.
 
     Raises:
         ValueError: ``tile`` leaves no room between its margins.
     """
     check_tile(tile, margin)
-    tile -= tile % 8
+    tile -= tile % multiple
     return [
         Tile((rows[0], columns[0]), (rows[1], columns[1]), (rows[2], columns[2]))
         for rows in _spans(height, tile, margin)
@@ -60,8 +61,8 @@ def tiles(height: int, width: int, tile: int, margin: int) -> list[Tile]:
     ]
 
 
-def _latent_window(window: Window) -> Window:
-    rows, columns = (slice(part.start // 8, part.stop // 8) for part in window)
+def _latent_window(window: Window, multiple: int) -> Window:
+    rows, columns = (slice(part.start // multiple, part.stop // multiple) for part in window)
     return rows, columns
 
 
@@ -73,43 +74,73 @@ class EncodedHR:
         conditioned: keep the condition of the velocity network.
 
     Attributes:
-        latent: (B, c, H/8, W/8).
-        condition: (B, 12b, H/8, W/8) or None.
+        latent: (B, c, H/m, W/m), m pixels a latent.
+        condition: (B, rae.condition_channels, H/m, W/m) or None.
     """
 
     def __init__(self, rae: ResidualAutoencoder, image: Tensor, *, tile: int, conditioned: bool) -> None:
         self.rae, self.image, self.tile = rae, image, tile
-        self.features: HRFeatures | None = None
+        self.projected: HRFeatures | None = None
         self.condition: Tensor | None = None
         if image.shape[-2] * image.shape[-1] <= tile * tile:
-            self.latent, self.features = rae.encode(image)
-            self.condition = hr_condition(self.features) if conditioned else None
+            self.latent, features = rae.encode(image)
+            self.condition = hr_condition(features) if conditioned else None
+            self.projected = rae.decoder.project(features)
         else:
             self._encode_tiles(conditioned)
 
     def _encode_tiles(self, conditioned: bool) -> None:
         batch, _, height, width = self.image.shape
-        for tile in tiles(height, width, self.tile, self.rae.encoder_margin):
+        multiple = self.rae.multiple
+        for tile in tiles(height, width, self.tile, self.rae.encoder_margin, multiple):
             latent, features = self.rae.encode(self.image[:, :, tile.read[0], tile.read[1]])
             parts = [("latent", latent)]
             if conditioned:
                 parts.append(("condition", hr_condition(features)))
-            keep, inside = _latent_window(tile.keep), _latent_window(tile.inside)
+            keep, inside = _latent_window(tile.keep, multiple), _latent_window(tile.inside, multiple)
             for name, part in parts:
                 if getattr(self, name, None) is None:
-                    setattr(self, name, part.new_empty(batch, part.shape[1], height // 8, width // 8))
+                    setattr(self, name, part.new_empty(batch, part.shape[1], height // multiple, width // multiple))
                 getattr(self, name)[:, :, keep[0], keep[1]] = part[:, :, inside[0], inside[1]]
 
-    def decode(self, latents: Sequence[Tensor]) -> list[Tensor]:
-        """Views (B, 3, H, W), not clamped, one for each of ``latents`` (B, c, H/8, W/8); in tiles, each tile's
-        features are made once for all of them."""
-        if self.features is not None:
-            return [self.rae.decode(latent, self.features) for latent in latents]
+    def decode(self, latents: Sequence[Tensor], side: int | None = None) -> list[Tensor]:
+        """Views (B, 3, H, W), not clamped, one for each of ``latents`` (B, c, H/m, W/m); in tiles, each tile's
+        features are made once for all of them.
+
+        With ``side`` no more than the top-left square of that many pixels is wanted, and the views may be smaller than
+        the image: what lies outside its margin is not decoded.
+        """
+        if self.projected is not None:
+            down, across = self._wanted(side)
+            projected = self._cut_features(self.projected, down, across)
+            return [self.rae.decode_projected(latent[:, :, :down, :across], projected) for latent in latents]
         views = [torch.empty_like(self.image) for _ in latents]
-        for tile in tiles(self.image.shape[-2], self.image.shape[-1], self.tile, self.rae.decoder_margin):
+        height, width = self.image.shape[-2:]
+        for tile in tiles(height, width, self.tile, self.rae.decoder_margin, self.rae.multiple):
             _, features = self.rae.encode(self.image[:, :, tile.read[0], tile.read[1]])
-            rows, columns = _latent_window(tile.read)
+            projected = self.rae.decoder.project(features)
+            rows, columns = _latent_window(tile.read, self.rae.multiple)
             for view, latent in zip(views, latents, strict=True):
-                part = self.rae.decode(latent[:, :, rows, columns], features)
+                part = self.rae.decode_projected(latent[:, :, rows, columns], projected)
                 view[:, :, tile.keep[0], tile.keep[1]] = part[:, :, tile.inside[0], tile.inside[1]]
         return views
+
+    def _wanted(self, side: int | None) -> tuple[int, int]:
+        """Rows and columns of latents behind the top-left square of ``side`` pixels, with its margin."""
+        multiple = self.rae.multiple
+        height, width = (length // multiple for length in self.image.shape[-2:])
+        if side is None:
+            return height, width
+        most = -(-(side + self.rae.decoder_margin) // multiple)
+        return min(height, most), min(width, most)
+
+    def _cut_features(self, projected: HRFeatures, rows: int, columns: int) -> HRFeatures:
+        multiple = self.rae.multiple
+        if (rows * multiple, columns * multiple) == tuple(self.image.shape[-2:]):
+            return projected
+        first = multiple // self.rae.encoder.unshuffle
+        levels = (
+            level[:, :, : rows * (first >> index), : columns * (first >> index)]
+            for index, level in enumerate(projected.levels)
+        )
+        return HRFeatures(tuple(levels), projected.image[:, :, : rows * multiple, : columns * multiple])

@@ -1,6 +1,7 @@
 """Solvers of dz/dt = v(z, t) from t = 0: fixed steps on the device with an end time per sample, and a reference.
 
-A velocity is any callable (z (B, ...), t (B,)) -> (B, ...).
+A velocity is any callable (z (B, ...), t (B,)) -> (B, ...). An average velocity u is any callable
+(z (B, ...), t (B,), end (B,)) -> (B, ...) with z(end) = z(t) + (end - t) u(z(t), t, end): it needs no solver, it jumps.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
+AverageVelocity = Callable[[Tensor, Tensor, Tensor], Tensor]
 Step = Callable[[Velocity, Tensor, Tensor, Tensor], Tensor]
 
 
@@ -49,6 +51,33 @@ def rk4(velocity: Velocity, z: Tensor, t: Tensor, dt: Tensor) -> Tensor:
 
 SOLVERS: dict[str, Step] = {"euler": euler, "midpoint": midpoint, "heun": heun, "rk4": rk4}
 EVALUATIONS: dict[str, int] = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4}
+JUMP = "jump"
+
+
+def check_solver(name: str, end_time: bool) -> None:
+    """Look whether a network can be solved by the method of that name.
+
+    Args:
+        name: euler, midpoint, heun or rk4 for velocities, jump for average velocities.
+        end_time: the network gives average velocities.
+
+    Raises:
+        ValueError: no such method, or one for the other kind of network.
+    """
+    if end_time and name != JUMP:
+        raise ValueError(f"expected the solver {JUMP} for a network with end_time (a one-step student), got {name!r}")
+    if name == JUMP and not end_time:
+        raise ValueError(
+            f"expected a solver out of {', '.join(SOLVERS)}, got {JUMP!r}, which needs a network with end_time (a "
+            "one-step student)"
+        )
+    if not end_time:
+        solver_step(name)
+
+
+def default_steps(name: str) -> int:
+    """Steps of a solver where nobody says how many: one jump, or two steps."""
+    return 1 if name == JUMP else 2
 
 
 def solver_step(name: str) -> Step:
@@ -75,14 +104,42 @@ def integrate(velocity: Velocity, z0: Tensor, t_end: Tensor, steps: int, solver:
         ValueError: unknown solver, no step, or end times that do not fit the batch.
     """
     step = solver_step(solver)
-    if steps < 1 or t_end.shape != z0.shape[:1]:
-        raise ValueError(
-            f"expected steps >= 1 and end times ({z0.shape[0]},), got steps {steps} and times {tuple(t_end.shape)}"
-        )
+    _check_steps(z0, t_end, steps)
     dt, z = t_end / steps, z0
     for index in range(steps):
         z = step(velocity, z, dt * index, dt)
     return z
+
+
+def jump_to(average: AverageVelocity, z: Tensor, t: Tensor, end: Tensor) -> Tensor:
+    """One jump, one evaluation: z + (end - t) u(z, t, end). z: (B, ...); t, end: (B,)."""
+    return z + _expand(end - t, z) * average(z, t, end)
+
+
+def jumps(average: AverageVelocity, z0: Tensor, t_end: Tensor, steps: int = 1) -> Tensor:
+    """Carry each sample from t = 0 to its own end time in ``steps`` equal jumps.
+
+    Args:
+        average: the average velocity between two times.
+        z0: (B, ...) latents at t = 0.
+        t_end: (B,) end times.
+        steps: jumps a sample; the whole batch takes them together.
+
+    Raises:
+        ValueError: no step, or end times that do not fit the batch.
+    """
+    _check_steps(z0, t_end, steps)
+    z, dt = z0, t_end / steps
+    for index in range(steps):
+        z = jump_to(average, z, dt * index, dt * (index + 1))
+    return z
+
+
+def _check_steps(z0: Tensor, t_end: Tensor, steps: int) -> None:
+    if steps < 1 or t_end.shape != z0.shape[:1]:
+        raise ValueError(
+            f"expected steps >= 1 and end times ({z0.shape[0]},), got steps {steps} and times {tuple(t_end.shape)}"
+        )
 
 
 @torch.no_grad()

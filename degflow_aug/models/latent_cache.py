@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from degflow_aug.archs.ncsnpp_arch import hr_condition
 from degflow_aug.data.draws import SampleDraw, resolve_draw
-from degflow_aug.models.lfm_model import LFMModel
+from degflow_aug.models.latent_stage import LatentStageModel
 from degflow_aug.models.path_views import views_along_path
 
 
@@ -33,7 +33,7 @@ class LatentCache:
 
     def __init__(
         self,
-        model: LFMModel,
+        model: LatentStageModel,
         scenes: Any,
         *,
         windows: int,
@@ -53,9 +53,10 @@ class LatentCache:
             self.items.append(self._encode(model, scenes[draw]))
             progress(index + 1)
         self.side = min(self.items[0]["latents"].shape[-2:])
+        self.multiple = model.rae.multiple
 
     @torch.no_grad()
-    def _encode(self, model: LFMModel, item: dict[str, Any]) -> dict[str, Tensor]:
+    def _encode(self, model: LatentStageModel, item: dict[str, Any]) -> dict[str, Tensor]:
         hr, views, available = (item[key][None].to(model.device) for key in ("hr", "views", "available"))
         images, exists = views_along_path(hr, views, available, model.options.knots, model.scales, model.kernel)
         latents, features = model.encode_path(images, exists)
@@ -68,11 +69,11 @@ class LatentCache:
 
 
 class LatentCrops(Dataset[dict[str, Any]]):
-    """Random crops of cached windows, as :meth:`LFMModel.feed_data` takes them.
+    """Random crops of cached windows, as :meth:`LatentStageModel.feed_data` takes them.
 
     Args:
         cache: the windows.
-        latent_size: side of the crops in latents, 1/8 of their side in pixels.
+        latent_size: side of the crops in latents.
 
     Raises:
         ValueError: the windows are smaller.
@@ -81,11 +82,11 @@ class LatentCrops(Dataset[dict[str, Any]]):
     accepts_draws = True
 
     def __init__(self, cache: LatentCache, latent_size: int) -> None:
-        self.items, self.latent_size = cache.items, latent_size
+        self.items, self.latent_size, self.multiple = cache.items, latent_size, cache.multiple
         self.window_size = tuple(self.items[0]["latents"].shape[-2:])
         if latent_size > min(self.window_size):
-            sides = [8 * side for side in self.window_size]
-            raise ValueError(f"expected windows of at least {8 * latent_size} pixels, got {sides}")
+            sides = [cache.multiple * side for side in self.window_size]
+            raise ValueError(f"expected windows of at least {cache.multiple * latent_size} pixels, got {sides}")
 
     def __len__(self) -> int:
         return len(self.items)
@@ -96,7 +97,7 @@ class LatentCrops(Dataset[dict[str, Any]]):
         item, side = self.items[draw.scene], self.latent_size
         top, left = (int(random.integers(length - side + 1)) for length in self.window_size)
         crops = {"available": item["available"]}
-        for key, unit in (("latents", 1), ("condition", 1), ("path_views", 8)):
+        for key, unit in (("latents", 1), ("condition", 1), ("path_views", self.multiple)):
             if key in item:
                 rows, columns = (slice(start * unit, (start + side) * unit) for start in (top, left))
                 crops[key] = item[key][..., rows, columns]

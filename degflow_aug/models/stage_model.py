@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from degflow_aug.models.scale_validation import ScaleValidation
 from degflow_aug.models.trained_model import TrainedModel
@@ -16,6 +16,10 @@ class StageModel(ScaleValidation, TrainedModel):
     """Subclasses write ``compute_losses`` and ``generate_view``."""
 
     options: StageOptions
+
+    def model_to_device(self, net: nn.Module) -> nn.Module:
+        """As every model, with channels beside each other in memory: the norms over channels read them so."""
+        return super().model_to_device(net.to(memory_format=torch.channels_last))
 
     def compute_losses(self) -> dict[str, Tensor]:
         """Named losses of the fed batch, to be added up; calls ``self.network``: ``net_g``, or compiled from it."""

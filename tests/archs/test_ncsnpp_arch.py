@@ -9,8 +9,8 @@ import torch
 from random_networks import randomise
 from torch import Tensor
 
-from degflow_aug.archs.ncsnpp_arch import NCSNpp, condition_channels, hr_condition
-from degflow_aug.archs.rae_arch import HRFeatures
+from degflow_aug.archs.ncsnpp_arch import NCSNpp, hr_condition
+from degflow_aug.archs.rae_coders import HRFeatures
 
 
 def official_shapes(fixtures: Path) -> list[tuple[str, tuple[int, ...]]]:
@@ -100,6 +100,7 @@ def test_other_sizes_keep_the_latent_s_shape_and_use_every_weight(
         "dropout": 0.1,
         "condition_channels": 0,
         "local": False,
+        "end_time": False,
     }
     again = NCSNpp(**network.spec).eval()
     again.load_state_dict(network.state_dict())
@@ -118,18 +119,19 @@ def random_features(base: int, seed: int = 0) -> HRFeatures:
     """Features of a 32x32 HR image for an RAE of width ``base``."""
     generator = torch.Generator().manual_seed(seed)
     widths = ((base, 32), (base, 16), (2 * base, 8), (4 * base, 4), (3, 32))
-    return HRFeatures(*(5 * torch.randn(2, width, side, side, generator=generator) + 2 for width, side in widths))
+    *levels, image = (5 * torch.randn(2, width, side, side, generator=generator) + 2 for width, side in widths)
+    return HRFeatures(tuple(levels), image)
 
 
 def test_the_condition_holds_both_feature_maps_normalised_at_each_position() -> None:
     features = random_features(6)
     condition = hr_condition(features)
-    assert condition.shape == (2, condition_channels(6), 4, 4)
+    assert condition.shape == (2, 72, 4, 4)
     torch.testing.assert_close(condition.mean(1), torch.zeros(2, 4, 4), rtol=0, atol=1e-5)
     torch.testing.assert_close(condition.var(1, correction=0), torch.ones(2, 4, 4), rtol=0, atol=1e-4)
-    # One 2x2 patch of the quarter-size features stands at one latent position, channel by channel.
-    patch = features.quarter[1, :, 4:6, 6:8].reshape(-1)
-    column = torch.cat([features.eighth[1, :, 2, 3], patch])
+    # One 2x2 patch of the features before the deepest stands at one latent position, channel by channel.
+    patch = features.levels[2][1, :, 4:6, 6:8].reshape(-1)
+    column = torch.cat([features.levels[3][1, :, 2, 3], patch])
     torch.testing.assert_close(
         condition[1, :, 2, 3], (column - column.mean()) / column.std(correction=0), rtol=1e-4, atol=1e-4
     )
@@ -138,7 +140,7 @@ def test_the_condition_holds_both_feature_maps_normalised_at_each_position() -> 
 def test_conditioning_starts_as_the_plain_network_and_then_sees_the_hr_image() -> None:
     torch.manual_seed(0)
     plain = randomise(NCSNpp(base_channels=8, multipliers=(1, 2), blocks=1))
-    conditioned = NCSNpp(base_channels=8, multipliers=(1, 2), blocks=1, condition_channels=condition_channels(6)).eval()
+    conditioned = NCSNpp(base_channels=8, multipliers=(1, 2), blocks=1, condition_channels=72).eval()
     missing = conditioned.load_state_dict(plain.state_dict(), strict=False).missing_keys
     assert missing == ["condition.weight", "condition.bias"]
     z, t, condition = torch.randn(2, 4, 4, 4), torch.tensor([0.2, 0.6]), hr_condition(random_features(6))
@@ -148,6 +150,34 @@ def test_conditioning_starts_as_the_plain_network_and_then_sees_the_hr_image() -
     randomise(conditioned)
     other = hr_condition(random_features(6, seed=1))
     assert not torch.allclose(conditioned(z, t, condition), conditioned(z, t, other))
+
+
+def test_a_student_starts_as_its_teacher_and_then_sees_where_it_is_to_end() -> None:
+    torch.manual_seed(0)
+    sizes = {"base_channels": 8, "multipliers": (1, 2), "blocks": 1, "dropout": 0.0}
+    teacher = randomise(NCSNpp(**sizes))
+    student = NCSNpp(**sizes, end_time=True).eval()
+    loaded = student.load_state_dict(teacher.state_dict(), strict=False)
+    assert (loaded.missing_keys, loaded.unexpected_keys) == (["end.weight", "end.bias"], [])
+    z, t, end = torch.randn(3, 4, 4, 4), torch.tensor([0.0, 0.2, 0.6]), torch.tensor([0.3, 1.0, 0.6])
+    assert torch.equal(student(z, t, end=end), teacher(z, t))
+    student(z, t, end=end).square().sum().backward()
+    assert student.end is not None
+    assert student.end.weight.grad.abs().max() > 0
+    randomise(student)
+    assert not torch.allclose(student(z, t, end=end), student(z, t, end=end + 0.3), atol=1e-3)
+    again = NCSNpp(**student.spec).eval()
+    again.load_state_dict(student.state_dict())
+    assert torch.equal(again(z, t, end=end), student(z, t, end=end))
+
+
+def test_end_times_come_exactly_where_they_are_expected() -> None:
+    sizes = {"base_channels": 8, "multipliers": (1,), "blocks": 1}
+    z, t = torch.zeros(1, 4, 8, 8), torch.zeros(1)
+    with pytest.raises(ValueError, match="exactly where the network was built with end_time"):
+        NCSNpp(**sizes)(z, t, end=t)
+    with pytest.raises(ValueError, match="exactly where the network was built with end_time"):
+        NCSNpp(**sizes, end_time=True)(z, t)
 
 
 def test_the_time_embedding_stays_precise_in_bfloat16() -> None:

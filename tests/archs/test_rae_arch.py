@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from random_networks import random_rae, randomise
 from torch import Tensor
 
-from degflow_aug.archs.rae_arch import HRFeatures, ResidualAutoencoder, ScaledBlocks
+from degflow_aug.archs.rae_arch import ResidualAutoencoder
+from degflow_aug.archs.rae_blocks import ScaledBlocks
+from degflow_aug.archs.rae_coders import HRFeatures
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +36,7 @@ def relative(found: Tensor, truth: Tensor) -> float:
 
 def stored_features(reference: dict[str, Tensor]) -> HRFeatures:
     image = reference["image"]
-    return HRFeatures(reference["f0"], reference["f1"], reference["f2"], torch.empty(0), image)
+    return HRFeatures((reference["f0"], reference["f1"], reference["f2"], torch.empty(0)), image)
 
 
 def official_shapes(fixtures: Path, part: str) -> dict[str, tuple[int, ...]]:
@@ -55,7 +59,7 @@ def test_full_size_has_the_official_keys_shapes_and_count(fixtures: Path, part: 
 def test_encoding_is_the_official_one(official: ResidualAutoencoder, reference: dict[str, Tensor]) -> None:
     latent, features = official.encode(reference["image"])
     assert relative(latent, reference["latent"]) < 5e-6
-    for found, key in zip(features, ("f0", "f1", "f2"), strict=False):
+    for found, key in zip(features.levels[:3], ("f0", "f1", "f2"), strict=True):
         assert relative(found, reference[key]) < 5e-6
     assert torch.equal(features.image, reference["image"])
     flipped, _ = official.encode(reference["image"].flip(-1))
@@ -87,11 +91,12 @@ def test_gates_start_at_zero_so_that_blocks_are_identities() -> None:
         assert torch.equal(block.blocks(x), x)
 
 
-def test_the_gated_blocks_are_their_equation() -> None:
-    block = randomise(ScaledBlocks(4))
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_the_gated_blocks_are_their_equation(blocks: int) -> None:
+    block = randomise(ScaledBlocks(4, blocks))
     x = torch.randn(1, 4, 6, 6, generator=torch.Generator().manual_seed(0))
     y = x + block.beta * block.RB0(x)
-    torch.testing.assert_close(block.blocks(x), y + block.gamma * block.RB1(y))
+    torch.testing.assert_close(block.blocks(x), y + block.gamma * block.RB1(y) if block.RB1 else y)
     assert not torch.allclose(block.blocks(x), x, atol=0.01)
 
 
@@ -116,7 +121,7 @@ def test_other_sizes_encode_to_an_eighth_and_come_back(base: int, latent: int, s
     image = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
     z, features = rae.encode(image)
     assert z.shape == (2, latent, size[0] // 8, size[1] // 8)
-    assert [tuple(part.shape[1:]) for part in features] == [
+    assert [tuple(part.shape[1:]) for part in (*features.levels, features.image)] == [
         (base, *size),
         (base, size[0] // 2, size[1] // 2),
         (2 * base, size[0] // 4, size[1] // 4),
@@ -157,26 +162,106 @@ def support(image_gradient: Tensor) -> tuple[int, int]:
     return int(rows[0]), int(rows[-1])
 
 
-def test_the_margins_hold_all_that_a_pixel_depends_on() -> None:
-    rae = random_rae(4).double()
-    generator = torch.Generator().manual_seed(0)
-    image = torch.rand(1, 3, 256, 16, dtype=torch.float64, generator=generator, requires_grad=True)
+@pytest.mark.parametrize(
+    ("sizes", "exact"),
+    [
+        ({}, 76),
+        ({"unshuffle": 2, "decoder_blocks": 1}, None),
+        ({"unshuffle": 4, "multipliers": (1, 1, 2), "encoder_blocks": 1, "decoder_blocks": 1}, None),
+        ({"unshuffle": 2, "multipliers": (1, 2), "decoder_blocks": 1}, None),
+    ],
+)
+def test_the_margins_hold_all_that_a_pixel_depends_on(sizes: dict[str, Any], exact: int | None) -> None:
+    rae = random_rae(4, **sizes).double()
+    generator, m = torch.Generator().manual_seed(0), rae.multiple
+    image = torch.rand(1, 3, 24 * m, 2 * m, dtype=torch.float64, generator=generator, requires_grad=True)
     latent, features = rae.encode(image)
-    first, last = support(torch.autograd.grad(latent[:, :, 16].sum(), image, retain_graph=True)[0])
-    encoder_reach = max(16 * 8 - first, last - (16 * 8 + 7))
-    assert encoder_reach == 76
-    assert encoder_reach <= rae.encoder_margin
+    first, last = support(torch.autograd.grad(latent[:, :, 12].sum(), image, retain_graph=True)[0])
+    encoder_reach = max(12 * m - first, last - (12 * m + m - 1))
+    assert exact in (None, encoder_reach)
+    assert rae.encoder_margin - m < encoder_reach <= rae.encoder_margin
 
     latent = latent.detach().requires_grad_(True)
     view = rae.decode(latent, features)
     reach = []
-    for row in range(128, 136):
+    for row in range(12 * m, 13 * m):
         to_latent, to_image = torch.autograd.grad(view[:, :, row].sum(), (latent, image), retain_graph=True)
         first, last = support(to_latent)
-        reach += [128 - 8 * first, 8 * last - 128]
+        reach += [m * (12 - first), m * (last - 12)]
         first, last = support(to_image)
         reach += [row - first, last - row]
-    assert 64 <= max(reach) <= rae.decoder_margin
+    assert rae.decoder_margin - 2 * m <= max(reach) <= rae.decoder_margin
+
+
+SHUFFLED = [
+    {"unshuffle": 2, "latent_channels": 16},
+    {"unshuffle": 4, "multipliers": (1, 2), "latent_channels": 3, "encoder_blocks": 1},
+    {"unshuffle": 3, "multipliers": (2, 1, 1), "decoder_blocks": 1, "residual": True},
+]
+
+
+@pytest.mark.parametrize("sizes", SHUFFLED)
+def test_an_unshuffled_stem_is_the_same_network_on_squares_of_pixels(sizes: dict[str, Any]) -> None:
+    rae = random_rae(4, **sizes)
+    side, levels = sizes["unshuffle"], len(sizes.get("multipliers", (1, 1, 2, 4)))
+    assert rae.multiple == side * 2 ** (levels - 1)
+    image = torch.rand(2, 3, 3 * rae.multiple, 2 * rae.multiple, generator=torch.Generator().manual_seed(0))
+    z, features = rae.encode(image)
+    assert z.shape == (2, sizes.get("latent_channels", 4), 3, 2)
+    across = [part.shape[-1] * side * 2**level for level, part in enumerate(features.levels)]
+    assert across == [image.shape[-1]] * levels
+    stem = rae.encoder.stem
+    kernel = torch.zeros(stem.out_channels, 3, 3 * side, 3 * side)
+    for row in range(side):
+        for column in range(side):
+            # Channel c u^2 + row u + column of the squares is channel c at that place in the square.
+            kernel[:, :, row::side, column::side] = stem.weight[:, row * side + column :: side * side]
+    strided = F.conv2d(image, kernel, stem.bias, stride=side, padding=side)
+    shown: list[Tensor] = []
+    stem.register_forward_hook(lambda module, inputs, output: shown.append(output))
+    view = rae(image, image)[0]
+    torch.testing.assert_close(shown[0], strided, rtol=1e-4, atol=1e-4)
+    assert view.shape == image.shape
+    again = ResidualAutoencoder(**rae.spec).eval()
+    again.load_state_dict(rae.state_dict())
+    assert torch.equal(again(image, image)[0], view)
+
+
+@pytest.mark.parametrize("sizes", [{}, *SHUFFLED])
+def test_features_join_as_a_convolution_over_both_would(sizes: dict[str, Any]) -> None:
+    rae, generator = random_rae(4, **sizes).double(), torch.Generator().manual_seed(0)
+    image = torch.rand(1, 3, 2 * rae.multiple, rae.multiple, dtype=torch.float64, generator=generator)
+    latent, features = rae.encode(image)
+    decoder, levels = rae.decoder, len(features.levels)
+    x = decoder.conv_in(latent)
+    for index, level in enumerate(reversed(range(levels))):
+        x = getattr(decoder, f"DB{index}")(x)
+        if level:
+            x = getattr(decoder, f"conv_cat{level - 1}")(torch.cat([x, features.levels[level - 1]], 1))
+    out = F.pixel_shuffle(decoder.refine(x), rae.encoder.unshuffle)
+    torch.testing.assert_close(rae.decode(latent, features), out + image if decoder.residual else out)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ({"base_channels": 0}, "widths of at least 1"),
+        ({"unshuffle": 0}, "unshuffle of at least 1"),
+        ({"multipliers": (1,)}, "two or more multipliers"),
+        ({"multipliers": (1, 0)}, "two or more multipliers"),
+        ({"encoder_blocks": 3}, "one or two blocks"),
+        ({"decoder_blocks": 0}, "one or two blocks"),
+    ],
+)
+def test_sizes_that_make_no_network_are_refused(sizes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        ResidualAutoencoder(**sizes)
+
+
+def test_sides_that_are_no_whole_latents_are_refused() -> None:
+    rae = random_rae(2, unshuffle=4, multipliers=(1, 1, 1))
+    with pytest.raises(ValueError, match=r"multiples of 16, got \(32, 24\)"):
+        rae.encode(torch.zeros(1, 3, 32, 24))
 
 
 def test_tracked_statistics_converge_to_the_latents_own() -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from random_networks import random_noise, random_rae, random_velocity
+from random_networks import random_noise, random_rae, random_velocity, randomise
 from torch import Tensor
 
+from degflow_aug.archs.ncsnpp_arch import NCSNpp
 from degflow_aug.bundle import Bundle, GeneratorSpec
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.flow.solver import integrate
@@ -66,7 +68,7 @@ def test_rendering_is_encode_flow_decode(degflow: DegFlow) -> None:
         latent, features = degflow.rae.encode(hr * 2 - 1)
         condition = None
         if degflow.velocity.condition is not None:
-            stacked = torch.cat([features.eighth, F.pixel_unshuffle(features.quarter, 2)], 1)
+            stacked = torch.cat([features.levels[3], F.pixel_unshuffle(features.levels[2], 2)], 1)
             mean, variance = stacked.mean(1, keepdim=True), stacked.var(1, correction=0, keepdim=True)
             condition = (stacked - mean) / (variance + 1e-5).sqrt()
         mean, std = degflow.rae.latent_mean[:, None, None], degflow.rae.latent_std[:, None, None]
@@ -114,6 +116,34 @@ def test_lr_patches_are_those_of_the_samples_alone(degflow: DegFlow) -> None:
         side = round(16 * scale)
         view = degflow.render(hr[sample : sample + 1], scale)[..., :side, :side]
         close(together[sample], F.interpolate(view, (16, 16), mode="bicubic", antialias=True).clamp(0, 1)[0])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "side", "decoded"),
+    [
+        ({}, 64, 136),
+        ({"unshuffle": 2, "multipliers": (1, 1, 2), "decoder_blocks": 1}, 30, 80),
+        ({"unshuffle": 4, "multipliers": (1, 1), "encoder_blocks": 1, "decoder_blocks": 1}, 17, 64),
+    ],
+)
+def test_only_what_the_largest_square_needs_is_decoded(sizes: dict[str, Any], side: int, decoded: int) -> None:
+    rae = random_rae(2, residual=True, **sizes)
+    velocity = randomise(
+        NCSNpp(base_channels=8, multipliers=(1, 2), blocks=1, condition_channels=rae.condition_channels)
+    )
+    hr = images(2, 3, 192, 192)
+    shown: list[tuple[int, ...]] = []
+    rae.decoder.register_forward_hook(lambda module, inputs, output: shown.append(tuple(output.shape[-2:])))
+    degradation, scales = DegFlow(rae, velocity), torch.tensor([1.0, side / 16])
+    windowed = degradation.lr_patches(hr, scales, 16)
+    assert shown == [(decoded, decoded)]
+    degradation.whole_patches = True
+    close(windowed, degradation.lr_patches(hr, scales, 16))
+    assert shown[1] == (192, 192)
+    # Scales on an accelerator are not read; here the meta device stands for one.
+    shown.clear()
+    degradation.to("meta").lr_patches(hr.to("meta"), scales.to("meta"), 16)
+    assert shown == [(192, 192)]
 
 
 @pytest.mark.parametrize("conditioned", [False, True])
@@ -304,13 +334,22 @@ def test_a_generator_out_of_a_bundle_is_frozen_and_one_made_of_networks_in_train
 
 def test_compiled_networks_give_the_same_and_keep_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
     compile_module, hr, scales = torch.nn.Module.compile, images(2, 3, 32, 32), torch.tensor([1.5, 4.0])
-    # The graph is captured as for any backend; the one that generates code takes minutes on a small machine.
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compile_module(self, backend="eager", fullgraph=True))
+    modes = []
+
+    def compile_eagerly(self: torch.nn.Module, mode: str | None) -> None:
+        # The graph is captured as for any backend; the one that generates code takes minutes on a small machine.
+        modes.append(mode)
+        compile_module(self, backend="eager", fullgraph=True)
+
+    monkeypatch.setattr(torch.nn.Module, "compile", compile_eagerly)
     compiled, plain = generator(conditioned=True, compile=True), generator(conditioned=True)
     try:
         close(compiled.lr_patches(hr, scales, 8), plain.lr_patches(hr, scales, 8))
         assert compiled.state_dict().keys() == plain.state_dict().keys()
         assert compiled.rae.encoder._compiled_call_impl is not None
+        assert modes == 3 * [None]
+        generator(compile="reduce-overhead")
+        assert modes[3:] == 3 * ["reduce-overhead"]
     finally:
         torch.compiler.reset()
 
@@ -371,6 +410,9 @@ def test_the_number_of_evaluations_is_steps_times_the_solver_s() -> None:
     degradation.velocity.register_forward_hook(lambda *_: calls.append(1))
     degradation.render(images(3, 3, 16, 16), torch.tensor([1.0, 2.0, 4.0]))
     assert len(calls) == 4
+    # Paths to several scales have their first velocity in common.
+    degradation.render_scales(images(1, 3, 16, 16), [1.0, 2.0, 4.0])
+    assert len(calls) == 4 + 1 + 3 * 3
     z = torch.zeros(1, 4, 2, 2)
     assert torch.equal(integrate(degradation.velocity, z, torch.zeros(1), 1), z)
 

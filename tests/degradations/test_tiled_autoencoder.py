@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -22,7 +24,7 @@ from degflow_aug.degradations.tiled_autoencoder import EncodedHR, tiles
 )
 def test_tiles_keep_every_pixel_once_with_its_margin(height: int, width: int, tile: int, margin: int) -> None:
     kept = np.zeros((height // 8, width // 8), int)
-    for part in tiles(height, width, tile, margin):
+    for part in tiles(height, width, tile, margin, 8):
         kept[tuple(slice(axis.start // 8, axis.stop // 8) for axis in part.keep)] += 1
         for side, read, keep, inside in zip((height, width), part.read, part.keep, part.inside, strict=True):
             assert read.start % 8 == read.stop % 8 == keep.start % 8 == keep.stop % 8 == 0
@@ -36,7 +38,7 @@ def test_tiles_keep_every_pixel_once_with_its_margin(height: int, width: int, ti
 
 def test_a_tile_without_room_between_its_margins_is_refused() -> None:
     with pytest.raises(ValueError, match="a tile of at least 224 pixels, got 223; raise it"):
-        tiles(1000, 1000, 223, 80)
+        tiles(1000, 1000, 223, 80, 8)
 
 
 @pytest.fixture(scope="module")
@@ -49,18 +51,26 @@ def test_tiles_equal_one_piece(rae: ResidualAutoencoder, size: tuple[int, int], 
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(2, 3, *size, generator=generator) * 2 - 1
     whole, tiled = (EncodedHR(rae, image, tile=side, conditioned=True) for side in (1024, tile))
-    assert whole.features is not None
-    assert tiled.features is None
+    assert whole.projected is not None
+    assert tiled.projected is None
     torch.testing.assert_close(tiled.latent, whole.latent, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(tiled.condition, whole.condition, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(whole.condition, hr_condition(whole.features), rtol=0, atol=0)
+    torch.testing.assert_close(whole.condition, hr_condition(rae.encode(image)[1]), rtol=0, atol=0)
     latents = [whole.latent, torch.randn(whole.latent.shape, generator=generator)]
     for one, other in zip(tiled.decode(latents), whole.decode(latents), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 
 
-def test_tiles_equal_one_piece_to_the_last_digits() -> None:
-    precise = random_rae(2).double()
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {},
+        {"unshuffle": 2, "multipliers": (1, 1, 2), "decoder_blocks": 1},
+        {"unshuffle": 4, "multipliers": (1, 1), "encoder_blocks": 1, "decoder_blocks": 1},
+    ],
+)
+def test_tiles_equal_one_piece_to_the_last_digits(sizes: dict[str, Any]) -> None:
+    precise = random_rae(2, **sizes).double()
     image = torch.rand(1, 3, 328, 240, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.no_grad():
         whole, tiled = (EncodedHR(precise, image, tile=side, conditioned=False) for side in (1024, 224))
@@ -72,7 +82,7 @@ def test_tiles_equal_one_piece_to_the_last_digits() -> None:
 def test_a_margin_too_small_would_be_seen(
     rae: ResidualAutoencoder, margin: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ResidualAutoencoder, margin, 16)
+    monkeypatch.setattr(rae, margin, 16)
     image = torch.rand(1, 3, 264, 272, generator=torch.Generator().manual_seed(0)) * 2 - 1
     whole, tiled = (EncodedHR(rae, image, tile=side, conditioned=False) for side in (1024, 256))
     error = (tiled.latent - whole.latent).abs().max()
@@ -90,5 +100,5 @@ def test_no_condition_is_kept_unless_asked_for(rae: ResidualAutoencoder) -> None
 
 
 def test_an_image_as_large_as_the_tile_stays_in_one_piece(rae: ResidualAutoencoder) -> None:
-    assert EncodedHR(rae, torch.zeros(1, 3, 128, 512), tile=256, conditioned=False).features is not None
-    assert EncodedHR(rae, torch.zeros(1, 3, 128, 520), tile=256, conditioned=False).features is None
+    assert EncodedHR(rae, torch.zeros(1, 3, 128, 512), tile=256, conditioned=False).projected is not None
+    assert EncodedHR(rae, torch.zeros(1, 3, 128, 520), tile=256, conditioned=False).projected is None

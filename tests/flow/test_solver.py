@@ -15,8 +15,12 @@ from degflow_aug.flow.solver import (
     EVALUATIONS,
     SOLVERS,
     Velocity,
+    check_solver,
+    default_steps,
     integrate,
     integrate_rk45,
+    jump_to,
+    jumps,
     solver_step,
 )
 
@@ -169,3 +173,57 @@ def test_an_unknown_solver_is_refused() -> None:
         solver_step("dopri5")
     with pytest.raises(ValueError, match=message):
         integrate(swing, START, ENDS, 1, "dopri5")
+
+
+RATE = 1.7
+
+
+def growth(z: Tensor, t: Tensor) -> Tensor:
+    """z' = a z."""
+    return RATE * z
+
+
+def average_growth(z: Tensor, t: Tensor, end: Tensor) -> Tensor:
+    """Its average from t to end: z (exp(a (end - t)) - 1) / (end - t), which is a z where they meet."""
+    gap = _column(end - t)
+    return z * torch.where(gap > 0, torch.expm1(RATE * gap) / gap.clamp(min=1e-12), torch.full_like(gap, RATE))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_jumps_of_the_exact_average_velocity_land_exactly(steps: int) -> None:
+    torch.testing.assert_close(
+        jumps(average_growth, START, ENDS, steps), START * torch.exp(RATE * _column(ENDS)), rtol=1e-13, atol=1e-13
+    )
+    assert (integrate(growth, START, ENDS, 7, "euler") - START * torch.exp(RATE * _column(ENDS))).abs().max() > 0.5
+
+
+def test_one_jump_is_the_default_and_blind_ones_are_euler_steps() -> None:
+    assert torch.equal(jumps(average_growth, START, ENDS), jump_to(average_growth, START, torch.zeros(3), ENDS))
+    for steps in (1, 4):
+        euler = integrate(swing, START, ENDS, steps, "euler")
+        torch.testing.assert_close(jumps(lambda z, t, end: swing(z, t), START, ENDS, steps), euler)
+
+
+def test_a_jump_to_where_it_starts_stays() -> None:
+    assert torch.equal(jump_to(average_growth, START, ENDS, ENDS), START)
+    assert torch.equal(jumps(average_growth, START, torch.zeros(3, dtype=torch.float64)), START)
+
+
+@pytest.mark.parametrize(("steps", "ends"), [(0, torch.zeros(3)), (1, torch.zeros(2)), (1, torch.zeros(3, 1))])
+def test_no_jump_or_misfit_ends_are_refused(steps: int, ends: Tensor) -> None:
+    with pytest.raises(ValueError, match=r"steps >= 1 and end times \(3,\)"):
+        jumps(average_growth, START, ends, steps)
+
+
+def test_each_kind_of_network_has_its_solvers() -> None:
+    for name in SOLVERS:
+        check_solver(name, end_time=False)
+        assert default_steps(name) == 2
+        with pytest.raises(ValueError, match=f"expected the solver jump .*, got '{name}'"):
+            check_solver(name, end_time=True)
+    check_solver("jump", end_time=True)
+    assert default_steps("jump") == 1
+    with pytest.raises(ValueError, match=r"out of euler, midpoint, heun, rk4, got 'jump', which needs .* end_time"):
+        check_solver("jump", end_time=False)
+    with pytest.raises(ValueError, match="out of euler, midpoint, heun, rk4, got 'jmp'"):
+        check_solver("jmp", end_time=False)

@@ -12,6 +12,7 @@ import torch
 from tiny_camera import in_memory, stage_options, train_rae, write_pairs
 
 import degflow_aug
+from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.bundle import load_bundle
 from degflow_aug.data.draws import SampleDraw
 from degflow_aug.models import interrupt
@@ -142,7 +143,7 @@ def test_files_are_whole_and_carry_their_spec(pairs: Path, tmp_path: Path) -> No
     train_rae(pairs, tmp_path)
     models = tmp_path / "experiments" / "rae" / "models"
     spec, state = read_checkpoint(models / "net_g_latest.pth")
-    assert spec == {"base_channels": 8, "latent_channels": 4, "residual": True}
+    assert spec == ResidualAutoencoder(base_channels=8, residual=True).spec
     assert any(key.startswith("encoder.") for key in state)
     assert not [file for file in models.rglob("*") if file.name.endswith(".partial")]
 
