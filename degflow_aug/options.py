@@ -4,7 +4,7 @@ degflow:
   knots: [1, 2, 4]          # scales with real pairs, HR first
   s_max: 4                  # the scale at t = 1; default: the last knot
   camera: iPhone X
-  ...                       # RAEOptions in stage 1, LFMOptions in stage 2
+  ...                       # RAEOptions in stage 1, LFMOptions in stage 2, DistillOptions for one-step students
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from degflow_aug.yaml_options import check_known_keys
 
 Options = TypeVar("Options")
+DISTILLATIONS = ("average", "consistency")
 
 
 @dataclass(frozen=True)
 class StageOptions:
-    """What both stages share.
+    """What all stages share.
 
     Attributes:
         knots: scales with real pairs, rising from 1 (HR).
@@ -87,42 +88,21 @@ class RAEOptions(StageOptions):
 
 
 @dataclass(frozen=True)
-class LFMOptions(StageOptions):
-    """Stage 2.
+class PathOptions(StageOptions):
+    """What the stages on latents share.
 
     Attributes:
-        rae: checkpoint of stage 1, or the name of its run below ``experiments/``.
-        trajectory: spline (DegFlow eq. 4) or linear.
         pseudo_spacing: largest gap between scales of the path, filled with pseudo-views; 0 for real knots only.
-        lpips_weight: weight of LPIPS between the decoded jump and the real view at the next knot.
+        lpips_weight: weight of LPIPS between a decoded image and the real view.
         lpips_vgg: VGG16 weights of torchvision for it; empty: torchvision's own cache.
-        velocity_weight: weight of the velocity loss.
-        rollout_weight: weight of the L1 distance between the real view at a scale of the path and the one decoded after
-            integrating from the HR image to there; trains what the solver will do, and stops at what it cannot know.
-        rollout_steps: Euler steps of that integration.
-        solver, steps: how validation and the bundle integrate.
     """
 
-    rae: str = ""
-    trajectory: str = "spline"
     pseudo_spacing: float = 0.0
     lpips_weight: float = 0.0
     lpips_vgg: str = ""
-    velocity_weight: float = 1.0
-    rollout_weight: float = 0.0
-    rollout_steps: int = 2
-    solver: str = "heun"
-    steps: int = 2
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.trajectory not in ("spline", "linear"):
-            raise ValueError(f"expected degflow.trajectory to be spline or linear, got {self.trajectory!r}")
-        if self.solver not in ("euler", "midpoint", "heun", "rk4"):
-            raise ValueError(f"expected degflow.solver out of euler, midpoint, heun, rk4, got {self.solver!r}")
-        for name in ("steps", "rollout_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"expected degflow.{name} of at least 1, got {getattr(self, name)}")
         if self.pseudo_spacing and self.pseudo_spacing < 0.05:
             raise ValueError(f"expected degflow.pseudo_spacing of 0 or at least 0.05, got {self.pseudo_spacing:g}")
 
@@ -135,6 +115,71 @@ class LFMOptions(StageOptions):
             parts = math.ceil((high - low) / self.pseudo_spacing - 1e-6)
             scales += [low + (high - low) * part / parts for part in range(1, parts)] + [high]
         return tuple(scales)
+
+
+@dataclass(frozen=True)
+class LFMOptions(PathOptions):
+    """Stage 2; LPIPS is that of the decoded jump to the next knot.
+
+    Attributes:
+        rae: checkpoint of stage 1, or the name of its run below ``experiments/``.
+        trajectory: spline (DegFlow eq. 4) or linear.
+        velocity_weight: weight of the velocity loss.
+        rollout_weight: weight of the L1 distance between the real view at a scale of the path and the one decoded after
+            integrating from the HR image to there; trains what the solver will do, and stops at what it cannot know.
+        rollout_steps: Euler steps of that integration.
+        solver, steps: how validation and the bundle integrate.
+    """
+
+    rae: str = ""
+    trajectory: str = "spline"
+    velocity_weight: float = 1.0
+    rollout_weight: float = 0.0
+    rollout_steps: int = 2
+    solver: str = "heun"
+    steps: int = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.trajectory not in ("spline", "linear"):
+            raise ValueError(f"expected degflow.trajectory to be spline or linear, got {self.trajectory!r}")
+        if self.solver not in ("euler", "midpoint", "heun", "rk4"):
+            raise ValueError(
+                f"expected degflow.solver out of euler, midpoint, heun, rk4, got {self.solver!r}"
+                + ("; LFMDistillModel trains one-step students" if self.solver == "jump" else "")
+            )
+        for name in ("steps", "rollout_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"expected degflow.{name} of at least 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class DistillOptions(PathOptions):
+    """One evaluation instead of a solver: a student of a trained generator; LPIPS is that of its decoded end.
+
+    Attributes:
+        teacher: bundle of the generator, the name of its run below ``experiments/``, or a checkpoint of that run.
+        method: average (the end of the teacher's own integration is the target) or consistency (FlowSR's, turned
+            round: the student agrees with its EMA after an Euler step of the teacher).
+        latent_weight: weight of the mean square between the student's end and its target.
+        image_weight: weight of the L1 distance between the decoded end and the real view at a scale of the path.
+        steps: jumps of validation and the bundle, and of the losses at the end of a path.
+    """
+
+    teacher: str = ""
+    method: str = "average"
+    latent_weight: float = 1.0
+    image_weight: float = 20.0
+    steps: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.method not in DISTILLATIONS:
+            raise ValueError(f"expected degflow.method out of {', '.join(DISTILLATIONS)}, got {self.method!r}")
+        if self.steps < 1:
+            raise ValueError(f"expected degflow.steps of at least 1, got {self.steps}")
+        if not (self.latent_weight or self.image_weight or self.lpips_weight):
+            raise ValueError("expected degflow.latent_weight, image_weight or lpips_weight above 0, got none")
 
 
 def _at_least_zero(options: StageOptions) -> None:

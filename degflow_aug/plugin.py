@@ -34,11 +34,12 @@ def register() -> None:
     from degflow_aug.metrics.lpips_metric import calculate_lpips
     from degflow_aug.models.arbitrary_scale_sr_model import ArbitraryScaleSRModel
     from degflow_aug.models.degraded_sr_model import DegradedESRGANModel, DegradedSRModel
+    from degflow_aug.models.distill_model import LFMDistillModel
     from degflow_aug.models.lfm_model import LFMModel
     from degflow_aug.models.rae_model import RAEModel
 
     compat.patch_training()
-    models = (RAEModel, LFMModel, ArbitraryScaleSRModel, DegradedSRModel, DegradedESRGANModel)
+    models = (RAEModel, LFMModel, LFMDistillModel, ArbitraryScaleSRModel, DegradedSRModel, DegradedESRGANModel)
     for target, classes in (
         (registry.ARCH_REGISTRY, (ResidualAutoencoder, NCSNpp, LIIF, LTE, MetaSR, CiaoSR)),
         (registry.DATASET_REGISTRY, (AlignedScalesDataset, HRCropDataset, AnyScalePairDataset, MixedPairDataset)),

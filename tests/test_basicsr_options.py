@@ -14,13 +14,13 @@ from random_networks import random_noise, random_rae, random_velocity
 from tiny_camera import write_pairs
 
 import degflow_aug
-from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
 from degflow_aug.options import read_options
 from degflow_aug.yaml_options import check_basicsr_options, load_yaml
 
 FOLDER = Path(__file__).resolve().parents[1] / "basicsr_options"
 FILES = sorted(FOLDER.glob("*.yml"))
-SUPER_RESOLUTION = [file for file in FILES if file.stem.split("_")[0] not in ("rae", "lfm", "test")]
+SUPER_RESOLUTION = [file for file in FILES if file.stem.split("_")[0] not in ("rae", "lfm", "distill", "test")]
 SCALES = (2.0, 2.9, 4.0)
 
 
@@ -69,9 +69,10 @@ def on_pairs(opt: dict[str, Any], pairs: Path, pattern: dict[str, Any]) -> dict[
 
 
 @pytest.mark.parametrize("recipe", ["city100", "realsr_paper"])
-def test_both_stages_train_and_resume(recipe: str, tmp_path: Path) -> None:
+def test_all_stages_train_and_resume(recipe: str, tmp_path: Path) -> None:
     pytest.importorskip("basicsr", reason="training needs BasicSR")
-    for stage in ("rae", "lfm"):
+    stages = [stage for stage in ("rae", "lfm", "distill") if (FOLDER / f"{stage}_{recipe}.yml").is_file()]
+    for stage in stages:
         opt = load_yaml(FOLDER / f"{stage}_{recipe}.yml")
         scales = tuple(float(knot) for knot in opt["degflow"]["knots"][1:])
         pairs = tmp_path / "pairs"
@@ -87,8 +88,10 @@ def test_both_stages_train_and_resume(recipe: str, tmp_path: Path) -> None:
         opt["train"]["total_iter"] = 6
         assert "Resuming training from epoch" in run("train", opt, tmp_path, "--auto_resume")
         assert (experiment / "training_states/6.state").is_file()
-    bundle = tmp_path / "experiments" / f"lfm_{recipe}" / "models" / "generator_latest.safetensors"
-    assert bundle.is_file()
+        if stage != "rae":
+            bundle = load_bundle(experiment / "models" / "generator_latest.safetensors")
+            assert bundle.spec.velocity["end_time"] == (stage == "distill")
+    assert len(stages) == {"city100": 3, "realsr_paper": 2}[recipe]
 
 
 @pytest.fixture(scope="module")

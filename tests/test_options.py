@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from degflow_aug.flow.solver import SOLVERS
 from degflow_aug.flow.trajectory import TRAJECTORIES
-from degflow_aug.options import LFMOptions, RAEOptions, StageOptions, convert, read_options
+from degflow_aug.options import (
+    DISTILLATIONS,
+    DistillOptions,
+    LFMOptions,
+    RAEOptions,
+    StageOptions,
+    convert,
+    read_options,
+)
 
 
 def test_a_section_is_read_with_its_defaults() -> None:
@@ -105,11 +113,32 @@ NAN, INF = math.nan, math.inf
         ("steps", -2, "steps"),
         ("solver", "dopri5", "solver out of euler, midpoint, heun, rk4"),
         ("solver", "Heun", "solver out of"),
+        ("solver", "jump", "solver out of .*LFMDistillModel trains one-step students"),
     ],
 )
 def test_a_value_out_of_range_is_refused(key: str, value: object, message: str) -> None:
     with pytest.raises(ValueError, match=f"expected degflow.*{message}"):
         read_options(LFMOptions, {"knots": [1, 2], key: value}, "degflow")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"method": "progressive"}, "method out of average, consistency"),
+        ({"method": ""}, "method out of"),
+        ({"steps": 0}, "steps of at least 1"),
+        ({"latent_weight": -1.0}, "latent_weight to be a finite number"),
+        ({"image_weight": NAN}, "image_weight"),
+        ({"image_weight": 0, "latent_weight": 0}, "above 0, got none"),
+        ({"pseudo_spacing": 0.01}, "pseudo_spacing of 0 or at least 0.05"),
+        ({"rae": "rae"}, "rae"),
+        ({"solver": "euler"}, "solver"),
+        ({"teacher": 3}, "str in degflow.teacher"),
+    ],
+)
+def test_options_of_students_are_checked(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_options(DistillOptions, {"knots": [1, 2], **change}, "degflow")
 
 
 @pytest.mark.parametrize(
@@ -132,6 +161,8 @@ def test_shares_of_stage_1_are_checked(shares: dict[str, float], message: str) -
 def test_every_name_that_the_options_take_exists() -> None:
     for solver in SOLVERS:
         assert LFMOptions(knots=(1.0, 2.0), solver=solver).solver == solver
+    for method in DISTILLATIONS:
+        assert DistillOptions(knots=(1.0, 2.0), method=method).method == method
     for trajectory in TRAJECTORIES:
         assert LFMOptions(knots=(1.0, 2.0), trajectory=trajectory).trajectory == trajectory
 
@@ -153,7 +184,7 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
     max_leaves=5,
 )
-KEYS = sorted({item.name for kind in (RAEOptions, LFMOptions) for item in fields(kind)})
+KEYS = sorted({item.name for kind in (RAEOptions, LFMOptions, DistillOptions) for item in fields(kind)})
 sections = st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=6) | st.integers(), values, max_size=6)
 plausible = st.fixed_dictionaries(
     {"knots": st.lists(st.floats(1, 8), min_size=1, max_size=5).map(lambda more: [1, *sorted(set(more))])},
@@ -171,7 +202,7 @@ plausible = st.fixed_dictionaries(
 
 
 @settings(max_examples=300, deadline=None)
-@given(section=sections | plausible, kind=st.sampled_from([RAEOptions, LFMOptions]))
+@given(section=sections | plausible, kind=st.sampled_from([RAEOptions, LFMOptions, DistillOptions]))
 def test_any_section_gives_options_or_one_sentence(section: dict[Any, Any], kind: type[StageOptions]) -> None:
     try:
         options = read_options(kind, section, "degflow")

@@ -1,4 +1,4 @@
-"""``degflow fit``: learn a camera from its pairs, both stages in one command."""
+"""``degflow fit``: learn a camera from its pairs, all stages in one command."""
 
 from __future__ import annotations
 
@@ -49,6 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         metavar="FILE",
         help="torchvision's VGG16 weights for the paper recipe, or none to train without LPIPS (default: its cache)",
+    )
+    parser.add_argument(
+        "--one-step",
+        nargs="?",
+        const="average",
+        type=one_of("average", "consistency"),
+        metavar="METHOD",
+        help="end with a student that takes one evaluation: average (also without METHOD) or consistency",
     )
     parser.add_argument(
         "--minutes", type=positive_number, metavar="M", help=f"time to train (default: {DEFAULT_MINUTES:g})"
@@ -127,7 +135,7 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Any) -> Cam
     degflow_aug.register()
     from degflow_aug.models.camera_fit import CameraFit, FitPlan
     from degflow_aug.models.fit_options import FitSettings
-    from degflow_aug.models.presets import preset, with_lpips
+    from degflow_aug.models.presets import preset, with_lpips, with_one_step
 
     out = Path(args.out)
     work = Path(args.work) if args.work else out.with_suffix(".fit")
@@ -147,9 +155,10 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Any) -> Cam
         "pairs": str(Path(args.pairs).resolve()), "layout": args.layout,
         "scenes": [f"{scene.camera}/{scene.name}" for scene in scenes],
         "knots": list(knots), "preset": args.preset, "recipe": recipe, "minutes": minutes, "iters": args.iters or 0,
-        "seed": args.seed, "camera": camera, "files": _how_found(args),
+        "seed": args.seed, "camera": camera, "files": _how_found(args), "one_step": args.one_step,
     }  # fmt: skip
-    chosen = with_lpips(preset(args.preset, recipe), args.lpips_vgg)
+    chosen = preset(args.preset, recipe)
+    chosen = with_lpips(with_one_step(chosen, args.one_step) if args.one_step else chosen, args.lpips_vgg)
     plan = FitPlan.open(work, request)
     settings = FitSettings(
         train=pairs_section(args, scenes), knots=knots, camera=camera, work=work, seed=args.seed, gpus=gpus,

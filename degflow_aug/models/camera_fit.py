@@ -1,4 +1,4 @@
-"""Both stages in one go: from pairs to a bundle, within a budget, resumable at any moment."""
+"""All stages in one go: from pairs to a bundle, within a budget, resumable at any moment."""
 
 from __future__ import annotations
 
@@ -14,17 +14,26 @@ from degflow_aug.atomic_file import atomic_path
 from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
 from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.models import interrupt
+from degflow_aug.models.distill_model import LFMDistillModel
 from degflow_aug.models.fit_options import FitSettings, stage_options
 from degflow_aug.models.kernel_source import read_kernel, whole_pairs, write_kernel
 from degflow_aug.models.latent_cache import LatentCache, LatentCrops
+from degflow_aug.models.latent_stage import LatentStageModel
 from degflow_aug.models.lfm_model import LFMModel
 from degflow_aug.models.presets import Preset, StagePreset
 from degflow_aug.models.rae_model import RAEModel
 from degflow_aug.models.stage_run import Budget, BuildModel, Schedule, StageRun, is_finished, make_folders
 
 StageReport = Callable[[str, int, int, float], None]
-MODELS: dict[str, BuildModel] = {"rae": RAEModel, "lfm": LFMModel, "refine": LFMModel}
+LATENT_MODELS: dict[str, Callable[[dict[str, Any]], LatentStageModel]] = {
+    "lfm": LFMModel,
+    "refine": LFMModel,
+    "distill": LFMDistillModel,
+}
+MODELS: dict[str, BuildModel] = {"rae": RAEModel, **LATENT_MODELS}
 CACHED_WINDOW = 256
+# Where a stage has one of these, a loss of it looks at images.
+IMAGE_OPTIONS = {"lpips_weight", "rollout_weight", "method"}
 CACHE_SHARE = 0.3
 
 
@@ -161,16 +170,20 @@ class CameraFit:
         if not recipe.windows:
             return build_dataset(section)
         if self._cache is None:
-            side = min(CACHED_WINDOW, build_dataset({**section, "gt_size": 8}).smallest_side // 8 * 8)
-            windows = min(recipe.windows, self.iterations * recipe.batch or recipe.windows)
+            model = LATENT_MODELS[stage](opt)
+            multiple = model.rae.multiple
+            side = min(CACHED_WINDOW, build_dataset({**section, "gt_size": 8}).smallest_side) // multiple * multiple
+            # The same for every stage, so that a fit resumed in a later one finds the windows it had.
+            largest = max(each.batch for each in self.preset.stages.values() if each.windows)
+            windows = min(recipe.windows, self.iterations * largest or recipe.windows)
             seconds = math.inf if self.iterations else CACHE_SHARE * 60 * self.minutes * recipe.share
             self._cache = LatentCache(
-                LFMModel(opt), build_dataset({**section, "gt_size": side}), windows=windows, seconds=seconds,
-                with_images=any("rollout_weight" in each.options for each in self.preset.stages.values()),
+                model, build_dataset({**section, "gt_size": side}), windows=windows, seconds=seconds,
+                with_images=any(IMAGE_OPTIONS & each.options.keys() for each in self.preset.stages.values()),
                 seed=self.settings.seed, progress=lambda done: self._report_window(done, windows),
             )  # fmt: skip
         step = 2 ** (len(self.preset.velocity["multipliers"]) - 1)
-        return LatentCrops(self._cache, min(recipe.crop // 8, self._cache.side) // step * step)
+        return LatentCrops(self._cache, min(recipe.crop // self._cache.multiple, self._cache.side) // step * step)
 
     def _report_window(self, done: int, windows: int) -> None:
         self.report("encode", done, windows, math.nan)
@@ -198,6 +211,8 @@ class CameraFit:
             "iterations": dict(self.plan.iterations), "seconds": round(self.plan.seconds),
             "scenes": self.plan.request["scenes"], "seed": self.settings.seed,
         }  # fmt: skip
+        if self.plan.request.get("one_step"):
+            facts["one_step"] = self.plan.request["one_step"]
         spec = GeneratorSpec(**{**trained.spec.__dict__, "training": facts})
         bundle = Bundle(spec, trained.rae, trained.velocity, kernel.state_dict())
         save_bundle(out, bundle)

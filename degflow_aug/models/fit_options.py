@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from degflow_aug.archs.ncsnpp_arch import condition_channels
-from degflow_aug.models.presets import Preset, StagePreset
+import torch
 
-MODEL_TYPES = {"rae": "RAEModel", "lfm": "LFMModel", "refine": "LFMModel"}
+from degflow_aug.archs.rae_arch import ResidualAutoencoder
+from degflow_aug.models.presets import Preset, StagePreset
+from degflow_aug.models.teacher import COMPANION
+
+MODEL_TYPES = {"rae": "RAEModel", "lfm": "LFMModel", "refine": "LFMModel", "distill": "LFMDistillModel"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def stage_options(stage: str, preset: Preset, settings: FitSettings) -> dict[str
         },
         "network_g": _network(stage, preset),
         "datasets": {"train": _dataset(recipe, settings)},
-        "degflow": _section(stage, recipe, settings),
+        "degflow": _section(stage, preset, settings),
         "train": _training(recipe),
     }  # fmt: skip
 
@@ -57,8 +60,11 @@ def stage_options(stage: str, preset: Preset, settings: FitSettings) -> dict[str
 def _network(stage: str, preset: Preset) -> dict[str, Any]:
     if stage == "rae":
         return {"type": "ResidualAutoencoder", **preset.rae}
-    condition = condition_channels(preset.rae["base_channels"]) if preset.conditioned else 0
-    return {"type": "NCSNpp", **preset.velocity, "condition_channels": condition}
+    with torch.device("meta"):
+        rae = ResidualAutoencoder(**preset.rae)
+    latent, condition = preset.rae.get("latent_channels", 4), rae.condition_channels if preset.conditioned else 0
+    velocity = {"type": "NCSNpp", "latent_channels": latent, **preset.velocity, "condition_channels": condition}
+    return {**velocity, "end_time": True} if stage == "distill" else velocity
 
 
 def _dataset(recipe: StagePreset, settings: FitSettings) -> dict[str, Any]:
@@ -70,12 +76,15 @@ def _dataset(recipe: StagePreset, settings: FitSettings) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _section(stage: str, recipe: StagePreset, settings: FitSettings) -> dict[str, Any]:
+def _section(stage: str, preset: Preset, settings: FitSettings) -> dict[str, Any]:
     section = {
         "knots": list(settings.knots), "camera": settings.camera,
-        "kernel": str(settings.work / "kernel.safetensors"), **recipe.options,
+        "kernel": str(settings.work / "kernel.safetensors"), **preset.stages[stage].options,
     }  # fmt: skip
-    if stage != "rae":
+    if stage == "distill":
+        stages = list(preset.stages)
+        section["teacher"] = str(settings.work / stages[stages.index(stage) - 1] / "models" / COMPANION)
+    elif stage != "rae":
         section["rae"] = str(settings.work / "rae" / "models" / "net_g_latest.pth")
     elif section["hr_share"] < 0:
         section["hr_share"] = 1 / len(settings.knots)

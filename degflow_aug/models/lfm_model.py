@@ -5,29 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-from basicsr.utils.dist_util import master_only
 from torch import Tensor
 
-from degflow_aug.archs.ncsnpp_arch import NCSNpp, condition_channels, hr_condition
-from degflow_aug.archs.rae_arch import HRFeatures, ResidualAutoencoder
-from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
-from degflow_aug.degradations.degflow import DegFlow
-from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.flow.objective import draw_times, jump, velocity_loss
 from degflow_aug.flow.solver import integrate
-from degflow_aug.flow.time_map import TimeMap
 from degflow_aug.flow.trajectory import trajectory
-from degflow_aug.losses.lpips_loss import LPIPSLoss
 from degflow_aug.models.checkpoint import find_checkpoint, read_checkpoint
-from degflow_aug.models.kernel_source import kernel_for
+from degflow_aug.models.latent_stage import LatentStageModel
 from degflow_aug.models.partial_paths import path_ends, path_points
-from degflow_aug.models.path_views import views_along_path
-from degflow_aug.models.stage_model import StageModel
 from degflow_aug.options import LFMOptions, read_options
 
 
-class LFMModel(StageModel):
+class LFMModel(LatentStageModel):
     """Trains ``NCSNpp`` on latents of a frozen RAE: flow matching along the path, LPIPS on the decoded jump to the
     next knot, and optionally L1 on the decoded end of a short integration."""
 
@@ -35,85 +25,14 @@ class LFMModel(StageModel):
 
     def __init__(self, opt: dict[str, Any]) -> None:
         options = read_options(LFMOptions, opt["degflow"], "degflow")
-        self.rae = load_rae(options.rae, Path(opt["path"].get("experiments_root", ".")).parent)
-        super().__init__(opt, options)
-        self.rae = self.rae.to(self.device)
-        self._check_widths()
-        self.scales = options.path_scales()
-        self.time_map = TimeMap(options.last_scale)
-        self.times = torch.tensor([self.time_map.time(scale) for scale in self.scales], device=self.device)
+        if opt["network_g"].get("end_time"):
+            raise ValueError(
+                "expected network_g without end_time for LFMModel, which trains velocities, got it; "
+                "LFMDistillModel trains one-step students"
+            )
+        rae = load_rae(options.rae, Path(opt["path"].get("experiments_root", ".")).parent)
+        super().__init__(opt, options, rae, solver=options.solver, steps=options.steps)
         self.trajectory = trajectory(options.trajectory)
-        self.kernel: FittedKernel | None = None
-        self.perceptual: LPIPSLoss | None = None
-        if self.is_train:
-            if len(self.scales) > len(options.knots):
-                self.kernel = kernel_for(opt, options).to(self.device)
-            if options.lpips_weight:
-                self.perceptual = LPIPSLoss(1.0, options.lpips_vgg or None).to(self.device)
-
-    def _check_widths(self) -> None:
-        network: NCSNpp = self.get_bare_model(self.net_g)
-        wanted = self.rae.spec["latent_channels"]
-        if network.spec["latent_channels"] != wanted:
-            raise ValueError(
-                f"expected network_g.latent_channels {wanted}, as the RAE has, got {network.spec['latent_channels']}"
-            )
-        channels = condition_channels(self.rae.spec["base_channels"])
-        if network.condition is not None and network.condition.in_channels != channels:
-            raise ValueError(
-                f"expected network_g.condition_channels to be 0 or {channels}, 12 times the RAE's base_channels, got "
-                f"{network.condition.in_channels}"
-            )
-
-    def feed_data(self, data: dict[str, Any]) -> None:
-        """Take a batch of images, or one of cached latents, which is used as it is.
-
-        Images: hr (B, 3, P, P), views (B, K-1, 3, P, P), available (B, K-1). Latents: latents (B, K, c, h, w) along
-        the path, standardised, and available (B, K); condition (B, 12b, h, w) where the network takes one; path_views
-        (B, K, 3, P, P) in 8 bits where a loss looks at images.
-        """
-        self.features: HRFeatures | None = None
-        self.path_views: Tensor | None = None
-        if "latents" in data:
-            self._feed_latents(data)
-        else:
-            self._feed_images(data)
-
-    def _feed_latents(self, data: dict[str, Any]) -> None:
-        self.latents = data["latents"].to(self.device).transpose(0, 1).float()
-        self.condition = data["condition"].to(self.device).float() if "condition" in data else None
-        self.available = data["available"].to(self.device)
-        if self.needs_images:
-            self.path_views = data["path_views"].to(self.device).float() / 255
-            with torch.no_grad():
-                self.features = self.rae.encode(self.path_views[:, 0] * 2 - 1)[1]
-
-    @torch.no_grad()
-    def _feed_images(self, data: dict[str, Any]) -> None:
-        hr, views, available = (data[key].to(self.device, non_blocking=True) for key in ("hr", "views", "available"))
-        self.path_views, self.available = views_along_path(
-            hr, views, available, self.options.knots, self.scales, self.kernel
-        )
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.amp == "bf16"):
-            self.latents, self.features = self.encode_path(self.path_views, self.available)
-            self.condition = hr_condition(self.features) if self.conditioned else None
-
-    def encode_path(self, views: Tensor, available: Tensor) -> tuple[Tensor, HRFeatures]:
-        """Standardised latents (K, B, c, h, w) of views (B, K, 3, P, P) in [0, 1], zero where not available, and the
-        features of HR, the first of them. Missing views are not encoded."""
-        start, features = self.rae.encode(views[:, 0] * 2 - 1)
-        latents = start.new_zeros(*views.shape[:2], *start.shape[1:])
-        latents[:, 0] = start
-        there = available[:, 1:]
-        latents[:, 1:][there] = self.rae.encode(views[:, 1:][there] * 2 - 1)[0].to(latents.dtype)
-        return self.rae.standardise(latents.flatten(0, 1)).unflatten(0, views.shape[:2]).transpose(
-            0, 1
-        ).float(), features
-
-    @property
-    def conditioned(self) -> bool:
-        """Whether the velocity network sees the HR features."""
-        return self.get_bare_model(self.net_g).condition is not None
 
     @property
     def needs_images(self) -> bool:
@@ -127,67 +46,21 @@ class LFMModel(StageModel):
         velocity = self.network(point.position, t, self.condition).float()
         losses = {"velocity": self.options.velocity_weight * velocity_loss(velocity, point).mean()}
         if self.perceptual is not None:
-            landing, real = self._decode_beside(jump(t, velocity, point), point.next_index)
+            landing, real = self.decode_beside(jump(t, velocity, point), point.next_index)
             losses["lpips"] = self.options.lpips_weight * self.perceptual(landing, real)
         if self.options.rollout_weight:
             losses["rollout"] = self.options.rollout_weight * self._rollout_distance()
         return losses
 
-    def _decode_beside(self, latents: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Images decoded from latents (B, c, h, w), and the views at ``index`` (B,) of the path, both in [-1, 1]."""
-        assert self.features is not None and self.path_views is not None  # noqa: PT018
-        decoded = self.rae.decode(self.rae.unstandardise(latents), self.features).float()
-        return decoded, self.path_views[torch.arange(len(index), device=self.device), index] * 2 - 1
-
     def _rollout_distance(self) -> Tensor:
         """L1 distance of the view after integrating from HR to a scale drawn per sample, in [-1, 1]."""
-        index = 1 + torch.multinomial(self.available[:, 1:].float(), 1)[:, 0]
+        index = self.draw_views()
         end = integrate(
             lambda z, t: self.network(z, t, self.condition), self.latents[0], self.times[index],
             self.options.rollout_steps, "euler",
         )  # fmt: skip
-        generated, real = self._decode_beside(end, index)
+        generated, real = self.decode_beside(end, index)
         return (generated - real).abs().mean()
-
-    def generator(self) -> DegFlow:
-        """The degradation as trained so far."""
-        options = self.options
-        return DegFlow(
-            self.rae,
-            self.trained_network(),
-            knots=options.knots,
-            s_max=options.last_scale,  # type: ignore[arg-type]
-            solver=options.solver,
-            steps=options.steps,
-            camera=options.camera,
-        )
-
-    def generate_view(self, hr: Tensor, view: Tensor, scale: float) -> Tensor:
-        """The generated view (1, 3, H, W) in [0, 1]; the real one is not looked at."""
-        generated = self.generator().render(hr, scale)
-        self.net_g.train()
-        return generated
-
-    def save_companions(self) -> None:
-        """Write the bundle, so that a run can be used as soon as it has saved."""
-        self.write_bundle(Path(self.opt["path"]["models"]) / "generator_latest.safetensors")
-
-    @master_only
-    def write_bundle(self, path: Path) -> None:
-        """Write RAE and velocity network as a bundle."""
-        options, velocity = self.options, self.trained_network()
-        spec = GeneratorSpec(
-            rae=self.rae.spec,
-            velocity=velocity.spec,
-            knots=options.knots,
-            s_max=options.last_scale,  # type: ignore[arg-type]
-            camera=options.camera,
-            solver=options.solver,
-            steps=options.steps,
-            training={"run": self.opt["name"], "iterations": self.iteration},
-        )
-        kernels = {} if self.kernel is None else self.kernel.state_dict()
-        save_bundle(path, Bundle(spec, self.rae, velocity, kernels))  # type: ignore[arg-type]
 
 
 def load_rae(path_or_run: str, experiments: Path) -> ResidualAutoencoder:

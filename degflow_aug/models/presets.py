@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from degflow_aug.losses.lpips_loss import read_vgg
+from degflow_aug.options import DISTILLATIONS
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class StagePreset:
 
 @dataclass(frozen=True)
 class Preset:
-    """Networks and the stages that train them, in order; stage ``refine`` continues ``lfm``."""
+    """Networks and the stages that train them, in order; stage ``refine`` continues ``lfm``, and ``distill`` teaches a
+    one-step student what the stage before it has learned."""
 
     rae: Mapping[str, Any]
     velocity: Mapping[str, Any]
@@ -124,14 +126,38 @@ def _paper() -> dict[str, StagePreset]:
 
 _SIZES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "tiny": ({"base_channels": 16}, {"base_channels": 32, "multipliers": [1, 2, 2], "blocks": 2}),
-    "small": ({"base_channels": 32}, {"base_channels": 64, "multipliers": [1, 2, 2], "blocks": 2}),
+    # Chosen by benchmarks/preset_sizes.py: 1/200 of the official size, and no convolution at full resolution.
+    "small": (
+        {"base_channels": 16, "unshuffle": 2, "latent_channels": 16, "decoder_blocks": 1},
+        {"base_channels": 32, "multipliers": [1, 2, 2], "blocks": 2},
+    ),
     "official": ({"base_channels": 128}, {"base_channels": 128, "multipliers": [1, 2, 2, 2], "blocks": 4}),
 }
 _OURS: dict[str, dict[str, StagePreset]] = {
     "tiny": _ours(crop=64, batch=6, lr=1.5e-3, windows=240, amp="none"),
-    "small": _ours(crop=96, batch=8, lr=1e-3, windows=480, amp="none"),
+    "small": _ours(crop=96, batch=8, lr=2e-3, windows=480, amp="none"),
     "official": _ours(crop=128, batch=8, lr=3e-4, windows=0, amp="bf16"),
 }
+
+
+DISTILL_SHARE = 0.25
+
+
+def with_one_step(chosen: Preset, method: str) -> Preset:
+    """The preset with a last stage that trains a one-step student by ``method``; the others give up a quarter of the
+    budget. It keeps the crops, batches and windows of the stage before it, and its losses on images.
+
+    Raises:
+        ValueError: no such method.
+    """
+    if method not in DISTILLATIONS:
+        raise ValueError(f"expected a method out of {', '.join(DISTILLATIONS)}, got {method!r}")
+    stages = {name: replace(stage, share=(1 - DISTILL_SHARE) * stage.share) for name, stage in chosen.stages.items()}
+    last = list(stages.values())[-1]
+    kept = ("amp", "pseudo_spacing", "grad_clip", "lpips_weight", "lpips_vgg")
+    options = {key: last.options[key] for key in kept if key in last.options}
+    student = replace(last, share=DISTILL_SHARE, ema=last.ema or 0.995, options={**options, "method": method})
+    return replace(chosen, stages={**stages, "distill": student})
 
 
 def with_lpips(chosen: Preset, vgg_path: str) -> Preset:

@@ -72,6 +72,37 @@ def test_killed_five_times_ends_as_uninterrupted(pairs: Path, tmp_path: Path) ->
     assert not list(tmp_path.rglob("*.partial"))
 
 
+@pytest.mark.parametrize(
+    ("flags", "method"), [(["--one-step"], "average"), (["--one-step", "consistency"], "consistency")]
+)
+def test_one_step_ends_with_a_student_and_resumes_in_it(
+    flags: list[str], method: str, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, work, short = tmp_path / "camera.safetensors", tmp_path / "camera.fit", ["--held-out", "none", "--iters", "8"]
+    assert main(arguments(pairs, out, *short, *flags)) == 0
+    bundle, tensors = load_bundle(out), load_file(out)
+    assert (bundle.spec.solver, bundle.spec.steps, bundle.spec.velocity["end_time"]) == ("jump", 1, True)
+    assert bundle.spec.training["iterations"] == {"rae": 3, "lfm": 2, "refine": 2, "distill": 2}
+    assert bundle.spec.training["one_step"] == method
+    assert bundle.kernels
+    student, teacher = (
+        load_bundle(work / stage / "models" / "generator_latest.safetensors") for stage in ("distill", "refine")
+    )
+    assert teacher.spec.solver == "euler"
+    assert all(torch.equal(tensors[f"velocity.{key}"], value) for key, value in student.velocity.state_dict().items())
+
+    # As if killed before the last iteration was written.
+    (work / "distill" / "models" / "net_g_latest.pth").unlink()
+    out.unlink()
+    assert main(arguments(pairs, out, *short, *flags)) == 0
+    again = load_file(out)
+    assert again.keys() == tensors.keys()
+    assert all(torch.equal(again[key], value) for key, value in tensors.items())
+
+    assert main(arguments(pairs, out, *short)) == 2
+    assert "expected the same one_step" in capsys.readouterr().err
+
+
 def test_sigterm_saves_and_says_143(pairs: Path, tmp_path: Path) -> None:
     process = start(pairs, tmp_path / "camera.safetensors")
     work = tmp_path / "camera.fit"
@@ -98,6 +129,7 @@ def test_sigterm_saves_and_says_143(pairs: Path, tmp_path: Path) -> None:
         (["--save-every", "nan"], "above 0"),
         (["--held-out", "000-004"], "none; name fewer"),
         (["--itters", "4"], "did you mean '--iters'"),
+        (["--one-step", "avarage"], "did you mean 'average'"),
     ],
 )
 def test_mistakes_are_one_sentence(
