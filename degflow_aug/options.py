@@ -222,7 +222,9 @@ def convert(value: Any, hint: Any, where: str) -> Any:
     if origin in (Union, types.UnionType):
         if value is None and type(None) in get_args(hint):
             return None
-        return convert(value, next(arg for arg in get_args(hint) if arg is not type(None)), where)
+        choices = [arg for arg in get_args(hint) if arg is not type(None)]
+        fitting = (kind for kind in choices if get_origin(kind) is None and isinstance(value, kind))
+        return convert(value, next(fitting, choices[0]), where)
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
             raise ValueError(f"expected a list in {where}, got {value!r}")

@@ -170,6 +170,8 @@ def test_every_name_that_the_options_take_exists() -> None:
 def test_optional_hints_take_none_and_their_type() -> None:
     assert convert(None, float | None, "x") is None
     assert convert(3, float | None, "x") == 3.0
+    assert convert(True, bool | str, "x") is True
+    assert convert("default", bool | str, "x") == "default"
     with pytest.raises(ValueError, match="expected float in x"):
         convert("3", float | None, "x")
 

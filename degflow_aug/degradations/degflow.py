@@ -26,6 +26,8 @@ from degflow_aug.flow.solver import (
 )
 from degflow_aug.flow.time_map import TimeMap
 
+COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+
 
 class DegFlow(Degradation):
     """A trained RAE and velocity network behind the degradation interface.
@@ -76,6 +78,8 @@ class DegFlow(Degradation):
         solver = solver or (JUMP if velocity.end is not None else "heun")
         check_solver(solver, end_time=velocity.end is not None)
         steps = default_steps(solver) if steps is None else steps
+        if isinstance(compile, str) and compile not in COMPILE_MODES:
+            raise ValueError(f"expected compile as true, false or out of {', '.join(COMPILE_MODES)}, got {compile!r}")
         if amp not in ("none", "bf16"):
             raise ValueError(f"expected amp to be none or bf16, got {amp!r}")
         if steps < 1:

@@ -77,10 +77,18 @@ def test_a_shipped_name_and_a_path_from_the_working_directory(
 
 
 def test_compile_compiles_the_networks(camera_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled: list[str] = []
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(type(self).__name__))
-    build_degradation({"type": "DegFlow", "bundle": str(camera_bundle), "compile": True})
-    assert compiled == ["Encoder", "Decoder", "NCSNpp"]
+    compiled: list[tuple[str, str | None]] = []
+
+    def note(self: torch.nn.Module, mode: str | None) -> None:
+        compiled.append((type(self).__name__, mode))
+
+    monkeypatch.setattr(torch.nn.Module, "compile", note)
+    for asked, mode in ((True, None), ("reduce-overhead", "reduce-overhead")):
+        build_degradation({"type": "DegFlow", "bundle": str(camera_bundle), "compile": asked})
+        assert compiled == [(network, mode) for network in ("Encoder", "Decoder", "NCSNpp")]
+        compiled.clear()
+    with pytest.raises(ValueError, match="compile as true, false or out of default, reduce-overhead"):
+        build_degradation({"type": "DegFlow", "bundle": str(camera_bundle), "compile": "fast"})
 
 
 def test_bicubic() -> None:
