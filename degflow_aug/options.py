@@ -93,11 +93,14 @@ class PathOptions(StageOptions):
 
     Attributes:
         pseudo_spacing: largest gap between scales of the path, filled with pseudo-views; 0 for real knots only.
+        pseudo_share: share of samples whose decoded end is compared with a pseudo-view at a scale drawn anywhere
+            between the knots, and not with a view of the path; without, scales off the path are learned by no image.
         lpips_weight: weight of LPIPS between a decoded image and the real view.
         lpips_vgg: VGG16 weights of torchvision for it; empty: torchvision's own cache.
     """
 
     pseudo_spacing: float = 0.0
+    pseudo_share: float = 0.0
     lpips_weight: float = 0.0
     lpips_vgg: str = ""
 
@@ -105,6 +108,8 @@ class PathOptions(StageOptions):
         super().__post_init__()
         if self.pseudo_spacing and self.pseudo_spacing < 0.05:
             raise ValueError(f"expected degflow.pseudo_spacing of 0 or at least 0.05, got {self.pseudo_spacing:g}")
+        if self.pseudo_share > 1:
+            raise ValueError(f"expected degflow.pseudo_share of at most 1, got {self.pseudo_share:g}")
 
     def path_scales(self) -> tuple[float, ...]:
         """Scales of the path: the knots, and between them equal parts no longer than ``pseudo_spacing``."""

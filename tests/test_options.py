@@ -106,6 +106,8 @@ NAN, INF = math.nan, math.inf
         ("grad_clip", NAN, "grad_clip to be a finite number"),
         ("trajectory", "pchip", "trajectory to be spline or linear"),
         ("pseudo_spacing", 0.01, "pseudo_spacing of 0 or at least 0.05"),
+        ("pseudo_share", 1.5, "pseudo_share of at most 1"),
+        ("pseudo_share", -0.5, "pseudo_share"),
         ("lpips_weight", -0.1, "lpips_weight"),
         ("rollout_weight", INF, "rollout_weight"),
         ("rollout_steps", 0, "rollout_steps of at least 1"),

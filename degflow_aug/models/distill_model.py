@@ -94,9 +94,10 @@ class LFMDistillModel(LatentStageModel):
         return consistency_loss(self._student, z, t, end, target)
 
     def _image_losses(self) -> dict[str, Tensor]:
-        index, losses = self.draw_views(), {}
-        end = jumps(self._student, self.latents[0], self.times[index], self.options.steps)
-        generated, real = self.decode_beside(end, index)
+        target, losses = self.draw_target(), {}
+        end = jumps(self._student, self.latents[0], self.time_map.time(target.scales), self.options.steps)
+        generated = self.decode(end)
+        real = target.beside(generated)
         if self.options.image_weight:
             losses["image"] = self.options.image_weight * (generated - real).abs().mean()
         if self.perceptual is not None:

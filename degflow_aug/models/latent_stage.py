@@ -21,6 +21,7 @@ from degflow_aug.losses.lpips_loss import LPIPSLoss
 from degflow_aug.models.kernel_source import kernel_for
 from degflow_aug.models.path_views import views_along_path
 from degflow_aug.models.stage_model import StageModel
+from degflow_aug.models.view_targets import ViewTarget, draw_view_targets
 from degflow_aug.options import PathOptions
 
 
@@ -48,7 +49,7 @@ class LatentStageModel(StageModel):
         self.kernel: FittedKernel | None = None
         self.perceptual: LPIPSLoss | None = None
         if self.is_train:
-            if len(self.scales) > len(options.knots):
+            if len(self.scales) > len(options.knots) or options.pseudo_share:
                 self.kernel = self.find_kernel().to(self.device)
             if options.lpips_weight:
                 self.perceptual = LPIPSLoss(1.0, options.lpips_vgg or None).to(self.device)
@@ -125,15 +126,18 @@ class LatentStageModel(StageModel):
         """Whether a loss looks at decoded images."""
         raise NotImplementedError
 
-    def draw_views(self) -> Tensor:
-        """Index (B,) of a scale of the path above 1, drawn per sample among those whose views exist."""
-        return 1 + torch.multinomial(self.available[:, 1:].float(), 1)[:, 0]
+    def draw_target(self) -> ViewTarget:
+        """The view that each sample is to reach; see ``pseudo_share``."""
+        assert self.path_views is not None
+        scales = self.time_map.scale(self.times)
+        return draw_view_targets(
+            self.path_views, self.available, scales, self.options.knots, self.kernel, self.options.pseudo_share
+        )
 
-    def decode_beside(self, latents: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Images decoded from latents (B, c, h, w), and the views at ``index`` (B,) of the path, both in [-1, 1]."""
-        assert self.features is not None and self.path_views is not None  # noqa: PT018
-        decoded = self.rae.decode(self.rae.unstandardise(latents), self.features).float()
-        return decoded, self.path_views[torch.arange(len(index), device=self.device), index] * 2 - 1
+    def decode(self, latents: Tensor) -> Tensor:
+        """Images (B, 3, P, P) in about [-1, 1] from latents (B, c, h, w)."""
+        assert self.features is not None
+        return self.rae.decode(self.rae.unstandardise(latents), self.features).float()
 
     def generator(self) -> DegFlow:
         """The degradation as trained so far."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
@@ -46,7 +47,7 @@ class LFMModel(LatentStageModel):
         velocity = self.network(point.position, t, self.condition).float()
         losses = {"velocity": self.options.velocity_weight * velocity_loss(velocity, point).mean()}
         if self.perceptual is not None:
-            landing, real = self.decode_beside(jump(t, velocity, point), point.next_index)
+            landing, real = self.decode(jump(t, velocity, point)), self._views_at(point.next_index)
             losses["lpips"] = self.options.lpips_weight * self.perceptual(landing, real)
         if self.options.rollout_weight:
             losses["rollout"] = self.options.rollout_weight * self._rollout_distance()
@@ -54,13 +55,18 @@ class LFMModel(LatentStageModel):
 
     def _rollout_distance(self) -> Tensor:
         """L1 distance of the view after integrating from HR to a scale drawn per sample, in [-1, 1]."""
-        index = self.draw_views()
+        target = self.draw_target()
         end = integrate(
-            lambda z, t: self.network(z, t, self.condition), self.latents[0], self.times[index],
+            lambda z, t: self.network(z, t, self.condition), self.latents[0], self.time_map.time(target.scales),
             self.options.rollout_steps, "euler",
         )  # fmt: skip
-        generated, real = self.decode_beside(end, index)
-        return (generated - real).abs().mean()
+        generated = self.decode(end)
+        return (generated - target.beside(generated)).abs().mean()
+
+    def _views_at(self, index: Tensor) -> Tensor:
+        """Views (B, 3, P, P) in [-1, 1] at ``index`` (B,) of the path."""
+        assert self.path_views is not None
+        return self.path_views[torch.arange(len(index), device=self.device), index] * 2 - 1
 
 
 def load_rae(path_or_run: str, experiments: Path) -> ResidualAutoencoder:

@@ -156,6 +156,9 @@ def with_one_step(chosen: Preset, method: str) -> Preset:
     last = list(stages.values())[-1]
     kept = ("amp", "pseudo_spacing", "grad_clip", "lpips_weight", "lpips_vgg")
     options = {key: last.options[key] for key in kept if key in last.options}
+    if "pseudo_spacing" in options:
+        # Where views can be made at any scale they teach more than the teacher's latents, which carry its errors.
+        options |= {"pseudo_share": 0.5, "latent_weight": 0.1}
     student = replace(last, share=DISTILL_SHARE, ema=last.ema or 0.995, options={**options, "method": method})
     return replace(chosen, stages={**stages, "distill": student})
 

@@ -34,7 +34,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def arguments(pairs: Path, out: Path, *more: str) -> list[str]:
     return [
         "fit", str(pairs), "--layout", "pattern", "--pattern", str(pairs / "pattern.yml"), "--out", str(out),
-        "--iters", str(ITERATIONS), "--save-every", "0.001", *more,
+        "--preset", "tiny", "--iters", str(ITERATIONS), "--save-every", "0.001", *more,
     ]  # fmt: skip
 
 

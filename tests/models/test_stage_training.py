@@ -64,6 +64,7 @@ STAGES: list[tuple[str, dict[str, Any]]] = [
     ("rae", {"pseudo_share": 0.5, "crop_margin": 8, "latent_noise": 0.2, "kl_weight": 1e-3, "grad_clip": 0.5}),
     ("lfm", {"trajectory": "spline"}),
     ("lfm", {"trajectory": "linear", "pseudo_spacing": 0.5, "rollout_weight": 1.0, "grad_clip": 1.0}),
+    ("lfm", {"rollout_weight": 5.0, "pseudo_share": 0.5}),
 ]
 
 

@@ -1,0 +1,79 @@
+"""What a decoded image is compared with: a view of the path, or a pseudo-view at a scale drawn anywhere on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from degflow_aug.degradations.fitted_kernel import FittedKernel, pseudo_views
+
+
+@dataclass(frozen=True)
+class ViewTarget:
+    """A view a sample.
+
+    Attributes:
+        scales: (B,).
+        views: (B, 3, P, P) in [0, 1].
+        known: (B, 1, P, P) bool, false where a pseudo-view would need pixels beyond the crop.
+    """
+
+    scales: Tensor
+    views: Tensor
+    known: Tensor
+
+    def beside(self, generated: Tensor) -> Tensor:
+        """The views in [-1, 1], and what was generated where they are not known, so that no loss comes from there."""
+        return torch.where(self.known, self.views * 2 - 1, generated.detach())
+
+
+def draw_view_targets(
+    path_views: Tensor,
+    available: Tensor,
+    scales: Tensor,
+    knots: Sequence[float],
+    kernel: FittedKernel | None,
+    share: float,
+) -> ViewTarget:
+    """A view above scale 1 for each sample.
+
+    Args:
+        path_views: (B, K, 3, P, P) in [0, 1], HR first.
+        available: (B, K) bool, which of them exist; one above HR at least.
+        scales: (K,) of the path, the knots among them.
+        knots: scales of real pairs, 1 first.
+        kernel: what pseudo-views are made with; needed where ``share`` is not 0.
+        share: of samples with a pseudo-view at a scale drawn from all of the knots' range, where both of its knots
+            exist; the others have a view of the path.
+
+    Raises:
+        ValueError: a share, and no kernel.
+    """
+    rows = torch.arange(len(path_views), device=path_views.device)
+    index = 1 + torch.multinomial(available[:, 1:].float(), 1)[:, 0]
+    side = path_views.shape[-1]
+    known = torch.ones(len(rows), 1, side, side, dtype=torch.bool, device=path_views.device)
+    target = ViewTarget(scales[index], path_views[rows, index], known)
+    if not share:
+        return target
+    if kernel is None:
+        raise ValueError("expected a fitted kernel for pseudo-views, got none")
+    chosen = torch.rand(len(rows), device=scales.device) < share
+    low, high = kernel.scale_range
+    anywhere = low + (high - low) * torch.rand(len(rows), device=scales.device)
+    at_knots = torch.stack([(scales - knot).abs().argmin() for knot in knots])
+    there = available[:, at_knots]
+    upper = torch.bucketize(anywhere, kernel.knots).clamp(1, len(knots) - 1)
+    pseudo = pseudo_views(kernel, path_views[:, 0], path_views[:, at_knots], anywhere)
+    reach = kernel.kernels.shape[-1] // 2
+    inside = F.pad(known[..., reach : side - reach, reach : side - reach], 4 * [reach])
+    chosen &= there[rows, upper] & there[rows, upper - 1]
+    return ViewTarget(
+        torch.where(chosen, anywhere, target.scales),
+        torch.where(chosen.view(-1, 1, 1, 1), pseudo, target.views),
+        inside | ~chosen.view(-1, 1, 1, 1),
+    )
