@@ -1,6 +1,7 @@
 """Which sizes the preset ``small`` should have: candidates trained for the same processor time, compared and timed.
 
-    python benchmarks/preset_sizes.py --minutes 4 [--candidates A,B] [--work DIR] [--out FILE]
+    python benchmarks/preset_sizes.py --minutes 4
+    python benchmarks/preset_sizes.py --minutes 4 --candidates "base 16, full resolution@1e-3;base 64, full resolution"
 
 The camera is the simulator, whose truth is known at every scale: knots 1, 2 and 4 are trained on (photographs that come
 with scikit-image), and views at 1.5 ... 4 of held-out photographs compared. A budget is processor time of one thread,
@@ -32,7 +33,7 @@ from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.metrics.fidelity import psnr_y
 from degflow_aug.models.camera_fit import CameraFit, FitPlan
 from degflow_aug.models.fit_options import FitSettings
-from degflow_aug.models.presets import preset
+from degflow_aug.models.presets import Preset, preset
 from degflow_aug.yaml_options import load_yaml
 
 KNOTS = (1.0, 2.0, 4.0)
@@ -64,13 +65,22 @@ CANDIDATES: dict[str, Sizes] = {
 
 
 def train(name: str, pairs: Path, work: Path, minutes: float, seed: int) -> Bundle:
-    """The bundle of a candidate after its budget, our recipe of the preset ``small``."""
-    out = work / f"{list(CANDIDATES).index(name)}.safetensors"
+    """The bundle of a candidate after its budget: our recipe of the preset ``small``, at its learning rate or at that
+    behind an ``@`` in the name."""
+    sizes, _, rate = name.partition("@")
+    ours = preset("small", "ours")
+    peak = ours.stages["rae"].lr
+    factor = float(rate) / peak if rate else 1.0
+    out = work / f"{list(CANDIDATES).index(sizes)}_{factor * peak:g}.safetensors"
     if out.is_file():
         return load_bundle(out)
-    rae, velocity = CANDIDATES[name]
-    ours = preset("small", "ours")
-    sizes = replace(ours, rae={**rae, "residual": True}, velocity={**velocity, "dropout": 0.0, "local": True})
+    rae, velocity = CANDIDATES[sizes]
+    chosen = Preset(
+        {**rae, "residual": True},
+        {**velocity, "dropout": 0.0, "local": True},
+        ours.conditioned,
+        {key: replace(each, lr=factor * each.lr, floor=factor * each.floor) for key, each in ours.stages.items()},
+    )
     settings = FitSettings(
         train={"dataroot_gt": str(pairs), "layout": "pattern", "pattern": load_yaml(pairs / PATTERN_FILE)},
         knots=KNOTS, camera="simulator", work=out.with_suffix(".fit"), seed=seed,
@@ -79,7 +89,7 @@ def train(name: str, pairs: Path, work: Path, minutes: float, seed: int) -> Bund
         settings.work, {"preset": name, "recipe": "ours", "scenes": [], "minutes": minutes, "seed": seed}
     )
     with Progress() as progress:
-        return CameraFit(sizes, settings, plan, minutes=minutes, report=progress).run(out)
+        return CameraFit(chosen, settings, plan, minutes=minutes, report=progress).run(out)
 
 
 def held_out(pairs: Path) -> Iterator[tuple[Tensor, dict[float, Tensor]]]:
@@ -142,7 +152,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Train, compare, time; write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=4.0, help="processor minutes of each candidate")
-    parser.add_argument("--candidates", help="names out of the table, with ; between (default: all)")
+    parser.add_argument("--candidates", help="names out of the table, with ; between, each maybe with @ and a rate")
     parser.add_argument("--threads", type=int, default=2, help="for the timing")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=Path("preset_sizes"))

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="scenes for the report at the end, or none (default: those not named in --scenes, else the last tenth)",
     )
     parser.add_argument(
-        "--preset", default="tiny", type=one_of("tiny", "small", "official"), help="tiny, small or official"
+        "--preset", default="small", type=one_of("tiny", "small", "official"), help="tiny, small (default) or official"
     )
     parser.add_argument("--recipe", type=one_of("ours", "paper"), help="ours or paper (default: ours; official: paper)")
     parser.add_argument(
