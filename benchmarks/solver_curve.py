@@ -5,7 +5,7 @@
     python benchmarks/solver_curve.py --bundle camera.safetensors --pairs City100/City100_iPhoneX --scenes 061-070
 
 The middle of each photograph is rendered at every scale that it has a view of, by every solver. The cheapest one whose
-mean Y-PSNR to the truth is within 0.05 dB of the best is named. Writes JSON, Markdown and a plot below
+mean Y-PSNR to the truth is within 0.2 dB of the best is named. Writes JSON, Markdown and a plot below
 ``benchmarks/results/<device>/``.
 """
 
@@ -33,7 +33,8 @@ from degflow_aug.yaml_options import load_yaml
 SAMPLERS = {"euler": (1, 2, 3, 4, 8), "midpoint": (1, 2, 4), "heun": (1, 2, 4), "rk4": (1, 2)}
 JUMPS = {JUMP: (1, 2, 4)}
 REFERENCE = "rk45"
-PLATEAU_DB = 0.05
+# Two seeds of the same fit differ by as much.
+PLATEAU_DB = 0.2
 # Equal images would be infinitely near; 8 bits cannot tell more than about this.
 CEILING_DB = 99.0
 Pair = tuple[Tensor, Mapping[float, Tensor]]
