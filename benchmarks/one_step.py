@@ -87,6 +87,7 @@ def student_options(method: str, args: argparse.Namespace) -> tuple[dict[str, An
 def train_students(args: argparse.Namespace) -> dict[str, Path]:
     """Train a student by each method on the same windows; returns their bundles."""
     degflow_aug.register()
+    from degflow_aug.models.camera_fit import FitPlan
     from degflow_aug.models.distill_model import LFMDistillModel
     from degflow_aug.models.stage_run import Budget, Schedule, StageRun, is_finished
 
@@ -95,6 +96,9 @@ def train_students(args: argparse.Namespace) -> dict[str, Path]:
         for method in args.methods:
             opt, recipe = student_options(method, args)
             found[method] = Path(opt["path"]["models"]) / "generator_latest.safetensors"
+            asked = {key: getattr(args, key) for key in ("iters", "minutes", "lr", "set", "seed")}
+            # A student trained otherwise is not taken for this one.
+            FitPlan.open(args.students / method, {"teacher": opt["degflow"]["teacher"], **asked})
             if is_finished(opt):
                 continue
             crops = crops or cached_crops(opt, recipe, args, progress)

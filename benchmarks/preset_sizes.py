@@ -72,6 +72,8 @@ def train(name: str, pairs: Path, work: Path, minutes: float, seed: int) -> Bund
     peak = ours.stages["rae"].lr
     factor = float(rate) / peak if rate else 1.0
     out = work / f"{list(CANDIDATES).index(sizes)}_{factor * peak:g}.safetensors"
+    request = {"preset": name, "recipe": "ours", "scenes": [], "minutes": minutes, "seed": seed, "pairs": str(pairs)}
+    plan = FitPlan.open(out.with_suffix(".fit"), request)
     if out.is_file():
         return load_bundle(out)
     rae, velocity = CANDIDATES[sizes]
@@ -83,11 +85,8 @@ def train(name: str, pairs: Path, work: Path, minutes: float, seed: int) -> Bund
     )
     settings = FitSettings(
         train={"dataroot_gt": str(pairs), "layout": "pattern", "pattern": load_yaml(pairs / PATTERN_FILE)},
-        knots=KNOTS, camera="simulator", work=out.with_suffix(".fit"), seed=seed,
+        knots=KNOTS, camera="simulator", work=plan.path.parent, seed=seed,
     )  # fmt: skip
-    plan = FitPlan.open(
-        settings.work, {"preset": name, "recipe": "ours", "scenes": [], "minutes": minutes, "seed": seed}
-    )
     with Progress() as progress:
         return CameraFit(chosen, settings, plan, minutes=minutes, report=progress).run(out)
 

@@ -72,7 +72,7 @@ def test_steps_are_of_the_degradation_in_turn(network: str, tmp_path: Path) -> N
 def test_sizes_are_the_option_files_or_those_asked_for(tmp_path: Path) -> None:
     opt = step_options("EDSR-LIIF", parse(ARGUMENTS), tmp_path)
     train = opt["datasets"]["train"]
-    assert (train["batch_size_per_gpu"], train["gt_size"], opt["degflow"]["lr_size"]) == (16, 140, 48)
+    assert (train["batch_size_per_gpu"], train["gt_size"], opt["degflow"]["lr_size"]) == (16, 128, 44)
     assert opt["degflow"]["queries"] == 48**2
     opt = step_options("EDSR-LIIF", parse([*ARGUMENTS, "--batch", "3", "--size", "70"]), tmp_path)
     train = opt["datasets"]["train"]

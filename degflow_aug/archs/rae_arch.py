@@ -24,8 +24,8 @@ def _margins(unshuffle: int, levels: int, encoder_blocks: int, decoder_blocks: i
     features = 1 + 2 * encoder_blocks * (top - 1) + (top // 2 - 1)
     around = features + 2 * decoder_blocks * (top - 1) + 1 + top // 2
     multiple = unshuffle * top
-    whole = (-(-reach * unshuffle // multiple) * multiple for reach in (encoder, max(decoder, around)))
-    return next(whole), next(whole)
+    in_latents = [-(-reach * unshuffle // multiple) for reach in (encoder, max(decoder, around))]
+    return in_latents[0] * multiple, in_latents[1] * multiple
 
 
 class ResidualAutoencoder(nn.Module):

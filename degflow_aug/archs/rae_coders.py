@@ -84,6 +84,7 @@ class Decoder(nn.Module):
         return HRFeatures(tuple(levels), features.image)
 
     def forward(self, latent: Tensor, projected: HRFeatures) -> Tensor:
+        """The view of a latent; see the class."""
         x = self.conv_in(latent)
         for index, level in enumerate(reversed(range(self.levels))):
             x = self.get_submodule(f"DB{index}")(x)

@@ -121,7 +121,9 @@ def positive_number(text: str) -> float:
 def add_generator_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the commands that run a generator; :func:`build_generator` reads them."""
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto: a GPU where there is one)")
-    parser.add_argument("--solver", metavar="NAME", help="euler, midpoint, heun, rk4; jump for a student (default: the bundle's)")
+    parser.add_argument(
+        "--solver", metavar="NAME", help="euler, midpoint, heun, rk4; jump for a student (default: the bundle's)"
+    )
     parser.add_argument("--steps", type=whole_number, metavar="N", help="solver steps (default: the bundle's)")
     parser.add_argument(
         "--tile",

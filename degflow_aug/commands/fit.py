@@ -134,7 +134,7 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Any) -> Cam
 
     degflow_aug.register()
     from degflow_aug.models.camera_fit import CameraFit, FitPlan
-    from degflow_aug.models.fit_options import FitSettings
+    from degflow_aug.models.fit_options import FitSettings, check_sides
     from degflow_aug.models.presets import preset, with_lpips, with_one_step
 
     out = Path(args.out)
@@ -159,11 +159,12 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Any) -> Cam
     }  # fmt: skip
     chosen = preset(args.preset, recipe)
     chosen = with_lpips(with_one_step(chosen, args.one_step) if args.one_step else chosen, args.lpips_vgg)
-    plan = FitPlan.open(work, request)
     settings = FitSettings(
         train=pairs_section(args, scenes), knots=knots, camera=camera, work=work, seed=args.seed, gpus=gpus,
         workers=args.workers if args.workers is not None else 4 * gpus,
     )  # fmt: skip
+    check_sides(chosen, settings)
+    plan = FitPlan.open(work, request)
     return CameraFit(
         chosen,
         settings,

@@ -26,7 +26,8 @@ from degflow_aug.flow.solver import (
 )
 from degflow_aug.flow.time_map import TimeMap
 
-COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+# Not those that take CUDA graphs: the next call of a network would overwrite outputs that a path still needs.
+COMPILE_MODES = ("default", "max-autotune-no-cudagraphs")
 
 
 class DegFlow(Degradation):
@@ -48,7 +49,7 @@ class DegFlow(Degradation):
         camera: name of the device.
         amp: bf16 for networks under autocast, none for the precision of the surroundings.
         compile: pass the networks through ``torch.compile``, in place, for a shape at a time, as in training; a name is
-            that of its mode (``reduce-overhead`` takes CUDA graphs).
+            that of its mode.
         residual: what real LR images hold beside what HR determines.
         noise: its strength in LR images and patches, 1 for that of the real pairs; views have none.
 
@@ -90,7 +91,7 @@ class DegFlow(Degradation):
                 if residual is None
                 else f"expected noise as a finite number of at least 0, got {noise:g}"
             )
-        check_tile(tile, rae.encoder_margin)
+        check_tile(tile, max(rae.encoder_margin, rae.decoder_margin))
         # On a CPU 1.2 times as fast, for the norms over channels; on tensor cores what convolutions take anyway.
         self.rae = rae.eval().to(memory_format=torch.channels_last)
         self.velocity = velocity.eval().to(memory_format=torch.channels_last)
@@ -170,7 +171,7 @@ class DegFlow(Degradation):
 
     @torch.no_grad()
     def render_scales(self, hr: Tensor, scales: Sequence[float]) -> list[Tensor]:
-        """Views of ``hr`` (B, 3, H, W) at several scales from one encoding, each what ``render`` gives.
+        """Views of ``hr`` (B, 3, H, W) at several scales from one encoding, as ``render`` gives them but for rounding.
 
         The path is walked anew for each scale: a velocity network trained for a few equal steps from the HR image to
         every scale is at its best with those, and beside encoding and decoding its evaluations are cheap.
@@ -186,7 +187,7 @@ class DegFlow(Degradation):
         largest square of the batch needs, where its scales are on the CPU.
         """
         sides = self.patch_sides(hr, scales, lr_size)
-        known = sides.device.type == "cpu" and sides.numel() and not self.whole_patches
+        known = sides.device.type == "cpu" and not self.whole_patches
         needed = int(sides.max()) if known else None
         times = self.time_map.time(self.sample_scales(hr, scales).float()).to(hr.device, non_blocking=True)
         view = self._views(hr, [times], needed)[0]

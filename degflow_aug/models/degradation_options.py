@@ -58,7 +58,7 @@ class DegFlowOptions:
         solver, steps: none means the bundle's own.
         tile: larger images pass the autoencoder in tiles of that side.
         amp: none, or bf16 for autocast.
-        compile: pass the networks through ``torch.compile``; a name is that of its mode, as reduce-overhead.
+        compile: pass the networks through ``torch.compile``; a name is that of its mode.
         extrapolate: allow scales beyond the last knot, where nothing was trained.
         noise: strength of what HR does not determine, as learned by ``degflow fit``; 1 is that of the real pairs.
     """

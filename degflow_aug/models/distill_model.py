@@ -97,11 +97,10 @@ class LFMDistillModel(LatentStageModel):
         target, losses = self.draw_target(), {}
         end = jumps(self._student, self.latents[0], self.time_map.time(target.scales), self.options.steps)
         generated = self.decode(end)
-        real = target.beside(generated)
         if self.options.image_weight:
-            losses["image"] = self.options.image_weight * (generated - real).abs().mean()
+            losses["image"] = self.options.image_weight * target.distance(generated)
         if self.perceptual is not None:
-            losses["lpips"] = self.options.lpips_weight * self.perceptual(generated, real)
+            losses["lpips"] = self.options.lpips_weight * self.perceptual(generated, target.beside(generated))
         return losses
 
     def _student(self, z: Tensor, t: Tensor, end: Tensor) -> Tensor:
@@ -122,6 +121,10 @@ class LFMDistillModel(LatentStageModel):
     def facts(self) -> dict[str, Any]:
         """What the bundle says of its training."""
         return {**super().facts(), "teacher": self.options.teacher, "method": self.options.method}
+
+    def kernel_state(self) -> Mapping[str, Tensor]:
+        """The kernel that was used, or the teacher's."""
+        return super().kernel_state() or self.taught.kernels
 
     def noise_state(self) -> Mapping[str, Tensor]:
         """What HR does not determine is no matter of steps: the teacher's."""

@@ -99,3 +99,20 @@ def _training(recipe: StagePreset) -> dict[str, Any]:
         "ema_decay": recipe.ema,
         "pixel_opt": {"type": recipe.loss, "loss_weight": 1.0, "reduction": "mean"},
     }  # fmt: skip
+
+
+def check_sides(preset: Preset, settings: FitSettings) -> None:
+    """Look whether the pairs hold the crops of stage 1, before anything is written.
+
+    Raises:
+        ValueError: they are smaller.
+    """
+    from basicsr.data import build_dataset
+
+    section = stage_options("rae", preset, settings)["datasets"]["train"]
+    smallest = build_dataset({**section, "gt_size": 8}).smallest_side
+    if smallest < section["gt_size"]:
+        raise ValueError(
+            f"expected pairs of at least {section['gt_size']} pixels a side for this preset, got {smallest}; take "
+            "--preset tiny (96 pixels) or leave smaller scenes out"
+        )

@@ -165,6 +165,10 @@ class LatentStageModel(StageModel):
         """What the bundle says of its training."""
         return {"run": self.opt["name"], "iterations": self.iteration}
 
+    def kernel_state(self) -> Mapping[str, Tensor]:
+        """State of the kernel that the bundle holds, where one was fitted."""
+        return {} if self.kernel is None else self.kernel.state_dict()
+
     def noise_state(self) -> Mapping[str, Tensor]:
         """State of the noise that the bundle holds; none before ``degflow noise`` has learned it."""
         return {}
@@ -183,5 +187,4 @@ class LatentStageModel(StageModel):
             steps=self.steps,
             training=self.facts(),
         )
-        kernels = {} if self.kernel is None else self.kernel.state_dict()
-        save_bundle(path, Bundle(spec, self.rae, velocity, kernels, self.noise_state()))
+        save_bundle(path, Bundle(spec, self.rae, velocity, self.kernel_state(), self.noise_state()))

@@ -61,7 +61,7 @@ class LFMModel(LatentStageModel):
             self.options.rollout_steps, "euler",
         )  # fmt: skip
         generated = self.decode(end)
-        return (generated - target.beside(generated)).abs().mean()
+        return target.distance(generated)
 
     def _views_at(self, index: Tensor) -> Tensor:
         """Views (B, 3, P, P) in [-1, 1] at ``index`` (B,) of the path."""

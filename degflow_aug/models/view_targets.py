@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from degflow_aug.degradations.fitted_kernel import FittedKernel, pseudo_views
@@ -30,6 +29,11 @@ class ViewTarget:
         """The views in [-1, 1], and what was generated where they are not known, so that no loss comes from there."""
         return torch.where(self.known, self.views * 2 - 1, generated.detach())
 
+    def distance(self, generated: Tensor) -> Tensor:
+        """Mean absolute difference to images (B, 3, P, P) in [-1, 1], over the pixels that are known."""
+        known = self.known.float().mean().clamp_min(1e-6)
+        return (generated - self.beside(generated)).abs().mean() / known
+
 
 def draw_view_targets(
     path_views: Tensor,
@@ -51,7 +55,7 @@ def draw_view_targets(
             exist; the others have a view of the path.
 
     Raises:
-        ValueError: a share, and no kernel.
+        ValueError: a share, and no kernel or crops smaller than it.
     """
     rows = torch.arange(len(path_views), device=path_views.device)
     index = 1 + torch.multinomial(available[:, 1:].float(), 1)[:, 0]
@@ -62,6 +66,10 @@ def draw_view_targets(
         return target
     if kernel is None:
         raise ValueError("expected a fitted kernel for pseudo-views, got none")
+    if side < kernel.kernels.shape[-1]:
+        raise ValueError(
+            f"expected crops of at least {kernel.kernels.shape[-1]} pixels for pseudo-views, got {side}; raise gt_size"
+        )
     chosen = torch.rand(len(rows), device=scales.device) < share
     low, high = kernel.scale_range
     anywhere = low + (high - low) * torch.rand(len(rows), device=scales.device)
@@ -70,7 +78,8 @@ def draw_view_targets(
     upper = torch.bucketize(anywhere, kernel.knots).clamp(1, len(knots) - 1)
     pseudo = pseudo_views(kernel, path_views[:, 0], path_views[:, at_knots], anywhere)
     reach = kernel.kernels.shape[-1] // 2
-    inside = F.pad(known[..., reach : side - reach, reach : side - reach], 4 * [reach])
+    inside = torch.zeros_like(known)
+    inside[..., reach : side - reach, reach : side - reach] = True
     chosen &= there[rows, upper] & there[rows, upper - 1]
     return ViewTarget(
         torch.where(chosen, anywhere, target.scales),

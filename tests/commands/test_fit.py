@@ -122,6 +122,7 @@ def test_sigterm_saves_and_says_143(pairs: Path, tmp_path: Path) -> None:
         (["--minutes", "5"], "--minutes or --iters"),
         (["--knots", "1,3"], "among the scales of the pairs (2, 4)"),
         (["--preset", "tinny"], "did you mean 'tiny'"),
+        (["--preset", "small"], "128 pixels a side for this preset, got 96; take --preset tiny"),
         (["--held-out", "077"], "077"),
         (["--work", "README"], "to be a folder"),
         (["--device", "cuda:99"], "--device"),

@@ -237,6 +237,11 @@ def test_a_student_s_kernel_and_noise_are_its_teacher_s(camera: tuple[Path, Path
     model.save(-1, -1)
     saved = load_bundle(Path(model.opt["path"]["models"]) / "generator_latest.safetensors")
     assert saved.noise.keys() == random_noise().state_dict().keys()
+    assert torch.equal(saved.kernels["kernels"], kernel.kernels)
+    # Also where no loss of the student's own needs it.
+    model = build(options(camera, tmp_path / "unused", teacher=str(path), pseudo_spacing=0.0))
+    assert model.kernel is None
+    assert torch.equal(model.kernel_state()["kernels"], kernel.kernels)
 
 
 @pytest.mark.parametrize(

@@ -91,3 +91,18 @@ def test_pseudo_views_need_a_kernel() -> None:
     views, there = torch.zeros(1, 2, 3, 8, 8), torch.ones(1, 2, dtype=torch.bool)
     with pytest.raises(ValueError, match="expected a fitted kernel"):
         draw_view_targets(views, there, torch.tensor([1.0, 2.0]), (1.0, 2.0), None, 0.5)
+
+
+def test_the_distance_is_the_mean_over_known_pixels(kernel: FittedKernel) -> None:
+    target, _ = drawn(kernel, 0.5)
+    generated = torch.rand(target.views.shape, generator=torch.Generator().manual_seed(3)) * 2 - 1
+    known = target.known.expand_as(generated)
+    off = (generated - (target.views * 2 - 1)).abs()
+    torch.testing.assert_close(target.distance(generated), off[known].mean())
+
+
+def test_crops_smaller_than_the_kernel_are_refused(kernel: FittedKernel) -> None:
+    small = torch.rand(2, len(SCALES), 3, 6, 6)
+    there = torch.ones(2, len(SCALES), dtype=torch.bool)
+    with pytest.raises(ValueError, match="crops of at least 7 pixels for pseudo-views, got 6"):
+        draw_view_targets(small, there, torch.tensor(SCALES), KNOTS, kernel, 0.5)
