@@ -17,7 +17,7 @@ COLOURS = (
     "#1f77b4", "#d62728", "#2ca02c", "#ff7f0e", "#9467bd", "#17becf", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22",
     "#000080", "#aa0000", "#006400", "#b8860b",
 )  # fmt: skip
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 1080, 560, 80, 330, 44, 56
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 1160, 560, 80, 410, 44, 56
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Axis:
 
 
 def write_plot(path: Path, title: str, series: Mapping[str, Points], x: Axis, y: Axis) -> None:
-    """Write lines with their names beside them as a PNG, 1080 x 560; series without points are left out."""
+    """Write lines with their names beside them as a PNG, 1160 x 560; series without points are left out."""
     drawn = {name: sorted(points) for name, points in series.items() if points}
     if not drawn:
         raise ValueError(f"expected points to plot in {path}, got none")

@@ -342,7 +342,7 @@ def test_whole_run_writes_what_it_measured(tmp_path: Path, monkeypatch: pytest.M
     text = (tmp_path / "cost.md").read_text()
     assert "| DegFlow tiny, euler-2 (default) | 2 |" in text
     assert "NFE" in text
-    assert read_image(tmp_path / "cost.png").shape == (560, 1080, 3)
+    assert read_image(tmp_path / "cost.png").shape == (560, 1160, 3)
 
 
 def test_what_takes_too_long_is_foreseen_on_a_cpu() -> None:

@@ -105,4 +105,4 @@ def test_whole_run_writes_its_results(arguments: list[str], tmp_path: Path) -> N
     assert (content["facts"]["images"], content["facts"]["default"]) == (1, "euler-3")
     assert content["cheapest"] in content["rows"]
     assert f"{name_of(content['cheapest'])}, " in (tmp_path / "curve.md").read_text()
-    assert read_image(tmp_path / "curve.png").shape == (560, 1080, 3)
+    assert read_image(tmp_path / "curve.png").shape == (560, 1160, 3)
