@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"1. fitting the camera to {len(training)} photographs at scales 1, 2 and 4", flush=True)
     _run(fit, [
         str(train), *_layout(train), *budget, "--out", str(bundle), "--held-out", "none",
-        "--camera", "simulator",
+        "--camera", "simulator", "--preset", "tiny",
     ])  # fmt: skip
     print(f"2. LR images of {' and '.join(held_out)} at scales never seen: {images}", flush=True)
     _run(generate, [
