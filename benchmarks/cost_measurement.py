@@ -136,3 +136,15 @@ def _warm_up(method: Method, timing: Timing, device: torch.device, plan: Plan) -
         timing.skipped = "out of memory"
         torch.cuda.empty_cache()
     return seconds
+
+
+def medians(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Median time of each call in ms on a CPU, all of them in turn in every round, after one that does not count."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for index in range(rounds + 1):
+        for name, call in calls.items():
+            began = time.perf_counter()
+            call()
+            if index:
+                times[name].append(1e3 * (time.perf_counter() - began))
+    return {name: statistics.median(values) for name, values in times.items()}

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import copy
 import statistics
-import time
-from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from cost_measurement import medians
 from result_files import facts, markdown_table, results_folder, write_results
 from solver_curve import pairs, parse
 from torch import Tensor, nn
@@ -91,18 +90,6 @@ def fidelity(whole: DegFlow, half: DegFlow, images: list[Any]) -> list[dict[str,
     return rows
 
 
-def milliseconds(methods: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Median time of each method, taken in turn."""
-    times: dict[str, list[float]] = {name: [] for name in methods}
-    for repetition in range(REPETITIONS + 1):
-        for name, method in methods.items():
-            began = time.perf_counter()
-            method()
-            if repetition:
-                times[name].append(1e3 * (time.perf_counter() - began))
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Compare, time, write, print."""
     args = parse(arguments)
@@ -111,7 +98,9 @@ def main(arguments: list[str] | None = None) -> None:
     half = HalfDegFlow.from_bundle(load_bundle(args.bundle)).halve()
     rows = fidelity(whole, half, list(pairs(args)))
     hr = torch.rand(8, 3, 256, 256, generator=torch.Generator().manual_seed(0))
-    times = milliseconds({"whole": lambda: whole(hr, whole.knots[-1]), "half": lambda: half(hr, half.knots[-1])})
+    times = medians(
+        {"whole": lambda: whole(hr, whole.knots[-1]), "half": lambda: half(hr, half.knots[-1])}, REPETITIONS
+    )
     cells = [[f"{row['scale']:g}", *(f"{row[key]:.2f}" for key in ("whole", "half", "between"))] for row in rows]
     text = (
         f"# Decoding at half resolution, {args.bundle.name}\n\nMean Y-PSNR in dB of LR images to LR of the true views, "

@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
+from cost_measurement import medians
 from result_files import facts, markdown_table, write_results
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -38,6 +38,7 @@ from degflow_aug.yaml_options import load_yaml
 
 KNOTS = (1.0, 2.0, 4.0)
 SCALES = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
+REPETITIONS = 7
 Sizes = tuple[dict[str, Any], dict[str, Any]]
 
 NARROW: dict[str, Any] = {"base_channels": 32, "multipliers": [1, 2, 2], "blocks": 2}
@@ -116,17 +117,14 @@ def gmac(generator: DegFlow) -> float:
     return counter.get_total_flops() / 2e9
 
 
-def milliseconds(generators: dict[str, DegFlow], repetitions: int = 7) -> dict[str, float]:
-    """Median time of LR patches at scale 4 of eight 256x256 images, the candidates in turn."""
+def milliseconds(generators: dict[str, DegFlow]) -> dict[str, float]:
+    """Median time of LR at scale 4 of eight 256x256 images, the candidates in turn."""
     hr = torch.rand(8, 3, 256, 256, generator=torch.Generator().manual_seed(0))
-    times: dict[str, list[float]] = {name: [] for name in generators}
-    for repetition in range(repetitions + 1):
-        for name, generator in generators.items():
-            began = time.perf_counter()
-            generator(hr, generator.knots[-1])
-            if repetition:
-                times[name].append(1e3 * (time.perf_counter() - began))
-    return {name: median(values) for name, values in times.items()}
+
+    def call(generator: DegFlow) -> Callable[[], Tensor]:
+        return lambda: generator(hr, generator.knots[-1])
+
+    return medians({name: call(generator) for name, generator in generators.items()}, REPETITIONS)
 
 
 def iterations(bundle: Bundle) -> int:

@@ -18,11 +18,6 @@ class ChannelNorm(nn.Module):
         return self.body(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
-def _gelu(x: Tensor) -> Tensor:
-    """GELU, in the memory of ``x`` where no gradient is kept: on a CPU fresh memory costs as much as the function."""
-    return F.gelu(x) if torch.is_grad_enabled() else torch.ops.aten.gelu_(x)
-
-
 class ResidualBlock(nn.Module):
     """x + conv(gelu(norm(conv(gelu(norm(x)))))), 3x3 convolutions without bias."""
 
@@ -34,8 +29,8 @@ class ResidualBlock(nn.Module):
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv0(_gelu(self.norm0(x)))
-        return x + self.conv1(_gelu(self.norm1(h)))
+        h = self.conv0(F.gelu(self.norm0(x)))
+        return x + self.conv1(F.gelu(self.norm1(h)))
 
 
 class ScaledBlocks(nn.Module):

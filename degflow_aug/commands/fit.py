@@ -40,6 +40,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="scenes for the report at the end, or none (default: those not named in --scenes, else the last tenth)",
     )
+    _add_recipe_arguments(parser)
+    parser.add_argument("--out", required=True, metavar="FILE.safetensors", help="the bundle to write")
+    parser.add_argument("--work", metavar="DIR", help="checkpoints, for resuming (default: FILE.fit)")
+    parser.add_argument("--camera", metavar="NAME", help="name kept in the bundle (default: that of the pairs)")
+    parser.add_argument("--seed", type=count, default=0, help="of everything drawn (default: 0)")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (auto: a GPU where there is one)")
+    parser.add_argument(
+        "--save-every",
+        type=positive_number,
+        default=60.0,
+        metavar="SECONDS",
+        help="time between checkpoints (default: 60)",
+    )
+    parser.add_argument(
+        "--workers", type=count, default=None, metavar="N", help="processes that load images (default: by device)"
+    )
+
+
+def _add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preset", default="small", type=one_of("tiny", "small", "official"), help="tiny, small (default) or official"
     )
@@ -63,21 +82,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--iters", type=whole_number, metavar="N", help="iterations of all stages together, instead of --minutes"
-    )
-    parser.add_argument("--out", required=True, metavar="FILE.safetensors", help="the bundle to write")
-    parser.add_argument("--work", metavar="DIR", help="checkpoints, for resuming (default: FILE.fit)")
-    parser.add_argument("--camera", metavar="NAME", help="name kept in the bundle (default: that of the pairs)")
-    parser.add_argument("--seed", type=count, default=0, help="of everything drawn (default: 0)")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (auto: a GPU where there is one)")
-    parser.add_argument(
-        "--save-every",
-        type=positive_number,
-        default=60.0,
-        metavar="SECONDS",
-        help="time between checkpoints (default: 60)",
-    )
-    parser.add_argument(
-        "--workers", type=count, default=None, metavar="N", help="processes that load images (default: by device)"
     )
 
 

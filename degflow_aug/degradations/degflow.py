@@ -19,11 +19,7 @@ from degflow_aug.degradations.padding import pad_to_multiple
 from degflow_aug.degradations.patch_resampling import resample_patches, without_autocast
 from degflow_aug.degradations.residual_noise import ResidualNoise
 from degflow_aug.degradations.tiled_autoencoder import EncodedHR, check_tile
-from degflow_aug.flow.solver import (
-    JUMP,
-    check_solver,
-    default_steps,
-)
+from degflow_aug.flow.solver import JUMP, check_solver, default_steps
 from degflow_aug.flow.time_map import TimeMap
 
 # Not those that take CUDA graphs: the next call of a network would overwrite outputs that a path still needs.

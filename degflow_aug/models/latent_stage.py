@@ -76,8 +76,8 @@ class LatentStageModel(StageModel):
         """Take a batch of images, or one of cached latents, which is used as it is.
 
         Images: hr (B, 3, P, P), views (B, K-1, 3, P, P), available (B, K-1). Latents: latents (B, K, c, h, w) along
-        the path, standardised, and available (B, K); condition (B, 12b, h, w) where the network takes one; path_views
-        (B, K, 3, P, P) in 8 bits where a loss looks at images.
+        the path, standardised, and available (B, K); condition (B, rae.condition_channels, h, w) where the network
+        takes one; path_views (B, K, 3, P, P) in 8 bits where a loss looks at images.
         """
         self.features: HRFeatures | None = None
         self.path_views: Tensor | None = None

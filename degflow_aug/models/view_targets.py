@@ -66,11 +66,25 @@ def draw_view_targets(
         return target
     if kernel is None:
         raise ValueError("expected a fitted kernel for pseudo-views, got none")
+    pseudo, exists = _pseudo_targets(path_views, available, scales, knots, kernel)
+    chosen = exists & (torch.rand(len(rows), device=scales.device) < share)
+    image = chosen.view(-1, 1, 1, 1)
+    return ViewTarget(
+        torch.where(chosen, pseudo.scales, target.scales),
+        torch.where(image, pseudo.views, target.views),
+        torch.where(image, pseudo.known, target.known),
+    )
+
+
+def _pseudo_targets(
+    path_views: Tensor, available: Tensor, scales: Tensor, knots: Sequence[float], kernel: FittedKernel
+) -> tuple[ViewTarget, Tensor]:
+    """A pseudo-view at a scale drawn for each sample, and whether (B,) both knots beside it exist."""
+    rows, side = torch.arange(len(path_views), device=path_views.device), path_views.shape[-1]
     if side < kernel.kernels.shape[-1]:
         raise ValueError(
             f"expected crops of at least {kernel.kernels.shape[-1]} pixels for pseudo-views, got {side}; raise gt_size"
         )
-    chosen = torch.rand(len(rows), device=scales.device) < share
     low, high = kernel.scale_range
     anywhere = low + (high - low) * torch.rand(len(rows), device=scales.device)
     at_knots = torch.stack([(scales - knot).abs().argmin() for knot in knots])
@@ -78,11 +92,6 @@ def draw_view_targets(
     upper = torch.bucketize(anywhere, kernel.knots).clamp(1, len(knots) - 1)
     pseudo = pseudo_views(kernel, path_views[:, 0], path_views[:, at_knots], anywhere)
     reach = kernel.kernels.shape[-1] // 2
-    inside = torch.zeros_like(known)
+    inside = torch.zeros(len(rows), 1, side, side, dtype=torch.bool, device=path_views.device)
     inside[..., reach : side - reach, reach : side - reach] = True
-    chosen &= there[rows, upper] & there[rows, upper - 1]
-    return ViewTarget(
-        torch.where(chosen, anywhere, target.scales),
-        torch.where(chosen.view(-1, 1, 1, 1), pseudo, target.views),
-        inside | ~chosen.view(-1, 1, 1, 1),
-    )
+    return ViewTarget(anywhere, pseudo, inside), there[rows, upper] & there[rows, upper - 1]

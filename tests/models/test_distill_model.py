@@ -11,11 +11,11 @@ import pytest
 import torch
 from random_networks import random_noise, random_rae, randomise
 from safetensors.torch import load_file
+from stage_steps import batches, build, train
 from tiny_camera import in_memory, stage_options, write_pairs
 
 import degflow_aug
 from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
-from degflow_aug.data.draws import SampleDraw
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.flow.solver import integrate, jumps
 from degflow_aug.models.checkpoint import write_checkpoint
@@ -45,13 +45,6 @@ def camera(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return pairs, folder
 
 
-def build(opt: dict[str, Any]) -> Any:
-    from basicsr.models import build_model
-
-    torch.manual_seed(0)
-    return build_model(opt)
-
-
 def options(camera: tuple[Path, Path], root: Path, **degflow: Any) -> dict[str, Any]:
     """The student's options; its experiment lies in ``root``."""
     pairs, folder = camera
@@ -60,27 +53,6 @@ def options(camera: tuple[Path, Path], root: Path, **degflow: Any) -> dict[str, 
     teacher = str(folder / "experiments/lfm/models/generator_latest.safetensors")
     opt["degflow"] = {"knots": [1.0, 2.0, 4.0], "teacher": teacher, **degflow}
     return in_memory(opt, root)
-
-
-def batches(opt: dict[str, Any], count: int, start: int = 0) -> list[dict[str, Any]]:
-    from basicsr.data import build_dataset
-    from torch.utils.data import default_collate
-
-    dataset = build_dataset(opt["datasets"]["train"])
-    return [
-        default_collate([dataset[SampleDraw((2 * step + item) % len(dataset), 100 * step + item)] for item in range(2)])
-        for step in range(start, start + count)
-    ]
-
-
-def train(model: Any, data: list[dict[str, Any]], start: int = 0) -> list[float]:
-    losses = []
-    for step, batch in enumerate(data, start + 1):
-        model.update_learning_rate(step, warmup_iter=3)
-        model.feed_data(batch)
-        model.optimize_parameters(step)
-        losses.append(model.get_current_log()["total"])
-    return losses
 
 
 def test_student_starts_as_its_teacher_s_euler_step(camera: tuple[Path, Path], tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+from stage_steps import batches, build, train
 from tiny_camera import in_memory, stage_options, train_rae, write_pairs
 
 import degflow_aug
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.bundle import load_bundle
-from degflow_aug.data.draws import SampleDraw
 from degflow_aug.models import interrupt
 from degflow_aug.models.checkpoint import read_checkpoint
 from degflow_aug.models.divergence_guard import TrainingDiverged
@@ -28,34 +28,6 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pairs")
     write_pairs(folder)
     return folder
-
-
-def build(opt: dict[str, Any]) -> Any:
-    from basicsr.models import build_model
-
-    torch.manual_seed(0)
-    return build_model(opt)
-
-
-def batches(opt: dict[str, Any], count: int, start: int = 0) -> list[dict[str, Any]]:
-    from basicsr.data import build_dataset
-    from torch.utils.data import default_collate
-
-    dataset = build_dataset(opt["datasets"]["train"])
-    return [
-        default_collate([dataset[SampleDraw((2 * step + item) % len(dataset), 100 * step + item)] for item in range(2)])
-        for step in range(start, start + count)
-    ]
-
-
-def train(model: Any, data: list[dict[str, Any]], start: int = 0) -> list[float]:
-    losses = []
-    for step, batch in enumerate(data, start + 1):
-        model.update_learning_rate(step, warmup_iter=3)
-        model.feed_data(batch)
-        model.optimize_parameters(step)
-        losses.append(model.get_current_log()["total"])
-    return losses
 
 
 STEPS = 120
