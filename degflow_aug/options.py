@@ -159,6 +159,37 @@ class LFMOptions(PathOptions):
 
 
 @dataclass(frozen=True)
+class RefineOptions(StageOptions):
+    """The last stage of our recipe: a whole generator, trained on the views that a few Euler steps lead to.
+
+    Attributes:
+        generator: bundle of the generator so far, the name of its run below ``experiments/``, or a checkpoint of it.
+        steps: Euler steps of the rendering, here and in the bundle.
+        pseudo_share: share of samples that are compared with a pseudo-view at a scale drawn anywhere between the
+            knots, and not with a real view.
+        crop_margin: pixels cut off each side of a crop after its pseudo-views are made, so that no mirrored edge shows.
+        train_rae: train the autoencoder too, and not the velocity network alone.
+        lpips_weight: weight of LPIPS beside the L1 distance.
+        lpips_vgg: VGG16 weights of torchvision for it; empty: torchvision's own cache.
+    """
+
+    generator: str = ""
+    steps: int = 2
+    pseudo_share: float = 0.5
+    crop_margin: int = 0
+    train_rae: bool = True
+    lpips_weight: float = 0.0
+    lpips_vgg: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pseudo_share > 1:
+            raise ValueError(f"expected degflow.pseudo_share of at most 1, got {self.pseudo_share:g}")
+        if self.steps < 1:
+            raise ValueError(f"expected degflow.steps of at least 1, got {self.steps}")
+
+
+@dataclass(frozen=True)
 class DistillOptions(PathOptions):
     """One evaluation instead of a solver: a student of a trained generator; LPIPS is that of its decoded end.
 

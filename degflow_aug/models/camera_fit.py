@@ -22,15 +22,15 @@ from degflow_aug.models.latent_stage import LatentStageModel
 from degflow_aug.models.lfm_model import LFMModel
 from degflow_aug.models.presets import Preset, StagePreset
 from degflow_aug.models.rae_model import RAEModel
+from degflow_aug.models.refine_model import RefineModel
 from degflow_aug.models.stage_run import Budget, BuildModel, Schedule, StageRun, is_finished, make_folders
 
 StageReport = Callable[[str, int, int, float], None]
 LATENT_MODELS: dict[str, Callable[[dict[str, Any]], LatentStageModel]] = {
     "lfm": LFMModel,
-    "refine": LFMModel,
     "distill": LFMDistillModel,
 }
-MODELS: dict[str, BuildModel] = {"rae": RAEModel, **LATENT_MODELS}
+MODELS: dict[str, BuildModel] = {"rae": RAEModel, "refine": RefineModel, **LATENT_MODELS}
 CACHED_WINDOW = 256
 # Where a stage has one of these, a loss of it looks at images.
 IMAGE_OPTIONS = {"lpips_weight", "rollout_weight", "method"}
@@ -126,11 +126,8 @@ class CameraFit:
         return self.write_bundle(out, kernel)
 
     def options(self, stage: str) -> dict[str, Any]:
-        """Options of a stage; a refining stage starts from the network before it."""
-        opt = stage_options(stage, self.preset, self.settings)
-        if stage == "refine":
-            opt["path"]["pretrain_network_g"] = str(self.settings.work / "lfm" / "models" / "net_g_latest.pth")
-        return opt
+        """Options of a stage."""
+        return stage_options(stage, self.preset, self.settings)
 
     def fit_kernel(self) -> FittedKernel:
         """The linear kernel of the pairs: source of pseudo-views, and the opponent in every table."""

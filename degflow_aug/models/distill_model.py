@@ -17,7 +17,7 @@ from degflow_aug.flow.objective import draw_times
 from degflow_aug.flow.solver import JUMP, integrate, jumps
 from degflow_aug.models.latent_stage import LatentStageModel
 from degflow_aug.models.partial_paths import path_ends
-from degflow_aug.models.teacher import load_teacher
+from degflow_aug.models.teacher import check_end, load_teacher
 from degflow_aug.options import DistillOptions, read_options
 
 
@@ -36,11 +36,7 @@ class LFMDistillModel(LatentStageModel):
         options = read_options(DistillOptions, opt["degflow"], "degflow")
         self.taught = load_teacher(options.teacher, Path(opt["path"].get("experiments_root", ".")).parent)
         spec = self.taught.spec
-        if options.last_scale != spec.s_max or options.knots[-1] > spec.knots[-1]:
-            raise ValueError(
-                f"expected degflow.knots and s_max that end where those of the teacher do ({spec.knots[-1]:g}, "
-                f"{spec.s_max:g}), got {options.knots[-1]:g} and {options.last_scale:g}"
-            )
+        check_end(options, spec, "teacher")
         options = replace(options, camera=options.camera or spec.camera)
         super().__init__(opt, options, self.taught.rae, solver=JUMP, steps=options.steps)
         self.teacher = self.taught.velocity.to(self.device).to(memory_format=torch.channels_last)

@@ -13,7 +13,10 @@ from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.models.presets import Preset, StagePreset
 from degflow_aug.models.teacher import COMPANION
 
-MODEL_TYPES = {"rae": "RAEModel", "lfm": "LFMModel", "refine": "LFMModel", "distill": "LFMDistillModel"}
+MODEL_TYPES = {"rae": "RAEModel", "lfm": "LFMModel", "refine": "RefineModel", "distill": "LFMDistillModel"}
+
+# The key of a stage for the generator of the stage before it.
+STARTS = {"refine": "generator", "distill": "teacher"}
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,9 @@ def _network(stage: str, preset: Preset) -> dict[str, Any]:
         rae = ResidualAutoencoder(**preset.rae)
     latent, condition = preset.rae.get("latent_channels", 4), rae.condition_channels if preset.conditioned else 0
     velocity = {"type": "NCSNpp", "latent_channels": latent, **preset.velocity, "condition_channels": condition}
+    if stage == "refine":
+        parts = ({key: value for key, value in each.items() if key != "type"} for each in (preset.rae, velocity))
+        return {"type": "DegFlowGenerator", **dict(zip(("rae", "velocity"), parts, strict=True))}
     return {**velocity, "end_time": True} if stage == "distill" else velocity
 
 
@@ -81,9 +87,9 @@ def _section(stage: str, preset: Preset, settings: FitSettings) -> dict[str, Any
         "knots": list(settings.knots), "camera": settings.camera,
         "kernel": str(settings.work / "kernel.safetensors"), **preset.stages[stage].options,
     }  # fmt: skip
-    if stage == "distill":
+    if stage in STARTS:
         stages = list(preset.stages)
-        section["teacher"] = str(settings.work / stages[stages.index(stage) - 1] / "models" / COMPANION)
+        section[STARTS[stage]] = str(settings.work / stages[stages.index(stage) - 1] / "models" / COMPANION)
     elif stage != "rae":
         section["rae"] = str(settings.work / "rae" / "models" / "net_g_latest.pth")
     elif section["hr_share"] < 0:

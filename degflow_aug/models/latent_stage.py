@@ -1,31 +1,26 @@
-"""What the stages on latents share: a frozen RAE, the views along a path and their latents, validation, the bundle."""
+"""What the stages on latents share: a frozen RAE, the views along a path and their latents."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
-from basicsr.utils.dist_util import master_only
 from torch import Tensor
 
 from degflow_aug.archs.ncsnpp_arch import NCSNpp, hr_condition
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.archs.rae_coders import HRFeatures
-from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
-from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.flow.time_map import TimeMap
 from degflow_aug.losses.lpips_loss import LPIPSLoss
+from degflow_aug.models.generator_stage import GeneratorStage
 from degflow_aug.models.kernel_source import kernel_for
 from degflow_aug.models.path_views import views_along_path
-from degflow_aug.models.stage_model import StageModel
 from degflow_aug.models.view_targets import ViewTarget, draw_view_targets
 from degflow_aug.options import PathOptions
 
 
-class LatentStageModel(StageModel):
+class LatentStageModel(GeneratorStage):
     """Trains an ``NCSNpp`` on latents of a frozen RAE. Subclasses write ``compute_losses`` and ``needs_images``.
 
     Args:
@@ -46,7 +41,6 @@ class LatentStageModel(StageModel):
         self.scales = options.path_scales()
         self.time_map = TimeMap(options.last_scale)
         self.times = torch.tensor([self.time_map.time(scale) for scale in self.scales], device=self.device)
-        self.kernel: FittedKernel | None = None
         self.perceptual: LPIPSLoss | None = None
         if self.is_train:
             if len(self.scales) > len(options.knots) or options.pseudo_share:
@@ -139,52 +133,6 @@ class LatentStageModel(StageModel):
         assert self.features is not None
         return self.rae.decode(self.rae.unstandardise(latents), self.features).float()
 
-    def generator(self) -> DegFlow:
-        """The degradation as trained so far."""
-        return DegFlow(
-            self.rae,
-            self.trained_network(),
-            knots=self.options.knots,
-            s_max=self.options.last_scale,
-            solver=self.solver,
-            steps=self.steps,
-            camera=self.options.camera,
-        )
-
-    def generate_view(self, hr: Tensor, view: Tensor, scale: float) -> Tensor:
-        """The generated view (1, 3, H, W) in [0, 1]; the real one is not looked at."""
-        generated = self.generator().render(hr, scale)
-        self.net_g.train()
-        return generated
-
-    def save_companions(self) -> None:
-        """Write the bundle, so that a run can be used as soon as it has saved."""
-        self.write_bundle(Path(self.opt["path"]["models"]) / "generator_latest.safetensors")
-
-    def facts(self) -> dict[str, Any]:
-        """What the bundle says of its training."""
-        return {"run": self.opt["name"], "iterations": self.iteration}
-
-    def kernel_state(self) -> Mapping[str, Tensor]:
-        """State of the kernel that the bundle holds, where one was fitted."""
-        return {} if self.kernel is None else self.kernel.state_dict()
-
-    def noise_state(self) -> Mapping[str, Tensor]:
-        """State of the noise that the bundle holds; none before ``degflow noise`` has learned it."""
-        return {}
-
-    @master_only
-    def write_bundle(self, path: Path) -> None:
-        """Write RAE and velocity network as a bundle."""
-        velocity = self.trained_network()
-        spec = GeneratorSpec(
-            rae=self.rae.spec,
-            velocity=velocity.spec,
-            knots=self.options.knots,
-            s_max=self.options.last_scale,
-            camera=self.options.camera,
-            solver=self.solver,
-            steps=self.steps,
-            training=self.facts(),
-        )
-        save_bundle(path, Bundle(spec, self.rae, velocity, self.kernel_state(), self.noise_state()))
+    def trained_parts(self) -> tuple[ResidualAutoencoder, NCSNpp]:
+        """The frozen autoencoder and the network."""
+        return self.rae, self.trained_network()

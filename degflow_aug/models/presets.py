@@ -44,8 +44,8 @@ class StagePreset:
 
 @dataclass(frozen=True)
 class Preset:
-    """Networks and the stages that train them, in order; stage ``refine`` continues ``lfm``, and ``distill`` teaches a
-    one-step student what the stage before it has learned."""
+    """Networks and the stages that train them, in order; stage ``refine`` goes on with all that was trained, and
+    ``distill`` teaches a one-step student what the stage before it has learned."""
 
     rae: Mapping[str, Any]
     velocity: Mapping[str, Any]
@@ -84,14 +84,14 @@ def _ours(crop: int, batch: int, lr: float, windows: int, amp: str) -> dict[str,
         windows=windows,
         options={**path, "grad_clip": 1.0},
     )
-    refine = replace(
-        lfm,
+    refine = StagePreset(
         share=0.25,
         crop=3 * crop // 2,
         batch=4,
         lr=lr / 3,
         floor=lr / 300,
-        options={**path, "grad_clip": 1.0, "rollout_weight": 5.0, "velocity_weight": 0.1},
+        ema=0.995,
+        options={**shared, "grad_clip": 1.0, "steps": 2, "pseudo_share": 0.5, "crop_margin": 16},
     )
     return {"rae": rae, "lfm": lfm, "refine": refine}
 
@@ -145,7 +145,7 @@ DISTILL_SHARE = 0.25
 
 def with_one_step(chosen: Preset, method: str) -> Preset:
     """The preset with a last stage that trains a one-step student by ``method``; the others give up a quarter of the
-    budget. It keeps the crops, batches and windows of the stage before it, and its losses on images.
+    budget. It keeps the crops, batches and image losses of the stage before it, and the windows and path of ``lfm``.
 
     Raises:
         ValueError: no such method.
@@ -155,11 +155,15 @@ def with_one_step(chosen: Preset, method: str) -> Preset:
     stages = {name: replace(stage, share=(1 - DISTILL_SHARE) * stage.share) for name, stage in chosen.stages.items()}
     last = list(stages.values())[-1]
     kept = ("amp", "pseudo_spacing", "grad_clip", "lpips_weight", "lpips_vgg")
-    options = {key: last.options[key] for key in kept if key in last.options}
+    before = {**chosen.stages["lfm"].options, **last.options}
+    options = {key: before[key] for key in kept if key in before}
     if "pseudo_spacing" in options:
         # Where views can be made at any scale they teach more than the teacher's latents, which carry its errors.
         options |= {"pseudo_share": 0.5, "latent_weight": 0.1}
-    student = replace(last, share=DISTILL_SHARE, ema=last.ema or 0.995, options={**options, "method": method})
+    windows = chosen.stages["lfm"].windows
+    student = replace(
+        last, share=DISTILL_SHARE, ema=last.ema or 0.995, windows=windows, options={**options, "method": method}
+    )
     return replace(chosen, stages={**stages, "distill": student})
 
 

@@ -29,6 +29,11 @@ class ViewTarget:
         """The views in [-1, 1], and what was generated where they are not known, so that no loss comes from there."""
         return torch.where(self.known, self.views * 2 - 1, generated.detach())
 
+    def without_rim(self, margin: int) -> ViewTarget:
+        """The same without ``margin`` pixels at each side."""
+        inner = slice(margin, -margin or None)
+        return ViewTarget(self.scales, self.views[..., inner, inner], self.known[..., inner, inner])
+
     def distance(self, generated: Tensor) -> Tensor:
         """Mean absolute difference to images (B, 3, P, P) in [-1, 1], over the pixels that are known."""
         known = self.known.float().mean().clamp_min(1e-6)

@@ -1,0 +1,41 @@
+"""A whole generator as one network, so that a stage can train all of it on images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from degflow_aug.archs.ncsnpp_arch import NCSNpp, hr_condition
+from degflow_aug.archs.network_spec import plain
+from degflow_aug.archs.rae_arch import ResidualAutoencoder
+from degflow_aug.flow.solver import integrate
+
+
+class DegFlowGenerator(nn.Module):
+    """RAE and velocity network, and the view that a short integration between them gives.
+
+    Args:
+        rae: keyword arguments of :class:`ResidualAutoencoder`.
+        velocity: keyword arguments of :class:`NCSNpp`.
+    """
+
+    def __init__(self, *, rae: Mapping[str, Any], velocity: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.rae, self.velocity = ResidualAutoencoder(**rae), NCSNpp(**velocity)
+        self.spec = {"rae": plain(self.rae.spec), "velocity": plain(self.velocity.spec)}
+
+    def forward(self, hr: Tensor, end: Tensor, steps: int) -> Tensor:
+        """The views (B, 3, H, W), about [-1, 1], that Euler steps from the HR images to times ``end`` (B,) lead to.
+
+        Args:
+            hr: (B, 3, H, W) in [-1, 1], sides in multiples of ``rae.multiple * velocity.multiple``.
+            end: times in [0, 1].
+            steps: how many, each of ``end / steps``.
+        """
+        latent, features = self.rae.encode(hr)
+        condition = None if self.velocity.condition is None else hr_condition(features)
+        start = self.rae.standardise(latent)
+        z = integrate(lambda z, t: self.velocity(z, t, condition), start, end, steps, "euler")
+        return self.rae.decode(self.rae.unstandardise(z), features)
