@@ -14,12 +14,14 @@ from degflow_aug.archs.ncsnpp_arch import NCSNpp, hr_condition
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.archs.rae_coders import HRFeatures
 from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.degradations.camera_choice import one_hot
 from degflow_aug.degradations.degflow import DegFlow
-from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.degradations.fitted_kernel import PseudoViewKernels
 from degflow_aug.flow.time_map import TimeMap
 from degflow_aug.losses.lpips_loss import LPIPSLoss
 from degflow_aug.models.kernel_source import kernel_for
 from degflow_aug.models.path_views import views_along_path
+from degflow_aug.models.sample_cameras import StageKernel, camera_numbers, sample_kernel
 from degflow_aug.models.stage_model import StageModel
 from degflow_aug.models.view_targets import ViewTarget, draw_view_targets
 from degflow_aug.options import PathOptions
@@ -46,7 +48,7 @@ class LatentStageModel(StageModel):
         self.scales = options.path_scales()
         self.time_map = TimeMap(options.last_scale)
         self.times = torch.tensor([self.time_map.time(scale) for scale in self.scales], device=self.device)
-        self.kernel: FittedKernel | None = None
+        self.kernel: StageKernel | None = None
         self.perceptual: LPIPSLoss | None = None
         if self.is_train:
             if len(self.scales) > len(options.knots) or options.pseudo_share:
@@ -67,8 +69,13 @@ class LatentStageModel(StageModel):
                 f"expected network_g.condition_channels to be 0 or {channels}, as the RAE has features, got "
                 f"{network.condition.in_channels}"
             )
+        if network.spec["cameras"] != len(self.options.cameras):
+            raise ValueError(
+                f"expected network_g.cameras {len(self.options.cameras)}, as many as degflow.cameras names, got "
+                f"{network.spec['cameras']}"
+            )
 
-    def find_kernel(self) -> FittedKernel:
+    def find_kernel(self) -> StageKernel:
         """The kernel behind pseudo-views."""
         return kernel_for(self.opt, self.options)
 
@@ -77,8 +84,12 @@ class LatentStageModel(StageModel):
 
         Images: hr (B, 3, P, P), views (B, K-1, 3, P, P), available (B, K-1). Latents: latents (B, K, c, h, w) along
         the path, standardised, and available (B, K); condition (B, rae.condition_channels, h, w) where the network
-        takes one; path_views (B, K, 3, P, P) in 8 bits where a loss looks at images.
+        takes one; path_views (B, K, 3, P, P) in 8 bits where a loss looks at images. Both: camera, a name a sample,
+        where the options tell cameras apart.
         """
+        numbers = camera_numbers(data, self.options.cameras, self.device)
+        self.camera = None if numbers is None else one_hot(numbers, len(self.options.cameras))
+        self.sample_kernel: PseudoViewKernels | None = sample_kernel(self.kernel, numbers)
         self.features: HRFeatures | None = None
         self.path_views: Tensor | None = None
         if "latents" in data:
@@ -99,7 +110,7 @@ class LatentStageModel(StageModel):
     def _feed_images(self, data: dict[str, Any]) -> None:
         hr, views, available = (data[key].to(self.device, non_blocking=True) for key in ("hr", "views", "available"))
         self.path_views, self.available = views_along_path(
-            hr, views, available, self.options.knots, self.scales, self.kernel
+            hr, views, available, self.options.knots, self.scales, self.sample_kernel
         )
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.amp == "bf16"):
             self.latents, self.features = self.encode_path(self.path_views, self.available)
@@ -131,7 +142,12 @@ class LatentStageModel(StageModel):
         assert self.path_views is not None
         scales = self.time_map.scale(self.times)
         return draw_view_targets(
-            self.path_views, self.available, scales, self.options.knots, self.kernel, self.options.pseudo_share
+            self.path_views,
+            self.available,
+            scales,
+            self.options.knots,
+            self.sample_kernel,
+            self.options.pseudo_share,
         )
 
     def decode(self, latents: Tensor) -> Tensor:
@@ -148,12 +164,14 @@ class LatentStageModel(StageModel):
             s_max=self.options.last_scale,
             solver=self.solver,
             steps=self.steps,
-            camera=self.options.camera,
+            camera=None if self.options.cameras else self.options.camera,
+            cameras=self.options.cameras,
         )
 
-    def generate_view(self, hr: Tensor, view: Tensor, scale: float) -> Tensor:
-        """The generated view (1, 3, H, W) in [0, 1]; the real one is not looked at."""
-        generated = self.generator().render(hr, scale)
+    def generate_view(self, hr: Tensor, view: Tensor, scale: float, camera: str = "") -> Tensor:
+        """The generated view (1, 3, H, W) in [0, 1] of a camera by name, where the options tell several apart; the
+        real one is not looked at."""
+        generated = self.generator().render(hr, scale, camera=camera if self.options.cameras else None)
         self.net_g.train()
         return generated
 
@@ -186,5 +204,6 @@ class LatentStageModel(StageModel):
             solver=self.solver,
             steps=self.steps,
             training=self.facts(),
+            cameras=self.options.cameras,
         )
         save_bundle(path, Bundle(spec, self.rae, velocity, self.kernel_state(), self.noise_state()))
