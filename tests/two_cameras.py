@@ -30,7 +30,7 @@ def picture(seed: int, size: int = 96) -> np.ndarray:
 
 
 def write_two_cameras(folder: Path, scenes: int = 3, size: int = 96) -> dict[str, Any]:
-    """``{camera}/HR/{id}.png`` and ``{camera}/x2/{id}.png``, no HR image shared; returns the pattern, also as a file."""
+    """``{camera}/HR/{id}.png`` and ``{camera}/x2/{id}.png``, no HR image shared; returns the pattern."""
     for number, name in enumerate(CAMERAS):
         for scene in range(scenes):
             hr = picture(100 * number + scene, size)

@@ -37,10 +37,8 @@ def kernel_for(opt: dict[str, Any], options: StageOptions) -> StageKernel:
         raise ValueError(f"expected a kernel fitted at the knots {list(options.knots)}, got {path} with {knots}")
     found = len(fitted) if isinstance(fitted, CameraKernels) else 0
     if found != len(options.cameras):
-        raise ValueError(
-            f"expected kernels of {len(options.cameras) or 1} cameras, as degflow.cameras says, got {path} with those "
-            f"of {found or 1}"
-        )
+        wanted, got = (f"{count} cameras" if count else "one camera" for count in (len(options.cameras), found))
+        raise ValueError(f"expected kernels of {wanted}, as in degflow.cameras, got {path} with those of {got}")
     return fitted
 
 

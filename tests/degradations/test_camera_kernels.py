@@ -52,9 +52,10 @@ def test_state_goes_round() -> None:
     assert camera_part(state, 2) == {}
 
 
-@pytest.mark.parametrize(
-    "kernels", [[], [kernel(0), kernel(0, (1.0, 2.0, 3.0))], [kernel(0), kernel(0, side=11)], [kernel(0), kernel(1, (1.0, 2.0))]]
-)  # fmt: skip
+OTHER_KNOTS, OTHER_SIZE, FEWER_KNOTS = kernel(0, (1.0, 2.0, 3.0)), kernel(0, side=11), kernel(0, (1.0, 2.0))
+
+
+@pytest.mark.parametrize("kernels", [[], [kernel(0), OTHER_KNOTS], [kernel(0), OTHER_SIZE], [kernel(0), FEWER_KNOTS]])
 def test_kernels_that_do_not_go_together_are_refused(kernels: list[FittedKernel]) -> None:
     with pytest.raises(ValueError, match="one size at the same knots for all cameras"):
         CameraKernels(kernels)
