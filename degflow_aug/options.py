@@ -30,6 +30,8 @@ class StageOptions:
         knots: scales with real pairs, rising from 1 (HR).
         s_max: the scale at t = 1; 0 stands for the last knot.
         camera: name of the device, kept in the bundle.
+        cameras: names of the cameras to tell apart, as the data set has them, in the order of their embeddings; empty:
+            one camera. Pseudo-views are made with the kernel of a sample's own.
         amp: none, or bf16 for autocast.
         grad_clip: largest gradient norm; 0 for no clipping.
         compile: pass the network through ``torch.compile``.
@@ -43,6 +45,7 @@ class StageOptions:
     grad_clip: float = 0.0
     compile: bool = False
     kernel: str = ""
+    cameras: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         knots = self.knots
@@ -53,6 +56,10 @@ class StageOptions:
             raise ValueError(f"expected degflow.s_max of at least the last knot {knots[-1]:g}, got {self.s_max:g}")
         if self.amp not in ("none", "bf16"):
             raise ValueError(f"expected degflow.amp to be none or bf16, got {self.amp!r}")
+        if len(self.cameras) == 1 or len(set(self.cameras)) < len(self.cameras) or "" in self.cameras:
+            raise ValueError(
+                f"expected degflow.cameras as two or more different names, or empty, got {list(self.cameras)}"
+            )
         _at_least_zero(self)
 
     @property

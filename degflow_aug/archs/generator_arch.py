@@ -26,16 +26,17 @@ class DegFlowGenerator(nn.Module):
         self.rae, self.velocity = ResidualAutoencoder(**rae), NCSNpp(**velocity)
         self.spec = {"rae": plain(self.rae.spec), "velocity": plain(self.velocity.spec)}
 
-    def forward(self, hr: Tensor, end: Tensor, steps: int) -> Tensor:
+    def forward(self, hr: Tensor, end: Tensor, steps: int, camera: Tensor | None = None) -> Tensor:
         """The views (B, 3, H, W), about [-1, 1], that Euler steps from the HR images to times ``end`` (B,) lead to.
 
         Args:
             hr: (B, 3, H, W) in [-1, 1], sides in multiples of ``rae.multiple * velocity.multiple``.
             end: times in [0, 1].
             steps: how many, each of ``end / steps``.
+            camera: (B, cameras) mixing weights, where the velocity network knows several.
         """
         latent, features = self.rae.encode(hr)
         condition = None if self.velocity.condition is None else hr_condition(features)
         start = self.rae.standardise(latent)
-        z = integrate(lambda z, t: self.velocity(z, t, condition), start, end, steps, "euler")
+        z = integrate(lambda z, t: self.velocity(z, t, condition, camera=camera), start, end, steps, "euler")
         return self.rae.decode(self.rae.unstandardise(z), features)

@@ -13,7 +13,7 @@ from degflow_aug.archs.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.degradations.degflow import DegFlow
-from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.models.sample_cameras import StageKernel
 from degflow_aug.models.stage_model import StageModel
 from degflow_aug.options import StageOptions
 
@@ -29,7 +29,7 @@ class GeneratorStage(StageModel):
     options: StageOptions
     solver: str
     steps: int
-    kernel: FittedKernel | None = None
+    kernel: StageKernel | None = None
 
     def trained_parts(self) -> tuple[ResidualAutoencoder, NCSNpp]:
         """RAE and velocity network as trained so far."""
@@ -40,12 +40,14 @@ class GeneratorStage(StageModel):
         rae, velocity = self.trained_parts()
         return DegFlow(
             rae, velocity, knots=self.options.knots, s_max=self.options.last_scale, solver=self.solver,
-            steps=self.steps, camera=self.options.camera,
+            steps=self.steps, camera=None if self.options.cameras else self.options.camera,
+            cameras=self.options.cameras,
         )  # fmt: skip
 
-    def generate_view(self, hr: Tensor, view: Tensor, scale: float) -> Tensor:
-        """The generated view (1, 3, H, W) in [0, 1]; the real one is not looked at."""
-        generated = self.generator().render(hr, scale)
+    def generate_view(self, hr: Tensor, view: Tensor, scale: float, camera: str = "") -> Tensor:
+        """The generated view (1, 3, H, W) in [0, 1] of a camera by name, where the options tell several apart; the
+        real one is not looked at."""
+        generated = self.generator().render(hr, scale, camera=camera if self.options.cameras else None)
         self.net_g.train()
         return generated
 
@@ -72,5 +74,6 @@ class GeneratorStage(StageModel):
         spec = GeneratorSpec(
             rae=rae.spec, velocity=velocity.spec, knots=self.options.knots, s_max=self.options.last_scale,
             camera=self.options.camera, solver=self.solver, steps=self.steps, training=self.facts(),
+            cameras=self.options.cameras,
         )  # fmt: skip
         save_bundle(path, Bundle(spec, rae, velocity, self.kernel_state(), self.noise_state()))

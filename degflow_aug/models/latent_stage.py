@@ -10,12 +10,14 @@ from torch import Tensor
 from degflow_aug.archs.ncsnpp_arch import NCSNpp, hr_condition
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.archs.rae_coders import HRFeatures
-from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.degradations.camera_choice import one_hot
+from degflow_aug.degradations.fitted_kernel import PseudoViewKernels
 from degflow_aug.flow.time_map import TimeMap
 from degflow_aug.losses.lpips_loss import LPIPSLoss
 from degflow_aug.models.generator_stage import GeneratorStage
 from degflow_aug.models.kernel_source import kernel_for
 from degflow_aug.models.path_views import views_along_path
+from degflow_aug.models.sample_cameras import StageKernel, camera_numbers, sample_kernel
 from degflow_aug.models.view_targets import ViewTarget, draw_view_targets
 from degflow_aug.options import PathOptions
 
@@ -61,8 +63,13 @@ class LatentStageModel(GeneratorStage):
                 f"expected network_g.condition_channels to be 0 or {channels}, as the RAE has features, got "
                 f"{network.condition.in_channels}"
             )
+        if network.spec["cameras"] != len(self.options.cameras):
+            raise ValueError(
+                f"expected network_g.cameras {len(self.options.cameras)}, as many as degflow.cameras names, got "
+                f"{network.spec['cameras']}"
+            )
 
-    def find_kernel(self) -> FittedKernel:
+    def find_kernel(self) -> StageKernel:
         """The kernel behind pseudo-views."""
         return kernel_for(self.opt, self.options)
 
@@ -71,8 +78,12 @@ class LatentStageModel(GeneratorStage):
 
         Images: hr (B, 3, P, P), views (B, K-1, 3, P, P), available (B, K-1). Latents: latents (B, K, c, h, w) along
         the path, standardised, and available (B, K); condition (B, rae.condition_channels, h, w) where the network
-        takes one; path_views (B, K, 3, P, P) in 8 bits where a loss looks at images.
+        takes one; path_views (B, K, 3, P, P) in 8 bits where a loss looks at images. Both: camera, a name a sample,
+        where the options tell cameras apart.
         """
+        numbers = camera_numbers(data, self.options.cameras, self.device)
+        self.camera = None if numbers is None else one_hot(numbers, len(self.options.cameras))
+        self.sample_kernel: PseudoViewKernels | None = sample_kernel(self.kernel, numbers)
         self.features: HRFeatures | None = None
         self.path_views: Tensor | None = None
         if "latents" in data:
@@ -93,7 +104,7 @@ class LatentStageModel(GeneratorStage):
     def _feed_images(self, data: dict[str, Any]) -> None:
         hr, views, available = (data[key].to(self.device, non_blocking=True) for key in ("hr", "views", "available"))
         self.path_views, self.available = views_along_path(
-            hr, views, available, self.options.knots, self.scales, self.kernel
+            hr, views, available, self.options.knots, self.scales, self.sample_kernel
         )
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.amp == "bf16"):
             self.latents, self.features = self.encode_path(self.path_views, self.available)
@@ -125,7 +136,12 @@ class LatentStageModel(GeneratorStage):
         assert self.path_views is not None
         scales = self.time_map.scale(self.times)
         return draw_view_targets(
-            self.path_views, self.available, scales, self.options.knots, self.kernel, self.options.pseudo_share
+            self.path_views,
+            self.available,
+            scales,
+            self.options.knots,
+            self.sample_kernel,
+            self.options.pseudo_share,
         )
 
     def decode(self, latents: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ class Preset:
     stages: Mapping[str, StagePreset]
 
 
-def _ours(crop: int, batch: int, lr: float, windows: int, amp: str) -> dict[str, StagePreset]:
+def _ours(crop: int, rendered: int, batch: int, lr: float, windows: int, amp: str) -> dict[str, StagePreset]:
     """Ours: noise and KL on latents, pseudo-views between knots, a conditioned velocity, a last stage on images."""
     shared = {"amp": amp}
     # Rendering takes the very steps that the last stage trains.
@@ -86,7 +86,7 @@ def _ours(crop: int, batch: int, lr: float, windows: int, amp: str) -> dict[str,
     )
     refine = StagePreset(
         share=0.25,
-        crop=3 * crop // 2,
+        crop=rendered,
         batch=4,
         lr=lr / 3,
         floor=lr / 300,
@@ -134,9 +134,9 @@ _SIZES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "official": ({"base_channels": 128}, {"base_channels": 128, "multipliers": [1, 2, 2, 2], "blocks": 4}),
 }
 _OURS: dict[str, dict[str, StagePreset]] = {
-    "tiny": _ours(crop=64, batch=6, lr=1.5e-3, windows=240, amp="none"),
-    "small": _ours(crop=96, batch=8, lr=2e-3, windows=480, amp="none"),
-    "official": _ours(crop=128, batch=8, lr=3e-4, windows=0, amp="bf16"),
+    "tiny": _ours(crop=64, rendered=96, batch=6, lr=1.5e-3, windows=240, amp="none"),
+    "small": _ours(crop=96, rendered=128, batch=8, lr=2e-3, windows=480, amp="none"),
+    "official": _ours(crop=128, rendered=192, batch=8, lr=3e-4, windows=0, amp="bf16"),
 }
 
 

@@ -8,10 +8,11 @@ import torch
 from basicsr.losses import build_loss
 from torch import Tensor, nn
 
-from degflow_aug.degradations.fitted_kernel import FittedKernel, pseudo_views
+from degflow_aug.degradations.fitted_kernel import PseudoViewKernels, pseudo_views
 from degflow_aug.degradations.padding import pad_to_multiple
 from degflow_aug.degradations.tiled_autoencoder import EncodedHR
 from degflow_aug.models.kernel_source import kernel_for
+from degflow_aug.models.sample_cameras import StageKernel, camera_numbers, sample_kernel
 from degflow_aug.models.stage_model import StageModel
 from degflow_aug.options import RAEOptions, read_options
 
@@ -24,7 +25,7 @@ class RAEModel(StageModel):
     def __init__(self, opt: dict[str, Any]) -> None:
         options = read_options(RAEOptions, opt["degflow"], "degflow")
         super().__init__(opt, options)
-        self.kernel: FittedKernel | None = None
+        self.kernel: StageKernel | None = None
         if self.is_train:
             pixel = opt["train"].get("pixel_opt")
             self.pixel_loss = build_loss(pixel).to(self.device) if pixel else nn.L1Loss()
@@ -32,10 +33,12 @@ class RAEModel(StageModel):
             self.kernel = kernel_for(opt, options).to(self.device)
 
     def feed_data(self, data: dict[str, Any]) -> None:
-        """Take a batch of ``AlignedScalesDataset``: hr (B, 3, P, P), views (B, K-1, 3, P, P), available (B, K-1)."""
+        """Take a batch of ``AlignedScalesDataset``: hr (B, 3, P, P), views (B, K-1, 3, P, P), available (B, K-1), and
+        the camera of each sample where the options tell them apart."""
         self.hr = data["hr"].to(self.device, non_blocking=True)
         self.views = data["views"].to(self.device, non_blocking=True)
         self.available = data["available"].to(self.device, non_blocking=True)
+        self.sample_kernel = sample_kernel(self.kernel, camera_numbers(data, self.options.cameras, self.device))
 
     def draw_targets(self) -> Tensor:
         """The image (B, 3, P, P) in [0, 1] each sample is to reproduce: HR, a real view, or a pseudo-view."""
@@ -44,13 +47,13 @@ class RAEModel(StageModel):
         choice = torch.multinomial(self.available.float(), 1)[:, 0]
         kind = torch.rand(batch, device=self.device)
         targets = self.views[rows, choice]
-        if self.kernel is not None:
-            pseudo, exists = self._draw_pseudo_views(self.kernel)
+        if self.sample_kernel is not None:
+            pseudo, exists = self._draw_pseudo_views(self.sample_kernel)
             chosen = exists & (kind < self.options.hr_share + self.options.pseudo_share)
             targets = torch.where(chosen.view(-1, 1, 1, 1), pseudo, targets)
         return torch.where((kind < self.options.hr_share).view(-1, 1, 1, 1), self.hr, targets)
 
-    def _draw_pseudo_views(self, kernel: FittedKernel) -> tuple[Tensor, Tensor]:
+    def _draw_pseudo_views(self, kernel: PseudoViewKernels) -> tuple[Tensor, Tensor]:
         """A pseudo-view (B, 3, P, P) at a scale drawn per sample, and whether (B,) the views on both sides exist."""
         rows = torch.arange(self.hr.shape[0], device=self.device)
         low, high = kernel.scale_range
@@ -76,7 +79,7 @@ class RAEModel(StageModel):
         margin = self.options.crop_margin
         return image[..., margin : image.shape[-2] - margin, margin : image.shape[-1] - margin]
 
-    def generate_view(self, hr: Tensor, view: Tensor, scale: float) -> Tensor:
+    def generate_view(self, hr: Tensor, view: Tensor, scale: float, camera: str = "") -> Tensor:
         """The reconstruction of the real view, which is the ceiling of whatever flow comes after."""
         rae = self.trained_network()
         rae.eval()

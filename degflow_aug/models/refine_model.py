@@ -13,11 +13,13 @@ from degflow_aug.archs.generator_arch import DegFlowGenerator
 from degflow_aug.archs.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.bundle import Bundle
+from degflow_aug.degradations.camera_choice import one_hot
 from degflow_aug.flow.time_map import TimeMap
 from degflow_aug.losses.lpips_loss import LPIPSLoss
 from degflow_aug.models.generator_stage import GeneratorStage
 from degflow_aug.models.kernel_source import kernel_for
-from degflow_aug.models.teacher import check_end, load_teacher
+from degflow_aug.models.sample_cameras import camera_numbers, sample_kernel
+from degflow_aug.models.teacher import check_cameras, check_end, load_teacher
 from degflow_aug.models.view_targets import draw_view_targets
 from degflow_aug.options import RefineOptions, read_options
 
@@ -35,12 +37,16 @@ class RefineModel(GeneratorStage):
         options = read_options(RefineOptions, opt["degflow"], "degflow")
         experiments = Path(opt["path"].get("experiments_root", ".")).parent
         self.start: Bundle = load_teacher(options.generator, experiments, "generator")
-        check_end(options, self.start.spec, "generator")
-        super().__init__(opt, replace(options, camera=options.camera or self.start.spec.camera))
+        spec = self.start.spec
+        check_end(options, spec, "generator")
+        check_cameras(options.cameras, spec, "generator")
+        super().__init__(opt, replace(options, camera=options.camera or spec.camera, cameras=spec.cameras))
         self.solver, self.steps = "euler", options.steps
         self.time_map = TimeMap(options.last_scale)
         self.knots = torch.tensor(options.knots, device=self.device)
         self.perceptual: LPIPSLoss | None = None
+        if self.is_train:
+            self._check_crop(opt["datasets"]["train"]["gt_size"] - 2 * options.crop_margin)
         if self.is_train and options.pseudo_share:
             self.kernel = kernel_for(opt, options).to(self.device)
         if self.is_train and options.lpips_weight:
@@ -63,8 +69,20 @@ class RefineModel(GeneratorStage):
                 )
             own.load_state_dict(part.state_dict())
 
+    def _check_crop(self, side: int) -> None:
+        network: DegFlowGenerator = self.get_bare_model(self.net_g)
+        multiple = network.rae.multiple * network.velocity.multiple
+        if side < 1 or side % multiple:
+            raise ValueError(
+                f"expected datasets.train.gt_size less twice degflow.crop_margin in multiples of {multiple}, got {side}"
+            )
+
     def feed_data(self, data: dict[str, Any]) -> None:
-        """Take a batch of ``AlignedScalesDataset``: hr (B, 3, P, P), views (B, K-1, 3, P, P), available (B, K-1)."""
+        """Take a batch of ``AlignedScalesDataset``: hr (B, 3, P, P), views (B, K-1, 3, P, P), available (B, K-1);
+        camera, a name a sample, where the options tell cameras apart."""
+        numbers = camera_numbers(data, self.options.cameras, self.device)
+        self.camera = None if numbers is None else one_hot(numbers, len(self.options.cameras))
+        self.sample_kernel = sample_kernel(self.kernel, numbers)
         hr, views, there = (data[key].to(self.device, non_blocking=True) for key in ("hr", "views", "available"))
         self.path_views = torch.cat([hr[:, None], views], 1)
         self.available = torch.cat([torch.ones_like(there[:, :1]), there], 1)
@@ -72,11 +90,16 @@ class RefineModel(GeneratorStage):
     def compute_losses(self) -> dict[str, Tensor]:
         """L1 distance in [-1, 1], and LPIPS, between rendered and real views or pseudo-views."""
         target = draw_view_targets(
-            self.path_views, self.available, self.knots, self.options.knots, self.kernel, self.options.pseudo_share
+            self.path_views,
+            self.available,
+            self.knots,
+            self.options.knots,
+            self.sample_kernel,
+            self.options.pseudo_share,
         ).without_rim(self.options.crop_margin)
         margin = self.options.crop_margin
         hr = self.path_views[:, 0, :, margin : -margin or None, margin : -margin or None] * 2 - 1
-        rendered = self.network(hr, self.time_map.time(target.scales), self.options.steps).float()
+        rendered = self.network(hr, self.time_map.time(target.scales), self.options.steps, self.camera).float()
         losses = {"image": target.distance(rendered)}
         if self.perceptual is not None:
             losses["lpips"] = self.options.lpips_weight * self.perceptual(rendered, target.beside(rendered))

@@ -69,3 +69,11 @@ def check_end(options: StageOptions, spec: GeneratorSpec, whose: str) -> None:
             f"expected degflow.knots and s_max that end where those of the {whose} do ({spec.knots[-1]:g}, "
             f"{spec.s_max:g}), got {options.knots[-1]:g} and {options.last_scale:g}"
         )
+
+
+def check_cameras(cameras: tuple[str, ...], spec: GeneratorSpec, whose: str) -> None:
+    """Raise a ValueError where a stage tells other cameras apart than the generator before it does."""
+    if cameras and cameras != spec.cameras:
+        raise ValueError(
+            f"expected degflow.cameras as the {whose} knows them, {list(spec.cameras)}, got {list(cameras)}"
+        )

@@ -128,3 +128,8 @@ def test_other_sizes_are_refused(camera: tuple[Path, Path], tmp_path: Path) -> N
     opt["network_g"]["rae"]["base_channels"] = 16
     with pytest.raises(ValueError, match=r"network_g\.rae of the sizes of degflow\.generator"):
         build(opt)
+
+
+def test_crops_that_the_networks_cannot_take_are_refused(camera: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"gt_size less twice degflow\.crop_margin in multiples of 16, got 46"):
+        build(options(camera, tmp_path, crop_margin=1))
