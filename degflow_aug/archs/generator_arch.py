@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,11 +10,13 @@ from torch import Tensor, nn
 from degflow_aug.archs.ncsnpp_arch import NCSNpp, hr_condition
 from degflow_aug.archs.network_spec import plain
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
-from degflow_aug.flow.solver import integrate
+
+Velocity = Callable[[Tensor, Tensor], Tensor]
+Walk = Callable[[Velocity, Tensor], Tensor]
 
 
 class DegFlowGenerator(nn.Module):
-    """RAE and velocity network, and the view that a short integration between them gives.
+    """RAE and velocity network, and the view that a walk along the path between them gives.
 
     Args:
         rae: keyword arguments of :class:`ResidualAutoencoder`.
@@ -26,17 +28,15 @@ class DegFlowGenerator(nn.Module):
         self.rae, self.velocity = ResidualAutoencoder(**rae), NCSNpp(**velocity)
         self.spec = {"rae": plain(self.rae.spec), "velocity": plain(self.velocity.spec)}
 
-    def forward(self, hr: Tensor, end: Tensor, steps: int, camera: Tensor | None = None) -> Tensor:
-        """The views (B, 3, H, W), about [-1, 1], that Euler steps from the HR images to times ``end`` (B,) lead to.
+    def forward(self, hr: Tensor, walk: Walk, camera: Tensor | None = None) -> Tensor:
+        """The views (B, 3, H, W), about [-1, 1], that a walk from the latents of HR images leads to.
 
         Args:
             hr: (B, 3, H, W) in [-1, 1], sides in multiples of ``rae.multiple * velocity.multiple``.
-            end: times in [0, 1].
-            steps: how many, each of ``end / steps``.
+            walk: (velocity, standardised latents (B, c, h, w) at t = 0) -> latents where the walk ends.
             camera: (B, cameras) mixing weights, where the velocity network knows several.
         """
         latent, features = self.rae.encode(hr)
         condition = None if self.velocity.condition is None else hr_condition(features)
-        start = self.rae.standardise(latent)
-        z = integrate(lambda z, t: self.velocity(z, t, condition, camera=camera), start, end, steps, "euler")
-        return self.rae.decode(self.rae.unstandardise(z), features)
+        end = walk(lambda z, t: self.velocity(z, t, condition, camera=camera), self.rae.standardise(latent))
+        return self.rae.decode(self.rae.unstandardise(end), features)

@@ -14,6 +14,7 @@ from degflow_aug.archs.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.bundle import Bundle
 from degflow_aug.degradations.camera_choice import one_hot
+from degflow_aug.flow.solver import Velocity, integrate
 from degflow_aug.flow.time_map import TimeMap
 from degflow_aug.losses.lpips_loss import LPIPSLoss
 from degflow_aug.models.generator_stage import GeneratorStage
@@ -99,7 +100,12 @@ class RefineModel(GeneratorStage):
         ).without_rim(self.options.crop_margin)
         margin = self.options.crop_margin
         hr = self.path_views[:, 0, :, margin : -margin or None, margin : -margin or None] * 2 - 1
-        rendered = self.network(hr, self.time_map.time(target.scales), self.options.steps, self.camera).float()
+        end = self.time_map.time(target.scales)
+
+        def walk(velocity: Velocity, start: Tensor) -> Tensor:
+            return integrate(velocity, start, end, self.options.steps, "euler")
+
+        rendered = self.network(hr, walk, self.camera).float()
         losses = {"image": target.distance(rendered)}
         if self.perceptual is not None:
             losses["lpips"] = self.options.lpips_weight * self.perceptual(rendered, target.beside(rendered))

@@ -14,6 +14,7 @@ from tiny_camera import in_memory, stage_options, write_pairs
 import degflow_aug
 from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
 from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.flow.solver import integrate
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 degflow_aug.register()
@@ -48,7 +49,9 @@ def test_network_renders_what_the_degradation_renders(camera: tuple[Path, Path],
     degradation = DegFlow.from_bundle(load_bundle(camera[1]))
     hr, scales = torch.rand(3, 3, 64, 96), torch.tensor([1.0, 2.3, 4.0])
     with torch.no_grad():
-        found = model.get_bare_model(model.net_g).eval()(hr * 2 - 1, (scales - 1) / 3, 2)
+        found = model.get_bare_model(model.net_g).eval()(
+            hr * 2 - 1, lambda velocity, start: integrate(velocity, start, (scales - 1) / 3, 2, "euler")
+        )
     torch.testing.assert_close((found / 2 + 0.5).clamp(0, 1), degradation.render(hr, scales), atol=2e-5, rtol=0)
 
 
