@@ -20,7 +20,10 @@ from degflow_aug.yaml_options import check_basicsr_options, load_yaml
 
 FOLDER = Path(__file__).resolve().parents[1] / "basicsr_options"
 FILES = sorted(FOLDER.glob("*.yml"))
-SUPER_RESOLUTION = [file for file in FILES if file.stem.split("_")[0] not in ("rae", "lfm", "refine", "distill", "test")]
+STAGES = ("rae", "lfm", "refine", "distill", "test")
+SUPER_RESOLUTION = [
+    file for file in FILES if file.stem.split("_")[0] not in ("rae", "lfm", "refine", "distill", "test")
+]
 SCALES = (2.0, 2.9, 4.0)
 
 

@@ -44,6 +44,11 @@ class CameraKernels(nn.ModuleList):
         """(K,), those of all cameras."""
         return self[0].knots  # type: ignore[return-value]
 
+    def view_kernels(self, scales: Tensor, weights: Tensor) -> Tensor:
+        """Kernels (B, 3, k, k) at scales (B,), mixed by the weights (B, cameras) of the cameras."""
+        found = torch.stack([each.view_kernels(scales) for each in self], 1)  # type: ignore[operator]
+        return (found * weights.to(found)[:, :, None, None, None]).sum(1)
+
     def of(self, cameras: Tensor) -> SampleKernels:
         """The kernel of each sample's camera; ``cameras`` (B,) on the device of the kernels."""
         return SampleKernels(list(self), cameras)  # type: ignore[arg-type]
@@ -68,6 +73,14 @@ class SampleKernels:
         _, weight, low = found[0]
         return torch.stack([kernels for kernels, _, _ in found])[self.cameras, rows], weight, low
 
+    def view_kernels(self, scales: Tensor) -> Tensor:
+        """As :meth:`FittedKernel.view_kernels`, for scales (B,) of these samples."""
+        found = torch.stack([each.view_kernels(scales) for each in self._kernels])
+        return found[self.cameras, torch.arange(len(scales), device=scales.device)]
+
+
+StageKernel = FittedKernel | CameraKernels
+
 
 def join_cameras(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """States of all cameras as one, whose keys begin with the camera's number."""
@@ -83,3 +96,10 @@ def count_cameras(state: Mapping[str, Tensor]) -> int:
     """Of how many cameras this is the state; 0 for that of a single one, whose keys have no number."""
     numbers = {key.partition(".")[0] for key in state}
     return len(numbers) if numbers and all(number.isdecimal() for number in numbers) else 0
+
+
+def kernel_in(state: Mapping[str, Tensor]) -> StageKernel | None:
+    """The kernels in the state of one or of several cameras' kernels, where there are any."""
+    if count_cameras(state):
+        return CameraKernels.from_state(state)
+    return FittedKernel(state["knots"], state["kernels"]) if {"knots", "kernels"} <= set(state) else None

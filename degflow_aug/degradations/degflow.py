@@ -12,7 +12,9 @@ from torch import Tensor
 from degflow_aug.archs.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.bundle import Bundle
+from degflow_aug.degradations.anchor import Anchor
 from degflow_aug.degradations.camera_choice import CameraLike, check_only_camera
+from degflow_aug.degradations.camera_kernels import StageKernel, kernel_in
 from degflow_aug.degradations.camera_noise import CameraNoise, noise_in
 from degflow_aug.degradations.flow_path import FlowPath, at_least_float32
 from degflow_aug.degradations.grid import check_scale, to_lr_grid
@@ -51,6 +53,7 @@ class DegFlow(SeveralCameras):
         compile: pass the networks through ``torch.compile``, in place, for a shape at a time, as in training; a name is
             that of its mode.
         residual: what real LR images hold beside what HR determines; that of each camera where there are several.
+        kernel: the fitted kernel, or one a camera, which an anchored autoencoder adds to; others do without.
         noise: its strength in LR images and patches, 1 for that of the real pairs; views have none.
 
     Raises:
@@ -75,6 +78,7 @@ class DegFlow(SeveralCameras):
         compile: bool | str = False,
         residual: ResidualNoise | CameraNoise | None = None,
         noise: float = 0.0,
+        kernel: StageKernel | None = None,
     ) -> None:
         if len(cameras) != velocity.spec["cameras"]:
             raise ValueError(
@@ -96,6 +100,8 @@ class DegFlow(SeveralCameras):
                 if residual is None
                 else f"expected noise as a finite number of at least 0, got {noise:g}"
             )
+        if rae.anchored and kernel is None:
+            raise ValueError("expected the fitted kernel of an anchored autoencoder, got none; give it as kernel")
         check_tile(tile, max(rae.encoder_margin, rae.decoder_margin))
         # On a CPU 1.2 times as fast, for the norms over channels; on tensor cores what convolutions take anyway.
         self.rae = rae.eval().to(memory_format=torch.channels_last)
@@ -105,6 +111,7 @@ class DegFlow(SeveralCameras):
         self.solver, self.steps, self.tile, self.amp = solver, steps, tile, amp
         self.scale_range = (1.0, math.inf if extrapolate else self.knots[-1])
         self.residual, self.noise = residual, noise
+        self.anchor = Anchor(kernel) if kernel is not None and rae.anchored else None
         # Compiled networks want one shape, so they decode whole patches.
         self.whole_patches = bool(compile)
         if compile:
@@ -147,6 +154,7 @@ class DegFlow(SeveralCameras):
             compile=compile,
             residual=noise_in(bundle.noise),
             noise=noise,
+            kernel=kernel_in(bundle.kernels) if bundle.rae.anchored else None,
         )
         generator.kernels = dict(bundle.kernels)
         return generator.requires_grad_(False)
@@ -215,19 +223,25 @@ class DegFlow(SeveralCameras):
         return self._with_noise(resample_patches(view, sides, lr_size).clamp_(0, 1), scales, weights)
 
     @torch.no_grad()
-    def reconstruct(self, hr: Tensor, view: Tensor) -> Tensor:
-        """The RAE's own ceiling: ``view`` (B, 3, H, W) in [0, 1] encoded and decoded with the features of ``hr``.
+    def reconstruct(self, hr: Tensor, view: Tensor, scale: float, camera: CameraLike | Tensor | None = None) -> Tensor:
+        """The RAE's own ceiling: ``view`` (B, 3, H, W) in [0, 1] at ``scale``, encoded and decoded with the features of
+        ``hr``.
 
         Raises:
-            ValueError: wrong shapes, or shapes that differ.
+            ValueError: wrong shapes, shapes that differ, or a scale outside ``scale_range``.
         """
+        end = torch.full(hr.shape[:1], self.time_map.time(self.check(hr, scale)), device=hr.device)
         for image in (hr, view):
             self.check(image, 1.0)
         if view.shape != hr.shape:
             raise ValueError(f"expected a view of the HR image's shape {tuple(hr.shape)}, got {tuple(view.shape)}")
         with self._autocast(hr.device):
             latent = self._encode(view, conditioned=False).latent
-            return self._finish(self._encode(hr, conditioned=False).decode([latent]), hr)[0]
+            bases = None
+            if self.anchor is not None:
+                weights = self.camera_weights(hr, camera)
+                bases = [self._base(hr, end, None if weights is None else weights.to(hr.device))]
+            return self._finish(self._encode(hr, conditioned=False).decode([latent], None, bases), hr)[0]
 
     def check_scales(self, scales: Sequence[float]) -> None:
         """Raise a ValueError that names the first scale outside ``scale_range``."""
@@ -255,12 +269,23 @@ class DegFlow(SeveralCameras):
             encoded = self._encode(hr, conditioned=self.velocity.condition is not None)
             camera = None if weights is None else weights.to(hr.device, non_blocking=True)
             path = FlowPath(self.rae, self.velocity, encoded, solver=self.solver, steps=self.steps, camera=camera)
-            return self._finish(encoded.decode([path.latent(end) for end in ends], side), hr)
+            bases = [self._base(hr, end, camera) for end in ends] if self.anchor is not None else None
+            return self._finish(encoded.decode([path.latent(end) for end in ends], side, bases), hr)
+
+    def _base(self, hr: Tensor, end: Tensor, camera: Tensor | None) -> Tensor:
+        """The anchor's view (B, 3, H, W) at times (B,), padded as the image that is encoded."""
+        assert self.anchor is not None
+        with without_autocast(hr.device):
+            view = self.anchor(at_least_float32(hr), self.time_map.scale(end), camera)
+        return self._padded(view)
 
     def _encode(self, image: Tensor, *, conditioned: bool) -> EncodedHR:
+        return EncodedHR(self.rae, self._padded(image), tile=self.tile, conditioned=conditioned)
+
+    def _padded(self, image: Tensor) -> Tensor:
+        """An image in [0, 1] as the networks take it."""
         centred = image.to(next(self.rae.parameters()).dtype).mul(2).sub_(1)
-        padded = pad_to_multiple(centred, self.rae.multiple * self.velocity.multiple)
-        return EncodedHR(self.rae, padded, tile=self.tile, conditioned=conditioned)
+        return pad_to_multiple(centred, self.rae.multiple * self.velocity.multiple)
 
     @staticmethod
     def _finish(views: list[Tensor], hr: Tensor) -> list[Tensor]:

@@ -32,6 +32,7 @@ class PseudoViewKernels(Protocol):
     def side(self) -> int: ...
 
     def pseudo_view_kernels(self, scales: Tensor) -> tuple[Tensor, Tensor, Tensor]: ...
+    def view_kernels(self, scales: Tensor) -> Tensor: ...
 
 
 class FittedKernel(Degradation):
@@ -130,6 +131,10 @@ class FittedKernel(Degradation):
     def _kernels(self, scales: Tensor) -> Tensor:
         return interpolate_kernels(self.knots.float(), self.kernels.float(), scales.float())
 
+    def view_kernels(self, scales: Tensor) -> Tensor:
+        """Kernels (B, 3, k, k) of sum 1 at scales (B,), clamped to the range of the knots."""
+        return self._kernels(scales.to(self.knots).clamp(*self.scale_range))
+
     def pseudo_view_kernels(self, scales: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Kernels (B, 3, k, k), weights of the upper knot (B,) and indices of the lower knot (B,)."""
         knots, kernels = self.knots.float(), self.kernels.float()
@@ -171,6 +176,11 @@ def pseudo_views(fitted: PseudoViewKernels, hr: Tensor, views: Tensor, scales: T
     share = weight.view(-1, 1, 1, 1).to(views)
     known = (1 - share) * views[rows, low] + share * views[rows, low + 1]
     return (known + convolve(hr, kernels)).clamp(0, 1)
+
+
+def kernel_views(fitted: PseudoViewKernels, hr: Tensor, scales: Tensor) -> Tensor:
+    """What the linear camera makes of ``hr`` (B, 3, H, W), in any range of values, at scales (B,): not clamped."""
+    return convolve(hr, fitted.view_kernels(scales))
 
 
 def _impulse(size: int) -> Tensor:

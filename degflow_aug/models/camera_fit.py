@@ -12,6 +12,7 @@ from typing import Any
 
 from degflow_aug.atomic_file import atomic_path
 from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
+from degflow_aug.degradations.camera_kernels import StageKernel
 from degflow_aug.models import interrupt
 from degflow_aug.models.distill_model import LFMDistillModel
 from degflow_aug.models.fit_options import FitSettings, stage_options
@@ -22,7 +23,6 @@ from degflow_aug.models.lfm_model import LFMModel
 from degflow_aug.models.presets import Preset, StagePreset
 from degflow_aug.models.rae_model import RAEModel
 from degflow_aug.models.refine_model import RefineModel
-from degflow_aug.models.sample_cameras import StageKernel
 from degflow_aug.models.stage_run import Budget, BuildModel, Schedule, StageRun, is_finished, make_folders
 
 StageReport = Callable[[str, int, int, float], None]

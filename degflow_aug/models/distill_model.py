@@ -11,13 +11,12 @@ import torch
 from torch import Tensor
 
 from degflow_aug.archs.ncsnpp_arch import NCSNpp
+from degflow_aug.degradations.camera_kernels import StageKernel, kernel_in
 from degflow_aug.flow.consistency import consistency_loss, consistency_target, draw_pairs
 from degflow_aug.flow.objective import draw_times
 from degflow_aug.flow.solver import JUMP, integrate, jumps
-from degflow_aug.models.kernel_source import kernel_in
 from degflow_aug.models.latent_stage import LatentStageModel
 from degflow_aug.models.partial_paths import path_ends
-from degflow_aug.models.sample_cameras import StageKernel
 from degflow_aug.models.teacher import check_cameras, check_end, load_teacher
 from degflow_aug.options import DistillOptions, read_options
 
@@ -92,7 +91,7 @@ class LFMDistillModel(LatentStageModel):
     def _image_losses(self) -> dict[str, Tensor]:
         target, losses = self.draw_target(), {}
         end = jumps(self._student, self.latents[0], self.time_map.time(target.scales), self.options.steps)
-        generated = self.decode(end)
+        generated = self.decode(end, target.scales)
         if self.options.image_weight:
             losses["image"] = self.options.image_weight * target.distance(generated)
         if self.perceptual is not None:

@@ -12,8 +12,8 @@ from torch import Tensor
 from degflow_aug.archs.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.degradations.camera_kernels import StageKernel
 from degflow_aug.degradations.degflow import DegFlow
-from degflow_aug.models.sample_cameras import StageKernel
 from degflow_aug.models.stage_model import StageModel
 from degflow_aug.options import StageOptions
 
@@ -41,7 +41,7 @@ class GeneratorStage(StageModel):
         return DegFlow(
             rae, velocity, knots=self.options.knots, s_max=self.options.last_scale, solver=self.solver,
             steps=self.steps, camera=None if self.options.cameras else self.options.camera,
-            cameras=self.options.cameras,
+            cameras=self.options.cameras, kernel=self.kernel if rae.anchored else None,
         )  # fmt: skip
 
     def generate_view(self, hr: Tensor, view: Tensor, scale: float, camera: str = "") -> Tensor:

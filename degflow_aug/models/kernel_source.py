@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from degflow_aug.atomic_file import atomic_path
-from degflow_aug.degradations.camera_kernels import CameraKernels, count_cameras
+from degflow_aug.degradations.camera_kernels import CameraKernels, StageKernel, kernel_in
 from degflow_aug.degradations.fitted_kernel import FittedKernel
-from degflow_aug.models.sample_cameras import StageKernel, known_camera
+from degflow_aug.models.sample_cameras import known_camera
 from degflow_aug.options import StageOptions
 
 
@@ -106,10 +106,3 @@ def read_kernel(path: Path) -> StageKernel:
     if found is None:
         raise ValueError(f"expected a fitted kernel in {path}, got none: other tensors")
     return found
-
-
-def kernel_in(state: Mapping[str, Tensor]) -> StageKernel | None:
-    """The kernels in the state of one or of several cameras' kernels, where there are any."""
-    if count_cameras(state):
-        return CameraKernels.from_state(state)
-    return FittedKernel(state["knots"], state["kernels"]) if {"knots", "kernels"} <= set(state) else None

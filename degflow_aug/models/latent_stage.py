@@ -11,13 +11,14 @@ from degflow_aug.archs.ncsnpp_arch import NCSNpp, hr_condition
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.archs.rae_coders import HRFeatures
 from degflow_aug.degradations.camera_choice import one_hot
-from degflow_aug.degradations.fitted_kernel import PseudoViewKernels
+from degflow_aug.degradations.camera_kernels import StageKernel
+from degflow_aug.degradations.fitted_kernel import PseudoViewKernels, kernel_views
 from degflow_aug.flow.time_map import TimeMap
 from degflow_aug.losses.lpips_loss import LPIPSLoss
 from degflow_aug.models.generator_stage import GeneratorStage
 from degflow_aug.models.kernel_source import kernel_for
 from degflow_aug.models.path_views import views_along_path
-from degflow_aug.models.sample_cameras import StageKernel, camera_numbers, sample_kernel
+from degflow_aug.models.sample_cameras import camera_numbers, sample_kernel
 from degflow_aug.models.view_targets import ViewTarget, draw_view_targets
 from degflow_aug.options import PathOptions
 
@@ -44,11 +45,10 @@ class LatentStageModel(GeneratorStage):
         self.time_map = TimeMap(options.last_scale)
         self.times = torch.tensor([self.time_map.time(scale) for scale in self.scales], device=self.device)
         self.perceptual: LPIPSLoss | None = None
-        if self.is_train:
-            if len(self.scales) > len(options.knots) or options.pseudo_share:
-                self.kernel = self.find_kernel().to(self.device)
-            if options.lpips_weight:
-                self.perceptual = LPIPSLoss(1.0, options.lpips_vgg or None).to(self.device)
+        if rae.anchored or (self.is_train and (len(self.scales) > len(options.knots) or options.pseudo_share)):
+            self.kernel = self.find_kernel().to(self.device)
+        if self.is_train and options.lpips_weight:
+            self.perceptual = LPIPSLoss(1.0, options.lpips_vgg or None).to(self.device)
 
     def _check_widths(self) -> None:
         network: NCSNpp = self.get_bare_model(self.net_g)
@@ -144,10 +144,14 @@ class LatentStageModel(GeneratorStage):
             self.options.pseudo_share,
         )
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """Images (B, 3, P, P) in about [-1, 1] from latents (B, c, h, w)."""
+    def decode(self, latents: Tensor, scales: Tensor) -> Tensor:
+        """Images (B, 3, P, P) in about [-1, 1] from latents (B, c, h, w) at scales (B,)."""
         assert self.features is not None
-        return self.rae.decode(self.rae.unstandardise(latents), self.features).float()
+        base = None
+        if self.rae.anchored:
+            assert self.sample_kernel is not None
+            base = kernel_views(self.sample_kernel, self.features.image, scales)
+        return self.rae.decode(self.rae.unstandardise(latents), self.features.on(base)).float()
 
     def trained_parts(self) -> tuple[ResidualAutoencoder, NCSNpp]:
         """The frozen autoencoder and the network."""

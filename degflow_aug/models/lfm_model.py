@@ -47,7 +47,8 @@ class LFMModel(LatentStageModel):
         velocity = self.network(point.position, t, self.condition, camera=self.camera).float()
         losses = {"velocity": self.options.velocity_weight * velocity_loss(velocity, point).mean()}
         if self.perceptual is not None:
-            landing, real = self.decode(jump(t, velocity, point)), self._views_at(point.next_index)
+            scales = self.time_map.scale(self.times)[point.next_index]
+            landing, real = self.decode(jump(t, velocity, point), scales), self._views_at(point.next_index)
             losses["lpips"] = self.options.lpips_weight * self.perceptual(landing, real)
         if self.options.rollout_weight:
             losses["rollout"] = self.options.rollout_weight * self._rollout_distance()
@@ -60,7 +61,7 @@ class LFMModel(LatentStageModel):
             lambda z, t: self.network(z, t, self.condition, camera=self.camera), self.latents[0],
             self.time_map.time(target.scales), self.options.rollout_steps, "euler",
         )  # fmt: skip
-        generated = self.decode(end)
+        generated = self.decode(end, target.scales)
         return target.distance(generated)
 
     def _views_at(self, index: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ def _ours(crop: int, rendered: int, batch: int, lr: float, windows: int, amp: st
     # Rendering takes the very steps that the last stage trains.
     path = {**shared, "trajectory": "linear", "pseudo_spacing": 0.5, "solver": "euler", "steps": 2}
     rae = StagePreset(
-        share=0.5,
+        share=0.35,
         crop=crop,
         batch=batch,
         lr=lr,
@@ -75,7 +75,7 @@ def _ours(crop: int, rendered: int, batch: int, lr: float, windows: int, amp: st
         },
     )
     lfm = StagePreset(
-        share=0.25,
+        share=0.15,
         crop=2 * crop,
         batch=2 * batch,
         lr=lr,
@@ -85,7 +85,7 @@ def _ours(crop: int, rendered: int, batch: int, lr: float, windows: int, amp: st
         options={**path, "grad_clip": 1.0},
     )
     refine = StagePreset(
-        share=0.25,
+        share=0.5,
         crop=rendered,
         batch=4,
         lr=lr / 3,
@@ -199,4 +199,6 @@ def preset(name: str, recipe: str | None = None) -> Preset:
     rae, velocity = _SIZES[name]
     if recipe == "paper":
         return Preset({**rae, "residual": False}, {**velocity, "dropout": 0.1}, False, _paper())
-    return Preset({**rae, "residual": True}, {**velocity, "dropout": 0.0, "local": True}, True, _OURS[name])
+    return Preset(
+        {**rae, "residual": True, "anchored": True}, {**velocity, "dropout": 0.0, "local": True}, True, _OURS[name]
+    )

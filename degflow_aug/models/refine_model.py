@@ -14,6 +14,7 @@ from degflow_aug.archs.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.bundle import Bundle
 from degflow_aug.degradations.camera_choice import one_hot
+from degflow_aug.degradations.fitted_kernel import kernel_views
 from degflow_aug.flow.solver import Velocity, integrate
 from degflow_aug.flow.time_map import TimeMap
 from degflow_aug.losses.lpips_loss import LPIPSLoss
@@ -48,7 +49,8 @@ class RefineModel(GeneratorStage):
         self.perceptual: LPIPSLoss | None = None
         if self.is_train:
             self._check_crop(opt["datasets"]["train"]["gt_size"] - 2 * options.crop_margin)
-        if self.is_train and options.pseudo_share:
+        self.anchored = self.get_bare_model(self.net_g).rae.anchored
+        if self.anchored or (self.is_train and options.pseudo_share):
             self.kernel = kernel_for(opt, options).to(self.device)
         if self.is_train and options.lpips_weight:
             self.perceptual = LPIPSLoss(1.0, options.lpips_vgg or None).to(self.device)
@@ -98,14 +100,18 @@ class RefineModel(GeneratorStage):
             self.sample_kernel,
             self.options.pseudo_share,
         ).without_rim(self.options.crop_margin)
-        margin = self.options.crop_margin
-        hr = self.path_views[:, 0, :, margin : -margin or None, margin : -margin or None] * 2 - 1
+        inner = (..., *[slice(self.options.crop_margin, -self.options.crop_margin or None)] * 2)
+        whole = self.path_views[:, 0] * 2 - 1
+        hr, base = whole[inner], None
+        if self.anchored:
+            assert self.sample_kernel is not None
+            base = kernel_views(self.sample_kernel, whole, target.scales)[inner]
         end = self.time_map.time(target.scales)
 
         def walk(velocity: Velocity, start: Tensor) -> Tensor:
             return integrate(velocity, start, end, self.options.steps, "euler")
 
-        rendered = self.network(hr, walk, self.camera).float()
+        rendered = self.network(hr, walk, self.camera, base).float()
         losses = {"image": target.distance(rendered)}
         if self.perceptual is not None:
             losses["lpips"] = self.options.lpips_weight * self.perceptual(rendered, target.beside(rendered))

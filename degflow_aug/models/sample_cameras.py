@@ -9,10 +9,8 @@ import torch
 from torch import Tensor
 
 from degflow_aug.degradations.camera_choice import find_camera
-from degflow_aug.degradations.camera_kernels import CameraKernels
-from degflow_aug.degradations.fitted_kernel import FittedKernel, PseudoViewKernels
-
-StageKernel = FittedKernel | CameraKernels
+from degflow_aug.degradations.camera_kernels import CameraKernels, StageKernel
+from degflow_aug.degradations.fitted_kernel import PseudoViewKernels
 
 
 def camera_numbers(data: Mapping[str, Any], cameras: Sequence[str], device: torch.device) -> Tensor | None:
