@@ -4,9 +4,9 @@
         --scenes City100_iPhoneX/061-070,City100_NikonD5500/019-024
 
 Every held-out scene is rendered with the embedding of its own camera and with that of each other one, and compared with
-its real view (Y-PSNR, SSIM). Then the first two cameras are mixed, w = 0 ... 1: distance to both ends, and how evenly the
-views move (largest second difference along w in a pixel, and how far pixels go beyond both ends, in gray levels of 255;
-a smooth way has little of both). Writes JSON, a table and a strip of pictures.
+its real view (Y-PSNR, SSIM). Then the first two cameras are mixed, w = 0 ... 1: distance to both ends, and how evenly
+views move (largest second difference along w in a pixel, and how far pixels go beyond both ends, in gray levels of
+255; a smooth way has little of both). Writes JSON, a table and a strip of pictures.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def sweep(generator: DegFlow, hr: Tensor, scale: float, ends: Sequence[str], ste
     """Views (1, 3, H, W) at w = 0 ... 1 from one camera of ``ends`` to the other, and what is measured along them."""
     weights = [step / steps for step in range(steps + 1)]
     views = [generator.render(hr, scale, {ends[0]: 1 - weight, ends[1]: weight}) for weight in weights]
-    second = [(255 * (before - 2 * view + after)).abs() for before, view, after in zip(views, views[1:], views[2:])]
+    second = [(255 * (a - 2 * b + c)).abs() for a, b, c in zip(views, views[1:], views[2:], strict=False)]
     low, high = torch.minimum(views[0], views[-1]), torch.maximum(views[0], views[-1])
     beyond = [255 * torch.maximum(low - view, view - high).clamp(min=0) for view in views]
     return views, {
@@ -108,17 +108,19 @@ def report(content: Row) -> str:
         for row in content["rows"]
     ]
     ends = content["ends"]
+    columns = tuple(zip(ends, ("to_first", "to_last"), strict=True))
     between = markdown_table(
         ["w", *(f"{weight:g}" for weight in path["weights"])],
-        [[f"to {name}", *(f"{value:.2f}" for value in path[key])] for name, key in zip(ends, ("to_first", "to_last"))],
+        [[f"to {name}", *(f"{value:.2f}" for value in path[key])] for name, key in columns],
     )
     return (
-        f"# Cameras of {known['bundle']}\n\nY-PSNR in dB and Y-SSIM of full frames against each camera's real views.\n\n"
+        f"# Cameras of {known['bundle']}\n\nY-PSNR in dB and Y-SSIM of full frames against each camera's real views."
+        "\n\n"
         + markdown_table(["real views of", "scale", "method", "as camera", "Y-PSNR", "Y-SSIM"], rows)
-        + f"\n\nFrom {ends[0]} (w = 0) to {ends[1]} (w = 1) at scale {known['sweep_scale']:g}, {path['images']} images, "
-        f"PSNR in dB to both ends:\n\n{between}\n\nThe ends differ by up to {path['between_ends']:.1f} gray levels; the "
-        f"largest second difference along w is {path['second_difference']:.2f}, the furthest beyond both ends "
-        f"{path['beyond_both_ends']:.2f} (mean {path['beyond_both_ends_mean']:.3f})."
+        + f"\n\nFrom {ends[0]} (w = 0) to {ends[1]} (w = 1) at scale {known['sweep_scale']:g}, {path['images']} "
+        f"images, PSNR in dB to both ends:\n\n{between}\n\nThe ends differ by up to {path['between_ends']:.1f} gray "
+        f"levels; the largest second difference along w is {path['second_difference']:.2f}, the furthest beyond both "
+        f"ends {path['beyond_both_ends']:.2f} (mean {path['beyond_both_ends_mean']:.3f})."
     )
 
 

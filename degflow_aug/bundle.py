@@ -58,10 +58,12 @@ class GeneratorSpec:
         rising = all(low < high for low, high in pairwise(knots))
         if len(knots) < 2 or knots[0] != 1 or not rising or not math.isfinite(self.s_max) or knots[-1] > self.s_max:
             raise ValueError(f"expected knots that rise from 1 to s_max, got {list(knots)} and s_max {self.s_max}")
-        if len(set(self.cameras)) != self.velocity.get("cameras", 0):
+        # Other kinds of values are left to the network that is built from them.
+        known = self.velocity.get("cameras", 0) if isinstance(self.velocity, dict) else 0
+        names = {name for name in self.cameras if isinstance(name, str) and name}
+        if not len(names) == len(self.cameras) == known:
             raise ValueError(
-                f"expected a name for each of the {self.velocity.get('cameras', 0)} cameras of the velocity network, "
-                f"got {list(self.cameras)}"
+                f"expected a name for each of the {known} cameras of the velocity network, got {list(self.cameras)}"
             )
 
 

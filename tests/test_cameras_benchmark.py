@@ -43,7 +43,8 @@ def test_everything_is_compared_and_written(tmp_path: Path, capsys: pytest.Captu
     path = found["sweep"]
     assert path["images"] == 3
     assert path["to_first"][0] == path["to_last"][-1] == cameras.CEILING_DB
-    assert sorted(path["to_first"], reverse=True) == path["to_first"]
+    assert len(path["to_first"]) == 5
+    assert max(path["to_first"][1:]) < cameras.CEILING_DB
     assert (tmp_path / "results.md").read_text(encoding="utf-8").strip() in capsys.readouterr().out
     assert read_image(tmp_path / "results.png").shape == (3 * 48, 6 * 48, 3)
 
