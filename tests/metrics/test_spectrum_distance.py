@@ -67,10 +67,7 @@ def test_equals_a_second_implementation(size: tuple[int, int], dtype: torch.dtyp
             power = np.abs(np.fft.fft2((gray - gray.mean()) * window)) ** 2 / (window**2).sum()
             radius = np.hypot(np.fft.fftfreq(size[0])[:, None], np.fft.fftfreq(size[1]))
             edges = np.arange(min(size) // 2 + 1) / (2 * (min(size) // 2)) - 1e-12
-            rings = [
-                power[(radius >= low) & (radius < high)].mean()
-                for low, high in itertools.pairwise(edges[1:])
-            ]
+            rings = [power[(radius >= low) & (radius < high)].mean() for low, high in itertools.pairwise(edges[1:])]
             levels.append(10 * np.log10(np.array(rings) + 1 / 12))
         expected.append(np.abs(levels[0] - levels[1]).mean())
     found = spectrum_distance(a, b)
