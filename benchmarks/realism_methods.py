@@ -15,7 +15,7 @@ from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.fitted_kernel import FittedKernel
-from degflow_aug.degradations.grid import resize, to_hr_grid, to_lr_grid
+from degflow_aug.degradations.grid import resize, to_lr_grid
 
 BICUBIC, GAUSSIAN, KERNEL, REALESRGAN = "bicubic", "Gaussian, fitted", "fitted kernel", "Real-ESRGAN"
 PAPER, OURS, NOISY = "DegFlow, paper recipe", "ours", "ours + noise"
@@ -27,12 +27,12 @@ REALESRGAN_SEEDS = 4
 class Rendered(NamedTuple):
     """What a method makes of an HR image: the view (1, 3, H, W) and the LR image (1, 3, h, w), in [0, 1].
 
-    ``reference`` is the LR image without noise that residuals are taken from; none where there is no generator.
+    ``reference`` is that LR image without what the method draws at random, the LR image itself where it draws nothing.
     """
 
     view: Tensor
     lr: Tensor
-    reference: Tensor | None = None
+    reference: Tensor
 
 
 Method = Callable[[Tensor, float, Tensor], "Rendered | None"]
@@ -42,7 +42,7 @@ Methods = dict[str, list[Method]]
 
 
 class Source:
-    """A degradation that keeps its last view, which other rows take as their reference."""
+    """A degradation that keeps its last view: the row with noise starts from that of the row without."""
 
     def __init__(self, degradation: Degradation) -> None:
         self.degradation = degradation
@@ -79,21 +79,20 @@ def build_methods(
     """
     generators = [degflow_aug.load_generator(path) for path in ours]
     sources = [Source(generator) for generator in generators]
-    reference = sources[0] if sources else None
-    methods: Methods = {BICUBIC: [_from_lr(Bicubic(), reference)]}
+    methods: Methods = {BICUBIC: [_from_view(Source(Bicubic()))]}
     if gaussian:
-        methods[GAUSSIAN] = [_from_view(Source(gaussian), reference)]
+        methods[GAUSSIAN] = [_from_view(Source(gaussian))]
     else:
         note(f"{GAUSSIAN}: left out, there are no training scenes to fit it to; name some with --train")
     if generators:
         methods |= _rows_of_ours(ours, generators, sources, note)
     if compat.has_basicsr():
-        methods[REALESRGAN] = [_realesrgan(seed, reference) for seed in range(REALESRGAN_SEEDS)]
+        methods[REALESRGAN] = [_realesrgan(seed) for seed in range(REALESRGAN_SEEDS)]
     else:
         note(f"{REALESRGAN}: left out, BasicSR is not installed")
     for name, paths in ((PAPER, paper), (ALL_SCALES, all_scales)):
         if paths:
-            methods[name] = [_from_view(Source(degflow_aug.load_generator(path)), reference) for path in paths]
+            methods[name] = [_from_view(Source(degflow_aug.load_generator(path))) for path in paths]
     return {name: methods[name] for name in ORDER if name in methods}
 
 
@@ -101,11 +100,11 @@ def _rows_of_ours(
     paths: Sequence[Path], generators: Sequence[DegFlow], sources: Sequence[Source], note: Callable[[str], None]
 ) -> Methods:
     """Our generators, the same with noise, their autoencoders, and the kernel in the first bundle."""
-    methods: Methods = {OURS: [_from_view(source, source) for source in sources]}
-    methods[CEILING] = [_ceiling(generator, source) for generator, source in zip(generators, sources, strict=True)]
+    methods: Methods = {OURS: [_from_view(source) for source in sources]}
+    methods[CEILING] = [_ceiling(generator) for generator in generators]
     kernels = generators[0].kernels
     if {"knots", "kernels"} <= set(kernels):
-        methods[KERNEL] = [_from_view(Source(FittedKernel(kernels["knots"], kernels["kernels"])), sources[0])]
+        methods[KERNEL] = [_from_view(Source(FittedKernel(kernels["knots"], kernels["kernels"])))]
     else:
         note(f"{KERNEL}: left out, the first bundle holds none")
     if all(generator.residual is not None for generator in generators):
@@ -117,38 +116,34 @@ def _rows_of_ours(
     return methods
 
 
-def _reference(source: Source | None, hr: Tensor, scale: float) -> Tensor | None:
-    return source.lr(hr, scale) if source and source.covers(scale) else None
-
-
-def _from_view(source: Source, reference: Source | None) -> Method:
-    """A degradation whose LR is its view on the LR grid."""
+def _from_view(source: Source) -> Method:
+    """A deterministic degradation; its LR is its view on the LR grid, as the real LR is the real view there."""
 
     def method(hr: Tensor, scale: float, real: Tensor) -> Rendered | None:
         if not source.covers(scale):
             return None
-        return Rendered(source.view(hr, scale), source.lr(hr, scale), _reference(reference, hr, scale))
+        return _deterministic(source.view(hr, scale), scale)
 
     return method
 
 
-def _from_lr(degradation: Degradation, reference: Source | None) -> Method:
-    """A degradation whose view is its LR on the HR grid; back from there is the way that the real LR came."""
-
-    def method(hr: Tensor, scale: float, real: Tensor) -> Rendered:
-        view = to_hr_grid(degradation(hr, scale), _size(hr))
-        return Rendered(view, to_lr_grid(view, scale), _reference(reference, hr, scale))
-
-    return method
+def _deterministic(view: Tensor, scale: float) -> Rendered:
+    lr = to_lr_grid(view, scale)
+    return Rendered(view, lr, lr)
 
 
-def _realesrgan(seed: int, reference: Source | None) -> Method:
-    """A stream of draws that runs on from scene to scene."""
+def _realesrgan(seed: int) -> Method:
+    """A stream of draws that runs on from scene to scene; bicubic is what it would be without them."""
     from degflow_aug.degradations.realesrgan import RealESRGAN
 
-    stream = RealESRGAN()
+    stream, plain = RealESRGAN(), Bicubic()
     stream.seed(seed)
-    return _from_lr(stream, reference)
+
+    def method(hr: Tensor, scale: float, real: Tensor) -> Rendered:
+        view, reference = stream.render(hr, scale), plain.render(hr, scale)
+        return Rendered(view, to_lr_grid(view, scale), to_lr_grid(reference, scale))
+
+    return method
 
 
 def _noisy(path: Path, source: Source, seed: int) -> Method:
@@ -166,16 +161,10 @@ def _noisy(path: Path, source: Source, seed: int) -> Method:
     return method
 
 
-def _ceiling(generator: DegFlow, source: Source) -> Method:
+def _ceiling(generator: DegFlow) -> Method:
     """The real view through a generator's autoencoder."""
-
-    def method(hr: Tensor, scale: float, real: Tensor) -> Rendered | None:
-        if not source.covers(scale):
-            return None
-        view = generator.reconstruct(hr, real)
-        return Rendered(view, to_lr_grid(view, scale), source.lr(hr, scale))
-
-    return method
+    last = generator.scale_range[1] + 1e-6
+    return lambda hr, scale, real: _deterministic(generator.reconstruct(hr, real), scale) if scale <= last else None
 
 
 def _size(image: Tensor) -> tuple[int, int]:

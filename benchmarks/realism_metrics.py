@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -90,7 +89,7 @@ class Likeness:
             "spectrum": float(spectrum_distance(lr, real_lr)),
         }
         if "noise_kld" not in self.left_out:
-            found["noise_kld"] = _noise_kld(lr, real_lr, rendered.reference)
+            found["noise_kld"] = _noise_kld(lr, real_lr, _eight_bit(rendered.reference))
         if "lpips" not in self.left_out:
             found["lpips"] = calculate_lpips(_middle(view), _middle(real), vgg_path=self.vgg_path)
         if "niqe_shift" not in self.left_out:
@@ -112,11 +111,9 @@ class Likeness:
         self.note(f"{title}: not measured; {reason}")
 
 
-def _noise_kld(lr: Tensor, real_lr: Tensor, reference: Tensor | None) -> float:
+def _noise_kld(lr: Tensor, real_lr: Tensor, reference: Tensor) -> float:
     from degflow_aug.metrics.noise_fidelity import residual_kld
 
-    if reference is None:
-        return math.nan
     return float(residual_kld([real_lr - reference], [lr - reference]))
 
 

@@ -91,7 +91,7 @@ def write_plot(path: Path, title: str, series: Mapping[str, Points], x: Axis, y:
 
 
 def write_panels(path: Path, title: str, panels: Sequence[Panel], x: Axis) -> None:
-    """Write panels that share an x axis and the names of their lines as a PNG, three abreast, the names in the last.
+    """Write panels that share an x axis and the names of their lines as a PNG, three or four abreast, the names last.
 
     Lines without points are left out of their panel; so are panels without any.
     """
@@ -100,7 +100,7 @@ def write_panels(path: Path, title: str, panels: Sequence[Panel], x: Axis) -> No
         raise ValueError(f"expected points to plot in {path}, got none")
     names = list(dict.fromkeys(name for panel in panels for name, points in panel.series.items() if points))
     width, height = PANEL
-    abreast = min(3, len(panels) + 1)
+    abreast = min(4 if len(panels) > 5 else 3, len(panels) + 1)
     sheet, pen, font = _sheet(abreast * width, 28 + math.ceil((len(panels) + 1) / abreast) * height)
     pen.text((LEFT, 8), title, fill="black", font=font)
     corners = [(place % abreast * width, 28 + place // abreast * height) for place in range(len(panels) + 1)]
