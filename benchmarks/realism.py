@@ -35,7 +35,7 @@ CPU = torch.device("cpu")
 GAUSSIAN_SCENES, GAUSSIAN_SIDE = 8, 256
 LEGEND = (
     "↑ higher is better, ↓ lower. PSNR and SSIM are of whole views on the HR grid, LPIPS and NIQE of their middle "
-    f"{MIDDLE}x{MIDDLE}, gradient, spectrum and noise of LR images, to whose grid all views are brought, real ones too; "
+    f"{MIDDLE}x{MIDDLE}, gradient, spectrum and noise of LR images, to whose grid all views are brought, real too; "
     "all rounded to 8 bits; means over scenes. Gradient distance: Wasserstein-1 between gradient magnitudes. Spectrum "
     "distance: mean difference of radial power. Noise KLD: what real LR has beside a method's LR without its random "
     "part, against that random part (of Real-ESRGAN, what sets it apart from bicubic); large where a method draws "
@@ -162,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     likeness, strips = Likeness(args.vgg, notes.append), Strips(scales)
     rows = measure(methods, load_scenes(scenes, scales, CPU), likeness, strips)
     summary = summarise(rows, likeness.metrics)
-    title = f"Likeness to {Path(args.pairs).resolve().name}, {len(scenes)} held-out scenes"
+    title = f"Likeness to real LR: {args.name}, held-out scenes: {len(scenes)}"
     write(args, title, rows, summary, likeness, strips, notes, {
         "scenes": [scene.name for scene in scenes], "scales": scales, "bundles": bundle_facts(args),
         "gaussian_sigmas": fitted and {f"{scale:g}": sigma for scale, sigma in fitted.sigmas.items()},

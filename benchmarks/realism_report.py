@@ -106,7 +106,10 @@ def _text(summary: Summary, metric: Metric, method: str, scale: float) -> str:
 
 
 def plot(path: Path, title: str, summary: Summary, metrics: Sequence[Metric]) -> None:
-    """A panel a metric against s, bars for the spread; of a single scale, the methods side by side."""
+    """A panel a metric against s, bars for the spread; of a single scale, the methods side by side.
+
+    A logarithmic axis has no place for a distance of 0, which is left out.
+    """
     scales = _scales(summary)
     methods = list(next(iter(summary.values())))
     x = Axis("scale", marks=tuple(scales)) if len(scales) > 1 else Axis(f"methods at x{scales[0]:g}", marks=(-1.0,))
@@ -114,12 +117,27 @@ def plot(path: Path, title: str, summary: Summary, metrics: Sequence[Metric]) ->
     for metric in metrics:
         series = {}
         for number, method in enumerate(methods):
-            cells = summary[metric.key][method]
+            cells = {scale: _plotted(metric, cell) for scale, cell in summary[metric.key][method].items()}
             series[method] = [
                 (scale if len(scales) > 1 else float(number), cell.mean, cell.spread or 0.0)
                 for scale, cell in cells.items()
-                if math.isfinite(cell.mean)
+                if math.isfinite(cell.mean) and (cell.mean > 0 or not _is_logarithmic(metric))
             ]
-        good = "higher" if metric.higher_is_better else "lower"
-        panels.append(Panel(series, Axis(f"{metric.title} ({good} is better)")))
+        panels.append(Panel(series, Axis(_axis_title(metric), _is_logarithmic(metric))))
     write_panels(path, title, panels, x)
+
+
+def _is_logarithmic(metric: Metric) -> bool:
+    """All but PSNR, a logarithm already: else nothing but Real-ESRGAN could be told from the rest."""
+    return metric.key != "psnr_y"
+
+
+def _plotted(metric: Metric, cell: Cell) -> Cell:
+    """What is drawn: of SSIM what it lacks of 1."""
+    return Cell(1 - cell.mean, cell.spread) if metric.key == "ssim_y" else cell
+
+
+def _axis_title(metric: Metric) -> str:
+    if metric.key == "ssim_y":
+        return "1 - Y-SSIM (lower is better)"
+    return f"{metric.title} ({'higher' if metric.higher_is_better else 'lower'} is better)"

@@ -45,6 +45,10 @@ class Axis:
         margin = 0.05 * (high - low) or 1.0
         return low - margin, high + margin
 
+    def bar(self, mean: float, half: float) -> tuple[float, float]:
+        """Ends of a bar through ``mean``; on a logarithmic axis it goes down to a tenth of it at most."""
+        return max(mean - half, mean / 10) if self.logarithmic else mean - half, mean + half
+
     def marked(self, low: float, high: float) -> list[float]:
         """Values to mark: the given ones, or 1, 2 and 5 times powers of ten, or about six at even distances."""
         if self.marks:
@@ -126,7 +130,7 @@ def _draw_panel(pen: ImageDraw.ImageDraw, font: Font, box: Box, panel: Panel, x:
     drawn = {name: sorted(points) for name, points in panel.series.items() if points}
     points = [point for line in drawn.values() for point in line]
     left, right = x.limits([point[0] for point in points])
-    low, high = panel.y.limits([point[1] + sign * point[2] for point in points for sign in (-1, 1)])
+    low, high = panel.y.limits([end for point in points for end in panel.y.bar(*point[1:])])
 
     def pixel(across: float, up: float) -> tuple[float, float]:
         return (
@@ -153,7 +157,7 @@ def _draw_panel(pen: ImageDraw.ImageDraw, font: Font, box: Box, panel: Panel, x:
             across, down = pixel(at, mean)
             pen.ellipse([across - 3, down - 3, across + 3, down + 3], fill=colour)
             if spread:
-                pen.line([pixel(at, mean - spread), pixel(at, mean + spread)], fill=colour, width=1)
+                pen.line([pixel(at, end) for end in panel.y.bar(mean, spread)], fill=colour, width=1)
 
 
 def _draw_names(pen: ImageDraw.ImageDraw, font: Font, corner: tuple[int, int], names: Sequence[str]) -> None:
