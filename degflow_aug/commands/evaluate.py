@@ -15,13 +15,14 @@ from degflow_aug.commands.arguments import (
     argument,
     build_generator,
     parse_scales,
+    pick_device,
     whole_number,
 )
 from degflow_aug.commands.pairs import add_pairs_arguments, find_pairs, load_scenes
 
 if TYPE_CHECKING:
     from degflow_aug.data.scene import Scene
-    from degflow_aug.degradations.degflow import DegFlow
+    from degflow_aug.degradations.base import Degradation
     from degflow_aug.models.evaluation import Row
 
 
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from degflow_aug.models.evaluation import evaluate_views, format_table, methods_for
 
     methods = methods_for(generator, note=lambda text: print(f"degflow: {text}", file=sys.stderr))
-    rows = evaluate_views(methods, load_scenes(scenes, scales, next(generator.parameters()).device))
+    rows = evaluate_views(methods, load_scenes(scenes, scales, pick_device(args.device)))
     if args.json:
         table = {"bundle": args.bundle, "pairs": args.pairs, "rows": [_plain(row) for row in rows]}
         print(json.dumps(table, allow_nan=False))
@@ -69,7 +70,7 @@ def _find_scenes(args: argparse.Namespace) -> list[Scene]:
     return taken
 
 
-def _scales(scenes: list[Scene], generator: DegFlow, knots: tuple[float, ...] | None) -> list[float]:
+def _scales(scenes: list[Scene], generator: Degradation, knots: tuple[float, ...] | None) -> list[float]:
     """Scales to compare at: those named, or all of the pairs.
 
     Raises:

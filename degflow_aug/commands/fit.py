@@ -16,10 +16,18 @@ from degflow_aug.commands.arguments import (
     positive_number,
     whole_number,
 )
-from degflow_aug.commands.pairs import add_pairs_arguments, find_pairs, load_scenes, pairs_section
+from degflow_aug.commands.fit_kernel import check_alone, fit_kernel
+from degflow_aug.commands.pairs import (
+    add_pairs_arguments,
+    cameras_of,
+    find_pairs,
+    knots_of,
+    load_scenes,
+    pairs_section,
+)
 
 if TYPE_CHECKING:
-    from degflow_aug.bundle import Bundle
+    from degflow_aug.bundle import Bundle, KernelBundle
     from degflow_aug.data.scene import Scene
     from degflow_aug.models.camera_fit import CameraFit
 
@@ -60,7 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--preset", default="small", type=one_of("tiny", "small", "official"), help="tiny, small (default) or official"
+        "--preset",
+        default="small",
+        type=one_of("tiny", "small", "official", "kernel"),
+        help="tiny, small (default) or official; kernel: a linear kernel alone, in seconds",
     )
     parser.add_argument("--recipe", type=one_of("ours", "paper"), help="ours or paper (default: ours; official: paper)")
     parser.add_argument(
@@ -91,26 +102,33 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError: pairs or options that cannot be used, or a work folder of another fit.
     """
-    from degflow_aug.commands.progress import Progress
-
     if Path(args.out).suffix != ".safetensors" or Path(args.out).is_dir():
         raise ValueError(f"expected --out to name a file that ends in .safetensors, got {args.out}")
     if args.minutes and args.iters:
         raise ValueError("expected --minutes or --iters, got both; leave one out")
+    alone = args.preset == "kernel"
+    if alone:
+        check_alone(args)
     training, held_out = split_scenes(args)
-    from degflow_aug.models import interrupt
-
-    with Progress() as progress:
-        fit = prepare(args, training, progress)
-        with interrupt.stoppable():
-            bundle = fit.run(Path(args.out))
-    bundle = with_noise(args, bundle, training)
+    bundle = with_noise(args, fit_kernel(args, training) if alone else train(args, training), training)
     print(f"{args.out}: {bundle.spec.camera} at knots {', '.join(f'{knot:g}' for knot in bundle.spec.knots)}")
     if args.held_out != "none":
         if not held_out:
             print("too few scenes to hold any out: the table is of those trained on")
         report(args, bundle, held_out or training)
     return 0
+
+
+def train(args: argparse.Namespace, scenes: list[Scene]) -> Bundle:
+    """All stages, and the bundle written."""
+    from degflow_aug.commands.progress import Progress
+
+    with Progress() as progress:
+        fit = prepare(args, scenes, progress)
+        from degflow_aug.models import interrupt
+
+        with interrupt.stoppable():
+            return fit.run(Path(args.out))
 
 
 def split_scenes(args: argparse.Namespace) -> tuple[list[Scene], list[Scene]]:
@@ -151,9 +169,9 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Any) -> Cam
         import torch
 
         torch.cuda.set_device(device)
-    knots = _knots(args.knots, scenes)
+    knots = knots_of(args.knots, scenes)
     minutes = 0.0 if args.iters else args.minutes or DEFAULT_MINUTES
-    camera = args.camera or " + ".join(dict.fromkeys(scene.camera for scene in scenes))
+    camera = args.camera or cameras_of(scenes)
     recipe = args.recipe or ("paper" if args.preset == "official" else "ours")
     request = {
         "pairs": str(Path(args.pairs).resolve()), "layout": args.layout,
@@ -186,19 +204,7 @@ def _how_found(args: argparse.Namespace) -> dict[str, Any]:
     return {key: section[key] for key in ("split", "pattern", "cameras")}
 
 
-def _knots(named: tuple[float, ...] | None, scenes: list[Scene]) -> tuple[float, ...]:
-    there = sorted({scale for scene in scenes for scale in scene.scales})
-    chosen = [scale for scale in named or there if scale != 1]
-    missing = [scale for scale in chosen if scale not in there]
-    if missing or not chosen:
-        shown = ", ".join(f"{scale:g}" for scale in there)
-        raise ValueError(
-            f"expected --knots among the scales of the pairs ({shown}), got {missing[0] if missing else 1:g}"
-        )
-    return (1.0, *chosen)
-
-
-def with_noise(args: argparse.Namespace, bundle: Bundle, scenes: list[Scene]) -> Bundle:
+def with_noise(args: argparse.Namespace, bundle: Bundle | KernelBundle, scenes: list[Scene]) -> Bundle | KernelBundle:
     """The bundle with the noise that its LR images lack, where the images are large enough to learn it from."""
     from degflow_aug.models.noise_fit import add_noise, spread_out
 
@@ -211,13 +217,13 @@ def with_noise(args: argparse.Namespace, bundle: Bundle, scenes: list[Scene]) ->
         return bundle
 
 
-def report(args: argparse.Namespace, bundle: Bundle, scenes: list[Scene]) -> None:
+def report(args: argparse.Namespace, bundle: Bundle | KernelBundle, scenes: list[Scene]) -> None:
     """Print the table of the bundle on these scenes, beside the baselines."""
-    from degflow_aug.degradations.degflow import DegFlow
+    from degflow_aug.degradations.generator import generator_of
     from degflow_aug.models.evaluation import evaluate_views, format_table, methods_for
 
     device = pick_device(args.device)
-    generator = DegFlow.from_bundle(bundle).to(device)
+    generator = generator_of(bundle).to(device)
     scales = [knot for knot in bundle.spec.knots if knot != 1]
     methods = methods_for(generator, note=lambda text: print(f"degflow: {text}", file=sys.stderr))
     print(format_table(evaluate_views(methods, load_scenes(scenes, scales, device))))

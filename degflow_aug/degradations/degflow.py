@@ -12,11 +12,11 @@ from torch import Tensor
 from degflow_aug.archs.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.bundle import Bundle
-from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.flow_path import FlowPath, at_least_float32
-from degflow_aug.degradations.grid import check_scale, to_lr_grid
+from degflow_aug.degradations.grid import to_lr_grid
+from degflow_aug.degradations.noisy import NoisyDegradation
 from degflow_aug.degradations.padding import pad_to_multiple
-from degflow_aug.degradations.patch_resampling import resample_patches, without_autocast
+from degflow_aug.degradations.patch_resampling import resample_patches
 from degflow_aug.degradations.residual_noise import ResidualNoise
 from degflow_aug.degradations.tiled_autoencoder import EncodedHR, check_tile
 from degflow_aug.flow.solver import JUMP, check_solver, default_steps
@@ -26,7 +26,7 @@ from degflow_aug.flow.time_map import TimeMap
 COMPILE_MODES = ("default", "max-autotune-no-cudagraphs")
 
 
-class DegFlow(Degradation):
+class DegFlow(NoisyDegradation):
     """A trained RAE and velocity network behind the degradation interface.
 
     The HR image is encoded, its latent carried along the flow to t(s), and decoded with the HR image's features into
@@ -71,7 +71,7 @@ class DegFlow(Degradation):
         residual: ResidualNoise | None = None,
         noise: float = 0.0,
     ) -> None:
-        super().__init__()
+        super().__init__(residual, noise)
         solver = solver or (JUMP if velocity.end is not None else "heun")
         check_solver(solver, end_time=velocity.end is not None)
         steps = default_steps(solver) if steps is None else steps
@@ -81,12 +81,6 @@ class DegFlow(Degradation):
             raise ValueError(f"expected amp to be none or bf16, got {amp!r}")
         if steps < 1:
             raise ValueError(f"expected at least one solver step, got {steps}")
-        if not 0 <= noise < math.inf or (noise and residual is None):
-            raise ValueError(
-                f"expected noise of 0 for a generator that has learned none, got {noise:g}; `degflow noise` learns it"
-                if residual is None
-                else f"expected noise as a finite number of at least 0, got {noise:g}"
-            )
         check_tile(tile, max(rae.encoder_margin, rae.decoder_margin))
         # On a CPU 1.2 times as fast, for the norms over channels; on tensor cores what convolutions take anyway.
         self.rae = rae.eval().to(memory_format=torch.channels_last)
@@ -95,7 +89,6 @@ class DegFlow(Degradation):
         self.time_map = TimeMap(s_max)
         self.solver, self.steps, self.tile, self.amp = solver, steps, tile, amp
         self.scale_range = (1.0, math.inf if extrapolate else self.knots[-1])
-        self.residual, self.noise = residual, noise
         self.kernels: dict[str, Tensor] = {}
         # Compiled networks want one shape, so they decode whole patches.
         self.whole_patches = bool(compile)
@@ -147,7 +140,7 @@ class DegFlow(Degradation):
     def forward(self, hr: Tensor, scale: float) -> Tensor:
         """LR of ``hr`` at ``scale``: (B, 3, H, W) in [0, 1] -> (B, 3, round(H / s), round(W / s)) in [0, 1]."""
         lr = to_lr_grid(self.render(hr, scale), float(scale))
-        return self._with_noise(lr, torch.full(hr.shape[:1], float(scale)))
+        return self.with_noise(lr, torch.full(hr.shape[:1], float(scale)))
 
     @torch.no_grad()
     def render(self, hr: Tensor, scale: float | Tensor) -> Tensor:
@@ -187,7 +180,7 @@ class DegFlow(Degradation):
         needed = int(sides.max()) if known else None
         times = self.time_map.time(self.sample_scales(hr, scales).float()).to(hr.device, non_blocking=True)
         view = self._views(hr, [times], needed)[0]
-        return self._with_noise(resample_patches(view, sides, lr_size).clamp_(0, 1), scales)
+        return self.with_noise(resample_patches(view, sides, lr_size).clamp_(0, 1), scales)
 
     @torch.no_grad()
     def reconstruct(self, hr: Tensor, view: Tensor) -> Tensor:
@@ -203,17 +196,6 @@ class DegFlow(Degradation):
         with self._autocast(hr.device):
             latent = self._encode(view, conditioned=False).latent
             return self._finish(self._encode(hr, conditioned=False).decode([latent]), hr)[0]
-
-    def check_scales(self, scales: Sequence[float]) -> None:
-        """Raise a ValueError that names the first scale outside ``scale_range``."""
-        for scale in scales:
-            check_scale(scale, *self.scale_range)
-
-    def _with_noise(self, lr: Tensor, scales: Tensor) -> Tensor:
-        if self.residual is None or not self.noise:
-            return lr
-        with without_autocast(lr.device):
-            return self.residual(lr, scales, self.noise, self.generator(lr.device))
 
     def _autocast(self, device: torch.device) -> contextlib.AbstractContextManager[object]:
         if self.amp == "bf16" and torch.amp.is_autocast_available(device.type):

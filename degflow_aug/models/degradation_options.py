@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from degflow_aug.bundle import bundle_path, load_bundle
+from degflow_aug.bundle import bundle_path, load_any_bundle, load_bundle
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.camera import Camera
@@ -126,23 +126,26 @@ class FittedKernelOptions:
 
     Attributes:
         bundle: a bundle whose kernels are used (path or shipped name), or the path of a ``kernel.safetensors``.
+        noise: strength of what HR does not determine, as learned by ``degflow fit --preset kernel``.
     """
 
     bundle: str
     scale_range: ScaleRange | None = None
+    noise: float = 0.0
 
     def build(self, where: str) -> Degradation:
         """The kernels of the bundle or of the kernel file."""
         path = bundle_path(self.bundle)
         tensors = _tensors(path)
-        if not tensors.keys() >= {"knots", "kernels"}:
-            tensors = load_bundle(path).kernels
-        if not tensors.keys() >= {"knots", "kernels"}:
+        if tensors.keys() >= {"knots", "kernels"}:
+            return FittedKernel(tensors["knots"], tensors["kernels"], noise=self.noise)
+        bundle = load_any_bundle(path)
+        if not bundle.kernels:
             raise ValueError(
                 f"expected a bundle with fitted kernels in {where}.bundle, got {path} without; "
                 "train its flow with pseudo-views, or name a kernel.safetensors"
             )
-        return FittedKernel(tensors["knots"], tensors["kernels"])
+        return FittedKernel.from_bundle(bundle, noise=self.noise)
 
 
 @dataclass(frozen=True)

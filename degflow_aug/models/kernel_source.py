@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from basicsr.data import build_dataset
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from degflow_aug.atomic_file import atomic_path
 from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.models.whole_pairs import WholePairs
 from degflow_aug.options import StageOptions
 
 
@@ -35,21 +34,13 @@ def kernel_for(opt: dict[str, Any], options: StageOptions) -> FittedKernel:
     return fitted
 
 
-def whole_pairs(dataset_opt: dict[str, Any]) -> Iterator[tuple[Tensor, dict[float, Tensor]]]:
-    """Whole images of a training set: HR (3, H, W) and its views by scale."""
+def whole_pairs(dataset_opt: dict[str, Any]) -> WholePairs:
+    """Whole images of a training set."""
     whole = {**dataset_opt, "phase": "val"}
     if "layout" in whole:
         # The phase asks for whole images; without a split of its own it would also ask for the test set.
         whole["split"] = whole.get("split") or "Train"
-    dataset = build_dataset(whole)
-    for index in range(len(dataset)):
-        item = dataset[index]
-        views = {
-            round(float(scale), 6): view
-            for scale, view, there in zip(item["scales"], item["views"], item["available"], strict=True)
-            if there
-        }
-        yield item["hr"], views
+    return WholePairs(build_dataset(whole))
 
 
 def write_kernel(path: Path, fitted: FittedKernel) -> None:

@@ -7,18 +7,21 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from degflow_aug.bundle import Bundle, save_bundle
+from degflow_aug.bundle import Bundle, KernelBundle, save_bundle
 from degflow_aug.data.scene import Scene
-from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.degradations.base import Degradation
+from degflow_aug.degradations.generator import generator_of
 from degflow_aug.degradations.grid import to_lr_grid
 from degflow_aug.degradations.residual_estimation import Pair, estimate_noise
 from degflow_aug.models.evaluation import EvaluationScene
 
 WINDOW, SCENES, RIM = 384, 64, 2
+AnyBundle = TypeVar("AnyBundle", bound=Bundle | KernelBundle)
 
 
 def spread_out(scenes: Sequence[Scene]) -> Sequence[Scene]:
@@ -26,20 +29,20 @@ def spread_out(scenes: Sequence[Scene]) -> Sequence[Scene]:
     return scenes[:: max(1, math.ceil(len(scenes) / SCENES))]
 
 
-def add_noise(path: Path, bundle: Bundle, scenes: Iterable[EvaluationScene], device: torch.device) -> Bundle:
+def add_noise(path: Path, bundle: AnyBundle, scenes: Iterable[EvaluationScene], device: torch.device) -> AnyBundle:
     """The bundle with the noise that its views lack beside the real ones of ``scenes``, written to ``path``.
 
     Raises:
         ValueError: images too small to learn from, or no view at a knot.
     """
-    noise = learn_noise(DegFlow.from_bundle(bundle).to(device), scenes)
+    noise = learn_noise(generator_of(bundle).to(device), scenes)
     whole = replace(bundle, noise=noise)
     save_bundle(path, whole)
     return whole
 
 
 @torch.no_grad()
-def learn_noise(generator: DegFlow, scenes: Iterable[EvaluationScene]) -> dict[str, Tensor]:
+def learn_noise(generator: Degradation, scenes: Iterable[EvaluationScene]) -> dict[str, Tensor]:
     """State of the :class:`ResidualNoise` between rendered and real LR images, in the middle of every scene.
 
     Raises:

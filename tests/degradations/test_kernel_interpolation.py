@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 
-from degflow_aug.degradations.kernel_interpolation import bracket, interpolate_kernels
+from degflow_aug.degradations.kernel_interpolation import bracket, interpolate_kernels, residual_weight
 
 KNOTS = torch.tensor([1.0, 2.0, 4.0])
 
