@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from degflow_aug.degradations.base import Degradation
     from degflow_aug.degradations.degflow import DegFlow
+    from degflow_aug.degradations.fitted_kernel import FittedKernel
 
 # Before anybody imports BasicSR: processes that torch spawns unpickle its datasets with nothing but this import.
 compat.apply()
@@ -23,20 +24,23 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "build_degradation", "load_generator", "register"]
 
 
-def load_generator(path_or_name: str | Path, **settings: object) -> DegFlow:
+def load_generator(path_or_name: str | Path, **settings: object) -> DegFlow | FittedKernel:
     """The generator in a bundle, ready to call: ``lr = load_generator("camera.safetensors")(hr, 2.7)``.
+
+    Where the bundle holds a fitted kernel alone, it is that kernel.
 
     Args:
         path_or_name: a bundle's path, or the name of one that ships with the package.
-        **settings: keyword arguments of :class:`degflow_aug.degradations.degflow.DegFlow` (solver, steps, ...).
+        **settings: keyword arguments of :class:`degflow_aug.degradations.degflow.DegFlow` (solver, steps, ...);
+            a fitted kernel alone takes noise.
 
     Raises:
         ValueError: no such bundle, or a file that is none.
     """
-    from degflow_aug.bundle import load_bundle
-    from degflow_aug.degradations.degflow import DegFlow
+    from degflow_aug.bundle import load_any_bundle
+    from degflow_aug.degradations.generator import generator_of
 
-    return DegFlow.from_bundle(load_bundle(path_or_name), **settings)  # type: ignore[arg-type]
+    return generator_of(load_any_bundle(path_or_name), **settings)
 
 
 def build_degradation(section: Mapping[str, object]) -> Degradation:

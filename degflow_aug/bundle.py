@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -24,6 +24,7 @@ from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.atomic_file import atomic_path
 
 FORMAT = "degflow-bundle-1"
+KERNEL_FORMAT = "degflow-kernel-1"
 WEIGHTS = Path(__file__).parent / "weights"
 
 
@@ -68,6 +69,22 @@ class GeneratorSpec:
 
 
 @dataclass(frozen=True)
+class KernelSpec:
+    """What a bundle without networks says about its fitted kernel, which is that of one camera.
+
+    Attributes:
+        knots: scales of its kernels, 1 (HR) first.
+        camera: the device whose pairs were used.
+        training: facts about the fit, for people.
+    """
+
+    knots: tuple[float, ...]
+    camera: str = ""
+    training: dict[str, Any] = field(default_factory=dict)
+    cameras: ClassVar[tuple[str, ...]] = ()
+
+
+@dataclass(frozen=True)
 class Bundle:
     """A generator in parts; ``kernels`` are those of the linear kernel fitted to the same pairs, its opponent.
 
@@ -85,7 +102,16 @@ class Bundle:
     noise: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-def save_bundle(path: str | Path, bundle: Bundle) -> None:
+@dataclass(frozen=True)
+class KernelBundle:
+    """A camera as a linear kernel alone; ``kernels`` and ``noise`` are as in :class:`Bundle`."""
+
+    spec: KernelSpec
+    kernels: Mapping[str, Tensor]
+    noise: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+def save_bundle(path: str | Path, bundle: Bundle | KernelBundle) -> None:
     """Write ``bundle`` to ``path``, whole or not at all.
 
     Raises:
@@ -94,8 +120,11 @@ def save_bundle(path: str | Path, bundle: Bundle) -> None:
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ValueError(f"expected a bundle's name to end in .safetensors, got {path.name}")
-    networks = {"rae": bundle.rae.state_dict(), "velocity": bundle.velocity.state_dict()}
-    parts: dict[str, Mapping[str, Tensor]] = {**networks, "kernel": bundle.kernels, "noise": bundle.noise}
+    parts: dict[str, Mapping[str, Tensor]] = {"kernel": bundle.kernels, "noise": bundle.noise}
+    kind = KERNEL_FORMAT
+    if isinstance(bundle, Bundle):
+        parts = {"rae": bundle.rae.state_dict(), "velocity": bundle.velocity.state_dict(), **parts}
+        kind = FORMAT
     tensors = {
         f"{part}.{key}": value.detach().cpu().contiguous()
         for part, state in parts.items()
@@ -103,7 +132,7 @@ def save_bundle(path: str | Path, bundle: Bundle) -> None:
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as partial:
-        partial.write_bytes(save(tensors, metadata={"format": FORMAT, "spec": json.dumps(asdict(bundle.spec))}))
+        partial.write_bytes(save(tensors, metadata={"format": kind, "spec": json.dumps(asdict(bundle.spec))}))
 
 
 def bundle_path(path_or_name: str | Path) -> Path:
@@ -124,10 +153,25 @@ def bundle_path(path_or_name: str | Path) -> Path:
 
 
 def load_bundle(path_or_name: str | Path) -> Bundle:
-    """Read a bundle; only tensors and JSON are read, never code.
+    """Read the bundle of a generator; only tensors and JSON are read, never code.
 
     Raises:
-        ValueError: no such file, another kind of file, or tensors that do not fit the spec.
+        ValueError: no such file, another kind of file, tensors that do not fit the spec, or a fitted kernel alone.
+    """
+    bundle = load_any_bundle(path_or_name)
+    if isinstance(bundle, KernelBundle):
+        raise ValueError(
+            f"expected a bundle with networks, got {path_or_name}, which holds a fitted kernel alone; "
+            "take type: FittedKernel for it"
+        )
+    return bundle
+
+
+def load_any_bundle(path_or_name: str | Path) -> Bundle | KernelBundle:
+    """Read a bundle with or without networks.
+
+    Raises:
+        ValueError: as :func:`load_bundle`, but for a fitted kernel alone.
     """
     path = bundle_path(path_or_name)
     try:
@@ -138,17 +182,20 @@ def load_bundle(path_or_name: str | Path) -> Bundle:
         raise ValueError(
             f"expected a safetensors bundle, got {path}: {error}; use `degflow convert` for official weights"
         ) from None
-    if header.get("format") != FORMAT:
+    if header.get("format") not in (FORMAT, KERNEL_FORMAT):
         raise ValueError(f"expected a bundle of format {FORMAT}, got {path} with format {header.get('format')!r}")
     try:
-        spec = _read_spec(json.loads(header["spec"]))
-        rae, velocity = ResidualAutoencoder(**spec.rae), NCSNpp(**spec.velocity)
+        spec = _read_spec(header["format"], json.loads(header["spec"]))
         _check_finite(tensors)
+        kernels, noise = _part("kernel.", tensors), _part("noise.", tensors)
+        if isinstance(spec, KernelSpec):
+            return KernelBundle(spec, {key: kernels[key] for key in ("knots", "kernels")}, noise)
+        rae, velocity = ResidualAutoencoder(**spec.rae), NCSNpp(**spec.velocity)
         _fill(rae, "rae.", tensors)
         _fill(velocity, "velocity.", tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"expected a whole bundle, got {path} whose parts do not fit: {misfit(error)}") from None
-    return Bundle(spec, rae, velocity, _part("kernel.", tensors), _part("noise.", tensors))
+    return Bundle(spec, rae, velocity, kernels, noise)
 
 
 def misfit(error: Exception) -> str:
@@ -157,9 +204,11 @@ def misfit(error: Exception) -> str:
     return lines[1 if len(lines) > 1 and lines[0].startswith("Error(s)") else 0].strip()
 
 
-def _read_spec(values: dict[str, Any]) -> GeneratorSpec:
-    knots, cameras = tuple(float(knot) for knot in values["knots"]), tuple(values.get("cameras", ()))
-    return GeneratorSpec(**{**values, "knots": knots, "cameras": cameras})
+def _read_spec(kind: str, values: dict[str, Any]) -> GeneratorSpec | KernelSpec:
+    values["knots"] = tuple(float(knot) for knot in values["knots"])
+    if kind == KERNEL_FORMAT:
+        return KernelSpec(**values)
+    return GeneratorSpec(**{**values, "cameras": tuple(values.get("cameras", ()))})
 
 
 def _check_finite(tensors: dict[str, Tensor]) -> None:

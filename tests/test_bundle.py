@@ -18,7 +18,17 @@ from torch import Tensor
 
 from degflow_aug import bundle as bundle_module
 from degflow_aug import load_generator
-from degflow_aug.bundle import FORMAT, Bundle, GeneratorSpec, bundle_path, load_bundle, save_bundle
+from degflow_aug.bundle import (
+    FORMAT,
+    Bundle,
+    GeneratorSpec,
+    KernelBundle,
+    KernelSpec,
+    bundle_path,
+    load_any_bundle,
+    load_bundle,
+    save_bundle,
+)
 from degflow_aug.degradations.degflow import DegFlow
 
 
@@ -288,3 +298,32 @@ def test_a_header_without_a_spec_is_refused(path: Path) -> None:
 def test_any_rising_knots_make_a_spec(knots: tuple[float, ...]) -> None:
     spec = GeneratorSpec(rae={}, velocity={}, knots=knots, s_max=4.0)
     assert asdict(spec)["knots"] == knots
+
+
+def kernel_bundle() -> KernelBundle:
+    kernels = torch.rand(2, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    spec = KernelSpec((1.0, 2.9), "iPhone é", {"scenes": ["a/001"]})
+    return KernelBundle(spec, {"knots": torch.tensor([1.0, 2.9]), "kernels": kernels}, {"scales": torch.tensor([2.9])})
+
+
+def test_a_kernel_alone_comes_back_as_it_was(tmp_path: Path) -> None:
+    before = kernel_bundle()
+    save_bundle(tmp_path / "kernel.safetensors", before)
+    after = load_any_bundle(tmp_path / "kernel.safetensors")
+    assert isinstance(after, KernelBundle)
+    assert after.spec == before.spec
+    for part in ("kernels", "noise"):
+        assert getattr(after, part).keys() == getattr(before, part).keys()
+        assert all(torch.equal(value, getattr(before, part)[key]) for key, value in getattr(after, part).items())
+
+
+def test_a_kernel_bundle_that_lacks_something_is_refused(sample: Bundle, path: Path, tmp_path: Path) -> None:
+    assert isinstance(load_any_bundle(path), Bundle)
+    broken = tmp_path / "kernel.safetensors"
+    save_bundle(broken, replace(kernel_bundle(), kernels={"knots": torch.tensor([1.0, 2.9])}))
+    with pytest.raises(ValueError, match=r"expected a whole bundle, got .*kernels"):
+        load_any_bundle(broken)
+    endless = replace(kernel_bundle(), noise={"scales": torch.tensor([float("nan")])})
+    save_bundle(broken, endless)
+    with pytest.raises(ValueError, match=r"noise\.scales holds values that are not finite"):
+        load_any_bundle(broken)

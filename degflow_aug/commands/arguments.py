@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import torch
 
     from degflow_aug.degradations.degflow import DegFlow
+    from degflow_aug.degradations.fitted_kernel import FittedKernel
 
 Value = TypeVar("Value")
 
@@ -137,7 +138,7 @@ def add_generator_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def build_generator(bundle: str, args: argparse.Namespace) -> DegFlow:
+def build_generator(bundle: str, args: argparse.Namespace) -> DegFlow | FittedKernel:
     """The generator of a bundle as the options of :func:`add_generator_arguments` want it, on its device.
 
     Raises:
@@ -145,14 +146,12 @@ def build_generator(bundle: str, args: argparse.Namespace) -> DegFlow:
             one here.
     """
     device = pick_device(args.device)
-    from degflow_aug.bundle import load_bundle
-    from degflow_aug.degradations.degflow import DegFlow
-    from degflow_aug.degradations.tiled_autoencoder import check_tile
+    from degflow_aug.bundle import load_any_bundle
+    from degflow_aug.degradations.generator import generator_of
 
-    generator = DegFlow.from_bundle(
-        load_bundle(bundle), solver=args.solver, steps=args.steps, tile=args.tile, camera=named_camera(args.camera)
+    generator = generator_of(
+        load_any_bundle(bundle), solver=args.solver, steps=args.steps, tile=args.tile, camera=named_camera(args.camera)
     )
-    check_tile(args.tile, max(generator.rae.encoder_margin, generator.rae.decoder_margin))
     return generator.to(device)
 
 

@@ -15,13 +15,14 @@ from degflow_aug.commands.arguments import (
     argument,
     build_generator,
     parse_scales,
+    pick_device,
     whole_number,
 )
 from degflow_aug.commands.pairs import add_pairs_arguments, find_pairs, load_scenes
 
 if TYPE_CHECKING:
     from degflow_aug.data.scene import Scene
-    from degflow_aug.degradations.degflow import DegFlow
+    from degflow_aug.degradations.base import Degradation
     from degflow_aug.models.evaluation import Row
 
 
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     from degflow_aug.models.evaluation import format_table
 
     _check_cameras(scenes, generator)
-    loaded = load_scenes(scenes, scales, next(generator.parameters()).device)
+    loaded = load_scenes(scenes, scales, pick_device(args.device))
     rows = evaluate_generator(generator, loaded, note=lambda text: print(f"degflow: {text}", file=sys.stderr))
     if args.json:
         table = {"bundle": args.bundle, "pairs": args.pairs, "rows": [_plain(row) for row in rows]}
@@ -71,7 +72,7 @@ def _find_scenes(args: argparse.Namespace) -> list[Scene]:
     return taken
 
 
-def _scales(scenes: list[Scene], generator: DegFlow, knots: tuple[float, ...] | None) -> list[float]:
+def _scales(scenes: list[Scene], generator: Degradation, knots: tuple[float, ...] | None) -> list[float]:
     """Scales to compare at: those named, or all of the pairs.
 
     Raises:
@@ -93,19 +94,19 @@ def _scales(scenes: list[Scene], generator: DegFlow, knots: tuple[float, ...] | 
     return named or there
 
 
-def _check_cameras(scenes: list[Scene], generator: DegFlow) -> None:
+def _check_cameras(scenes: list[Scene], generator: Degradation) -> None:
     """Refuse scenes of a camera that a bundle of several does not know, before any is read.
 
     Raises:
         ValueError: such a scene.
     """
-    if not generator.cameras or generator.camera:
-        return
     from degflow_aug.degradations.camera_choice import find_camera
+    from degflow_aug.degradations.several_cameras import cameras_to_name
 
-    for camera in dict.fromkeys(scene.camera for scene in scenes):
+    known = cameras_to_name(generator)
+    for camera in dict.fromkeys(scene.camera for scene in scenes if known):
         try:
-            find_camera(camera, generator.cameras)
+            find_camera(camera, known)
         except ValueError as error:
             raise ValueError(f"{error} for pairs; name the camera to compare them with as --camera") from None
 

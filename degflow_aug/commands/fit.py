@@ -16,14 +16,21 @@ from degflow_aug.commands.arguments import (
     positive_number,
     whole_number,
 )
-from degflow_aug.commands.pairs import add_pairs_arguments, find_pairs, load_scenes, pairs_section
+from degflow_aug.commands.fit_kernel import check_alone, fit_kernel
+from degflow_aug.commands.fit_scenes import cameras_apart, split_scenes
+from degflow_aug.commands.pairs import (
+    add_pairs_arguments,
+    cameras_of,
+    knots_of,
+    load_scenes,
+    pairs_section,
+)
 
 if TYPE_CHECKING:
-    from degflow_aug.bundle import Bundle
+    from degflow_aug.bundle import Bundle, KernelBundle
     from degflow_aug.data.scene import Scene
     from degflow_aug.models.camera_fit import CameraFit
 
-LARGEST_HELD_OUT = 8
 DEFAULT_MINUTES = 20.0
 
 
@@ -65,7 +72,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--preset", default="small", type=one_of("tiny", "small", "official"), help="tiny, small (default) or official"
+        "--preset",
+        default="small",
+        type=one_of("tiny", "small", "official", "kernel"),
+        help="tiny, small (default) or official; kernel: a linear kernel alone, in seconds",
     )
     parser.add_argument("--recipe", type=one_of("ours", "paper"), help="ours or paper (default: ours; official: paper)")
     parser.add_argument(
@@ -96,20 +106,15 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError: pairs or options that cannot be used, or a work folder of another fit.
     """
-    from degflow_aug.commands.progress import Progress
-
     if Path(args.out).suffix != ".safetensors" or Path(args.out).is_dir():
         raise ValueError(f"expected --out to name a file that ends in .safetensors, got {args.out}")
     if args.minutes and args.iters:
         raise ValueError("expected --minutes or --iters, got both; leave one out")
+    alone = args.preset == "kernel"
+    if alone:
+        check_alone(args)
     training, held_out = split_scenes(args)
-    from degflow_aug.models import interrupt
-
-    with Progress() as progress:
-        fit = prepare(args, training, progress)
-        with interrupt.stoppable():
-            bundle = fit.run(Path(args.out))
-    bundle = with_noise(args, bundle, training)
+    bundle = with_noise(args, fit_kernel(args, training) if alone else train(args, training), training)
     print(f"{args.out}: {bundle.spec.camera} at knots {', '.join(f'{knot:g}' for knot in bundle.spec.knots)}")
     if bundle.spec.cameras:
         print(f"it tells {', '.join(bundle.spec.cameras)} apart: name one as camera, or weights by name, or any")
@@ -120,34 +125,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def split_scenes(args: argparse.Namespace) -> tuple[list[Scene], list[Scene]]:
-    """Scenes to train on and those held out."""
-    selected = find_pairs(args)
-    if args.held_out == "none":
-        return selected, []
-    if args.held_out != "auto":
-        held_out = find_pairs(args, scenes=args.held_out)
-    else:
-        every = find_pairs(args, scenes=None)
-        cameras = {scene.camera for scene in selected}
-        others = [scene for scene in every if scene not in selected and scene.camera in cameras]
-        held_out = [scene for group in by_camera(others) for scene in group[:LARGEST_HELD_OUT]]
-        if not held_out:
-            held_out = [scene for group in by_camera(selected) if len(group) >= 4 for scene in _last_tenth(group)]
-    names = {(scene.camera, scene.name) for scene in held_out}
-    training = [scene for scene in selected if (scene.camera, scene.name) not in names]
-    if not training:
-        raise ValueError("expected scenes to train on beside those held out, got none; name fewer in --held-out")
-    return training, held_out
+def train(args: argparse.Namespace, scenes: list[Scene]) -> Bundle:
+    """All stages, and the bundle written."""
+    from degflow_aug.commands.progress import Progress
 
+    with Progress() as progress:
+        fit = prepare(args, scenes, progress)
+        from degflow_aug.models import interrupt
 
-def by_camera(scenes: list[Scene]) -> list[list[Scene]]:
-    """The scenes of each camera."""
-    return [[scene for scene in scenes if scene.camera == name] for name in dict.fromkeys(s.camera for s in scenes)]
-
-
-def _last_tenth(scenes: list[Scene]) -> list[Scene]:
-    return scenes[-min(LARGEST_HELD_OUT, max(1, len(scenes) // 10)) :]
+        with interrupt.stoppable():
+            return fit.run(Path(args.out))
 
 
 def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Any) -> CameraFit:
@@ -169,9 +156,9 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Any) -> Cam
         import torch
 
         torch.cuda.set_device(device)
-    knots = _knots(args.knots, scenes)
+    knots = knots_of(args.knots, scenes)
     minutes = 0.0 if args.iters else args.minutes or DEFAULT_MINUTES
-    camera = args.camera or " + ".join(dict.fromkeys(scene.camera for scene in scenes))
+    camera = args.camera or cameras_of(scenes)
     recipe = args.recipe or ("paper" if args.preset == "official" else "ours")
     apart = cameras_apart(args.cameras_apart, recipe, scenes)
     request = {
@@ -200,41 +187,13 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Any) -> Cam
     )
 
 
-def cameras_apart(wanted: bool | None, recipe: str, scenes: list[Scene]) -> list[str]:
-    """The cameras to tell apart; none where the pairs are learned as those of one.
-
-    Pairs of several cameras are told apart unless the recipe is the published one: learned as one they give the mean
-    of the cameras, which is none of them, while an embedding costs next to nothing and ``camera: any`` still has all.
-
-    Raises:
-        ValueError: they are wanted apart, and there is one.
-    """
-    cameras = list(dict.fromkeys(scene.camera for scene in scenes))
-    if wanted and len(cameras) < 2:
-        raise ValueError(f"expected pairs of several cameras for --cameras-apart, got those of {cameras[0]}")
-    apart = recipe == "ours" if wanted is None else wanted
-    return cameras if apart and len(cameras) > 1 else []
-
-
 def _how_found(args: argparse.Namespace) -> dict[str, Any]:
     """What decides which files the scenes are, but for the root, which is kept as an absolute path."""
     section = pairs_section(args, [])
     return {key: section[key] for key in ("split", "pattern", "cameras")}
 
 
-def _knots(named: tuple[float, ...] | None, scenes: list[Scene]) -> tuple[float, ...]:
-    there = sorted({scale for scene in scenes for scale in scene.scales})
-    chosen = [scale for scale in named or there if scale != 1]
-    missing = [scale for scale in chosen if scale not in there]
-    if missing or not chosen:
-        shown = ", ".join(f"{scale:g}" for scale in there)
-        raise ValueError(
-            f"expected --knots among the scales of the pairs ({shown}), got {missing[0] if missing else 1:g}"
-        )
-    return (1.0, *chosen)
-
-
-def with_noise(args: argparse.Namespace, bundle: Bundle, scenes: list[Scene]) -> Bundle:
+def with_noise(args: argparse.Namespace, bundle: Bundle | KernelBundle, scenes: list[Scene]) -> Bundle | KernelBundle:
     """The bundle with the noise that its LR images lack, where the images are large enough to learn it from."""
     from degflow_aug.models.noise_fit import add_noise, spread_out
 
@@ -247,14 +206,14 @@ def with_noise(args: argparse.Namespace, bundle: Bundle, scenes: list[Scene]) ->
         return bundle
 
 
-def report(args: argparse.Namespace, bundle: Bundle, scenes: list[Scene]) -> None:
+def report(args: argparse.Namespace, bundle: Bundle | KernelBundle, scenes: list[Scene]) -> None:
     """Print the table of the bundle on these scenes, beside the baselines."""
-    from degflow_aug.degradations.degflow import DegFlow
+    from degflow_aug.degradations.generator import generator_of
     from degflow_aug.models.camera_evaluation import evaluate_generator
     from degflow_aug.models.evaluation import format_table
 
     device = pick_device(args.device)
-    generator = DegFlow.from_bundle(bundle).to(device)
+    generator = generator_of(bundle).to(device)
     scales = [knot for knot in bundle.spec.knots if knot != 1]
     known = bundle.spec.cameras
     loaded = load_scenes([scene for scene in scenes if not known or scene.camera in known], scales, device)

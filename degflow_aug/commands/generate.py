@@ -17,6 +17,7 @@ from degflow_aug.commands.arguments import (
     build_generator,
     one_of,
     parse_scales,
+    pick_device,
     process_number,
 )
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from degflow_aug.data.generated_set import GeneratedSet, Record
     from degflow_aug.data.image_tree import TreeImage
-    from degflow_aug.degradations.degflow import DegFlow
+    from degflow_aug.degradations.base import Degradation
 
 WRITERS = 8
 
@@ -77,9 +78,7 @@ def run(args: argparse.Namespace) -> int:
         read_image(source)
     generator = build_generator(args.bundle, args)
     generator.check_scales(args.scales)
-    if generator.cameras and not generator.camera:
-        known = ", ".join(generator.cameras)
-        raise ValueError(f"expected --camera with one of the cameras of the bundle ({known}), got none")
+    _check_camera(generator)
     with GeneratedSet(out, _settings(args, generator, source), images) as generated:
         pending = generated.begin(images[rank::world], first_process=rank == 0)
         _generate(generator, generated, pending, args)
@@ -92,6 +91,15 @@ def run(args: argparse.Namespace) -> int:
     )
     # torchrun ends all processes as soon as one fails, so the one that finishes last speaks for all.
     return 1 if failed and not waiting else 0
+
+
+def _check_camera(generator: Degradation) -> None:
+    """Refuse a generator of several cameras of which none is chosen."""
+    from degflow_aug.degradations.several_cameras import cameras_to_name
+
+    known = ", ".join(cameras_to_name(generator))
+    if known:
+        raise ValueError(f"expected --camera with one of the cameras of the bundle ({known}), got none")
 
 
 def _process(file_format: str) -> tuple[int, int]:
@@ -113,7 +121,7 @@ def _check_folders(source: Path, out: Path, args: argparse.Namespace) -> None:
             raise ValueError(f"{out}: expected --out apart from the HR images in {source}, got one that mixes them")
 
 
-def _settings(args: argparse.Namespace, generator: DegFlow, source: Path) -> dict[str, Any]:
+def _settings(args: argparse.Namespace, generator: Degradation, source: Path) -> dict[str, Any]:
     """What the files depend on; a set is continued only with the same."""
     from degflow_aug.bundle import bundle_path
 
@@ -123,14 +131,15 @@ def _settings(args: argparse.Namespace, generator: DegFlow, source: Path) -> dic
         "scales": list(args.scales),
         "grid": args.grid,
         "format": args.format,
-        "solver": generator.solver,
-        "steps": generator.steps,
-        **({"camera": generator.camera} if generator.cameras else {}),
+        # A fitted kernel has neither.
+        "solver": getattr(generator, "solver", None),
+        "steps": getattr(generator, "steps", None),
+        **({"camera": generator.camera} if getattr(generator, "cameras", ()) else {}),
     }
 
 
 def _generate(
-    generator: DegFlow, generated: GeneratedSet, pending: Sequence[TreeImage], args: argparse.Namespace
+    generator: Degradation, generated: GeneratedSet, pending: Sequence[TreeImage], args: argparse.Namespace
 ) -> None:
     """Render one image while the files of the one before are written."""
     from tqdm import tqdm
@@ -143,7 +152,7 @@ def _generate(
         for image in bar:
             record = file_record(image)
             try:
-                results = _render(generator, read_image(image.path), args.scales, args.grid)
+                results = _render(generator, read_image(image.path), args)
             except ValueError as error:
                 reason = " ".join(str(error).split())
                 named = reason if str(image.path) in reason else f"{image.path}: {reason}"
@@ -169,8 +178,8 @@ def _finish(generated: GeneratedSet, image: TreeImage, record: Record, writes: S
     generated.finish(image, record)
 
 
-def _render(generator: DegFlow, hr: np.ndarray, scales: Sequence[float], grid: str) -> list[np.ndarray]:
-    """Results (H, W, 3) in uint8 at each scale, of HR (H, W, 3) in uint8 or uint16.
+def _render(generator: Degradation, hr: np.ndarray, args: argparse.Namespace) -> list[np.ndarray]:
+    """Results (H, W, 3) in uint8 at each of ``args.scales``, of HR (H, W, 3) in uint8 or uint16.
 
     Raises:
         ValueError: an image too small, or more memory needed than the GPU has.
@@ -180,7 +189,7 @@ def _render(generator: DegFlow, hr: np.ndarray, scales: Sequence[float], grid: s
     from degflow_aug.data.image_file import to_array, to_tensor
     from degflow_aug.degradations.grid import to_lr_grid
 
-    device = next(generator.parameters()).device
+    scales, device = args.scales, pick_device(args.device)
     try:
         views = generator.render_scales(to_tensor(hr)[None].to(device), scales)
     except torch.cuda.OutOfMemoryError:
@@ -188,6 +197,6 @@ def _render(generator: DegFlow, hr: np.ndarray, scales: Sequence[float], grid: s
             f"expected memory for {len(scales)} views of {hr.shape[1]}x{hr.shape[0]} pixels on {device}, "
             "got too little; lower --tile, or use --device cpu"
         ) from None
-    if grid == "lr":
+    if args.grid == "lr":
         views = [to_lr_grid(view, scale) for view, scale in zip(views, scales, strict=True)]
     return [to_array(view[0]) for view in views]

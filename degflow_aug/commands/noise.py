@@ -26,11 +26,11 @@ def run(args: argparse.Namespace) -> int:
         ValueError, OSError: no bundle, no pairs at its knots, or images that are too small.
     """
     scenes = find_pairs(args)
-    from degflow_aug.bundle import bundle_path, load_bundle
-    from degflow_aug.degradations.camera_kernels import camera_part
+    from degflow_aug.bundle import bundle_path, load_any_bundle
+    from degflow_aug.degradations.camera_state import camera_part
     from degflow_aug.models.noise_fit import add_noise, spread_out
 
-    bundle = load_bundle(args.bundle)
+    bundle = load_any_bundle(args.bundle)
     out = Path(args.out) if args.out else bundle_path(args.bundle)
     knots = [knot for knot in bundle.spec.knots if knot != 1]
     device = pick_device(args.device)

@@ -58,6 +58,28 @@ def pairs_section(args: argparse.Namespace, scenes: Sequence[Scene]) -> dict[str
     }  # fmt: skip
 
 
+def knots_of(named: tuple[float, ...] | None, scenes: list[Scene]) -> tuple[float, ...]:
+    """Scales to learn, 1 first: those named, or all of the scenes.
+
+    Raises:
+        ValueError: a named one that the scenes lack.
+    """
+    there = sorted({scale for scene in scenes for scale in scene.scales})
+    chosen = [scale for scale in named or there if scale != 1]
+    missing = [scale for scale in chosen if scale not in there]
+    if missing or not chosen:
+        shown = ", ".join(f"{scale:g}" for scale in there)
+        raise ValueError(
+            f"expected --knots among the scales of the pairs ({shown}), got {missing[0] if missing else 1:g}"
+        )
+    return (1.0, *chosen)
+
+
+def cameras_of(scenes: Sequence[Scene]) -> str:
+    """Name of the cameras of the scenes, for a bundle."""
+    return " + ".join(dict.fromkeys(scene.camera for scene in scenes))
+
+
 def load_scenes(scenes: Sequence[Scene], scales: Sequence[float], device: torch.device) -> Iterator[EvaluationScene]:
     """Whole scenes on the device, one at a time; those without any of the scales are left out."""
     from tqdm import tqdm

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -90,6 +91,16 @@ class Degradation(nn.Module):
         """View of ``hr`` at ``scale``: the LR image brought back to the HR grid, (B, 3, H, W) in [0, 1]."""
         size = (hr.shape[-2], hr.shape[-1])
         return to_hr_grid(self(hr, scale), size)
+
+    @torch.no_grad()
+    def render_scales(self, hr: Tensor, scales: Sequence[float]) -> list[Tensor]:
+        """Views of ``hr`` (B, 3, H, W) at several scales."""
+        return [self.render(hr, scale) for scale in scales]
+
+    def check_scales(self, scales: Sequence[float]) -> None:
+        """Raise a ValueError that names the first scale outside ``scale_range``."""
+        for scale in scales:
+            check_scale(scale, *self.scale_range)
 
     @torch.no_grad()
     def lr_patches(self, hr: Tensor, scales: Tensor, lr_size: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""The fitted kernels of several cameras, chosen by sample, and the state of one camera among that of all."""
+"""The fitted kernels of several cameras, chosen by sample."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from degflow_aug.degradations.camera_state import camera_part, count_cameras
 from degflow_aug.degradations.fitted_kernel import FittedKernel
 
 
@@ -80,22 +81,6 @@ class SampleKernels:
 
 
 StageKernel = FittedKernel | CameraKernels
-
-
-def join_cameras(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """States of all cameras as one, whose keys begin with the camera's number."""
-    return {f"{index}.{key}": value for index, state in enumerate(states) for key, value in state.items()}
-
-
-def camera_part(state: Mapping[str, Tensor], index: int) -> dict[str, Tensor]:
-    """The state of one camera out of what :func:`join_cameras` gave; empty where it has none."""
-    return {key.partition(".")[2]: value for key, value in state.items() if key.partition(".")[0] == str(index)}
-
-
-def count_cameras(state: Mapping[str, Tensor]) -> int:
-    """Of how many cameras this is the state; 0 for that of a single one, whose keys have no number."""
-    numbers = {key.partition(".")[0] for key in state}
-    return len(numbers) if numbers and all(number.isdecimal() for number in numbers) else 0
 
 
 def kernel_in(state: Mapping[str, Tensor]) -> StageKernel | None:

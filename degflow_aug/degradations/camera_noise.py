@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from degflow_aug.degradations.camera_choice import by_camera
-from degflow_aug.degradations.camera_kernels import camera_part, count_cameras
+from degflow_aug.degradations.camera_state import camera_part, count_cameras
 from degflow_aug.degradations.residual_noise import ResidualNoise
 
 

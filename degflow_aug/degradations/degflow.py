@@ -17,7 +17,7 @@ from degflow_aug.degradations.camera_choice import CameraLike, check_only_camera
 from degflow_aug.degradations.camera_kernels import StageKernel, kernel_in
 from degflow_aug.degradations.camera_noise import CameraNoise, noise_in
 from degflow_aug.degradations.flow_path import FlowPath, at_least_float32
-from degflow_aug.degradations.grid import check_scale, to_lr_grid
+from degflow_aug.degradations.grid import to_lr_grid
 from degflow_aug.degradations.padding import pad_to_multiple
 from degflow_aug.degradations.patch_resampling import resample_patches, without_autocast
 from degflow_aug.degradations.residual_noise import ResidualNoise
@@ -84,7 +84,7 @@ class DegFlow(SeveralCameras):
             raise ValueError(
                 f"expected names of the {velocity.spec['cameras']} cameras of the velocity network, got {list(cameras)}"
             )
-        super().__init__(cameras, camera)
+        super().__init__(cameras, camera, residual, noise)
         solver = solver or (JUMP if velocity.end is not None else "heun")
         check_solver(solver, end_time=velocity.end is not None)
         steps = default_steps(solver) if steps is None else steps
@@ -94,12 +94,6 @@ class DegFlow(SeveralCameras):
             raise ValueError(f"expected amp to be none or bf16, got {amp!r}")
         if steps < 1:
             raise ValueError(f"expected at least one solver step, got {steps}")
-        if not 0 <= noise < math.inf or (noise and residual is None):
-            raise ValueError(
-                f"expected noise of 0 for a generator that has learned none, got {noise:g}; `degflow noise` learns it"
-                if residual is None
-                else f"expected noise as a finite number of at least 0, got {noise:g}"
-            )
         if rae.anchored and kernel is None:
             raise ValueError("expected the fitted kernel of an anchored autoencoder, got none; give it as kernel")
         check_tile(tile, max(rae.encoder_margin, rae.decoder_margin))
@@ -110,7 +104,6 @@ class DegFlow(SeveralCameras):
         self.time_map = TimeMap(s_max)
         self.solver, self.steps, self.tile, self.amp = solver, steps, tile, amp
         self.scale_range = (1.0, math.inf if extrapolate else self.knots[-1])
-        self.residual, self.noise = residual, noise
         self.anchor = Anchor(kernel) if kernel is not None and rae.anchored else None
         # Compiled networks want one shape, so they decode whole patches.
         self.whole_patches = bool(compile)
@@ -175,7 +168,7 @@ class DegFlow(SeveralCameras):
         """
         weights = self.camera_weights(hr, camera)
         lr = to_lr_grid(self.render(hr, scale, weights), float(scale))
-        return self._with_noise(lr, torch.full(hr.shape[:1], float(scale)), weights)
+        return self.with_noise(lr, torch.full(hr.shape[:1], float(scale)), weights)
 
     @torch.no_grad()
     def render(self, hr: Tensor, scale: float | Tensor, camera: CameraLike | Tensor | None = None) -> Tensor:
@@ -220,7 +213,7 @@ class DegFlow(SeveralCameras):
         times = self.time_map.time(self.sample_scales(hr, scales).float()).to(hr.device, non_blocking=True)
         weights = self.camera_weights(hr, camera)
         view = self._views(hr, [times], weights, needed)[0]
-        return self._with_noise(resample_patches(view, sides, lr_size).clamp_(0, 1), scales, weights)
+        return self.with_noise(resample_patches(view, sides, lr_size).clamp_(0, 1), scales, weights)
 
     @torch.no_grad()
     def reconstruct(self, hr: Tensor, view: Tensor, scale: float, camera: CameraLike | Tensor | None = None) -> Tensor:
@@ -242,18 +235,6 @@ class DegFlow(SeveralCameras):
                 weights = self.camera_weights(hr, camera)
                 bases = [self._base(hr, end, None if weights is None else weights.to(hr.device))]
             return self._finish(self._encode(hr, conditioned=False).decode([latent], None, bases), hr)[0]
-
-    def check_scales(self, scales: Sequence[float]) -> None:
-        """Raise a ValueError that names the first scale outside ``scale_range``."""
-        for scale in scales:
-            check_scale(scale, *self.scale_range)
-
-    def _with_noise(self, lr: Tensor, scales: Tensor, weights: Tensor | None) -> Tensor:
-        if self.residual is None or not self.noise:
-            return lr
-        nearest = () if weights is None else (weights.argmax(1).cpu(),)
-        with without_autocast(lr.device):
-            return self.residual(lr, scales, self.noise, self.generator(lr.device), *nearest)
 
     def _autocast(self, device: torch.device) -> contextlib.AbstractContextManager[object]:
         if self.amp == "bf16" and torch.amp.is_autocast_available(device.type):

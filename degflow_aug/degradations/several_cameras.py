@@ -8,10 +8,13 @@ from torch import Tensor
 
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.camera_choice import CameraChoice, CameraLike, check_only_camera
-from degflow_aug.degradations.camera_kernels import camera_part
+from degflow_aug.degradations.camera_noise import CameraNoise
+from degflow_aug.degradations.camera_state import camera_part
+from degflow_aug.degradations.noisy import NoisyDegradation
+from degflow_aug.degradations.residual_noise import ResidualNoise
 
 
-class SeveralCameras(Degradation):
+class SeveralCameras(NoisyDegradation):
     """Keeps the choice of a camera.
 
     Args:
@@ -19,17 +22,24 @@ class SeveralCameras(Degradation):
         camera: of several the one to be: a name, in any case and perhaps without its first words (iPhoneX for
             City100_iPhoneX); weights by name for a camera between; ``any`` for one drawn a sample under the seed of the
             degradation; None where every call names one. Of one, its name.
+        residual, noise: see :class:`NoisyDegradation`.
 
     Attributes:
         cameras: their names.
         camera: the one that is chosen, in words.
 
     Raises:
-        ValueError: see :class:`CameraChoice`.
+        ValueError: see :class:`CameraChoice` and :class:`NoisyDegradation`.
     """
 
-    def __init__(self, cameras: Sequence[str], camera: CameraLike | None) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        cameras: Sequence[str],
+        camera: CameraLike | None,
+        residual: ResidualNoise | CameraNoise | None = None,
+        noise: float = 0.0,
+    ) -> None:
+        super().__init__(residual, noise)
         self.cameras = tuple(cameras)
         self._choice: CameraChoice | None = None
         self._kernels: Mapping[str, Tensor] = {}
@@ -80,3 +90,10 @@ class SeveralCameras(Degradation):
     @kernels.setter
     def kernels(self, state: Mapping[str, Tensor]) -> None:
         self._kernels = state
+
+
+def cameras_to_name(degradation: Degradation) -> tuple[str, ...]:
+    """The cameras out of which every call has to name one; empty where one is known or chosen."""
+    if isinstance(degradation, SeveralCameras) and not degradation.camera:
+        return degradation.cameras
+    return ()

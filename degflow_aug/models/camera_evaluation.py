@@ -6,13 +6,15 @@ import itertools
 from collections.abc import Callable, Iterable
 
 from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.degradations.several_cameras import cameras_to_name
 from degflow_aug.models.evaluation import EvaluationScene, Row, evaluate_views, methods_for
 
 Note = Callable[[str], None]
 
 
 def evaluate_generator(
-    generator: DegFlow, scenes: Iterable[EvaluationScene], note: Note = lambda text: None
+    generator: DegFlow | FittedKernel, scenes: Iterable[EvaluationScene], note: Note = lambda text: None
 ) -> list[Row]:
     """The rows of :func:`evaluate_views` for all of :func:`methods_for`.
 
@@ -26,7 +28,7 @@ def evaluate_generator(
     Raises:
         ValueError: a scene of a camera that the generator does not know.
     """
-    if not generator.cameras or generator.camera:
+    if isinstance(generator, FittedKernel) or not cameras_to_name(generator):
         return evaluate_views(methods_for(generator, note), scenes)
     rows, heard = [], note
     for camera, group in itertools.groupby(scenes, key=lambda scene: scene.camera):

@@ -18,12 +18,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from degflow_aug.bundle import Bundle, bundle_path, load_bundle
+from degflow_aug.bundle import Bundle, KernelBundle, bundle_path, load_any_bundle, load_bundle
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.camera import Camera
-from degflow_aug.degradations.camera_choice import check_only_camera, find_camera
-from degflow_aug.degradations.camera_kernels import camera_part
 from degflow_aug.degradations.camera_optics import CameraOptics
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.fitted_kernel import FittedKernel
@@ -139,24 +137,28 @@ class FittedKernelOptions:
     Attributes:
         bundle: a bundle whose kernels are used (path or shipped name), or the path of a ``kernel.safetensors``.
         camera: for a bundle that knows several: one by name.
+        noise: strength of what HR does not determine, as learned by ``degflow fit --preset kernel``.
     """
 
     bundle: str
     scale_range: ScaleRange | None = None
     camera: str | None = None
+    noise: float = 0.0
 
     def build(self, where: str) -> Degradation:
         """The kernels of the bundle or of the kernel file."""
         path = bundle_path(self.bundle)
         tensors = _tensors(path)
-        if not tensors.keys() >= {"knots", "kernels"}:
-            tensors = _kernels_of(load_bundle(path), self.camera, f"{where}.camera")
-        if not tensors.keys() >= {"knots", "kernels"}:
+        if tensors.keys() >= {"knots", "kernels"}:
+            return FittedKernel(tensors["knots"], tensors["kernels"], noise=self.noise)
+        bundle = load_any_bundle(path)
+        if not bundle.kernels:
             raise ValueError(
                 f"expected a bundle with fitted kernels in {where}.bundle, got {path} without; "
                 "train its flow with pseudo-views, or name a kernel.safetensors"
             )
-        return FittedKernel(tensors["knots"], tensors["kernels"])
+        _check_chosen(self.camera, bundle, f"{where}.camera")
+        return FittedKernel.from_bundle(bundle, noise=self.noise, camera=self.camera)
 
 
 @dataclass(frozen=True)
@@ -183,19 +185,10 @@ class MixtureOptions:
         return Mixture(parts)
 
 
-def _check_chosen(camera: object, bundle: Bundle, where: str) -> None:
+def _check_chosen(camera: object, bundle: Bundle | KernelBundle, where: str) -> None:
     if camera is None and bundle.spec.cameras:
         known = ", ".join(bundle.spec.cameras)
         raise ValueError(f"expected {where} to name one of the cameras of the bundle ({known}), got none")
-
-
-def _kernels_of(bundle: Bundle, camera: str | None, where: str) -> Mapping[str, Tensor]:
-    """The kernels of a bundle, of one camera where it knows several."""
-    _check_chosen(camera, bundle, where)
-    if not bundle.spec.cameras:
-        check_only_camera(camera, bundle.spec.camera)
-        return bundle.kernels
-    return camera_part(bundle.kernels, find_camera(camera or "", bundle.spec.cameras))
 
 
 TYPES: dict[str, type[DegradationOptions]] = {

@@ -17,6 +17,7 @@ from degflow_aug.metrics.fidelity import psnr_y, ssim_y
 
 Method = Callable[[Tensor, float, Tensor], "Tensor | None"]
 CEILING = "RAE ceiling"
+KERNEL = "fitted kernel"
 REALESRGAN_SEEDS = 4
 
 
@@ -78,11 +79,14 @@ def _fidelity(rendered: Tensor, real: Tensor) -> tuple[float, float]:
     return sum(psnr) / len(psnr), sum(ssim) / len(ssim)
 
 
-def methods_for(generator: DegFlow, note: Callable[[str], None] = lambda text: None) -> dict[str, Method]:
+def methods_for(
+    generator: DegFlow | FittedKernel, note: Callable[[str], None] = lambda text: None
+) -> dict[str, Method]:
     """A generator between its baselines and the ceiling of its RAE, which alone sees the real view.
 
     Args:
-        generator: its ``kernels`` are the linear kernel fitted to the same pairs, where its bundle has them.
+        generator: its ``kernels`` are the linear kernel fitted to the same pairs, where its bundle has them. A fitted
+            kernel alone has no rows of networks.
         note: is told in one sentence of a baseline that is left out.
     """
     bicubic = Bicubic()
@@ -94,8 +98,10 @@ def methods_for(generator: DegFlow, note: Callable[[str], None] = lambda text: N
         methods[f"Real-ESRGAN (mean of {REALESRGAN_SEEDS} seeds)"] = _realesrgan()
     else:
         note("the Real-ESRGAN row is left out: BasicSR is not installed")
+    if isinstance(generator, FittedKernel):
+        return {**methods, KERNEL: _fitted_kernel(generator)}
     if {"knots", "kernels"} <= set(generator.kernels):
-        methods["fitted kernel"] = _fitted_kernel(generator)
+        methods[KERNEL] = _fitted_kernel(FittedKernel(generator.kernels["knots"], generator.kernels["kernels"]))
     else:
         note("the row of the fitted kernel is left out: the bundle holds none")
     methods["DegFlow"] = lambda hr, scale, real: generator.render(hr, scale)
@@ -114,9 +120,7 @@ def _realesrgan() -> Method:
     return lambda hr, scale, real: torch.cat([stream.render(hr, scale) for stream in streams])
 
 
-def _fitted_kernel(generator: DegFlow) -> Method:
-    kernel = FittedKernel(generator.kernels["knots"], generator.kernels["kernels"])
-
+def _fitted_kernel(kernel: FittedKernel) -> Method:
     def render(hr: Tensor, scale: float, real: Tensor) -> Tensor | None:
         return kernel.render(hr, scale) if scale <= kernel.scale_range[1] + 1e-6 else None
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from basicsr.data import build_dataset
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch.utils.data import Subset
 
 from degflow_aug.atomic_file import atomic_path
 from degflow_aug.degradations.camera_kernels import CameraKernels, StageKernel, kernel_in
 from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.models.sample_cameras import known_camera
+from degflow_aug.models.whole_pairs import WholePairs
 from degflow_aug.options import StageOptions
 
 
@@ -53,10 +54,8 @@ def fit_kernel(dataset_opt: dict[str, Any], cameras: Sequence[str]) -> StageKern
     return CameraKernels([FittedKernel.fit(whole_pairs(dataset_opt, cameras, index)) for index in range(len(cameras))])
 
 
-def whole_pairs(
-    dataset_opt: dict[str, Any], cameras: Sequence[str] = (), camera: int = 0
-) -> Iterator[tuple[Tensor, dict[float, Tensor]]]:
-    """Whole images of a training set, or of number ``camera`` of its ``cameras``: HR (3, H, W), and views by scale.
+def whole_pairs(dataset_opt: dict[str, Any], cameras: Sequence[str] = (), camera: int = 0) -> WholePairs:
+    """Whole images of a training set, or of number ``camera`` of its ``cameras``.
 
     Raises:
         ValueError: a scene of no such camera, or none of that one.
@@ -66,14 +65,7 @@ def whole_pairs(
         # The phase asks for whole images; without a split of its own it would also ask for the test set.
         whole["split"] = whole.get("split") or "Train"
     dataset = build_dataset(whole)
-    for index in _scenes_of(dataset, cameras, camera):
-        item = dataset[index]
-        views = {
-            round(float(scale), 6): view
-            for scale, view, there in zip(item["scales"], item["views"], item["available"], strict=True)
-            if there
-        }
-        yield item["hr"], views
+    return WholePairs(Subset(dataset, _scenes_of(dataset, cameras, camera)))
 
 
 def _scenes_of(dataset: Any, cameras: Sequence[str], camera: int) -> Sequence[int]:

@@ -8,20 +8,24 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from degflow_aug.bundle import Bundle, save_bundle
+from degflow_aug.bundle import Bundle, KernelBundle, save_bundle
 from degflow_aug.data.scene import Scene
+from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.camera_choice import find_camera
-from degflow_aug.degradations.camera_kernels import join_cameras
-from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.degradations.camera_state import join_cameras
+from degflow_aug.degradations.generator import generator_of
 from degflow_aug.degradations.grid import to_lr_grid
 from degflow_aug.degradations.residual_estimation import Pair, estimate_noise
+from degflow_aug.degradations.several_cameras import SeveralCameras
 from degflow_aug.models.evaluation import EvaluationScene
 
 WINDOW, SCENES, RIM = 384, 64, 2
+AnyBundle = TypeVar("AnyBundle", bound=Bundle | KernelBundle)
 
 
 def spread_out(scenes: Sequence[Scene]) -> Sequence[Scene]:
@@ -29,7 +33,7 @@ def spread_out(scenes: Sequence[Scene]) -> Sequence[Scene]:
     return scenes[:: max(1, math.ceil(len(scenes) / SCENES))]
 
 
-def add_noise(path: Path, bundle: Bundle, scenes: Iterable[EvaluationScene], device: torch.device) -> Bundle:
+def add_noise(path: Path, bundle: AnyBundle, scenes: Iterable[EvaluationScene], device: torch.device) -> AnyBundle:
     """The bundle with the noise that its views lack beside the real ones of ``scenes``, written to ``path``.
 
     Where the bundle knows several cameras each has its own; their scenes come one camera after the other.
@@ -37,14 +41,17 @@ def add_noise(path: Path, bundle: Bundle, scenes: Iterable[EvaluationScene], dev
     Raises:
         ValueError: images too small to learn from, or no view at a knot, or none of some camera.
     """
-    learn = learn_noise_by_camera if bundle.spec.cameras else learn_noise
-    noise = learn(DegFlow.from_bundle(bundle).to(device), scenes)
+    generator = generator_of(bundle).to(device)
+    if isinstance(generator, SeveralCameras) and generator.cameras:
+        noise = learn_noise_by_camera(generator, scenes)
+    else:
+        noise = learn_noise(generator, scenes)
     whole = replace(bundle, noise=noise)
     save_bundle(path, whole)
     return whole
 
 
-def learn_noise_by_camera(generator: DegFlow, scenes: Iterable[EvaluationScene]) -> dict[str, Tensor]:
+def learn_noise_by_camera(generator: SeveralCameras, scenes: Iterable[EvaluationScene]) -> dict[str, Tensor]:
     """:func:`learn_noise` of each of the generator's cameras from its own scenes.
 
     Raises:
@@ -61,7 +68,7 @@ def learn_noise_by_camera(generator: DegFlow, scenes: Iterable[EvaluationScene])
 
 
 @torch.no_grad()
-def learn_noise(generator: DegFlow, scenes: Iterable[EvaluationScene]) -> dict[str, Tensor]:
+def learn_noise(generator: Degradation, scenes: Iterable[EvaluationScene]) -> dict[str, Tensor]:
     """State of the :class:`ResidualNoise` between rendered and real LR images, in the middle of every scene.
 
     Raises:

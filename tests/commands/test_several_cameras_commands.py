@@ -16,11 +16,11 @@ from two_cameras import CAMERAS, write_two_cameras
 
 import degflow_aug
 from degflow_aug.archs.ncsnpp_arch import NCSNpp
-from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
+from degflow_aug.bundle import Bundle, GeneratorSpec, load_any_bundle, load_bundle, save_bundle
 from degflow_aug.cli import main
 from degflow_aug.compat import has_basicsr
 from degflow_aug.data.image_file import read_image, to_array, to_tensor
-from degflow_aug.degradations.camera_kernels import join_cameras
+from degflow_aug.degradations.camera_state import join_cameras
 from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.metrics.fidelity import psnr_y
 
@@ -172,7 +172,7 @@ def test_noise_is_learned_of_each_camera(
 
 
 def test_when_cameras_are_told_apart(pairs: Path) -> None:
-    from degflow_aug.commands.fit import cameras_apart
+    from degflow_aug.commands.fit_scenes import cameras_apart
     from degflow_aug.data.layouts import find_scenes
 
     scenes = find_scenes(pairs, "pattern", pattern={"hr": "{camera}/HR/{id}.png", "views": {2: "{camera}/x2/{id}.png"}})
@@ -182,3 +182,27 @@ def test_when_cameras_are_told_apart(pairs: Path) -> None:
     assert cameras_apart(None, "ours", one) == []
     with pytest.raises(ValueError, match="several cameras for --cameras-apart, got those of Lab_Soft"):
         cameras_apart(True, "ours", one)
+
+
+def test_a_kernel_alone_is_that_of_one_camera(pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "kernel.safetensors"
+    words = ["fit", str(pairs), *layout(pairs), "--preset", "kernel", "--held-out", "none", "--out", str(out)]
+    for more in ([], ["--cameras-apart"]):
+        assert main([*words, *more]) == 2
+        assert "expected pairs of one camera for --preset kernel, got those of Lab_Sharp," in capsys.readouterr().err
+    assert main([*words, "--no-cameras-apart"]) == 0
+    assert load_any_bundle(out).spec.camera == "Lab_Sharp + Lab_Soft"
+    assert main([*words, "--cameras", "Lab_Soft"]) == 0
+    hr = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    soft = degflow_aug.load_generator(out, camera="soft")
+    assert torch.equal(soft(hr, 1.7), degflow_aug.load_generator(out)(hr, 1.7))
+    with pytest.raises(ValueError, match="expected no camera for a generator that knows Lab_Soft alone"):
+        degflow_aug.load_generator(out, camera="sharp")
+
+
+def test_the_kernel_of_a_bundle_is_that_of_the_named_camera(both: Path) -> None:
+    bundle = load_bundle(both)
+    for camera, side in (("sharp", 3), ("soft", 5)):
+        assert torch.equal(FittedKernel.from_bundle(bundle, camera=camera).kernels, box(side)["kernels"])
+    with pytest.raises(ValueError, match="expected a camera out of Lab_Sharp, Lab_Soft"):
+        FittedKernel.from_bundle(bundle)

@@ -14,8 +14,9 @@ import degflow_aug
 from degflow_aug.archs.ncsnpp_arch import NCSNpp
 from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
 from degflow_aug.degradations.camera_choice import one_hot
-from degflow_aug.degradations.camera_kernels import CameraKernels, join_cameras
+from degflow_aug.degradations.camera_kernels import CameraKernels
 from degflow_aug.degradations.camera_noise import CameraNoise, noise_in
+from degflow_aug.degradations.camera_state import join_cameras
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.residual_noise import ResidualNoise
 from degflow_aug.models.degradation_options import build_degradation

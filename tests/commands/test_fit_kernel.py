@@ -1,0 +1,175 @@
+"""``degflow fit --preset kernel``: a bundle without networks, and every command that takes one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from photographs import write_photographs
+from tiny_camera import write_pairs
+
+from degflow_aug import build_degradation, load_generator
+from degflow_aug.bundle import KernelBundle, load_any_bundle, load_bundle
+from degflow_aug.cli import main
+from degflow_aug.data.image_file import read_image, to_array, to_tensor
+from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.degradations.grid import to_lr_grid
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three scenes of 192 pixels, large enough to learn noise from at scale 4."""
+    folder = tmp_path_factory.mktemp("pairs")
+    write_pairs(folder, size=192)
+    return folder
+
+
+def layout(pairs: Path) -> list[str]:
+    return ["--layout", "pattern", "--pattern", str(pairs / "pattern.yml")]
+
+
+@pytest.fixture(scope="module")
+def camera(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("camera") / "kernel.safetensors"
+    asked = ["--preset", "kernel", "--camera", "phone", "--held-out", "none", "--device", "cpu"]
+    assert main(["fit", str(pairs), *layout(pairs), *asked, "--out", str(out)]) == 0
+    assert list(out.parent.iterdir()) == [out], "no work folder"
+    return out
+
+
+def test_the_bundle_holds_kernels_and_noise(camera: Path) -> None:
+    bundle = load_any_bundle(camera)
+    assert isinstance(bundle, KernelBundle)
+    assert (bundle.spec.knots, bundle.spec.camera) == ((1.0, 2.0, 4.0), "phone")
+    assert bundle.spec.training["preset"] == "kernel"
+    assert len(bundle.spec.training["scenes"]) == 3
+    assert bundle.kernels["kernels"].shape == (3, 3, 31, 31)
+    assert bundle.noise
+
+
+def test_the_kernels_are_those_of_the_pairs(camera: Path, pairs: Path) -> None:
+    def images(scene: str) -> tuple[torch.Tensor, dict[float, torch.Tensor]]:
+        hr, *views = (to_tensor(read_image(pairs / folder / f"{scene}.png")) for folder in ("HR", "x2", "x4"))
+        return hr, dict(zip((2.0, 4.0), views, strict=True))
+
+    fitted = FittedKernel.fit([images(scene) for scene in ("000", "001", "002")])
+    torch.testing.assert_close(load_any_bundle(camera).kernels["kernels"], fitted.kernels)
+
+
+def test_it_loads_as_a_fitted_kernel_with_noise_to_be_asked_for(camera: Path) -> None:
+    hr = torch.rand(2, 3, 48, 64, generator=torch.Generator().manual_seed(0))
+    silent, loud = load_generator(camera), load_generator(camera, noise=1.0)
+    assert isinstance(silent, FittedKernel)
+    assert torch.equal(silent(hr, 2.7), to_lr_grid(silent.render(hr, 2.7), 2.7))
+    assert torch.equal(loud.render(hr, 2.7), silent.render(hr, 2.7))
+    scales = torch.tensor([1.5, 4.0])
+    for make in (lambda made: made(hr, 2.7), lambda made: made.lr_patches(hr, scales, 12)):
+        loud.seed(5)
+        first = make(loud)
+        assert not torch.equal(first, make(silent))
+        assert first.shape == make(silent).shape
+        loud.seed(5)
+        assert torch.equal(make(loud), first)
+    section = {"type": "FittedKernel", "bundle": str(camera), "noise": 1.0}
+    made = build_degradation(section)
+    made.seed(5)
+    loud.seed(5)
+    assert torch.equal(made(hr, 2.7), loud(hr, 2.7))
+
+
+def test_evaluate_has_the_rows_that_need_no_networks(
+    camera: Path, pairs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--pairs", str(pairs), *layout(pairs), "--limit", "1", "--device", "cpu"]
+    assert main(["evaluate", str(camera), *asked, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    names = {row["method"] for row in rows}
+    assert {"HR itself", "bicubic", "fitted kernel"} <= names
+    assert not {"DegFlow", "RAE ceiling"} & names
+    assert main(["evaluate", str(camera), *asked]) == 0
+    assert "fitted kernel" in capsys.readouterr().out
+
+
+def test_generate_writes_its_lr(camera: Path, tmp_path: Path) -> None:
+    write_photographs(tmp_path / "hr", 2)
+    asked = ["--bundle", str(camera), "--scales", "1.7,4", "--out", str(tmp_path / "lr"), "--device", "cpu"]
+    assert main(["generate", str(tmp_path / "hr"), *asked]) == 0
+    hr = to_tensor(read_image(tmp_path / "hr" / "01.png"))[None]
+    expected = to_array(load_generator(camera)(hr, 1.7)[0])
+    assert (read_image(tmp_path / "lr" / "1.7" / "01.png") == expected).all()
+    assert main(["generate", str(tmp_path / "hr"), *asked, "--solver", "heun"]) == 2
+
+
+def test_noise_can_be_learned_anew(camera: Path, pairs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "again.safetensors"
+    asked = ["--pairs", str(pairs), *layout(pairs), "--out", str(out), "--device", "cpu"]
+    assert main(["noise", str(camera), *asked]) == 0
+    again, first = load_any_bundle(out).noise, load_any_bundle(camera).noise
+    assert again.keys() == first.keys()
+    assert all(torch.equal(again[key], first[key]) for key in first)
+
+
+def test_networks_are_not_in_it(camera: Path) -> None:
+    with pytest.raises(ValueError, match="holds a fitted kernel alone; take type: FittedKernel"):
+        load_bundle(camera)
+    with pytest.raises(ValueError, match=r"type: FittedKernel.*\(in degradation\)"):
+        build_degradation({"type": "DegFlow", "bundle": str(camera)})
+    for settings in ({"solver": "heun"}, {"steps": 2}, {"extrapolate": True}, {"amp": "bf16"}, {"compile": True}):
+        with pytest.raises(ValueError, match=f"expected no {next(iter(settings))} for a bundle that holds a fitted"):
+            load_generator(camera, **settings)
+    assert isinstance(load_generator(camera, solver=None, tile=512), FittedKernel)
+
+
+def test_the_table_is_of_scenes_held_out(pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--preset", "kernel", "--scenes", "000-001", "--knots", "2", "--device", "cpu"]
+    assert main(["fit", str(pairs), *layout(pairs), *asked, "--out", str(tmp_path / "k.safetensors")]) == 0
+    printed = capsys.readouterr().out
+    assert "at knots 1, 2\n" in printed
+    assert "x2 (1 scenes)" in printed
+    assert "fitted kernel" in printed
+    assert "DegFlow" not in printed
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--minutes", "1"], ["--iters", "5"], ["--one-step"], ["--recipe", "ours"], ["--lpips-vgg", "none"],
+        ["--work", "folder"], ["--seed", "1"], ["--save-every", "5"], ["--workers", "2"],
+    ],
+)  # fmt: skip
+def test_options_of_training_are_refused(
+    more: list[str], pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "k.safetensors"
+    assert main(["fit", str(pairs), *layout(pairs), "--preset", "kernel", "--out", str(out), *more]) == 2
+    assert f"expected no {more[0]} with --preset kernel, which trains nothing" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_bundle_with_networks_lends_its_kernel_no_noise(bundle: Path) -> None:
+    made = load_generator(bundle)
+    assert isinstance(made, DegFlow)
+    whole = load_bundle(bundle)
+    with pytest.raises(ValueError, match="with fitted kernels, got one without"):
+        FittedKernel.from_bundle(whole)
+    kernels = torch.zeros(2, 3, 5, 5)
+    kernels[:, :, 2, 2] = 1
+    whole = replace(whole, kernels={"knots": torch.tensor([1.0, 2.0]), "kernels": kernels})
+    assert FittedKernel.from_bundle(whole).scale_range == (1.0, 2.0)
+    with pytest.raises(ValueError, match="got one with networks and the noise of theirs; make one with degflow fit"):
+        FittedKernel.from_bundle(whole, noise=1.0)
+
+
+def test_basicsr_is_not_needed(pairs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "k.safetensors"
+    asked = ["fit", str(pairs), *layout(pairs), "--preset", "kernel", "--held-out", "none", "--out", str(out)]
+    hidden = f"import sys; sys.modules['basicsr'] = None; from degflow_aug.cli import main; sys.exit(main({asked!r}))"
+    done = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert out.is_file()
