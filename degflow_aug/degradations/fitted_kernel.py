@@ -11,7 +11,7 @@ from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.convolution import convolve
 from degflow_aug.degradations.grid import check_scale, to_lr_grid
 from degflow_aug.degradations.kernel_estimation import Pairs, estimate_kernels
-from degflow_aug.degradations.kernel_interpolation import bracket, interpolate_kernels
+from degflow_aug.degradations.kernel_interpolation import bracket, interpolate_kernels, residual_weight
 from degflow_aug.degradations.patch_resampling import resample_patches
 
 
@@ -96,7 +96,8 @@ class FittedKernel(Degradation):
     def pseudo_view_kernel(self, scale: float) -> tuple[Tensor, float, float, int, int]:
         """What makes a pseudo-view at ``scale`` out of HR and the views at the knots a <= s <= b on either side.
 
-        pseudo(s) = w_a view_a + w_b view_b + kernel * HR, kernel = K_s - w_a K_a - w_b K_b, w_b = (s - a) / (b - a).
+        pseudo(s) = w_a view_a + w_b view_b + kernel * HR, kernel = K_s - w_a K_a - w_b K_b, w_a = 1 - w_b, and w_b by
+        :func:`residual_weight`.
 
         Returns:
             kernel (3, k, k), w_a, w_b, index of a, index of b.
@@ -139,7 +140,7 @@ class FittedKernel(Degradation):
         """Kernels (B, 3, k, k), weights of the upper knot (B,) and indices of the lower knot (B,)."""
         knots, kernels = self.knots.float(), self.kernels.float()
         low = bracket(knots, scales)
-        weight = (scales - knots[low]) / (knots[low + 1] - knots[low])
+        weight = residual_weight(knots[low], knots[low + 1], scales)
         share = weight.view(-1, 1, 1, 1)
         known = (1 - share) * kernels[low] + share * kernels[low + 1]
         return interpolate_kernels(knots, kernels, scales) - known, weight, low

@@ -105,7 +105,8 @@ def test_pseudo_views_follow_their_definition(fitted: FittedKernel, batch: tuple
     for i, scale in enumerate(scales):
         low = 0 if scale < 2 else 1
         a, b = fitted.knots[low : low + 2].tolist()
-        share = (scale - a) / (b - a)
+        spread = [math.sqrt(value**2 - 1) for value in (a, scale, b)]
+        share = (spread[1] - spread[0]) / (spread[2] - spread[0])
         direct = convolve(hr[i : i + 1], fitted.kernel_at(scale)[None])
         for k, weight in ((low, 1 - share), (low + 1, share)):
             direct += weight * (views[i : i + 1, k] - convolve(hr[i : i + 1], fitted.kernels[k][None]))

@@ -60,3 +60,17 @@ def test_kernels_sum_to_one() -> None:
 
 def test_bracket() -> None:
     assert bracket(KNOTS, torch.tensor([1.0, 1.9, 2.0, 3.0, 4.0])).tolist() == [0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.3, 2.0])
+def test_the_residual_follows_the_spread_of_the_blur(scale: float) -> None:
+    share = residual_weight(torch.tensor([1.0]), torch.tensor([2.0]), torch.tensor([scale]))
+    assert float(share) == pytest.approx(math.sqrt((scale**2 - 1) / 3), abs=1e-6)
+
+
+def test_a_residual_at_a_knot_is_that_of_the_knot() -> None:
+    low, high = torch.tensor([1.0, 2.0, 2.9]), torch.tensor([2.0, 2.9, 4.0])
+    assert residual_weight(low, high, low).tolist() == [0, 0, 0]
+    assert residual_weight(low, high, high).tolist() == [1, 1, 1]
+    middle = residual_weight(low, high, (low + high) / 2)
+    assert bool(((middle > 0.5) & (middle < 0.8)).all())
