@@ -29,12 +29,14 @@ def write_pairs(folder: Path, scenes: int = 3, size: int = 96, scales: tuple[flo
     return folder / "pattern.yml"
 
 
-def stage_options(stage: str, pairs: Path, root: Path, iterations: int = 12, **degflow: Any) -> dict[str, Any]:
+def stage_options(
+    stage: str, pairs: Path, root: Path, iterations: int = 12, anchored: bool = False, **degflow: Any
+) -> dict[str, Any]:
     """A BasicSR option file as a dictionary: ``rae`` or ``lfm`` at a size that takes milliseconds a step."""
     pattern = json.loads((pairs / "pattern.yml").read_text(encoding="utf-8"))
     knots = [1.0, *(float(scale) for scale in pattern["views"])]
     networks = {
-        "rae": {"type": "ResidualAutoencoder", "base_channels": 8, "residual": True},
+        "rae": {"type": "ResidualAutoencoder", "base_channels": 8, "residual": True, "anchored": anchored},
         "lfm": {"type": "NCSNpp", "base_channels": 8, "multipliers": [1, 2], "blocks": 1, "dropout": 0.1},
     }
     dataset = {

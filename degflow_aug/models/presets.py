@@ -59,7 +59,7 @@ def _ours(crop: int, rendered: int, batch: int, lr: float, windows: int, amp: st
     # Rendering takes the very steps that the last stage trains.
     path = {**shared, "trajectory": "linear", "pseudo_spacing": 0.5, "solver": "euler", "steps": 2}
     rae = StagePreset(
-        share=0.35,
+        share=0.25,
         crop=crop,
         batch=batch,
         lr=lr,
@@ -75,7 +75,7 @@ def _ours(crop: int, rendered: int, batch: int, lr: float, windows: int, amp: st
         },
     )
     lfm = StagePreset(
-        share=0.15,
+        share=0.1,
         crop=2 * crop,
         batch=2 * batch,
         lr=lr,
@@ -85,11 +85,11 @@ def _ours(crop: int, rendered: int, batch: int, lr: float, windows: int, amp: st
         options={**path, "grad_clip": 1.0},
     )
     refine = StagePreset(
-        share=0.5,
+        share=0.65,
         crop=rendered,
         batch=4,
-        lr=lr / 3,
-        floor=lr / 300,
+        lr=lr,
+        floor=lr / 100,
         ema=0.995,
         options={**shared, "grad_clip": 1.0, "steps": 2, "pseudo_share": 0.5, "crop_margin": 16},
     )

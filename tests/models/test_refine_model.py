@@ -14,6 +14,7 @@ from tiny_camera import in_memory, stage_options, write_pairs
 import degflow_aug
 from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
 from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.flow.solver import integrate
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
@@ -22,15 +23,23 @@ degflow_aug.register()
 KNOTS = (1.0, 2.0, 4.0)
 
 
-@pytest.fixture(scope="module")
-def camera(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "anchored"])
+def camera(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Pairs, and a generator of random weights."""
     pairs, folder = tmp_path_factory.mktemp("pairs"), tmp_path_factory.mktemp("camera")
     write_pairs(pairs)
-    rae, velocity = random_rae(8, residual=True), random_velocity()
+    rae, velocity = random_rae(8, residual=True, anchored=request.param), random_velocity()
     spec = GeneratorSpec(rae=rae.spec, velocity=velocity.spec, knots=KNOTS, s_max=4.0, solver="euler", steps=2)
-    save_bundle(folder / "start.safetensors", Bundle(spec, rae, velocity))
+    kernel = kernel_of(pairs).state_dict() if request.param else {}
+    save_bundle(folder / "start.safetensors", Bundle(spec, rae, velocity, kernel))
     return pairs, folder / "start.safetensors"
+
+
+def kernel_of(pairs: Path) -> FittedKernel:
+    from degflow_aug.models.kernel_source import whole_pairs
+
+    opt = stage_options("rae", pairs, pairs)["datasets"]["val"]
+    return FittedKernel.fit(whole_pairs(opt))
 
 
 def options(camera: tuple[Path, Path], root: Path, **degflow: Any) -> dict[str, Any]:
@@ -48,9 +57,11 @@ def test_network_renders_what_the_degradation_renders(camera: tuple[Path, Path],
     model = build(options(camera, tmp_path))
     degradation = DegFlow.from_bundle(load_bundle(camera[1]))
     hr, scales = torch.rand(3, 3, 64, 96), torch.tensor([1.0, 2.3, 4.0])
+    anchor = degradation.anchor
+    base = None if anchor is None else anchor(hr * 2 - 1, scales)
     with torch.no_grad():
         found = model.get_bare_model(model.net_g).eval()(
-            hr * 2 - 1, lambda velocity, start: integrate(velocity, start, (scales - 1) / 3, 2, "euler")
+            hr * 2 - 1, lambda velocity, start: integrate(velocity, start, (scales - 1) / 3, 2, "euler"), None, base
         )
     torch.testing.assert_close((found / 2 + 0.5).clamp(0, 1), degradation.render(hr, scales), atol=2e-5, rtol=0)
 
@@ -76,7 +87,7 @@ def test_trained_generator_comes_nearer_to_real_views(
     model.save(-1, -1)
     bundle = load_bundle(tmp_path / "experiments" / "refine" / "models" / "generator_latest.safetensors")
     assert (bundle.spec.solver, bundle.spec.steps, bundle.noise) == ("euler", 2, {})
-    assert ("kernels" in bundle.kernels) == bool(pseudo_share)
+    assert ("kernels" in bundle.kernels) == bool(pseudo_share or bundle.rae.anchored)
     assert distance(DegFlow.from_bundle(bundle), model, data) < 0.6 * before
 
 
