@@ -165,7 +165,11 @@ class CameraFit:
         recipe: StagePreset = self.preset.stages[stage]
         section = opt["datasets"]["train"]
         if not recipe.windows:
-            return build_dataset(section)
+            # What check_sides has seen to hold the crops of stage 1 may not hold larger ones.
+            first = self.options("rae")["datasets"]["train"]["gt_size"]
+            smallest = build_dataset({**section, "gt_size": 8}).smallest_side
+            own = section["gt_size"]
+            return build_dataset({**section, "gt_size": own if own <= smallest else first})
         if self._cache is None:
             model = LATENT_MODELS[stage](opt)
             multiple = model.rae.multiple
