@@ -93,6 +93,9 @@ def planned(args: argparse.Namespace) -> Runs:
     degflow_aug.register()
     from degflow_aug.models.option_check import check_training_options
 
+    for name in ("seeds", "jobs", "threads", *(["iterations"] if args.iterations is not None else [])):
+        if getattr(args, name) < 1:
+            raise ValueError(f"expected --{name} of at least 1, got {getattr(args, name)}")
     setting = setting_of(args)
     kinds = chosen_kinds(args.kinds, setting.bundles)
     runs = {(kind, seed): run_options(kind, seed, setting) for seed in range(args.seeds) for kind in kinds}

@@ -48,10 +48,11 @@ def _recovered(scores: Scores, knots: Collection[float]) -> list[str]:
     parts = []
     if told and between:
         ranges = [
-            f"{kind} " + " and ".join(f"{_range(scores, kind, group)} {where}".strip() for group, where in groups)
-            for kind in between
+            f"{kind} {'' if number else 'recovers '}"
+            + " and ".join(f"{_range(scores, kind, group)} {where}".strip() for group, where in groups)
+            for number, kind in enumerate(between)
         ]
-        parts.append(f"of what true pairs gain over bicubic {_listed(ranges)} is recovered")
+        parts.append(f"of what true pairs gain over bicubic, {', '.join(ranges)}")
     untold = [scale for scale in scores.scales if scale not in told]
     if untold and _has_ends(scores):
         parts.append(f"at {_scales(untold)} true pairs gain nothing over bicubic that seeds do not explain")
