@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--train-scales", default=[2.9, 2.9], **numbers, help="LIIF: lowest and highest of training")
     made.add_argument("--pair-scales", default=[2.9], **numbers, help="LIIF: scales of the true pairs to train on")
     made.add_argument("--scales", default=[2.9], **numbers, help="LIIF: scales to test")
-    made.add_argument("--iterations", type=int, help="(default: small 2000, full as in the option file)")
+    made.add_argument("--iterations", type=int, help="(default: small 1000, full as in the option file)")
     made.add_argument("--seeds", type=int, default=2)
     made.add_argument("--jobs", type=int, default=2, help="networks trained at the same time")
     made.add_argument("--threads", type=int, default=1, help="threads of each")

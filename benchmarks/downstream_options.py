@@ -27,11 +27,11 @@ class Small:
     network: Mapping[str, Any]
     hr_size: int | None = None
     lr_size: int = 32
-    queries: int = 1024
-    batch: int = 8
-    learning_rate: float = 1e-3
+    queries: int = 512
+    batch: int = 4
+    learning_rate: float = 4e-3
     ema_decay: float = 0.99
-    iterations: int = 2000
+    iterations: int = 1000
 
 
 SMALL = {
@@ -41,7 +41,7 @@ SMALL = {
             "imnet_spec": {"name": "mlp", "args": {"hidden_list": [64, 64, 64]}},
         }
     ),
-    "rrdbnet": Small({"num_feat": 16, "num_block": 2, "num_grow_ch": 8}, hr_size=128),
+    "rrdbnet": Small({"num_feat": 16, "num_block": 2, "num_grow_ch": 8}, hr_size=128, learning_rate=1e-3),
 }
 
 

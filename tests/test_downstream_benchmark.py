@@ -89,7 +89,7 @@ def test_small_and_full_are_what_they_are_called(setting: Setting) -> None:
     assert (full["degflow"]["queries"], full["degflow"]["lr_size"], full["train"]["total_iter"]) == (2304, 44, 200000)
     assert full["datasets"]["train"]["gt_size"] == 176
     small = run_options("DegFlow", 0, setting)
-    assert (small["degflow"]["queries"], small["datasets"]["train"]["gt_size"]) == (1024, 128)
+    assert (small["degflow"]["queries"], small["datasets"]["train"]["gt_size"]) == (512, 128)
     rrdbnet = run_options("true pairs", 0, changed(setting, network="rrdbnet", upscale=2))
     network = RRDBNet(**{key: value for key, value in rrdbnet["network_g"].items() if key != "type"})
     assert network(torch.zeros(1, 3, 16, 16)).shape == (1, 3, 32, 32)
