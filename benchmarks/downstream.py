@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from downstream_kinds import KINDS, bundle_digests, chosen_kinds
+from downstream_kinds import BUNDLE_OPTIONS, KINDS, bundle_digests, chosen_kinds
 from downstream_options import FILES, Setting, run_options
 from downstream_report import report, write_scores_plot
 from downstream_runs import RunFailedError, finished, train_all
@@ -40,8 +40,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--test-pairs", type=Path, help="folder of the pairs to test on (default: the same)")
     made.add_argument("--layout", default="city100")
     made.add_argument("--pattern", type=Path, help="pattern file of --layout pattern")
-    made.add_argument("--bundle", **bundles, help="generators fitted to the training scenes, one a seed or one for all")
-    made.add_argument("--paper-bundle", **bundles, help="likewise, fitted with the recipe of the paper")
+    for recipe, option in BUNDLE_OPTIONS.items():
+        made.add_argument(option, dest=recipe, **bundles, help=f"generators ({recipe}), one a seed or one for all")
     made.add_argument("--kinds", nargs="+", metavar="KIND", help=f"out of {', '.join(KINDS)} (default: all there is)")
     made.add_argument("--train", default="001-060", help="scenes to train on")
     made.add_argument("--test", default="061-070", help="scenes held out")
@@ -79,7 +79,7 @@ def setting_of(args: argparse.Namespace) -> Setting:
         size=args.size,
         upscale=args.upscale,
         iterations=args.iterations,
-        bundles={"ours": args.bundle, "paper": args.paper_bundle},
+        bundles={recipe: getattr(args, recipe) for recipe in BUNDLE_OPTIONS},
         num_gpu=args.num_gpu,
     )
 
@@ -90,9 +90,6 @@ def planned(args: argparse.Namespace) -> Runs:
     Raises:
         ValueError, OSError: a mistake in what was asked for, or results of other options in ``--work``.
     """
-    degflow_aug.register()
-    from degflow_aug.models.option_check import check_training_options
-
     for name in ("seeds", "jobs", "threads", *(["iterations"] if args.iterations is not None else [])):
         if getattr(args, name) < 1:
             raise ValueError(f"expected --{name} of at least 1, got {getattr(args, name)}")
@@ -101,8 +98,19 @@ def planned(args: argparse.Namespace) -> Runs:
     runs = {(kind, seed): run_options(kind, seed, setting) for seed in range(args.seeds) for kind in kinds}
     for opt in runs.values():
         if finished(opt, args.work) is None:
-            check_training_options(opt, opt["name"])
+            _check(opt)
     return runs
+
+
+def _check(opt: dict[str, Any]) -> None:
+    """Raise a ValueError that names the run where its options cannot be trained with."""
+    degflow_aug.register()
+    from degflow_aug.models.option_check import check_training_options
+
+    try:
+        check_training_options(opt, opt["name"])
+    except ValueError as error:
+        raise ValueError(f"{opt['name']}: {error}; --kinds leaves kinds of LR out") from None
 
 
 def content(args: argparse.Namespace, runs: Runs, scores: Scores, knots: Sequence[float]) -> dict[str, Any]:
@@ -134,7 +142,7 @@ def main() -> None:
     args = made.parse_args()
     try:
         runs = planned(args)
-        knots = load_bundle(args.bundle[0]).spec.knots[1:] if args.bundle else ()
+        knots = load_bundle(args.ours[0]).spec.knots[1:] if args.ours else ()
         found = train_all(
             runs, args.work, jobs=args.jobs, threads=args.threads, report=lambda line: print(line, file=sys.stderr)
         )

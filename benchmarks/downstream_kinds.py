@@ -14,6 +14,8 @@ from degflow_aug.yaml_options import load_yaml
 
 OPTION_FILES = Path(__file__).resolve().parents[1] / "basicsr_options"
 BICUBIC, REALESRGAN, TRUE_PAIRS = "bicubic", "Real-ESRGAN", "true pairs"
+# The recipes of generators, and the option that names bundles of each.
+BUNDLE_OPTIONS = {"ours": "--bundle", "paper": "--paper-bundle"}
 # Ours with and without its noise: what the conclusion is about.
 OURS = ("DegFlow + noise", "DegFlow")
 
@@ -24,7 +26,7 @@ class Kind:
 
     Attributes:
         degradation: the section of the option file, without bundles; None where pairs bring their own LR.
-        bundle: the recipe of the generator that it needs, ``ours`` or ``paper``; empty for none.
+        bundle: the recipe of the generator that it needs, out of ``BUNDLE_OPTIONS``; empty for none.
     """
 
     degradation: Mapping[str, Any] | None
@@ -64,8 +66,7 @@ def chosen_kinds(names: Sequence[str] | None, bundles: Mapping[str, Sequence[str
             raise ValueError(f"expected --kinds out of {', '.join(KINDS)}, got {name!r}")
         recipe = KINDS[name].bundle
         if recipe and not bundles.get(recipe):
-            option = "--bundle" if recipe == "ours" else f"--{recipe}-bundle"
-            raise ValueError(f"expected a generator for {name!r}, got none; name it with {option}")
+            raise ValueError(f"expected a generator for {name!r}, got none; name it with {BUNDLE_OPTIONS[recipe]}")
     return [
         name
         for name, kind in KINDS.items()

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from degflow_aug.data.image_file import write_image
 
-Points = Sequence[tuple[float, ...]]
+Points = Sequence[tuple[float, float]]
 COLOURS = (
     "#1f77b4", "#d62728", "#2ca02c", "#ff7f0e", "#9467bd", "#17becf", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22",
     "#000080", "#aa0000", "#006400", "#b8860b",
@@ -58,20 +58,16 @@ class Axis:
 
 
 def write_plot(path: Path, title: str, series: Mapping[str, Points], x: Axis, y: Axis) -> None:
-    """Write lines with their names beside them as a PNG, 1160 x 560; series without points are left out.
-
-    A point is (x, y), or (x, y, h) for a bar from y - h to y + h.
-    """
+    """Write lines with their names beside them as a PNG, 1160 x 560; series without points are left out."""
     drawn = {name: sorted(points) for name, points in series.items() if points}
     if not drawn:
         raise ValueError(f"expected points to plot in {path}, got none")
     sheet = Image.new("RGB", (WIDTH, HEIGHT), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=14)
-    placed = [end for points in drawn.values() for point in points for end in _ends(point)]
-    left, right = x.limits([across for across, _ in placed])
-    low, high = y.limits([height for _, height in placed])
+    xs, ys = ([point[index] for points in drawn.values() for point in points] for index in (0, 1))
+    (left, right), (low, high) = x.limits(xs), y.limits(ys)
 
-    def pixel(point: tuple[float, ...]) -> tuple[float, float]:
+    def pixel(point: tuple[float, float]) -> tuple[float, float]:
         across = LEFT + x.place(point[0], left, right) * (WIDTH - LEFT - RIGHT)
         return across, HEIGHT - BOTTOM - y.place(point[1], low, high) * (HEIGHT - TOP - BOTTOM)
 
@@ -89,7 +85,6 @@ def write_plot(path: Path, title: str, series: Mapping[str, Points], x: Axis, y:
     pen.text(((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 24), x.title, fill="#555555", font=font, anchor="ma")
     for number, (name, points) in enumerate(drawn.items()):
         _draw_series(pen, font, number, name, [pixel(point) for point in points])
-        _draw_bars(pen, number, [[pixel(end) for end in _ends(point)] for point in points if len(point) > 2])
     path.parent.mkdir(parents=True, exist_ok=True)
     write_image(path, np.asarray(sheet))
 
@@ -105,17 +100,3 @@ def _draw_series(
         pen.ellipse([across - 3, height - 3, across + 3, height + 3], fill=colour)
     pen.line([(WIDTH - RIGHT + 12, down), (WIDTH - RIGHT + 32, down)], fill=colour, width=3)
     pen.text((WIDTH - RIGHT + 38, down), name, fill="black", font=font, anchor="lm")
-
-
-def _ends(point: tuple[float, ...]) -> list[tuple[float, float]]:
-    """The point without its bar, or both ends of the bar."""
-    across, height, *half = point
-    return [(across, height - half[0]), (across, height + half[0])] if half else [(across, height)]
-
-
-def _draw_bars(pen: ImageDraw.ImageDraw, number: int, bars: Sequence[Points]) -> None:
-    colour = COLOURS[number % len(COLOURS)]
-    for (across, bottom), (_, top) in bars:
-        pen.line([(across, bottom), (across, top)], fill=colour, width=2)
-        for height in (bottom, top):
-            pen.line([(across - 5, height), (across + 5, height)], fill=colour, width=2)

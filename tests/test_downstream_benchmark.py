@@ -29,7 +29,7 @@ EQUAL = ("manual_seed", "model_type", "scale", "network_g", "degflow", "train", 
 OF_THE_LOADER = ("gt_size", "batch_size_per_gpu", "use_hflip", "use_rot", "scenes", "dataroot_gt")
 
 
-def write_camera(path: Path, seed: int = 0) -> str:
+def write_camera(path: Path, seed: int = 0, noise: bool = True) -> str:
     """A bundle of random networks with a box as its kernels."""
     rae, velocity = random_rae(seed=seed), random_velocity()
     knots = (1.0, 2.0, 4.0)
@@ -38,7 +38,7 @@ def write_camera(path: Path, seed: int = 0) -> str:
     kernels[0] = 0
     kernels[0, :, 1, 1] = 1
     fitted = {"knots": torch.tensor(knots), "kernels": kernels}
-    save_bundle(path, Bundle(spec, rae, velocity, fitted, random_noise().state_dict()))
+    save_bundle(path, Bundle(spec, rae, velocity, fitted, random_noise().state_dict() if noise else {}))
     return str(path)
 
 
@@ -194,12 +194,14 @@ def test_mistakes_are_found_before_anything_is_trained(setting: Setting, tmp_pat
         common += ["--train", "000-001", "--test", "002", "--work", str(tmp_path / "work")]
         return downstream.planned(downstream.parser().parse_args([*common, *words]))
 
+    noiseless = write_camera(tmp_path / "noiseless.safetensors", noise=False)
     scales = ["--train-scales", "2", "4", "--pair-scales", "2", "4", "--scales", "2"]
     assert list(planned(*scales, "--kinds", "bicubic", TRUE_PAIRS)) == [
         (kind, seed) for seed in (0, 1) for kind in ("bicubic", TRUE_PAIRS)
     ]
     for words, message in (
-        ((*scales[:-1], "3"), "expected pairs at scale 3"),
+        ((*scales[:-1], "3"), "bicubic_0: expected pairs at scale 3"),
+        ((*scales, "--bundle", noiseless), "DegFlow_noise_0: expected noise of 0"),
         ((*scales, "--bundle", "nowhere.safetensors"), r"nowhere\.safetensors"),
         ((*scales, "--seeds", "0"), "seeds"),
         ((*scales, "--test", "007"), "007"),
