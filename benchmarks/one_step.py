@@ -142,7 +142,7 @@ def compared(teacher: Bundle, students: Mapping[str, Path], device: torch.device
         f"{TEACHER} ({own})": views(teacher),
         f"{TEACHER} (euler, 1 step)": views(teacher, solver="euler", steps=1),
         **{f"student ({method})": views(load_bundle(path)) for method, path in students.items()},
-        "RAE ceiling": lambda hr, scale, real: ceiling.reconstruct(hr, real),
+        "RAE ceiling": lambda hr, scale, real: ceiling.reconstruct(hr, real, scale),
     }
 
 

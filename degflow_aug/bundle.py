@@ -37,6 +37,7 @@ class GeneratorSpec:
         knots: scales at which real pairs were seen, 1 (HR) first.
         s_max: the scale at t = 1.
         camera: the device whose pairs were used.
+        cameras: those that the velocity network tells apart, in the order of its embeddings; empty for one camera.
         solver: default solver, one of ``flow.solver.SOLVERS``, or jump where ``velocity`` has ``end_time``.
         steps: its default number of steps.
         training: facts about the training, for people.
@@ -50,17 +51,27 @@ class GeneratorSpec:
     solver: str = "heun"
     steps: int = 2
     training: dict[str, Any] = field(default_factory=dict)
+    cameras: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         knots = self.knots
         rising = all(low < high for low, high in pairwise(knots))
         if len(knots) < 2 or knots[0] != 1 or not rising or not math.isfinite(self.s_max) or knots[-1] > self.s_max:
             raise ValueError(f"expected knots that rise from 1 to s_max, got {list(knots)} and s_max {self.s_max}")
+        # Other kinds of values are left to the network that is built from them.
+        known = self.velocity.get("cameras", 0) if isinstance(self.velocity, dict) else 0
+        names = {name for name in self.cameras if isinstance(name, str) and name}
+        if not len(names) == len(self.cameras) == known:
+            raise ValueError(
+                f"expected a name for each of the {known} cameras of the velocity network, got {list(self.cameras)}"
+            )
 
 
 @dataclass(frozen=True)
 class Bundle:
     """A generator in parts; ``kernels`` are those of the linear kernel fitted to the same pairs, its opponent.
+
+    Where the spec names several cameras, keys of ``kernels`` and ``noise`` begin with a camera's number: ``0.knots``.
 
     Attributes:
         kernels: ``{"knots": (K,), "kernels": (K, 3, k, k)}``, or empty.
@@ -147,7 +158,8 @@ def misfit(error: Exception) -> str:
 
 
 def _read_spec(values: dict[str, Any]) -> GeneratorSpec:
-    return GeneratorSpec(**{**values, "knots": tuple(float(knot) for knot in values["knots"])})
+    knots, cameras = tuple(float(knot) for knot in values["knots"]), tuple(values.get("cameras", ()))
+    return GeneratorSpec(**{**values, "knots": knots, "cameras": cameras})
 
 
 def _check_finite(tensors: dict[str, Tensor]) -> None:

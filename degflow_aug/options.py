@@ -30,6 +30,8 @@ class StageOptions:
         knots: scales with real pairs, rising from 1 (HR).
         s_max: the scale at t = 1; 0 stands for the last knot.
         camera: name of the device, kept in the bundle.
+        cameras: names of the cameras to tell apart, as the data set has them, in the order of their embeddings; empty:
+            one camera. Pseudo-views are made with the kernel of a sample's own.
         amp: none, or bf16 for autocast.
         grad_clip: largest gradient norm; 0 for no clipping.
         compile: pass the network through ``torch.compile``.
@@ -43,6 +45,7 @@ class StageOptions:
     grad_clip: float = 0.0
     compile: bool = False
     kernel: str = ""
+    cameras: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         knots = self.knots
@@ -53,6 +56,10 @@ class StageOptions:
             raise ValueError(f"expected degflow.s_max of at least the last knot {knots[-1]:g}, got {self.s_max:g}")
         if self.amp not in ("none", "bf16"):
             raise ValueError(f"expected degflow.amp to be none or bf16, got {self.amp!r}")
+        if len(self.cameras) == 1 or len(set(self.cameras)) < len(self.cameras) or "" in self.cameras:
+            raise ValueError(
+                f"expected degflow.cameras as two or more different names, or empty, got {list(self.cameras)}"
+            )
         _at_least_zero(self)
 
     @property
@@ -156,6 +163,37 @@ class LFMOptions(PathOptions):
         for name in ("steps", "rollout_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected degflow.{name} of at least 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class RefineOptions(StageOptions):
+    """The last stage of our recipe: a whole generator, trained on the views that a few Euler steps lead to.
+
+    Attributes:
+        generator: bundle of the generator so far, the name of its run below ``experiments/``, or a checkpoint of it.
+        steps: Euler steps of the rendering, here and in the bundle.
+        pseudo_share: share of samples that are compared with a pseudo-view at a scale drawn anywhere between the
+            knots, and not with a real view.
+        crop_margin: pixels cut off each side of a crop after its pseudo-views are made, so that no mirrored edge shows.
+        train_rae: train the autoencoder too, and not the velocity network alone.
+        lpips_weight: weight of LPIPS beside the L1 distance.
+        lpips_vgg: VGG16 weights of torchvision for it; empty: torchvision's own cache.
+    """
+
+    generator: str = ""
+    steps: int = 2
+    pseudo_share: float = 0.5
+    crop_margin: int = 0
+    train_rae: bool = True
+    lpips_weight: float = 0.0
+    lpips_vgg: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pseudo_share > 1:
+            raise ValueError(f"expected degflow.pseudo_share of at most 1, got {self.pseudo_share:g}")
+        if self.steps < 1:
+            raise ValueError(f"expected degflow.steps of at least 1, got {self.steps}")
 
 
 @dataclass(frozen=True)

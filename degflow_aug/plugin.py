@@ -21,6 +21,7 @@ def register() -> None:
     from basicsr.utils import registry
 
     from degflow_aug.archs.ciaosr_arch import CiaoSR
+    from degflow_aug.archs.generator_arch import DegFlowGenerator
     from degflow_aug.archs.liif_arch import LIIF
     from degflow_aug.archs.lte_arch import LTE
     from degflow_aug.archs.metasr_arch import MetaSR
@@ -37,11 +38,13 @@ def register() -> None:
     from degflow_aug.models.distill_model import LFMDistillModel
     from degflow_aug.models.lfm_model import LFMModel
     from degflow_aug.models.rae_model import RAEModel
+    from degflow_aug.models.refine_model import RefineModel
 
     compat.patch_training()
-    models = (RAEModel, LFMModel, LFMDistillModel, ArbitraryScaleSRModel, DegradedSRModel, DegradedESRGANModel)
+    stages = (RAEModel, LFMModel, RefineModel, LFMDistillModel)
+    models = (*stages, ArbitraryScaleSRModel, DegradedSRModel, DegradedESRGANModel)
     for target, classes in (
-        (registry.ARCH_REGISTRY, (ResidualAutoencoder, NCSNpp, LIIF, LTE, MetaSR, CiaoSR)),
+        (registry.ARCH_REGISTRY, (ResidualAutoencoder, NCSNpp, DegFlowGenerator, LIIF, LTE, MetaSR, CiaoSR)),
         (registry.DATASET_REGISTRY, (AlignedScalesDataset, HRCropDataset, AnyScalePairDataset, MixedPairDataset)),
         (registry.LOSS_REGISTRY, (LPIPSLoss,)),
         (registry.METRIC_REGISTRY, (calculate_lpips,)),

@@ -20,7 +20,10 @@ from degflow_aug.yaml_options import check_basicsr_options, load_yaml
 
 FOLDER = Path(__file__).resolve().parents[1] / "basicsr_options"
 FILES = sorted(FOLDER.glob("*.yml"))
-SUPER_RESOLUTION = [file for file in FILES if file.stem.split("_")[0] not in ("rae", "lfm", "distill", "test")]
+STAGES = ("rae", "lfm", "refine", "distill", "test")
+SUPER_RESOLUTION = [
+    file for file in FILES if file.stem.split("_")[0] not in ("rae", "lfm", "refine", "distill", "test")
+]
 SCALES = (2.0, 2.9, 4.0)
 
 
@@ -71,15 +74,19 @@ def on_pairs(opt: dict[str, Any], pairs: Path, pattern: dict[str, Any]) -> dict[
 @pytest.mark.parametrize("recipe", ["city100", "realsr_paper"])
 def test_all_stages_train_and_resume(recipe: str, tmp_path: Path) -> None:
     pytest.importorskip("basicsr", reason="training needs BasicSR")
-    stages = [stage for stage in ("rae", "lfm", "distill") if (FOLDER / f"{stage}_{recipe}.yml").is_file()]
+    stages = [stage for stage in ("rae", "lfm", "refine", "distill") if (FOLDER / f"{stage}_{recipe}.yml").is_file()]
     for stage in stages:
         opt = load_yaml(FOLDER / f"{stage}_{recipe}.yml")
         scales = tuple(float(knot) for knot in opt["degflow"]["knots"][1:])
         pairs = tmp_path / "pairs"
         opt = on_pairs(opt, pairs, load_yaml(write_pairs(pairs, scales=scales)))
         opt["datasets"]["train"]["gt_size"] = 64
-        wide = {"condition_channels": 96} if opt["network_g"].get("condition_channels") else {}
-        opt["network_g"] |= {"base_channels": 8, **wide}
+        for network in (opt["network_g"], opt["network_g"].get("rae"), opt["network_g"].get("velocity")):
+            if network and network.get("type") != "DegFlowGenerator":
+                wide = {"condition_channels": 96} if network.get("condition_channels") else {}
+                network |= {"base_channels": 8, **wide}
+        if stage == "refine":
+            opt["datasets"]["train"]["gt_size"] += 2 * opt["degflow"]["crop_margin"]
         if opt["degflow"].get("lpips_weight"):
             opt["degflow"]["lpips_weight"] = 0
         assert "psnr" in run("train", opt, tmp_path)
@@ -91,7 +98,7 @@ def test_all_stages_train_and_resume(recipe: str, tmp_path: Path) -> None:
         if stage != "rae":
             bundle = load_bundle(experiment / "models" / "generator_latest.safetensors")
             assert bundle.spec.velocity["end_time"] == (stage == "distill")
-    assert len(stages) == {"city100": 3, "realsr_paper": 2}[recipe]
+    assert len(stages) == {"city100": 4, "realsr_paper": 2}[recipe]
 
 
 @pytest.fixture(scope="module")

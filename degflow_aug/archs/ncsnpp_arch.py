@@ -40,9 +40,11 @@ class NCSNpp(nn.Module):
         end_time: the network takes the end of a jump beside its start and gives the average velocity between them,
             z(end) = z(t) + (end - t) u(z, t, end). A second embedding, of end - t, joins that of t through a layer
             that starts at zero, so that such a network begins as the plain one.
+        cameras: how many cameras the network tells apart, 0 for one. Each has an embedding, which joins that of t and
+            starts at zero, so that such a network begins as the plain one too.
 
     Raises:
-        ValueError: no level, no block, or a negative width.
+        ValueError: no level, no block, a negative width or number of cameras, or one camera to tell apart.
     """
 
     def __init__(
@@ -56,11 +58,14 @@ class NCSNpp(nn.Module):
         condition_channels: int = 0,
         local: bool = False,
         end_time: bool = False,
+        cameras: int = 0,
     ) -> None:
         super().__init__()
         counts = (latent_channels, blocks, len(multipliers), *multipliers)
         if min(counts) < 1 or base_channels < 4 or condition_channels < 0:
             raise ValueError("expected positive widths (base_channels >= 4), levels and blocks of the velocity network")
+        if cameras < 0 or cameras == 1:
+            raise ValueError(f"expected network_g.cameras of 0, for one camera, or at least 2, got {cameras}")
         self.spec = {
             "latent_channels": latent_channels,
             "base_channels": base_channels,
@@ -70,6 +75,7 @@ class NCSNpp(nn.Module):
             "condition_channels": condition_channels,
             "local": local,
             "end_time": end_time,
+            "cameras": cameras,
         }
         self.base_channels, self.levels, self.blocks = base_channels, len(multipliers), blocks
         self.multiple = 2 ** (self.levels - 1)
@@ -78,16 +84,29 @@ class NCSNpp(nn.Module):
         if condition_channels:
             self.condition = _at_zero(nn.Conv2d(condition_channels, base_channels, 1))
         self.end: nn.Linear | None = _at_zero(nn.Linear(base_channels, 4 * base_channels)) if end_time else None
+        self.camera: nn.Parameter | None = None
+        if cameras:
+            self.camera = nn.Parameter(torch.zeros(cameras, 4 * base_channels))
 
-    def forward(self, z: Tensor, t: Tensor, condition: Tensor | None = None, end: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        z: Tensor,
+        t: Tensor,
+        condition: Tensor | None = None,
+        end: Tensor | None = None,
+        camera: Tensor | None = None,
+    ) -> Tensor:
         """Velocity (B, c, h, w) of latents ``z`` (B, c, h, w) at times ``t`` (B,) in [0, 1].
 
         Args:
             condition: (B, condition_channels, h, w) from :func:`hr_condition`, where the network takes one.
             end: (B,) times in [t, 1], where the network takes them: the velocity is the average from t to there.
+            camera: (B, cameras), where the network tells cameras apart: the weight of each one's embedding, one-hot
+                for one camera; weights that add up to 1 stand for a camera between.
 
         Raises:
-            ValueError: h or w is no multiple of 2^(levels - 1), or condition or end are missing or not expected.
+            ValueError: h or w is no multiple of 2^(levels - 1), or condition, end or camera are missing, not expected
+                or of another number of cameras.
         """
         if z.shape[-1] % self.multiple or z.shape[-2] % self.multiple:
             raise ValueError(f"expected latent sides that are multiples of {self.multiple}, got {tuple(z.shape[-2:])}")
@@ -99,7 +118,7 @@ class NCSNpp(nn.Module):
         time = next(layers)(self._embedding(t, z))
         if self.end is not None and end is not None:
             time = time + self.end(self._embedding(end - t, z))
-        time = next(layers)(F.silu(time))
+        time = next(layers)(F.silu(self._with_camera(time, camera)))
         h = next(layers)(z)
         if self.condition is not None:
             h = h + self.condition(condition)
@@ -113,6 +132,19 @@ class NCSNpp(nn.Module):
             if level:
                 h = next(layers)(h, time)
         return self._head(h, layers)
+
+    def _with_camera(self, time: Tensor, camera: Tensor | None) -> Tensor:
+        if camera is None and self.camera is None:
+            return time
+        if camera is None or self.camera is None or camera.shape != (len(time), len(self.camera)):
+            known = 0 if self.camera is None else len(self.camera)
+            found = "none" if camera is None else f"weights {tuple(camera.shape)}"
+            raise ValueError(
+                f"expected weights ({len(time)}, {known}) of this network's cameras, got {found}"
+                if known
+                else f"expected no camera for a network that knows one, got {found}"
+            )
+        return time + camera.to(self.camera) @ self.camera
 
     def _embedding(self, t: Tensor, z: Tensor) -> Tensor:
         return time_embedding(t.float() * TIME_SCALE, self.base_channels).to(z.dtype)

@@ -35,6 +35,8 @@ class ResidualAutoencoder(nn.Module):
         base_channels: width of the finest level; 128 in the official release.
         latent_channels: channels of the latent, 4 in the official release, at 1/``multiple`` of the image's size.
         residual: the decoder's output is added to the HR image (not in the official graph).
+        anchored: it is added to the fitted kernel's view in place of the HR image, which whoever decodes puts into the
+            features (:meth:`HRFeatures.on`): the networks learn what a linear camera leaves over. Needs ``residual``.
         unshuffle: side u of the squares of pixels that stem and head turn into channels, so that no convolution runs
             at full resolution; 1 for none.
         multipliers: width of each level in units of ``base_channels``, finest first.
@@ -62,6 +64,7 @@ class ResidualAutoencoder(nn.Module):
         base_channels: int = 128,
         latent_channels: int = 4,
         residual: bool = False,
+        anchored: bool = False,
         unshuffle: int = 1,
         multipliers: Sequence[int] = (1, 1, 2, 4),
         encoder_blocks: int = 2,
@@ -75,18 +78,22 @@ class ResidualAutoencoder(nn.Module):
                 "expected an unshuffle of at least 1 and two or more multipliers of at least 1, got "
                 f"{unshuffle} and {list(multipliers)}"
             )
+        if anchored and not residual:
+            raise ValueError("expected an anchored autoencoder to be residual, got one whose output adds to nothing")
         if {encoder_blocks, decoder_blocks} - {1, 2}:
             raise ValueError(f"expected one or two blocks a level, got {encoder_blocks} and {decoder_blocks}")
         self.spec = {
             "base_channels": base_channels,
             "latent_channels": latent_channels,
             "residual": residual,
+            "anchored": anchored,
             "unshuffle": unshuffle,
             "multipliers": list(multipliers),
             "encoder_blocks": encoder_blocks,
             "decoder_blocks": decoder_blocks,
         }
         widths = [base_channels * multiplier for multiplier in multipliers]
+        self.anchored = anchored
         self.multiple = unshuffle * 2 ** (len(widths) - 1)
         self.condition_channels = widths[-1] + 4 * widths[-2]
         self.encoder = Encoder(widths, latent_channels, unshuffle=unshuffle, blocks=encoder_blocks)
@@ -115,14 +122,18 @@ class ResidualAutoencoder(nn.Module):
         """:meth:`decode` with ``decoder.project(features)``, which serves every latent of the same HR image."""
         return self.decoder(latent, projected)
 
-    def forward(self, image: Tensor, hr: Tensor, noise: float = 0.0) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, image: Tensor, hr: Tensor, noise: float = 0.0, base: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Stage 1: encode ``image``, decode with the features of ``hr`` -> (view, latent).
+
+        ``base`` (B, 3, H, W) is what the output of an anchored autoencoder is added to.
 
         With ``noise`` > 0 the decoder gets latent + noise u n, u uniform a sample and n normal, so that it stays right
         for latents near those it was shown; the returned latent is the clean one.
         """
         latent, _ = self.encode(image)
-        _, features = self.encode(hr)
+        features = self.encode(hr)[1].on(base)
         if noise:
             level = noise * torch.rand(latent.shape[0], 1, 1, 1, device=latent.device)
             return self.decode(latent + level * torch.randn_like(latent), features), latent

@@ -17,11 +17,15 @@ class HRFeatures(NamedTuple):
     Attributes:
         levels: from the finest to that which the latent is read from: (B, w_i, H / (u 2^i), W / (u 2^i)), with w_i
             the width of level i and u the pixel-unshuffle of the stem.
-        image: the image itself, which a residual output adds to.
+        image: what a residual output adds to: the image itself, or what :meth:`on` has put there.
     """
 
     levels: tuple[Tensor, ...]
     image: Tensor
+
+    def on(self, base: Tensor | None) -> HRFeatures:
+        """The same features for an output that adds to ``base`` (B, 3, H, W) in [-1, 1]; none for the image itself."""
+        return self if base is None else self._replace(image=base)
 
 
 class Encoder(nn.Module):

@@ -124,6 +124,9 @@ def add_generator_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--solver", metavar="NAME", help="euler, midpoint, heun, rk4; jump for a student (default: the bundle's)"
     )
+    parser.add_argument(
+        "--camera", metavar="NAME", help="for a bundle that knows several cameras: the one whose LR images to make"
+    )
     parser.add_argument("--steps", type=whole_number, metavar="N", help="solver steps (default: the bundle's)")
     parser.add_argument(
         "--tile",
@@ -138,16 +141,30 @@ def build_generator(bundle: str, args: argparse.Namespace) -> DegFlow:
     """The generator of a bundle as the options of :func:`add_generator_arguments` want it, on its device.
 
     Raises:
-        ValueError: no bundle, or an option that does not fit it.
+        ValueError: no bundle, or an option that does not fit it; a bundle that knows several cameras is not asked for
+            one here.
     """
     device = pick_device(args.device)
     from degflow_aug.bundle import load_bundle
     from degflow_aug.degradations.degflow import DegFlow
     from degflow_aug.degradations.tiled_autoencoder import check_tile
 
-    generator = DegFlow.from_bundle(load_bundle(bundle), solver=args.solver, steps=args.steps, tile=args.tile)
+    generator = DegFlow.from_bundle(
+        load_bundle(bundle), solver=args.solver, steps=args.steps, tile=args.tile, camera=named_camera(args.camera)
+    )
     check_tile(args.tile, max(generator.rae.encoder_margin, generator.rae.decoder_margin))
     return generator.to(device)
+
+
+def named_camera(name: str | None) -> str | None:
+    """The camera of ``--camera``, which is one: what commands write does not depend on the order of images.
+
+    Raises:
+        ValueError: any, which is another one for every image.
+    """
+    if name == "any":
+        raise ValueError("expected --camera to name one camera, got any; leave drawing to training")
+    return name
 
 
 def pick_device(name: str) -> torch.device:

@@ -47,10 +47,12 @@ def run(args: argparse.Namespace) -> int:
     scenes = _find_scenes(args)
     generator = build_generator(args.bundle, args)
     scales = _scales(scenes, generator, args.knots)
-    from degflow_aug.models.evaluation import evaluate_views, format_table, methods_for
+    from degflow_aug.models.camera_evaluation import evaluate_generator
+    from degflow_aug.models.evaluation import format_table
 
-    methods = methods_for(generator, note=lambda text: print(f"degflow: {text}", file=sys.stderr))
-    rows = evaluate_views(methods, load_scenes(scenes, scales, next(generator.parameters()).device))
+    _check_cameras(scenes, generator)
+    loaded = load_scenes(scenes, scales, next(generator.parameters()).device)
+    rows = evaluate_generator(generator, loaded, note=lambda text: print(f"degflow: {text}", file=sys.stderr))
     if args.json:
         table = {"bundle": args.bundle, "pairs": args.pairs, "rows": [_plain(row) for row in rows]}
         print(json.dumps(table, allow_nan=False))
@@ -89,6 +91,23 @@ def _scales(scenes: list[Scene], generator: DegFlow, knots: tuple[float, ...] | 
                 "the scales to compare at with --knots"
             )
     return named or there
+
+
+def _check_cameras(scenes: list[Scene], generator: DegFlow) -> None:
+    """Refuse scenes of a camera that a bundle of several does not know, before any is read.
+
+    Raises:
+        ValueError: such a scene.
+    """
+    if not generator.cameras or generator.camera:
+        return
+    from degflow_aug.degradations.camera_choice import find_camera
+
+    for camera in dict.fromkeys(scene.camera for scene in scenes):
+        try:
+            find_camera(camera, generator.cameras)
+        except ValueError as error:
+            raise ValueError(f"{error} for pairs; name the camera to compare them with as --camera") from None
 
 
 def _plain(row: Row) -> dict[str, Any]:

@@ -77,6 +77,9 @@ def run(args: argparse.Namespace) -> int:
         read_image(source)
     generator = build_generator(args.bundle, args)
     generator.check_scales(args.scales)
+    if generator.cameras and not generator.camera:
+        known = ", ".join(generator.cameras)
+        raise ValueError(f"expected --camera with one of the cameras of the bundle ({known}), got none")
     with GeneratedSet(out, _settings(args, generator, source), images) as generated:
         pending = generated.begin(images[rank::world], first_process=rank == 0)
         _generate(generator, generated, pending, args)
@@ -122,6 +125,7 @@ def _settings(args: argparse.Namespace, generator: DegFlow, source: Path) -> dic
         "format": args.format,
         "solver": generator.solver,
         "steps": generator.steps,
+        **({"camera": generator.camera} if generator.cameras else {}),
     }
 
 

@@ -27,6 +27,7 @@ def run(args: argparse.Namespace) -> int:
     """
     scenes = find_pairs(args)
     from degflow_aug.bundle import bundle_path, load_bundle
+    from degflow_aug.degradations.camera_kernels import camera_part
     from degflow_aug.models.noise_fit import add_noise, spread_out
 
     bundle = load_bundle(args.bundle)
@@ -34,7 +35,9 @@ def run(args: argparse.Namespace) -> int:
     knots = [knot for knot in bundle.spec.knots if knot != 1]
     device = pick_device(args.device)
     noise = add_noise(out, bundle, load_scenes(spread_out(scenes), knots, device), device).noise
-    for scale, deviations in zip(noise["scales"].tolist(), noise["deviations"] * 255, strict=True):
-        low, high = float(deviations.min()), float(deviations.max())
-        print(f"{out}: noise at x{scale:g} of {low:.1f} to {high:.1f} gray levels of 255, by local contrast")
+    for index, name in enumerate(bundle.spec.cameras or ("",)):
+        found = camera_part(noise, index) if name else noise
+        for scale, deviations in zip(found["scales"].tolist(), found["deviations"] * 255, strict=True):
+            low, high, of = float(deviations.min()), float(deviations.max()), f" of {name}" if name else ""
+            print(f"{out}: noise{of} at x{scale:g} of {low:.1f} to {high:.1f} gray levels of 255, by local contrast")
     return 0

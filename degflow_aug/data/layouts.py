@@ -47,7 +47,8 @@ def find_scenes(
         split: the RealSR folder, ``Train`` or ``Test``; the other layouts have none.
         cameras: those to take, all by default.
         pattern: the templates of the ``pattern`` layout.
-        scenes: those to take: ids, names, ranges of ids or ``camera/name``, as ``"001-060,071"`` or in a list.
+        scenes: those to take: ids, names or ranges of ids, of one camera where its name is before them
+            (``camera/001-018``), as ``"001-060,071"`` or in a list.
         drop_without_hr: leave out views that have no HR image instead of refusing them.
 
     Raises:

@@ -144,11 +144,16 @@ def _select(
         return chosen
     selected: set[tuple[str, str, str]] = set()
     for wish in _wishes(scenes):
-        matching = {key for key in chosen if wish == f"{key[0]}/{key[2]}" or _matches(wish, key[1], key[2])}
+        matching = {key for key in chosen if wish == f"{key[0]}/{key[2]}" or _matches(_of(wish, key[0]), *key[1:])}
         if not matching:
             raise ValueError(f"{root}: expected scenes to select by '{wish}', got none{nearest(wish, _names(chosen))}")
         selected |= matching
     return selected
+
+
+def _of(wish: str, camera: str) -> str:
+    """What is wished of a camera: of ``iPhone/001-060`` the range, of others all."""
+    return wish.removeprefix(f"{camera}/")
 
 
 def _names(keys: Iterable[tuple[str, str, str]]) -> list[str]:

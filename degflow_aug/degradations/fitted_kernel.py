@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,26 @@ from degflow_aug.degradations.grid import check_scale, to_lr_grid
 from degflow_aug.degradations.kernel_estimation import Pairs, estimate_kernels
 from degflow_aug.degradations.kernel_interpolation import bracket, interpolate_kernels
 from degflow_aug.degradations.patch_resampling import resample_patches
+
+
+class PseudoViewKernels(Protocol):
+    """What :func:`pseudo_views` needs to know: the same kernel for all samples, or another one for each.
+
+    Attributes:
+        knots: (K,).
+        scale_range: the first and the last of them.
+        side: k, of the kernels in pixels.
+    """
+
+    @property
+    def knots(self) -> Tensor: ...
+    @property
+    def scale_range(self) -> tuple[float, float]: ...
+    @property
+    def side(self) -> int: ...
+
+    def pseudo_view_kernels(self, scales: Tensor) -> tuple[Tensor, Tensor, Tensor]: ...
+    def view_kernels(self, scales: Tensor) -> Tensor: ...
 
 
 class FittedKernel(Degradation):
@@ -46,6 +68,11 @@ class FittedKernel(Degradation):
         self.register_buffer("kernels", kernels.detach().float().clone())
         self.scale_range = (1.0, values[-1])
 
+    @property
+    def side(self) -> int:
+        """Side k of the kernels in pixels."""
+        return self.kernels.shape[-1]
+
     @classmethod
     def fit(cls, pairs: Pairs, size: int = 31, regularisation: float = 1e-3) -> FittedKernel:
         """Fit one kernel a scale and channel to pairs, read once and not kept.
@@ -74,7 +101,7 @@ class FittedKernel(Degradation):
         Returns:
             kernel (3, k, k), w_a, w_b, index of a, index of b.
         """
-        kernels, weight, low = self._pseudo_view_kernels(self._scales(scale))
+        kernels, weight, low = self.pseudo_view_kernels(self._scales(scale))
         share, index = float(weight), int(low)
         return kernels[0], 1 - share, share, index, index + 1
 
@@ -104,7 +131,11 @@ class FittedKernel(Degradation):
     def _kernels(self, scales: Tensor) -> Tensor:
         return interpolate_kernels(self.knots.float(), self.kernels.float(), scales.float())
 
-    def _pseudo_view_kernels(self, scales: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def view_kernels(self, scales: Tensor) -> Tensor:
+        """Kernels (B, 3, k, k) of sum 1 at scales (B,), clamped to the range of the knots."""
+        return self._kernels(scales.to(self.knots).clamp(*self.scale_range))
+
+    def pseudo_view_kernels(self, scales: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Kernels (B, 3, k, k), weights of the upper knot (B,) and indices of the lower knot (B,)."""
         knots, kernels = self.knots.float(), self.kernels.float()
         low = bracket(knots, scales)
@@ -115,14 +146,14 @@ class FittedKernel(Degradation):
 
 
 @torch.no_grad()
-def pseudo_views(fitted: FittedKernel, hr: Tensor, views: Tensor, scales: Tensor) -> Tensor:
+def pseudo_views(fitted: PseudoViewKernels, hr: Tensor, views: Tensor, scales: Tensor) -> Tensor:
     """Views at scales where no pairs exist: the kernel at that scale plus what it leaves unexplained at the knots.
 
     pseudo(s) = K_s * HR + w_a (view_a - K_a * HR) + w_b (view_b - K_b * HR), the same at a knot as its own view.
     One batched pass on the tensors' device, without waiting for it.
 
     Args:
-        fitted: kernels on the same device.
+        fitted: kernels on the same device, those of one camera or of each sample's.
         hr: (B, 3, H, W) in [0, 1].
         views: (B, K, 3, H, W) in [0, 1] at ``fitted.knots``, HR first.
         scales: (B,), clamped to the range of the knots.
@@ -140,11 +171,16 @@ def pseudo_views(fitted: FittedKernel, hr: Tensor, views: Tensor, scales: Tensor
             f"{tuple(scales.shape)}; views hold one image a knot, HR first"
         )
     inside = scales.to(fitted.knots.device, torch.float32).clamp(*fitted.scale_range)
-    kernels, weight, low = fitted._pseudo_view_kernels(inside)
+    kernels, weight, low = fitted.pseudo_view_kernels(inside)
     rows = torch.arange(hr.shape[0], device=views.device)
     share = weight.view(-1, 1, 1, 1).to(views)
     known = (1 - share) * views[rows, low] + share * views[rows, low + 1]
     return (known + convolve(hr, kernels)).clamp(0, 1)
+
+
+def kernel_views(fitted: PseudoViewKernels, hr: Tensor, scales: Tensor) -> Tensor:
+    """What the linear camera makes of ``hr`` (B, 3, H, W), in any range of values, at scales (B,): not clamped."""
+    return convolve(hr, fitted.view_kernels(scales))
 
 
 def _impulse(size: int) -> Tensor:

@@ -22,13 +22,21 @@ class FlowPath:
         velocity: the velocity network, or one of average velocities for the solver ``jump``.
         encoded: the HR image.
         solver, steps: how a path is walked.
+        camera: weights (B, cameras), where the network tells cameras apart.
     """
 
     def __init__(
-        self, rae: ResidualAutoencoder, velocity: NCSNpp, encoded: EncodedHR, *, solver: str, steps: int
+        self,
+        rae: ResidualAutoencoder,
+        velocity: NCSNpp,
+        encoded: EncodedHR,
+        *,
+        solver: str,
+        steps: int,
+        camera: Tensor | None = None,
     ) -> None:
         self.rae, self.velocity, self.condition = rae, velocity, encoded.condition
-        self.solver, self.steps, self.dtype = solver, steps, next(rae.parameters()).dtype
+        self.camera, self.solver, self.steps, self.dtype = camera, solver, steps, next(rae.parameters()).dtype
         self.start = rae.standardise(at_least_float32(encoded.latent))
         self._first: Tensor | None = None
 
@@ -42,13 +50,13 @@ class FlowPath:
 
     def _velocity(self, z: Tensor, t: Tensor) -> Tensor:
         if z is not self.start:
-            return self.velocity(z.to(self.dtype), t, self.condition)
+            return self.velocity(z.to(self.dtype), t, self.condition, camera=self.camera)
         if self._first is None:
-            self._first = self.velocity(z.to(self.dtype), torch.zeros_like(t), self.condition)
+            self._first = self.velocity(z.to(self.dtype), torch.zeros_like(t), self.condition, camera=self.camera)
         return self._first
 
     def _average(self, z: Tensor, t: Tensor, end: Tensor) -> Tensor:
-        return self.velocity(z.to(self.dtype), t, self.condition, end)
+        return self.velocity(z.to(self.dtype), t, self.condition, end, self.camera)
 
 
 def at_least_float32(values: Tensor) -> Tensor:

@@ -103,25 +103,36 @@ class EncodedHR:
                     setattr(self, name, part.new_empty(batch, part.shape[1], height // multiple, width // multiple))
                 getattr(self, name)[:, :, keep[0], keep[1]] = part[:, :, inside[0], inside[1]]
 
-    def decode(self, latents: Sequence[Tensor], side: int | None = None) -> list[Tensor]:
+    def decode(
+        self, latents: Sequence[Tensor], side: int | None = None, bases: Sequence[Tensor] | None = None
+    ) -> list[Tensor]:
         """Views (B, 3, H, W), not clamped, one for each of ``latents`` (B, c, H/m, W/m); in tiles, each tile's
-        features are made once for all of them.
+        features are made once for all of them. ``bases`` (B, 3, H, W) in [-1, 1] are what the output of an anchored
+        autoencoder is added to, one for each latent.
 
         With ``side`` no more than the top-left square of that many pixels is wanted, and the views may be smaller than
         the image: what lies outside its margin is not decoded.
         """
+        under: Sequence[Tensor | None] = [None] * len(latents) if bases is None else bases
         if self.projected is not None:
             down, across = self._wanted(side)
             projected = self._cut_features(self.projected, down, across)
-            return [self.rae.decode_projected(latent[:, :, :down, :across], projected) for latent in latents]
+            height, width = down * self.rae.multiple, across * self.rae.multiple
+            return [
+                self.rae.decode_projected(
+                    latent[:, :, :down, :across], projected.on(None if base is None else base[:, :, :height, :width])
+                )
+                for latent, base in zip(latents, under, strict=True)
+            ]
         views = [torch.empty_like(self.image) for _ in latents]
         height, width = self.image.shape[-2:]
         for tile in tiles(height, width, self.tile, self.rae.decoder_margin, self.rae.multiple):
             _, features = self.rae.encode(self.image[:, :, tile.read[0], tile.read[1]])
             projected = self.rae.decoder.project(features)
             rows, columns = _latent_window(tile.read, self.rae.multiple)
-            for view, latent in zip(views, latents, strict=True):
-                part = self.rae.decode_projected(latent[:, :, rows, columns], projected)
+            for view, latent, base in zip(views, latents, under, strict=True):
+                beneath = projected.on(None if base is None else base[:, :, tile.read[0], tile.read[1]])
+                part = self.rae.decode_projected(latent[:, :, rows, columns], beneath)
                 view[:, :, tile.keep[0], tile.keep[1]] = part[:, :, tile.inside[0], tile.inside[1]]
         return views
 

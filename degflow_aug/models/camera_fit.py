@@ -12,25 +12,25 @@ from typing import Any
 
 from degflow_aug.atomic_file import atomic_path
 from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
-from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.degradations.camera_kernels import StageKernel
 from degflow_aug.models import interrupt
 from degflow_aug.models.distill_model import LFMDistillModel
 from degflow_aug.models.fit_options import FitSettings, stage_options
-from degflow_aug.models.kernel_source import read_kernel, whole_pairs, write_kernel
+from degflow_aug.models.kernel_source import fit_kernel, read_kernel, write_kernel
 from degflow_aug.models.latent_cache import LatentCache, LatentCrops
 from degflow_aug.models.latent_stage import LatentStageModel
 from degflow_aug.models.lfm_model import LFMModel
 from degflow_aug.models.presets import Preset, StagePreset
 from degflow_aug.models.rae_model import RAEModel
+from degflow_aug.models.refine_model import RefineModel
 from degflow_aug.models.stage_run import Budget, BuildModel, Schedule, StageRun, is_finished, make_folders
 
 StageReport = Callable[[str, int, int, float], None]
 LATENT_MODELS: dict[str, Callable[[dict[str, Any]], LatentStageModel]] = {
     "lfm": LFMModel,
-    "refine": LFMModel,
     "distill": LFMDistillModel,
 }
-MODELS: dict[str, BuildModel] = {"rae": RAEModel, **LATENT_MODELS}
+MODELS: dict[str, BuildModel] = {"rae": RAEModel, "refine": RefineModel, **LATENT_MODELS}
 CACHED_WINDOW = 256
 # Where a stage has one of these, a loss of it looks at images.
 IMAGE_OPTIONS = {"lpips_weight", "rollout_weight", "method"}
@@ -88,7 +88,7 @@ class FitPlan:
 
 
 class CameraFit:
-    """A fit of one camera.
+    """A fit of one camera, or of several that are told apart.
 
     Args:
         preset: networks and recipe.
@@ -126,14 +126,11 @@ class CameraFit:
         return self.write_bundle(out, kernel)
 
     def options(self, stage: str) -> dict[str, Any]:
-        """Options of a stage; a refining stage starts from the network before it."""
-        opt = stage_options(stage, self.preset, self.settings)
-        if stage == "refine":
-            opt["path"]["pretrain_network_g"] = str(self.settings.work / "lfm" / "models" / "net_g_latest.pth")
-        return opt
+        """Options of a stage."""
+        return stage_options(stage, self.preset, self.settings)
 
-    def fit_kernel(self) -> FittedKernel:
-        """The linear kernel of the pairs: source of pseudo-views, and the opponent in every table."""
+    def fit_kernel(self) -> StageKernel:
+        """The linear kernel of the pairs, or one a camera: source of pseudo-views, and the opponent in every table."""
         path = self.settings.work / "kernel.safetensors"
         if not path.is_file():
             dataset = {
@@ -142,7 +139,7 @@ class CameraFit:
                 "knots": list(self.settings.knots),
                 **self.settings.train,
             }
-            write_kernel(path, FittedKernel.fit(whole_pairs(dataset)))
+            write_kernel(path, fit_kernel(dataset, self.settings.cameras))
         return read_kernel(path)
 
     def run_stage(self, stage: str) -> float:
@@ -202,7 +199,7 @@ class CameraFit:
         least = 60 * self.minutes * stages[stage].share / 2
         return Budget(seconds=max((60 * self.minutes - self.plan.seconds) * share - spent, least))
 
-    def write_bundle(self, out: Path, kernel: FittedKernel) -> Bundle:
+    def write_bundle(self, out: Path, kernel: StageKernel) -> Bundle:
         """The last stage's generator with the facts of its training and the fitted kernel."""
         last = list(self.preset.stages)[-1]
         trained = load_bundle(self.settings.work / last / "models" / "generator_latest.safetensors")

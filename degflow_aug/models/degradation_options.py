@@ -18,10 +18,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from degflow_aug.bundle import bundle_path, load_bundle
+from degflow_aug.bundle import Bundle, bundle_path, load_bundle
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.camera import Camera
+from degflow_aug.degradations.camera_choice import check_only_camera, find_camera
+from degflow_aug.degradations.camera_kernels import camera_part
 from degflow_aug.degradations.camera_optics import CameraOptics
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.fitted_kernel import FittedKernel
@@ -61,6 +63,8 @@ class DegFlowOptions:
         compile: pass the networks through ``torch.compile``; a name is that of its mode.
         extrapolate: allow scales beyond the last knot, where nothing was trained.
         noise: strength of what HR does not determine, as learned by ``degflow fit``; 1 is that of the real pairs.
+        camera: for a bundle that knows several: one by name, weights by name for one between, or any for one drawn a
+            sample.
     """
 
     bundle: str
@@ -72,11 +76,18 @@ class DegFlowOptions:
     compile: bool | str = False
     extrapolate: bool = False
     noise: float = 0.0
+    camera: str | Mapping | None = None
 
     def build(self, where: str) -> Degradation:
-        """The generator, weights frozen."""
+        """The generator, weights frozen.
+
+        Raises:
+            ValueError: no camera for a bundle that knows several: nobody could name one later.
+        """
+        bundle = load_bundle(self.bundle)
+        _check_chosen(self.camera, bundle, f"{where}.camera")
         return DegFlow.from_bundle(
-            load_bundle(self.bundle),
+            bundle,
             solver=self.solver,
             steps=self.steps,
             tile=self.tile,
@@ -84,6 +95,7 @@ class DegFlowOptions:
             amp=self.amp,
             compile=self.compile,
             noise=self.noise,
+            camera=self.camera,
         )
 
 
@@ -126,17 +138,19 @@ class FittedKernelOptions:
 
     Attributes:
         bundle: a bundle whose kernels are used (path or shipped name), or the path of a ``kernel.safetensors``.
+        camera: for a bundle that knows several: one by name.
     """
 
     bundle: str
     scale_range: ScaleRange | None = None
+    camera: str | None = None
 
     def build(self, where: str) -> Degradation:
         """The kernels of the bundle or of the kernel file."""
         path = bundle_path(self.bundle)
         tensors = _tensors(path)
         if not tensors.keys() >= {"knots", "kernels"}:
-            tensors = load_bundle(path).kernels
+            tensors = _kernels_of(load_bundle(path), self.camera, f"{where}.camera")
         if not tensors.keys() >= {"knots", "kernels"}:
             raise ValueError(
                 f"expected a bundle with fitted kernels in {where}.bundle, got {path} without; "
@@ -167,6 +181,21 @@ class MixtureOptions:
             rest = {key: value for key, value in part.items() if key != "weight"}
             parts.append((weight, build_degradation(rest, place)))
         return Mixture(parts)
+
+
+def _check_chosen(camera: object, bundle: Bundle, where: str) -> None:
+    if camera is None and bundle.spec.cameras:
+        known = ", ".join(bundle.spec.cameras)
+        raise ValueError(f"expected {where} to name one of the cameras of the bundle ({known}), got none")
+
+
+def _kernels_of(bundle: Bundle, camera: str | None, where: str) -> Mapping[str, Tensor]:
+    """The kernels of a bundle, of one camera where it knows several."""
+    _check_chosen(camera, bundle, where)
+    if not bundle.spec.cameras:
+        check_only_camera(camera, bundle.spec.camera)
+        return bundle.kernels
+    return camera_part(bundle.kernels, find_camera(camera or "", bundle.spec.cameras))
 
 
 TYPES: dict[str, type[DegradationOptions]] = {

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from degflow_aug.archs.ncsnpp_arch import NCSNpp
-from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.degradations.camera_kernels import StageKernel, kernel_in
 from degflow_aug.flow.consistency import consistency_loss, consistency_target, draw_pairs
 from degflow_aug.flow.objective import draw_times
 from degflow_aug.flow.solver import JUMP, integrate, jumps
 from degflow_aug.models.latent_stage import LatentStageModel
 from degflow_aug.models.partial_paths import path_ends
-from degflow_aug.models.teacher import load_teacher
+from degflow_aug.models.teacher import check_cameras, check_end, load_teacher
 from degflow_aug.options import DistillOptions, read_options
 
 
@@ -36,12 +36,9 @@ class LFMDistillModel(LatentStageModel):
         options = read_options(DistillOptions, opt["degflow"], "degflow")
         self.taught = load_teacher(options.teacher, Path(opt["path"].get("experiments_root", ".")).parent)
         spec = self.taught.spec
-        if options.last_scale != spec.s_max or options.knots[-1] > spec.knots[-1]:
-            raise ValueError(
-                f"expected degflow.knots and s_max that end where those of the teacher do ({spec.knots[-1]:g}, "
-                f"{spec.s_max:g}), got {options.knots[-1]:g} and {options.last_scale:g}"
-            )
-        options = replace(options, camera=options.camera or spec.camera)
+        check_end(options, spec, "teacher")
+        check_cameras(options.cameras, spec, "teacher")
+        options = replace(options, camera=options.camera or spec.camera, cameras=spec.cameras)
         super().__init__(opt, options, self.taught.rae, solver=JUMP, steps=options.steps)
         self.teacher = self.taught.velocity.to(self.device).to(memory_format=torch.channels_last)
 
@@ -60,13 +57,11 @@ class LFMDistillModel(LatentStageModel):
                 raise ValueError(f"expected network_g.{key} {value} for a student of this teacher, got {found}")
         student.load_state_dict(self.taught.velocity.state_dict(), strict=False)
 
-    def find_kernel(self) -> FittedKernel:
+    def find_kernel(self) -> StageKernel:
         """The kernel named in the options, that of the teacher's bundle, or one fitted to the training set."""
-        known, knots = self.taught.kernels, torch.tensor(self.options.knots)
-        same = "knots" in known and known["knots"].shape == knots.shape and torch.allclose(known["knots"], knots)
-        if self.options.kernel or not same:
-            return super().find_kernel()
-        return FittedKernel(known["knots"], known["kernels"])
+        known, knots = kernel_in(self.taught.kernels), torch.tensor(self.options.knots)
+        same = known is not None and known.knots.shape == knots.shape and torch.allclose(known.knots, knots)
+        return super().find_kernel() if self.options.kernel or known is None or not same else known
 
     @property
     def needs_images(self) -> bool:
@@ -96,7 +91,7 @@ class LFMDistillModel(LatentStageModel):
     def _image_losses(self) -> dict[str, Tensor]:
         target, losses = self.draw_target(), {}
         end = jumps(self._student, self.latents[0], self.time_map.time(target.scales), self.options.steps)
-        generated = self.decode(end)
+        generated = self.decode(end, target.scales)
         if self.options.image_weight:
             losses["image"] = self.options.image_weight * target.distance(generated)
         if self.perceptual is not None:
@@ -104,13 +99,13 @@ class LFMDistillModel(LatentStageModel):
         return losses
 
     def _student(self, z: Tensor, t: Tensor, end: Tensor) -> Tensor:
-        return self.network(z, t, self.condition, end).float()
+        return self.network(z, t, self.condition, end, self.camera).float()
 
     def _slow_student(self, z: Tensor, t: Tensor, end: Tensor) -> Tensor:
-        return self.trained_network()(z, t, self.condition, end).float()
+        return self.trained_network()(z, t, self.condition, end, self.camera).float()
 
     def _velocity(self, z: Tensor, t: Tensor) -> Tensor:
-        return self.teacher(z, t, self.condition).float()
+        return self.teacher(z, t, self.condition, camera=self.camera).float()
 
     @torch.no_grad()
     def _teacher_at(self, t: Tensor) -> Tensor:

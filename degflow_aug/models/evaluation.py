@@ -99,7 +99,7 @@ def methods_for(generator: DegFlow, note: Callable[[str], None] = lambda text: N
     else:
         note("the row of the fitted kernel is left out: the bundle holds none")
     methods["DegFlow"] = lambda hr, scale, real: generator.render(hr, scale)
-    methods[CEILING] = lambda hr, scale, real: generator.reconstruct(hr, real)
+    methods[CEILING] = lambda hr, scale, real: generator.reconstruct(hr, real, scale)
     return methods
 
 

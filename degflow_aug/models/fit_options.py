@@ -13,7 +13,10 @@ from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.models.presets import Preset, StagePreset
 from degflow_aug.models.teacher import COMPANION
 
-MODEL_TYPES = {"rae": "RAEModel", "lfm": "LFMModel", "refine": "LFMModel", "distill": "LFMDistillModel"}
+MODEL_TYPES = {"rae": "RAEModel", "lfm": "LFMModel", "refine": "RefineModel", "distill": "LFMDistillModel"}
+
+# The key of a stage for the generator of the stage before it.
+STARTS = {"refine": "generator", "distill": "teacher"}
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class FitSettings:
         seed: of everything drawn.
         gpus: 0 for the CPU, 1 for a GPU.
         workers: processes that load images.
+        cameras: those of the pairs that the generator is to tell apart; empty: one camera.
     """
 
     train: Mapping[str, Any]
@@ -37,6 +41,7 @@ class FitSettings:
     seed: int = 0
     gpus: int = 0
     workers: int = 0
+    cameras: Sequence[str] = ()
 
 
 def stage_options(stage: str, preset: Preset, settings: FitSettings) -> dict[str, Any]:
@@ -50,20 +55,25 @@ def stage_options(stage: str, preset: Preset, settings: FitSettings) -> dict[str
             "experiments_root": str(root), "models": str(root / "models"),
             "training_states": str(root / "training_states"), "visualization": str(root / "visualization"),
         },
-        "network_g": _network(stage, preset),
+        "network_g": _network(stage, preset, len(settings.cameras)),
         "datasets": {"train": _dataset(recipe, settings)},
         "degflow": _section(stage, preset, settings),
         "train": _training(recipe),
     }  # fmt: skip
 
 
-def _network(stage: str, preset: Preset) -> dict[str, Any]:
+def _network(stage: str, preset: Preset, cameras: int) -> dict[str, Any]:
     if stage == "rae":
         return {"type": "ResidualAutoencoder", **preset.rae}
     with torch.device("meta"):
         rae = ResidualAutoencoder(**preset.rae)
     latent, condition = preset.rae.get("latent_channels", 4), rae.condition_channels if preset.conditioned else 0
     velocity = {"type": "NCSNpp", "latent_channels": latent, **preset.velocity, "condition_channels": condition}
+    if cameras:
+        velocity["cameras"] = cameras
+    if stage == "refine":
+        parts = ({key: value for key, value in each.items() if key != "type"} for each in (preset.rae, velocity))
+        return {"type": "DegFlowGenerator", **dict(zip(("rae", "velocity"), parts, strict=True))}
     return {**velocity, "end_time": True} if stage == "distill" else velocity
 
 
@@ -81,9 +91,11 @@ def _section(stage: str, preset: Preset, settings: FitSettings) -> dict[str, Any
         "knots": list(settings.knots), "camera": settings.camera,
         "kernel": str(settings.work / "kernel.safetensors"), **preset.stages[stage].options,
     }  # fmt: skip
-    if stage == "distill":
+    if settings.cameras:
+        section["cameras"] = list(settings.cameras)
+    if stage in STARTS:
         stages = list(preset.stages)
-        section["teacher"] = str(settings.work / stages[stages.index(stage) - 1] / "models" / COMPANION)
+        section[STARTS[stage]] = str(settings.work / stages[stages.index(stage) - 1] / "models" / COMPANION)
     elif stage != "rae":
         section["rae"] = str(settings.work / "rae" / "models" / "net_g_latest.pth")
     elif section["hr_share"] < 0:

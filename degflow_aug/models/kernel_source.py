@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,37 +12,61 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from degflow_aug.atomic_file import atomic_path
+from degflow_aug.degradations.camera_kernels import CameraKernels, StageKernel, kernel_in
 from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.models.sample_cameras import known_camera
 from degflow_aug.options import StageOptions
 
 
-def kernel_for(opt: dict[str, Any], options: StageOptions) -> FittedKernel:
-    """The kernel named in the options, that of this run, or a new one fitted to ``datasets.train`` and kept.
+def kernel_for(opt: dict[str, Any], options: StageOptions) -> StageKernel:
+    """The kernel named in the options, that of this run, or a new one fitted to ``datasets.train`` and kept; one a
+    camera where the options name several.
 
     Raises:
-        ValueError: a named file that is none, or whose knots are not the run's.
+        ValueError: a named file that is none, or whose knots or number of cameras are not the run's.
     """
     path = Path(options.kernel) if options.kernel else Path(opt["path"]["experiments_root"]) / "kernel.safetensors"
     if options.kernel or path.is_file():
         fitted = read_kernel(path)
     else:
-        fitted = FittedKernel.fit(whole_pairs(opt["datasets"]["train"]))
+        fitted = fit_kernel(opt["datasets"]["train"], options.cameras)
         if opt.get("rank", 0) == 0:
             write_kernel(path, fitted)
     knots = fitted.knots.tolist()
     if [round(knot, 4) for knot in knots] != [round(knot, 4) for knot in options.knots]:
         raise ValueError(f"expected a kernel fitted at the knots {list(options.knots)}, got {path} with {knots}")
+    found = len(fitted) if isinstance(fitted, CameraKernels) else 0
+    if found != len(options.cameras):
+        wanted, got = (f"{count} cameras" if count else "one camera" for count in (len(options.cameras), found))
+        raise ValueError(f"expected kernels of {wanted}, as in degflow.cameras, got {path} with those of {got}")
     return fitted
 
 
-def whole_pairs(dataset_opt: dict[str, Any]) -> Iterator[tuple[Tensor, dict[float, Tensor]]]:
-    """Whole images of a training set: HR (3, H, W) and its views by scale."""
+def fit_kernel(dataset_opt: dict[str, Any], cameras: Sequence[str]) -> StageKernel:
+    """A kernel fitted to a training set, or one for each of ``cameras`` to its part of it.
+
+    Raises:
+        ValueError: a camera without pairs, or without some knot of another one.
+    """
+    if not cameras:
+        return FittedKernel.fit(whole_pairs(dataset_opt))
+    return CameraKernels([FittedKernel.fit(whole_pairs(dataset_opt, cameras, index)) for index in range(len(cameras))])
+
+
+def whole_pairs(
+    dataset_opt: dict[str, Any], cameras: Sequence[str] = (), camera: int = 0
+) -> Iterator[tuple[Tensor, dict[float, Tensor]]]:
+    """Whole images of a training set, or of number ``camera`` of its ``cameras``: HR (3, H, W), and views by scale.
+
+    Raises:
+        ValueError: a scene of no such camera, or none of that one.
+    """
     whole = {**dataset_opt, "phase": "val"}
     if "layout" in whole:
         # The phase asks for whole images; without a split of its own it would also ask for the test set.
         whole["split"] = whole.get("split") or "Train"
     dataset = build_dataset(whole)
-    for index in range(len(dataset)):
+    for index in _scenes_of(dataset, cameras, camera):
         item = dataset[index]
         views = {
             round(float(scale), 6): view
@@ -52,21 +76,33 @@ def whole_pairs(dataset_opt: dict[str, Any]) -> Iterator[tuple[Tensor, dict[floa
         yield item["hr"], views
 
 
-def write_kernel(path: Path, fitted: FittedKernel) -> None:
+def _scenes_of(dataset: Any, cameras: Sequence[str], camera: int) -> Sequence[int]:
+    if not cameras:
+        return range(len(dataset))
+    found = [index for index, scene in enumerate(dataset.scenes) if known_camera(scene.camera, cameras) == camera]
+    if not found:
+        there = ", ".join(dict.fromkeys(scene.camera for scene in dataset.scenes))
+        raise ValueError(f"expected pairs of every camera of degflow.cameras, got none of {cameras[camera]}: {there}")
+    return found
+
+
+def write_kernel(path: Path, fitted: StageKernel) -> None:
     """Write knots and kernels, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as partial:
         save_file({key: value.cpu().contiguous() for key, value in fitted.state_dict().items()}, partial)
 
 
-def read_kernel(path: Path) -> FittedKernel:
+def read_kernel(path: Path) -> StageKernel:
     """Read what :func:`write_kernel` wrote.
 
     Raises:
         ValueError: another kind of file.
     """
     try:
-        state = load_file(path)
-        return FittedKernel(state["knots"], state["kernels"])
+        found = kernel_in(load_file(path))
     except (SafetensorError, OSError, KeyError) as error:
         raise ValueError(f"expected a fitted kernel in {path}, got none: {error}") from None
+    if found is None:
+        raise ValueError(f"expected a fitted kernel in {path}, got none: other tensors")
+    return found

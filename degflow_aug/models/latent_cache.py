@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from degflow_aug.archs.ncsnpp_arch import hr_condition
 from degflow_aug.data.draws import SampleDraw, resolve_draw
 from degflow_aug.models.latent_stage import LatentStageModel
 from degflow_aug.models.path_views import views_along_path
+from degflow_aug.models.sample_cameras import camera_numbers, sample_kernel
 
 
 class LatentCache:
@@ -44,7 +44,7 @@ class LatentCache:
     ) -> None:
         self.with_images = with_images
         seeds = np.random.default_rng(seed).integers(2**62, size=windows)
-        self.items: list[dict[str, Tensor]] = []
+        self.items: list[dict[str, Any]] = []
         began = time.monotonic()
         for index in range(windows):
             if index >= len(scenes) and time.monotonic() - began > seconds:
@@ -56,11 +56,13 @@ class LatentCache:
         self.multiple = model.rae.multiple
 
     @torch.no_grad()
-    def _encode(self, model: LatentStageModel, item: dict[str, Any]) -> dict[str, Tensor]:
+    def _encode(self, model: LatentStageModel, item: dict[str, Any]) -> dict[str, Any]:
         hr, views, available = (item[key][None].to(model.device) for key in ("hr", "views", "available"))
-        images, exists = views_along_path(hr, views, available, model.options.knots, model.scales, model.kernel)
+        numbers = camera_numbers({"camera": [item["camera"]]}, model.options.cameras, model.device)
+        kernel = sample_kernel(model.kernel, numbers)
+        images, exists = views_along_path(hr, views, available, model.options.knots, model.scales, kernel)
         latents, features = model.encode_path(images, exists)
-        kept = {"latents": latents[:, 0].cpu(), "available": exists[0].cpu()}
+        kept = {"latents": latents[:, 0].cpu(), "available": exists[0].cpu(), "camera": item["camera"]}
         if model.conditioned:
             kept["condition"] = hr_condition(features)[0].half().cpu()
         if self.with_images:
@@ -91,12 +93,12 @@ class LatentCrops(Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, index: int | SampleDraw) -> dict[str, Tensor]:
+    def __getitem__(self, index: int | SampleDraw) -> dict[str, Any]:
         draw = resolve_draw(index)
         random = np.random.default_rng(draw.seed)
         item, side = self.items[draw.scene], self.latent_size
         top, left = (int(random.integers(length - side + 1)) for length in self.window_size)
-        crops = {"available": item["available"]}
+        crops = {"available": item["available"], "camera": item["camera"]}
         for key, unit in (("latents", 1), ("condition", 1), ("path_views", self.multiple)):
             if key in item:
                 rows, columns = (slice(start * unit, (start + side) * unit) for start in (top, left))

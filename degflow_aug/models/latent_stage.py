@@ -1,31 +1,29 @@
-"""What the stages on latents share: a frozen RAE, the views along a path and their latents, validation, the bundle."""
+"""What the stages on latents share: a frozen RAE, the views along a path and their latents."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
-from basicsr.utils.dist_util import master_only
 from torch import Tensor
 
 from degflow_aug.archs.ncsnpp_arch import NCSNpp, hr_condition
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.archs.rae_coders import HRFeatures
-from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
-from degflow_aug.degradations.degflow import DegFlow
-from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.degradations.camera_choice import one_hot
+from degflow_aug.degradations.camera_kernels import StageKernel
+from degflow_aug.degradations.fitted_kernel import PseudoViewKernels, kernel_views
 from degflow_aug.flow.time_map import TimeMap
 from degflow_aug.losses.lpips_loss import LPIPSLoss
+from degflow_aug.models.generator_stage import GeneratorStage
 from degflow_aug.models.kernel_source import kernel_for
 from degflow_aug.models.path_views import views_along_path
-from degflow_aug.models.stage_model import StageModel
+from degflow_aug.models.sample_cameras import camera_numbers, sample_kernel
 from degflow_aug.models.view_targets import ViewTarget, draw_view_targets
 from degflow_aug.options import PathOptions
 
 
-class LatentStageModel(StageModel):
+class LatentStageModel(GeneratorStage):
     """Trains an ``NCSNpp`` on latents of a frozen RAE. Subclasses write ``compute_losses`` and ``needs_images``.
 
     Args:
@@ -46,13 +44,11 @@ class LatentStageModel(StageModel):
         self.scales = options.path_scales()
         self.time_map = TimeMap(options.last_scale)
         self.times = torch.tensor([self.time_map.time(scale) for scale in self.scales], device=self.device)
-        self.kernel: FittedKernel | None = None
         self.perceptual: LPIPSLoss | None = None
-        if self.is_train:
-            if len(self.scales) > len(options.knots) or options.pseudo_share:
-                self.kernel = self.find_kernel().to(self.device)
-            if options.lpips_weight:
-                self.perceptual = LPIPSLoss(1.0, options.lpips_vgg or None).to(self.device)
+        if rae.anchored or (self.is_train and (len(self.scales) > len(options.knots) or options.pseudo_share)):
+            self.kernel = self.find_kernel().to(self.device)
+        if self.is_train and options.lpips_weight:
+            self.perceptual = LPIPSLoss(1.0, options.lpips_vgg or None).to(self.device)
 
     def _check_widths(self) -> None:
         network: NCSNpp = self.get_bare_model(self.net_g)
@@ -67,8 +63,13 @@ class LatentStageModel(StageModel):
                 f"expected network_g.condition_channels to be 0 or {channels}, as the RAE has features, got "
                 f"{network.condition.in_channels}"
             )
+        if network.spec["cameras"] != len(self.options.cameras):
+            raise ValueError(
+                f"expected network_g.cameras {len(self.options.cameras)}, as many as degflow.cameras names, got "
+                f"{network.spec['cameras']}"
+            )
 
-    def find_kernel(self) -> FittedKernel:
+    def find_kernel(self) -> StageKernel:
         """The kernel behind pseudo-views."""
         return kernel_for(self.opt, self.options)
 
@@ -77,8 +78,12 @@ class LatentStageModel(StageModel):
 
         Images: hr (B, 3, P, P), views (B, K-1, 3, P, P), available (B, K-1). Latents: latents (B, K, c, h, w) along
         the path, standardised, and available (B, K); condition (B, rae.condition_channels, h, w) where the network
-        takes one; path_views (B, K, 3, P, P) in 8 bits where a loss looks at images.
+        takes one; path_views (B, K, 3, P, P) in 8 bits where a loss looks at images. Both: camera, a name a sample,
+        where the options tell cameras apart.
         """
+        numbers = camera_numbers(data, self.options.cameras, self.device)
+        self.camera = None if numbers is None else one_hot(numbers, len(self.options.cameras))
+        self.sample_kernel: PseudoViewKernels | None = sample_kernel(self.kernel, numbers)
         self.features: HRFeatures | None = None
         self.path_views: Tensor | None = None
         if "latents" in data:
@@ -99,7 +104,7 @@ class LatentStageModel(StageModel):
     def _feed_images(self, data: dict[str, Any]) -> None:
         hr, views, available = (data[key].to(self.device, non_blocking=True) for key in ("hr", "views", "available"))
         self.path_views, self.available = views_along_path(
-            hr, views, available, self.options.knots, self.scales, self.kernel
+            hr, views, available, self.options.knots, self.scales, self.sample_kernel
         )
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.amp == "bf16"):
             self.latents, self.features = self.encode_path(self.path_views, self.available)
@@ -131,60 +136,23 @@ class LatentStageModel(StageModel):
         assert self.path_views is not None
         scales = self.time_map.scale(self.times)
         return draw_view_targets(
-            self.path_views, self.available, scales, self.options.knots, self.kernel, self.options.pseudo_share
+            self.path_views,
+            self.available,
+            scales,
+            self.options.knots,
+            self.sample_kernel,
+            self.options.pseudo_share,
         )
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """Images (B, 3, P, P) in about [-1, 1] from latents (B, c, h, w)."""
+    def decode(self, latents: Tensor, scales: Tensor) -> Tensor:
+        """Images (B, 3, P, P) in about [-1, 1] from latents (B, c, h, w) at scales (B,)."""
         assert self.features is not None
-        return self.rae.decode(self.rae.unstandardise(latents), self.features).float()
+        base = None
+        if self.rae.anchored:
+            assert self.sample_kernel is not None
+            base = kernel_views(self.sample_kernel, self.features.image, scales)
+        return self.rae.decode(self.rae.unstandardise(latents), self.features.on(base)).float()
 
-    def generator(self) -> DegFlow:
-        """The degradation as trained so far."""
-        return DegFlow(
-            self.rae,
-            self.trained_network(),
-            knots=self.options.knots,
-            s_max=self.options.last_scale,
-            solver=self.solver,
-            steps=self.steps,
-            camera=self.options.camera,
-        )
-
-    def generate_view(self, hr: Tensor, view: Tensor, scale: float) -> Tensor:
-        """The generated view (1, 3, H, W) in [0, 1]; the real one is not looked at."""
-        generated = self.generator().render(hr, scale)
-        self.net_g.train()
-        return generated
-
-    def save_companions(self) -> None:
-        """Write the bundle, so that a run can be used as soon as it has saved."""
-        self.write_bundle(Path(self.opt["path"]["models"]) / "generator_latest.safetensors")
-
-    def facts(self) -> dict[str, Any]:
-        """What the bundle says of its training."""
-        return {"run": self.opt["name"], "iterations": self.iteration}
-
-    def kernel_state(self) -> Mapping[str, Tensor]:
-        """State of the kernel that the bundle holds, where one was fitted."""
-        return {} if self.kernel is None else self.kernel.state_dict()
-
-    def noise_state(self) -> Mapping[str, Tensor]:
-        """State of the noise that the bundle holds; none before ``degflow noise`` has learned it."""
-        return {}
-
-    @master_only
-    def write_bundle(self, path: Path) -> None:
-        """Write RAE and velocity network as a bundle."""
-        velocity = self.trained_network()
-        spec = GeneratorSpec(
-            rae=self.rae.spec,
-            velocity=velocity.spec,
-            knots=self.options.knots,
-            s_max=self.options.last_scale,
-            camera=self.options.camera,
-            solver=self.solver,
-            steps=self.steps,
-            training=self.facts(),
-        )
-        save_bundle(path, Bundle(spec, self.rae, velocity, self.kernel_state(), self.noise_state()))
+    def trained_parts(self) -> tuple[ResidualAutoencoder, NCSNpp]:
+        """The frozen autoencoder and the network."""
+        return self.rae, self.trained_network()

@@ -44,10 +44,11 @@ class LFMModel(LatentStageModel):
         """Velocity loss at a time drawn per sample, and the image losses of the jump from there."""
         t = draw_times(self.latents.shape[1], self.device) * path_ends(self.times, self.available)
         point = path_points(self.trajectory, self.latents, self.times, t, self.available)
-        velocity = self.network(point.position, t, self.condition).float()
+        velocity = self.network(point.position, t, self.condition, camera=self.camera).float()
         losses = {"velocity": self.options.velocity_weight * velocity_loss(velocity, point).mean()}
         if self.perceptual is not None:
-            landing, real = self.decode(jump(t, velocity, point)), self._views_at(point.next_index)
+            scales = self.time_map.scale(self.times)[point.next_index]
+            landing, real = self.decode(jump(t, velocity, point), scales), self._views_at(point.next_index)
             losses["lpips"] = self.options.lpips_weight * self.perceptual(landing, real)
         if self.options.rollout_weight:
             losses["rollout"] = self.options.rollout_weight * self._rollout_distance()
@@ -57,10 +58,10 @@ class LFMModel(LatentStageModel):
         """L1 distance of the view after integrating from HR to a scale drawn per sample, in [-1, 1]."""
         target = self.draw_target()
         end = integrate(
-            lambda z, t: self.network(z, t, self.condition), self.latents[0], self.time_map.time(target.scales),
-            self.options.rollout_steps, "euler",
+            lambda z, t: self.network(z, t, self.condition, camera=self.camera), self.latents[0],
+            self.time_map.time(target.scales), self.options.rollout_steps, "euler",
         )  # fmt: skip
-        generated = self.decode(end)
+        generated = self.decode(end, target.scales)
         return target.distance(generated)
 
     def _views_at(self, index: Tensor) -> Tensor:

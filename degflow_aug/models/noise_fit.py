@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,8 @@ from torch import Tensor
 
 from degflow_aug.bundle import Bundle, save_bundle
 from degflow_aug.data.scene import Scene
+from degflow_aug.degradations.camera_choice import find_camera
+from degflow_aug.degradations.camera_kernels import join_cameras
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.grid import to_lr_grid
 from degflow_aug.degradations.residual_estimation import Pair, estimate_noise
@@ -29,13 +32,32 @@ def spread_out(scenes: Sequence[Scene]) -> Sequence[Scene]:
 def add_noise(path: Path, bundle: Bundle, scenes: Iterable[EvaluationScene], device: torch.device) -> Bundle:
     """The bundle with the noise that its views lack beside the real ones of ``scenes``, written to ``path``.
 
+    Where the bundle knows several cameras each has its own; their scenes come one camera after the other.
+
     Raises:
-        ValueError: images too small to learn from, or no view at a knot.
+        ValueError: images too small to learn from, or no view at a knot, or none of some camera.
     """
-    noise = learn_noise(DegFlow.from_bundle(bundle).to(device), scenes)
+    learn = learn_noise_by_camera if bundle.spec.cameras else learn_noise
+    noise = learn(DegFlow.from_bundle(bundle).to(device), scenes)
     whole = replace(bundle, noise=noise)
     save_bundle(path, whole)
     return whole
+
+
+def learn_noise_by_camera(generator: DegFlow, scenes: Iterable[EvaluationScene]) -> dict[str, Tensor]:
+    """:func:`learn_noise` of each of the generator's cameras from its own scenes.
+
+    Raises:
+        ValueError: as that, a scene of another camera, or no scene of one.
+    """
+    found: dict[int, dict[str, Tensor]] = {}
+    for name, group in itertools.groupby(scenes, key=lambda scene: scene.camera):
+        generator.use_camera(name)
+        found[find_camera(name, generator.cameras)] = learn_noise(generator, group)
+    missing = [name for index, name in enumerate(generator.cameras) if index not in found]
+    if missing:
+        raise ValueError(f"expected scenes of every camera of the bundle to learn noise from, got none of {missing[0]}")
+    return join_cameras([found[index] for index in range(len(generator.cameras))])
 
 
 @torch.no_grad()

@@ -44,8 +44,8 @@ class StagePreset:
 
 @dataclass(frozen=True)
 class Preset:
-    """Networks and the stages that train them, in order; stage ``refine`` continues ``lfm``, and ``distill`` teaches a
-    one-step student what the stage before it has learned."""
+    """Networks and the stages that train them, in order; stage ``refine`` goes on with all that was trained, and
+    ``distill`` teaches a one-step student what the stage before it has learned."""
 
     rae: Mapping[str, Any]
     velocity: Mapping[str, Any]
@@ -53,13 +53,13 @@ class Preset:
     stages: Mapping[str, StagePreset]
 
 
-def _ours(crop: int, batch: int, lr: float, windows: int, amp: str) -> dict[str, StagePreset]:
+def _ours(crop: int, rendered: int, batch: int, lr: float, windows: int, amp: str) -> dict[str, StagePreset]:
     """Ours: noise and KL on latents, pseudo-views between knots, a conditioned velocity, a last stage on images."""
     shared = {"amp": amp}
     # Rendering takes the very steps that the last stage trains.
     path = {**shared, "trajectory": "linear", "pseudo_spacing": 0.5, "solver": "euler", "steps": 2}
     rae = StagePreset(
-        share=0.5,
+        share=0.35,
         crop=crop,
         batch=batch,
         lr=lr,
@@ -75,7 +75,7 @@ def _ours(crop: int, batch: int, lr: float, windows: int, amp: str) -> dict[str,
         },
     )
     lfm = StagePreset(
-        share=0.25,
+        share=0.15,
         crop=2 * crop,
         batch=2 * batch,
         lr=lr,
@@ -84,14 +84,14 @@ def _ours(crop: int, batch: int, lr: float, windows: int, amp: str) -> dict[str,
         windows=windows,
         options={**path, "grad_clip": 1.0},
     )
-    refine = replace(
-        lfm,
-        share=0.25,
-        crop=3 * crop // 2,
+    refine = StagePreset(
+        share=0.5,
+        crop=rendered,
         batch=4,
         lr=lr / 3,
         floor=lr / 300,
-        options={**path, "grad_clip": 1.0, "rollout_weight": 5.0, "velocity_weight": 0.1},
+        ema=0.995,
+        options={**shared, "grad_clip": 1.0, "steps": 2, "pseudo_share": 0.5, "crop_margin": 16},
     )
     return {"rae": rae, "lfm": lfm, "refine": refine}
 
@@ -134,9 +134,9 @@ _SIZES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "official": ({"base_channels": 128}, {"base_channels": 128, "multipliers": [1, 2, 2, 2], "blocks": 4}),
 }
 _OURS: dict[str, dict[str, StagePreset]] = {
-    "tiny": _ours(crop=64, batch=6, lr=1.5e-3, windows=240, amp="none"),
-    "small": _ours(crop=96, batch=8, lr=2e-3, windows=480, amp="none"),
-    "official": _ours(crop=128, batch=8, lr=3e-4, windows=0, amp="bf16"),
+    "tiny": _ours(crop=64, rendered=96, batch=6, lr=1.5e-3, windows=240, amp="none"),
+    "small": _ours(crop=96, rendered=128, batch=8, lr=2e-3, windows=480, amp="none"),
+    "official": _ours(crop=128, rendered=192, batch=8, lr=3e-4, windows=0, amp="bf16"),
 }
 
 
@@ -145,7 +145,7 @@ DISTILL_SHARE = 0.25
 
 def with_one_step(chosen: Preset, method: str) -> Preset:
     """The preset with a last stage that trains a one-step student by ``method``; the others give up a quarter of the
-    budget. It keeps the crops, batches and windows of the stage before it, and its losses on images.
+    budget. It keeps the crops, batches and image losses of the stage before it, and the windows and path of ``lfm``.
 
     Raises:
         ValueError: no such method.
@@ -155,11 +155,15 @@ def with_one_step(chosen: Preset, method: str) -> Preset:
     stages = {name: replace(stage, share=(1 - DISTILL_SHARE) * stage.share) for name, stage in chosen.stages.items()}
     last = list(stages.values())[-1]
     kept = ("amp", "pseudo_spacing", "grad_clip", "lpips_weight", "lpips_vgg")
-    options = {key: last.options[key] for key in kept if key in last.options}
+    before = {**chosen.stages["lfm"].options, **last.options}
+    options = {key: before[key] for key in kept if key in before}
     if "pseudo_spacing" in options:
         # Where views can be made at any scale they teach more than the teacher's latents, which carry its errors.
         options |= {"pseudo_share": 0.5, "latent_weight": 0.1}
-    student = replace(last, share=DISTILL_SHARE, ema=last.ema or 0.995, options={**options, "method": method})
+    windows = chosen.stages["lfm"].windows
+    student = replace(
+        last, share=DISTILL_SHARE, ema=last.ema or 0.995, windows=windows, options={**options, "method": method}
+    )
     return replace(chosen, stages={**stages, "distill": student})
 
 
@@ -195,4 +199,6 @@ def preset(name: str, recipe: str | None = None) -> Preset:
     rae, velocity = _SIZES[name]
     if recipe == "paper":
         return Preset({**rae, "residual": False}, {**velocity, "dropout": 0.1}, False, _paper())
-    return Preset({**rae, "residual": True}, {**velocity, "dropout": 0.0, "local": True}, True, _OURS[name])
+    return Preset(
+        {**rae, "residual": True, "anchored": True}, {**velocity, "dropout": 0.0, "local": True}, True, _OURS[name]
+    )

@@ -21,8 +21,8 @@ class ScaleValidation:
     device: torch.device
     best_metric_results: dict[str, Any]
 
-    def generate_view(self, hr: Tensor, view: Tensor, scale: float) -> Tensor:
-        """The model's view (1, 3, H, W) of ``hr`` at ``scale``, [0, 1]; ``view`` is the real one."""
+    def generate_view(self, hr: Tensor, view: Tensor, scale: float, camera: str = "") -> Tensor:
+        """The model's view (1, 3, H, W) of ``hr`` at ``scale``, [0, 1]; ``view`` is the real one, of ``camera``."""
         raise NotImplementedError
 
     @torch.no_grad()
@@ -41,11 +41,11 @@ class ScaleValidation:
         name = dataloader.dataset.opt["name"]
         table = ScaleTable(metrics)
         for index, item in enumerate(dataloader):
-            hr = item["hr"].to(self.device)
+            hr, (camera,) = item["hr"].to(self.device), item.get("camera", [""])
             for column in item["available"][0].nonzero().flatten().tolist():
                 scale = round(float(item["scales"][0, column]), 6)
                 view = item["views"][:, column].to(self.device)
-                generated = self.generate_view(hr, view, scale)
+                generated = self.generate_view(hr, view, scale, camera)
                 image, truth = tensor2img(generated), tensor2img(view)
                 table.add(scale, {metric: measure(options, image, truth, scale) for metric, options in metrics.items()})
                 if save_img or index == 0:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from degflow_aug.degradations.fitted_kernel import FittedKernel, pseudo_views
+from degflow_aug.degradations.fitted_kernel import PseudoViewKernels, pseudo_views
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class ViewTarget:
         """The views in [-1, 1], and what was generated where they are not known, so that no loss comes from there."""
         return torch.where(self.known, self.views * 2 - 1, generated.detach())
 
+    def without_rim(self, margin: int) -> ViewTarget:
+        """The same without ``margin`` pixels at each side."""
+        inner = slice(margin, -margin or None)
+        return ViewTarget(self.scales, self.views[..., inner, inner], self.known[..., inner, inner])
+
     def distance(self, generated: Tensor) -> Tensor:
         """Mean absolute difference to images (B, 3, P, P) in [-1, 1], over the pixels that are known."""
         known = self.known.float().mean().clamp_min(1e-6)
@@ -40,7 +45,7 @@ def draw_view_targets(
     available: Tensor,
     scales: Tensor,
     knots: Sequence[float],
-    kernel: FittedKernel | None,
+    kernel: PseudoViewKernels | None,
     share: float,
 ) -> ViewTarget:
     """A view above scale 1 for each sample.
@@ -77,21 +82,19 @@ def draw_view_targets(
 
 
 def _pseudo_targets(
-    path_views: Tensor, available: Tensor, scales: Tensor, knots: Sequence[float], kernel: FittedKernel
+    path_views: Tensor, available: Tensor, scales: Tensor, knots: Sequence[float], kernel: PseudoViewKernels
 ) -> tuple[ViewTarget, Tensor]:
     """A pseudo-view at a scale drawn for each sample, and whether (B,) both knots beside it exist."""
     rows, side = torch.arange(len(path_views), device=path_views.device), path_views.shape[-1]
-    if side < kernel.kernels.shape[-1]:
-        raise ValueError(
-            f"expected crops of at least {kernel.kernels.shape[-1]} pixels for pseudo-views, got {side}; raise gt_size"
-        )
+    if side < kernel.side:
+        raise ValueError(f"expected crops of at least {kernel.side} pixels for pseudo-views, got {side}; raise gt_size")
     low, high = kernel.scale_range
     anywhere = low + (high - low) * torch.rand(len(rows), device=scales.device)
     at_knots = torch.stack([(scales - knot).abs().argmin() for knot in knots])
     there = available[:, at_knots]
     upper = torch.bucketize(anywhere, kernel.knots).clamp(1, len(knots) - 1)
     pseudo = pseudo_views(kernel, path_views[:, 0], path_views[:, at_knots], anywhere)
-    reach = kernel.kernels.shape[-1] // 2
+    reach = kernel.side // 2
     inside = torch.zeros(len(rows), 1, side, side, dtype=torch.bool, device=path_views.device)
     inside[..., reach : side - reach, reach : side - reach] = True
     return ViewTarget(anywhere, pseudo, inside), there[rows, upper] & there[rows, upper - 1]

@@ -101,6 +101,7 @@ def test_other_sizes_keep_the_latent_s_shape_and_use_every_weight(
         "condition_channels": 0,
         "local": False,
         "end_time": False,
+        "cameras": 0,
     }
     again = NCSNpp(**network.spec).eval()
     again.load_state_dict(network.state_dict())

@@ -72,7 +72,10 @@ def test_noise_depends_on_image_scale_and_seed_only(photograph: Tensor) -> None:
     camera, two = Camera(), torch.cat([photograph.flip(-1), photograph])
     first = camera(photograph, 2.0)
     assert torch.equal(first, camera(photograph, 2.0))
-    assert torch.equal(first[0], camera(two, 2.0)[1])
+    # The transforms of a batch may round otherwise than those of one image, which moves a few values by a gray level.
+    moved = (first[0] - camera(two, 2.0)[1]).abs() * 255
+    assert moved.max() < 1.01
+    assert (moved > 0).float().mean() < 1e-4
     clean = camera.without_noise()(two, 2.0)
     noise = camera(two, 2.0) - clean
     assert not torch.allclose(noise[0], noise[1].flip(-1))

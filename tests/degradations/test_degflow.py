@@ -91,7 +91,7 @@ def test_other_sizes_are_mirrored_at_the_bottom_and_right(degflow: DegFlow, heig
     edges = ((0, 0), (0, 0), (0, -height % 16), (0, -width % 16))
     padded = torch.from_numpy(np.pad(hr.numpy(), edges, mode="reflect"))
     close(degflow.render(hr, 2.2), degflow.render(padded, 2.2)[..., :height, :width])
-    close(degflow.reconstruct(hr, hr), degflow.reconstruct(padded, padded)[..., :height, :width])
+    close(degflow.reconstruct(hr, hr, 2.0), degflow.reconstruct(padded, padded, 2.0)[..., :height, :width])
 
 
 def test_views_change_with_scale_and_samples_differ(degflow: DegFlow) -> None:
@@ -152,7 +152,7 @@ def test_tiles_change_nothing(conditioned: bool, residual: bool) -> None:
     whole, tiled = (generator(conditioned=conditioned, residual=residual, tile=tile) for tile in (1024, 256))
     hr, view = images(1, 3, 400, 360), images(1, 3, 400, 360, seed=1)
     close(tiled.render(hr, 2.3), whole.render(hr, 2.3))
-    close(tiled.reconstruct(hr, view), whole.reconstruct(hr, view))
+    close(tiled.reconstruct(hr, view, 2.0), whole.reconstruct(hr, view, 2.0))
     if conditioned and residual:
         for one, other in zip(tiled.render_scales(hr, [1.5, 3.0]), whole.render_scales(hr, [1.5, 3.0]), strict=True):
             close(one, other)
@@ -162,8 +162,8 @@ def test_reconstruct_is_the_autoencoder_alone(degflow: DegFlow) -> None:
     hr, view = images(2, 3, 32, 48), images(2, 3, 32, 48, seed=1)
     with torch.no_grad():
         truth = (degflow.rae(view * 2 - 1, hr * 2 - 1)[0] + 1) / 2
-    close(degflow.reconstruct(hr, view), truth.clamp(0, 1))
-    assert degflow.reconstruct(hr[..., :19, :33], view[..., :19, :33]).shape == (2, 3, 19, 33)
+    close(degflow.reconstruct(hr, view, 2.0), truth.clamp(0, 1))
+    assert degflow.reconstruct(hr[..., :19, :33], view[..., :19, :33], 2.0).shape == (2, 3, 19, 33)
 
 
 def test_scales_from_one_encoding_equal_single_renders() -> None:
@@ -256,7 +256,7 @@ def test_a_patch_too_small_for_its_scale_is_refused(degflow: DegFlow) -> None:
 
 def test_views_of_another_size_are_refused(degflow: DegFlow) -> None:
     with pytest.raises(ValueError, match="view of the HR image's shape"):
-        degflow.reconstruct(images(1, 3, 32, 32), images(1, 3, 16, 16))
+        degflow.reconstruct(images(1, 3, 32, 32), images(1, 3, 16, 16), 2.0)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 0.1), (torch.float16, 0.02), (torch.float64, 1e-4)])
@@ -302,7 +302,7 @@ def test_autocast_reaches_the_networks_and_not_the_path(conditioned: bool, resid
     assert torch.equal(amp.lr_patches(hr, scales, 12), around)
     assert amp.lr_patches(hr.double(), scales, 12).dtype == torch.float64
     assert set(seen) == {torch.bfloat16}
-    close(amp.reconstruct(hr, hr), plain.reconstruct(hr, hr), 0.06)
+    close(amp.reconstruct(hr, hr, 2.0), plain.reconstruct(hr, hr, 2.0), 0.06)
     assert amp.render_scales(hr, [2.0])[0].dtype == torch.float32
 
 
@@ -364,7 +364,7 @@ def test_nothing_is_random_and_no_graph_is_built() -> None:
         lambda: degradation.render(hr, scales),
         lambda: degradation.lr_patches(hr, scales, 5),
         lambda: torch.stack(degradation.render_scales(hr, [1.5, 3.0])),
-        lambda: degradation.reconstruct(hr, hr),
+        lambda: degradation.reconstruct(hr, hr, 2.0),
     )
     for call in calls:
         first, second = call(), call()
@@ -384,7 +384,7 @@ def test_the_hr_image_is_left_as_it_was(degflow: DegFlow) -> None:
     hr = images(1, 3, 32, 32)
     before = hr.clone()
     degflow(hr, 2.0)
-    degflow.reconstruct(hr, hr)
+    degflow.reconstruct(hr, hr, 2.0)
     assert torch.equal(hr, before)
 
 

@@ -88,7 +88,7 @@ def test_methods_of_a_generator(monkeypatch: pytest.MonkeyPatch) -> None:
         "bicubic": Bicubic().render(hr, 2.5),
         "fitted kernel": kernel.render(hr, 2.5),
         "DegFlow": made.render(hr, 2.5),
-        CEILING: made.reconstruct(hr, real),
+        CEILING: made.reconstruct(hr, real, 2.5),
     }
     for name, view in expected.items():
         assert torch.equal(methods[name](hr, 2.5, real), view)  # type: ignore[arg-type]

@@ -1,0 +1,54 @@
+"""How differently two images spread their power over the frequencies, wherever their edges lie."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from degflow_aug.metrics.gray_levels import gray_levels
+
+SMALLEST = 16
+# Variance of rounding to whole gray levels: what lies below it does not reach a file.
+_ROUNDING = 1 / 12
+
+
+def spectrum_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Mean difference of the radial power spectra on a logarithmic scale.
+
+    mean_r |10 log10(P_a(r) + 1/12) - 10 log10(P_b(r) + 1/12)| over the rings r of :func:`radial_power` but the first,
+    which holds the brightness of the whole image; 1/12 is the power of 8-bit rounding.
+
+    Args:
+        a, b: (B, 3, H, W), RGB in [0, 1], of at least 16x16 pixels.
+
+    Returns:
+        (B,) in float64, in dB; 0 for equal spectra.
+
+    Raises:
+        ValueError: images of different or other shapes, or too small.
+    """
+    level_a, level_b = (10 * torch.log10(radial_power(gray) + _ROUNDING) for gray in gray_levels(a, b, SMALLEST))
+    return (level_a - level_b)[:, 1:].abs().mean(1)
+
+
+def radial_power(gray: Tensor) -> Tensor:
+    """Power by spatial frequency: (B, H, W) -> (B, R) with R = min(H, W) // 2 rings of equal width.
+
+    Ring r holds the frequencies of magnitude in [r, r + 1) / 2R cycles a pixel, up to 1/2. The mean is taken off, a
+    Hann window w put on, and |FFT|^2 divided by sum w^2, so that white noise of variance v has power v in every ring.
+    """
+    height, width = gray.shape[-2:]
+    window = _hann(height, gray)[:, None] * _hann(width, gray)
+    centred = gray - gray.mean((1, 2), keepdim=True)
+    power = torch.fft.fft2(centred * window).abs().square().flatten(1) / window.square().sum()
+    down, across = (torch.fft.fftfreq(side, device=gray.device, dtype=gray.dtype) for side in (height, width))
+    rings = min(height, width) // 2
+    # Rounding must not push a frequency that lies on the border of two rings into the lower one.
+    ring = (torch.hypot(down[:, None], across) * 2 * rings + 1e-9).long().flatten()
+    inside = ring < rings
+    total = power.new_zeros(len(power), rings).index_add_(1, ring[inside], power[:, inside])
+    return total / torch.bincount(ring[inside], minlength=rings)
+
+
+def _hann(length: int, like: Tensor) -> Tensor:
+    return torch.hann_window(length, device=like.device, dtype=like.dtype)

@@ -1,0 +1,135 @@
+"""The last stage of our recipe as a BasicSR model: a whole generator, trained on the views it renders."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from degflow_aug.archs.generator_arch import DegFlowGenerator
+from degflow_aug.archs.ncsnpp_arch import NCSNpp
+from degflow_aug.archs.rae_arch import ResidualAutoencoder
+from degflow_aug.bundle import Bundle
+from degflow_aug.degradations.camera_choice import one_hot
+from degflow_aug.degradations.fitted_kernel import kernel_views
+from degflow_aug.flow.solver import Velocity, integrate
+from degflow_aug.flow.time_map import TimeMap
+from degflow_aug.losses.lpips_loss import LPIPSLoss
+from degflow_aug.models.generator_stage import GeneratorStage
+from degflow_aug.models.kernel_source import kernel_for
+from degflow_aug.models.sample_cameras import camera_numbers, sample_kernel
+from degflow_aug.models.teacher import check_cameras, check_end, load_teacher
+from degflow_aug.models.view_targets import draw_view_targets
+from degflow_aug.options import RefineOptions, read_options
+
+
+class RefineModel(GeneratorStage):
+    """Trains a ``DegFlowGenerator``: the view that a few Euler steps lead to against the real view, or a pseudo-view.
+
+    Stages 1 and 2 train each part on what it is given: the decoder on latents of real views, the flow on latents of
+    stage 1. Here both learn to make up for each other, and for what HR does not determine.
+    """
+
+    options: RefineOptions
+
+    def __init__(self, opt: dict[str, Any]) -> None:
+        options = read_options(RefineOptions, opt["degflow"], "degflow")
+        experiments = Path(opt["path"].get("experiments_root", ".")).parent
+        self.start: Bundle = load_teacher(options.generator, experiments, "generator")
+        spec = self.start.spec
+        check_end(options, spec, "generator")
+        check_cameras(options.cameras, spec, "generator")
+        super().__init__(opt, replace(options, camera=options.camera or spec.camera, cameras=spec.cameras))
+        self.solver, self.steps = "euler", options.steps
+        self.time_map = TimeMap(options.last_scale)
+        self.knots = torch.tensor(options.knots, device=self.device)
+        self.perceptual: LPIPSLoss | None = None
+        if self.is_train:
+            self._check_crop(opt["datasets"]["train"]["gt_size"] - 2 * options.crop_margin)
+        self.anchored = self.get_bare_model(self.net_g).rae.anchored
+        if self.anchored or (self.is_train and options.pseudo_share):
+            self.kernel = kernel_for(opt, options).to(self.device)
+        if self.is_train and options.lpips_weight:
+            self.perceptual = LPIPSLoss(1.0, options.lpips_vgg or None).to(self.device)
+
+    def _prepare_training(self, load_path: str | None) -> None:
+        if not load_path:
+            self._start_as_trained()
+        self.get_bare_model(self.net_g).rae.requires_grad_(self.options.train_rae)
+        super()._prepare_training(load_path)
+
+    def _start_as_trained(self) -> None:
+        """The weights of the generator so far."""
+        network: DegFlowGenerator = self.get_bare_model(self.net_g)
+        for name, part in (("rae", self.start.rae), ("velocity", self.start.velocity)):
+            own = getattr(network, name)
+            if {**own.spec, "dropout": 0} != {**part.spec, "dropout": 0}:
+                raise ValueError(
+                    f"expected network_g.{name} of the sizes of degflow.generator, {part.spec}, got {own.spec}"
+                )
+            own.load_state_dict(part.state_dict())
+
+    def _check_crop(self, side: int) -> None:
+        network: DegFlowGenerator = self.get_bare_model(self.net_g)
+        multiple = network.rae.multiple * network.velocity.multiple
+        if side < 1 or side % multiple:
+            raise ValueError(
+                f"expected datasets.train.gt_size less twice degflow.crop_margin in multiples of {multiple}, got {side}"
+            )
+
+    def feed_data(self, data: dict[str, Any]) -> None:
+        """Take a batch of ``AlignedScalesDataset``: hr (B, 3, P, P), views (B, K-1, 3, P, P), available (B, K-1);
+        camera, a name a sample, where the options tell cameras apart."""
+        numbers = camera_numbers(data, self.options.cameras, self.device)
+        self.camera = None if numbers is None else one_hot(numbers, len(self.options.cameras))
+        self.sample_kernel = sample_kernel(self.kernel, numbers)
+        hr, views, there = (data[key].to(self.device, non_blocking=True) for key in ("hr", "views", "available"))
+        self.path_views = torch.cat([hr[:, None], views], 1)
+        self.available = torch.cat([torch.ones_like(there[:, :1]), there], 1)
+
+    def compute_losses(self) -> dict[str, Tensor]:
+        """L1 distance in [-1, 1], and LPIPS, between rendered and real views or pseudo-views."""
+        target = draw_view_targets(
+            self.path_views,
+            self.available,
+            self.knots,
+            self.options.knots,
+            self.sample_kernel,
+            self.options.pseudo_share,
+        ).without_rim(self.options.crop_margin)
+        inner = (..., *[slice(self.options.crop_margin, -self.options.crop_margin or None)] * 2)
+        whole = self.path_views[:, 0] * 2 - 1
+        hr, base = whole[inner], None
+        if self.anchored:
+            assert self.sample_kernel is not None
+            base = kernel_views(self.sample_kernel, whole, target.scales)[inner]
+        end = self.time_map.time(target.scales)
+
+        def walk(velocity: Velocity, start: Tensor) -> Tensor:
+            return integrate(velocity, start, end, self.options.steps, "euler")
+
+        rendered = self.network(hr, walk, self.camera, base).float()
+        losses = {"image": target.distance(rendered)}
+        if self.perceptual is not None:
+            losses["lpips"] = self.options.lpips_weight * self.perceptual(rendered, target.beside(rendered))
+        return losses
+
+    def trained_parts(self) -> tuple[ResidualAutoencoder, NCSNpp]:
+        """Both parts of the network."""
+        network: DegFlowGenerator = self.trained_network()
+        return network.rae, network.velocity
+
+    def facts(self) -> dict[str, Any]:
+        """What the bundle says of its training."""
+        return {**super().facts(), "generator": self.options.generator}
+
+    def kernel_state(self) -> Any:
+        """The kernel that was used, or that of the generator so far."""
+        return super().kernel_state() or self.start.kernels
+
+    def noise_state(self) -> Any:
+        """None: the noise is what this generator lacks, and it has changed."""
+        return {}
