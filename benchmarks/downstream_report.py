@@ -9,7 +9,7 @@ from downstream_conclusion import conclusion, percent
 from downstream_kinds import BICUBIC, REALESRGAN, TRUE_PAIRS
 from downstream_scores import Scores
 from result_files import markdown_table
-from result_plot import Axis, write_plot
+from result_plot import Axis, Panel, write_panels
 
 REFERENCES = (BICUBIC, REALESRGAN, TRUE_PAIRS)
 
@@ -52,10 +52,18 @@ def report(scores: Scores, knots: Collection[float] = ()) -> str:
 
 
 def write_scores_plot(path: Path, scores: Scores, title: str) -> None:
-    """Y-PSNR against scale, a line a kind, a bar from the lowest seed to the highest."""
-    series = {kind: [(float(scale), *scores.spread(kind, scale)) for scale in scores.scales] for kind in scores.kinds}
+    """Y-PSNR and SSIM against scale, bars from the lowest seed to the highest; of one scale, kinds side by side."""
+    alone = len(scores.scales) == 1
     marks = tuple(float(scale) for scale in scores.scales)
-    write_plot(path, title, series, Axis("scale", marks=marks), Axis("Y-PSNR, dB"))
+    x = Axis(f"kinds at x{scores.scales[0]}", marks=(-1.0,)) if alone else Axis("scale", marks=marks)
+    panels = []
+    for metric, name in (("psnr", "Y-PSNR, dB"), ("ssim", "Y-SSIM")):
+        series = {
+            kind: [(float(number) if alone else float(s), *scores.spread(kind, s, metric)) for s in scores.scales]
+            for number, kind in enumerate(scores.kinds)
+        }
+        panels.append(Panel(series, Axis(name)))
+    write_panels(path, title, panels, x)
 
 
 def _marks(scores: Scores, kind: str, scale: str) -> str:
