@@ -1,183 +1,164 @@
-"""What a super-resolution network gains by its training LR: degradations against each other and against real pairs.
+"""What a super-resolution network gains by its training LR: degradations against each other and against true pairs.
 
     python benchmarks/downstream.py --pairs City100/City100_iPhoneX --bundle camera.safetensors
 
-The same small EDSR-LIIF is trained from ``basicsr_options/liif_*.yml`` on LR from bicubic, Real-ESRGAN, DegFlow (HR
-images only) and on the real pairs, for equal iterations at equal scales, with two seeds, and tested on held-out real
-pairs. With ``--layout pattern --pattern FILE`` the pairs may be simulated and have any scales. Prints a table, writes
-JSON and Markdown. Runs that are finished with the same options are not run again.
+The same network, EDSR-LIIF or RRDBNet, small or full, is trained on LR of each kind (downstream_kinds.py) made of HR
+images alone, and on the true pairs of these images: equal steps, HR crops of one size, seeds and schedule. It is tested
+on held-out pairs, real ones or, with ``--layout pattern --pattern FILE``, those of a simulated camera. Writes JSON,
+Markdown and a plot. Runs that are finished with the same options and bundles are not run again, interrupted ones go on.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import statistics
-import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
+from downstream_kinds import BUNDLE_OPTIONS, KINDS, bundle_digests, chosen_kinds
+from downstream_options import FILES, Setting, run_options
+from downstream_report import report, write_scores_plot
+from downstream_runs import RunFailedError, finished, train_all
+from downstream_scores import Scores
+from result_files import RESULTS, facts, write_results
 
 import degflow_aug
-from degflow_aug.yaml_options import load_yaml
+from degflow_aug.bundle import load_bundle
 
-ROOT = Path(__file__).resolve().parents[1]
-KINDS = {
-    "bicubic": "liif_bicubic.yml",
-    "Real-ESRGAN": "liif_realesrgan.yml",
-    "DegFlow": "liif_degflow.yml",
-    "real pairs": "liif_real_pairs.yml",
-}
-LR_SIZE, BATCH = 32, 8
+Runs = dict[tuple[str, int], dict[str, Any]]
 
 
-def options(kind: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
-    """The option file of ``kind`` at a size for this machine; everything but the LR is the same for all kinds."""
-    opt = load_yaml(ROOT / "basicsr_options" / KINDS[kind])
-    low, high = min(args.train_scales), max(args.train_scales)
-    opt |= {"name": f"{kind.replace(' ', '_')}_{seed}", "num_gpu": args.num_gpu, "manual_seed": seed}
-    if kind == "DegFlow":
-        opt["degradation"] |= {"bundle": str(args.bundle.resolve()), "noise": args.noise}
-    train, val = opt["datasets"]["train"], opt["datasets"]["val"]
-    source = {"dataroot_gt": str(args.pairs.resolve()), "layout": args.layout}
-    if args.pattern:
-        source["pattern"] = load_yaml(args.pattern)
-    crop = {"gt_size": round(LR_SIZE * high), "num_worker_per_gpu": 0, "batch_size_per_gpu": BATCH}
-    if kind == "real pairs":
-        opt["degradation"] = None
-        opt["datasets"]["train"] = {
-            "name": "pairs", "type": "AnyScalePairDataset", **source, "scenes": args.train, "lr_size": LR_SIZE,
-            "scales": args.pair_scales, **crop, "dataset_enlarge_ratio": 1000,
-        }  # fmt: skip
-    else:
-        # HR images alone: the views beside them are not read.
-        train |= {**source, "scenes": args.train, **crop, "dataset_enlarge_ratio": 1000}
-    val |= {**source, "dataroot_gt": str((args.test_pairs or args.pairs).resolve()), "scenes": args.test}
-    val["scales"] = args.scales
-    opt["network_g"]["encoder_spec"]["args"] = {"n_resblocks": 4, "n_feats": 16}
-    opt["network_g"]["imnet_spec"]["args"] = {"hidden_list": [64, 64, 64]}
-    opt["degflow"] |= {"lr_size": LR_SIZE, "scale_range": [low, high], "queries": 1024, "preview_freq": args.iterations}
-    opt["train"] |= {
-        "total_iter": args.iterations, "ema_decay": 0.99,
-        "optim_g": {"type": "AdamW", "lr": 1e-3, "betas": [0.9, 0.99], "weight_decay": 0.0},
-        "scheduler": {
-            "type": "CosineAnnealingRestartLR", "periods": [args.iterations], "restart_weights": [1], "eta_min": 1e-5,
-        },
-    }  # fmt: skip
-    opt["val"] |= {"val_freq": args.iterations * 2, "best": None}
-    opt["logger"] |= {"print_freq": 100, "save_checkpoint_freq": args.iterations, "use_tb_logger": False}
-    return opt
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    numbers: dict[str, Any] = {"type": float, "nargs": "+", "metavar": "SCALE"}
+    bundles: dict[str, Any] = {"nargs": "+", "default": [], "metavar": "BUNDLE"}
+    made.add_argument("--pairs", type=Path, required=True, help="folder of pairs; HR alone for the generated LR")
+    made.add_argument("--test-pairs", type=Path, help="folder of the pairs to test on (default: the same)")
+    made.add_argument("--layout", default="city100")
+    made.add_argument("--pattern", type=Path, help="pattern file of --layout pattern")
+    for recipe, option in BUNDLE_OPTIONS.items():
+        made.add_argument(option, dest=recipe, **bundles, help=f"generators ({recipe}), one a seed or one for all")
+    made.add_argument("--kinds", nargs="+", metavar="KIND", help=f"out of {', '.join(KINDS)} (default: all there is)")
+    made.add_argument("--train", default="001-060", help="scenes to train on")
+    made.add_argument("--test", default="061-070", help="scenes held out")
+    made.add_argument("--test-crop", type=int, metavar="PIXELS", help="test on the middle of images (default: whole)")
+    made.add_argument("--network", choices=FILES, default="liif")
+    made.add_argument("--size", choices=("small", "full"), default="small", help="small for a CPU, full for a GPU")
+    made.add_argument("--upscale", type=int, choices=(2, 4), default=4, help="of RRDBNet, its one scale")
+    made.add_argument("--train-scales", default=[2.9, 2.9], **numbers, help="LIIF: lowest and highest of training")
+    made.add_argument("--pair-scales", default=[2.9], **numbers, help="LIIF: scales of the true pairs to train on")
+    made.add_argument("--scales", default=[2.9], **numbers, help="LIIF: scales to test")
+    made.add_argument("--iterations", type=int, help="(default: small 1000, full as in the option file)")
+    made.add_argument("--seeds", type=int, default=2)
+    made.add_argument("--jobs", type=int, default=2, help="networks trained at the same time")
+    made.add_argument("--threads", type=int, default=1, help="threads of each")
+    made.add_argument("--num_gpu", type=int, default=0)
+    made.add_argument("--work", type=Path, default=Path("downstream"), help="folder of the runs")
+    made.add_argument("--out", type=Path, default=RESULTS / "downstream", help="results, without suffix")
+    return made
 
 
-def finished(opt: dict[str, Any], work: Path) -> list[Path]:
-    """Results of a run of these options below ``work``; empty where it has none.
+def setting_of(args: argparse.Namespace) -> Setting:
+    """What is common to all runs."""
+    return Setting(
+        pairs=args.pairs,
+        test_pairs=args.test_pairs or args.pairs,
+        layout=args.layout,
+        pattern=args.pattern,
+        train=args.train,
+        test=args.test,
+        train_scales=(min(args.train_scales), max(args.train_scales)),
+        pair_scales=args.pair_scales,
+        scales=args.scales,
+        test_crop=args.test_crop,
+        network=args.network,
+        size=args.size,
+        upscale=args.upscale,
+        iterations=args.iterations,
+        bundles={recipe: getattr(args, recipe) for recipe in BUNDLE_OPTIONS},
+        num_gpu=args.num_gpu,
+    )
+
+
+def planned(args: argparse.Namespace) -> Runs:
+    """The options of all runs, seed by seed, all of them found good.
 
     Raises:
-        ValueError: there are results, but of other options.
+        ValueError, OSError: a mistake in what was asked for, or results of other options in ``--work``.
     """
-    found = sorted((work / "experiments" / opt["name"] / "validation").glob("*.json"))
-    file = work / f"{opt['name']}.yml"
-    # Both as YAML reads them, so that scales as keys compare as numbers here and there.
-    if found and not (file.is_file() and load_yaml(file) == load_yaml(yaml.safe_dump(opt))):
-        raise ValueError(
-            f"expected the results in {found[0].parent} to be of these options, got others in {file}; name another "
-            "--work folder"
-        )
-    return found
+    for name in ("seeds", "jobs", "threads", *(["iterations"] if args.iterations is not None else [])):
+        if getattr(args, name) < 1:
+            raise ValueError(f"expected --{name} of at least 1, got {getattr(args, name)}")
+    setting = setting_of(args)
+    kinds = chosen_kinds(args.kinds, setting.bundles)
+    runs = {(kind, seed): run_options(kind, seed, setting) for seed in range(args.seeds) for kind in kinds}
+    for opt in runs.values():
+        if finished(opt, args.work) is None:
+            _check(opt)
+    return runs
 
 
-def run(job: tuple[str, int], args: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Train and validate one network; returns metrics by scale."""
-    opt = options(*job, args)
-    if not finished(opt, args.work):
-        args.work.mkdir(parents=True, exist_ok=True)
-        file = args.work / f"{opt['name']}.yml"
-        file.write_text(yaml.safe_dump(opt, sort_keys=False), encoding="utf-8")
-        command = [sys.executable, "-m", "degflow_aug", "train", "-opt", file.name]
-        environment = {**os.environ, "OMP_NUM_THREADS": str(args.threads)}
-        with (args.work / f"{opt['name']}.log").open("w") as log:
-            subprocess.run(command, cwd=args.work, env=environment, stdout=log, stderr=log, check=True)
-    (file,) = finished(opt, args.work)
-    found: dict[str, dict[str, float]] = json.loads(file.read_text())["scales"]
-    return found
+def _check(opt: dict[str, Any]) -> None:
+    """Raise a ValueError that names the run where its options cannot be trained with."""
+    degflow_aug.register()
+    from degflow_aug.models.option_check import check_training_options
+
+    try:
+        check_training_options(opt, opt["name"])
+    except ValueError as error:
+        raise ValueError(f"{opt['name']}: {error}; --kinds leaves kinds of LR out") from None
 
 
-def table(results: dict[str, list[dict[str, dict[str, float]]]]) -> str:
-    """Y-PSNR / SSIM, mean over seeds, with the spread of PSNR between them; a column a scale."""
-    scales = sorted(next(iter(results.values()))[0], key=float)
-    lines = ["| trained on | " + " | ".join(f"x{scale}" for scale in scales) + " |", "|---" * (len(scales) + 1) + "|"]
-    for kind, runs in results.items():
-        cells = []
-        for scale in scales:
-            psnr = [run[scale]["psnr"] for run in runs]
-            ssim = statistics.mean(run[scale]["ssim"] for run in runs)
-            cells.append(f"{statistics.mean(psnr):.2f} ± {(max(psnr) - min(psnr)) / 2:.2f} / {ssim:.4f}")
-        lines.append(f"| {kind} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def recovered(results: dict[str, list[dict[str, dict[str, float]]]]) -> dict[str, float]:
-    """Part of what real pairs gain over bicubic that DegFlow gains, in Y-PSNR, by scale."""
-    scales = next(iter(results.values()))[0]
-    mean = {
-        kind: {scale: statistics.mean(run[scale]["psnr"] for run in runs) for scale in scales}
-        for kind, runs in results.items()
-    }
-    gain = {kind: {scale: mean[kind][scale] - mean["bicubic"][scale] for scale in scales} for kind in mean}
-    return {scale: gain["DegFlow"][scale] / gain["real pairs"][scale] for scale in scales}
+def content(args: argparse.Namespace, runs: Runs, scores: Scores, knots: Sequence[float]) -> dict[str, Any]:
+    """Facts and figures."""
+    example = next(iter(runs.values()))
+    return facts(
+        torch.device("cuda" if args.num_gpu else "cpu"),
+        threads=args.threads,
+        setting={
+            key: str(value) if isinstance(value, Path) else value
+            for key, value in asdict(setting_of(args)).items()
+            if key != "bundles"
+        },
+        iterations=example["train"]["total_iter"],
+        batch=example["datasets"]["train"]["batch_size_per_gpu"],
+        gt_size=example["datasets"]["train"]["gt_size"],
+        network_g=example["network_g"],
+        seeds=list(range(args.seeds)),
+        knots=list(knots),
+        bundles={opt["name"]: dict(bundle_digests(opt["degradation"])) for opt in runs.values()},
+        results=scores.results,
+        recovered={kind: {scale: scores.share(kind, scale) for scale in scores.scales} for kind in scores.kinds},
+    )
 
 
 def main() -> None:
     """Train all, compare, write the results."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    numbers = {"type": float, "nargs": "+"}
-    parser.add_argument("--pairs", type=Path, required=True, help="folder of pairs; HR alone for the generated LR")
-    parser.add_argument("--test-pairs", type=Path, help="folder of the pairs to test on (default: the same)")
-    parser.add_argument("--layout", default="city100")
-    parser.add_argument("--pattern", type=Path, help="pattern file of --layout pattern")
-    parser.add_argument("--bundle", type=Path, required=True, help="generator fitted to the training scenes")
-    parser.add_argument("--noise", type=float, default=1.0, help="strength of the bundle's residual noise")
-    parser.add_argument("--train", default="001-060", help="scenes to train on")
-    parser.add_argument("--test", default="061-070", help="scenes held out")
-    parser.add_argument("--train-scales", default=[2.9, 2.9], **numbers, help="lowest and highest scale of training")
-    parser.add_argument("--pair-scales", default=[2.9], **numbers, help="scales of the real pairs to train on")
-    parser.add_argument("--scales", default=[2.9], **numbers, help="scales to test")
-    parser.add_argument("--iterations", type=int, default=3000)
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--jobs", type=int, default=2, help="networks trained at the same time")
-    parser.add_argument("--threads", type=int, default=1, help="threads of each")
-    parser.add_argument("--num_gpu", type=int, default=0)
-    parser.add_argument("--work", type=Path, default=Path("downstream"))
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "downstream")
-    args = parser.parse_args()
-    # The slow ones first, so that none is left alone at the end.
-    jobs = [(kind, seed) for kind in ("DegFlow", "Real-ESRGAN", "real pairs", "bicubic") for seed in range(args.seeds)]
+    made = parser()
+    args = made.parse_args()
     try:
-        for job in jobs:
-            finished(options(*job, args), args.work)
+        runs = planned(args)
+        knots = load_bundle(args.ours[0]).spec.knots[1:] if args.ours else ()
+        found = train_all(
+            runs, args.work, jobs=args.jobs, threads=args.threads, report=lambda line: print(line, file=sys.stderr)
+        )
     except (ValueError, OSError) as error:
-        parser.error(str(error))
-    with ThreadPoolExecutor(args.jobs) as pool:
-        found = dict(zip(jobs, pool.map(lambda job: run(job, args), jobs), strict=True))
-    results = {kind: [found[kind, seed] for seed in range(args.seeds)] for kind in KINDS}
-    facts = {
-        "torch": torch.__version__, "degflow_aug": degflow_aug.__version__, "python": platform.python_version(),
-        "device": "cpu" if not args.num_gpu else torch.cuda.get_device_name(), "threads": args.threads,
-        "iterations": args.iterations, "seeds": list(range(args.seeds)), "batch": BATCH, "lr_size": LR_SIZE,
-        "noise": args.noise, "train_scales": args.train_scales, "pair_scales": args.pair_scales, "results": results,
-        "recovered": recovered(results),
-    }  # fmt: skip
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.with_suffix(".json").write_text(json.dumps(facts, indent=1))
-    shares = ", ".join(f"x{scale}: {share:.0%}" for scale, share in facts["recovered"].items())
-    text = f"{table(results)}\n\nOf what real pairs gain over bicubic, DegFlow gains {shares}.\n"
-    args.out.with_suffix(".md").write_text(text)
+        made.error(str(error))
+    except RunFailedError as failure:
+        sys.exit(str(failure))
+    except KeyboardInterrupt:
+        sys.exit("stopped; the same command goes on")
+    kinds = [kind for kind in KINDS if (kind, 0) in found]
+    scores = Scores({kind: [found[kind, seed] for seed in range(args.seeds)] for kind in kinds})
+    text = report(scores, knots)
+    network = f"{args.network} x{args.upscale}" if args.network == "rrdbnet" else args.network
+    plot = args.out.with_name(args.out.name + ".png")
+    write_scores_plot(plot, scores, f"{network} ({args.size}), by its training LR")
+    write_results(args.out, content(args, runs, scores, knots), text)
     print(text)
 
 
