@@ -25,6 +25,8 @@ from degflow_aug.atomic_file import atomic_path
 
 FORMAT = "degflow-bundle-1"
 WEIGHTS = Path(__file__).parent / "weights"
+# What ships with the package, made by benchmarks/train_shipped.py.
+SHIPPED = ("city100-iphone", "city100-nikon", "city100", "simulator")
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class GeneratorSpec:
         solver: default solver, one of ``flow.solver.SOLVERS``, or jump where ``velocity`` has ``end_time``.
         steps: its default number of steps.
         training: facts about the training, for people.
+        licence: of the weights, and of what they were trained on.
+        metrics: what was measured, for people; ``models.bundle_metrics`` writes and reads it.
     """
 
     rae: dict[str, Any]
@@ -50,6 +54,8 @@ class GeneratorSpec:
     solver: str = "heun"
     steps: int = 2
     training: dict[str, Any] = field(default_factory=dict)
+    licence: str = ""
+    metrics: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         knots = self.knots
@@ -107,9 +113,28 @@ def bundle_path(path_or_name: str | Path) -> Path:
         return path
     if path.name == str(path_or_name) and shipped.is_file():
         return shipped
-    names = ", ".join(sorted(file.stem for file in WEIGHTS.glob("*.safetensors"))) or "none"
+    names = ", ".join(shipped_names()) or "none"
     kind = "a folder" if path.is_dir() else "nothing there"
     raise ValueError(f"expected a bundle file or the name of a shipped one ({names}), got {path_or_name}: {kind}")
+
+
+def shipped_names() -> list[str]:
+    """Names of the bundles in the package, those of ``SHIPPED`` first and in its order."""
+    there = sorted(file.stem for file in WEIGHTS.glob("*.safetensors"))
+    return [name for name in SHIPPED if name in there] + [name for name in there if name not in SHIPPED]
+
+
+def read_spec(path_or_name: str | Path) -> GeneratorSpec:
+    """What a bundle says of itself, from its header alone.
+
+    Raises:
+        ValueError: no such file, or another kind of file.
+    """
+    path = bundle_path(path_or_name)
+    try:
+        return _read_spec(json.loads(_read(path, tensors=False)[0]["spec"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"expected a bundle with its spec in the header, got {path}: {misfit(error)}") from None
 
 
 def load_bundle(path_or_name: str | Path) -> Bundle:
@@ -119,16 +144,7 @@ def load_bundle(path_or_name: str | Path) -> Bundle:
         ValueError: no such file, another kind of file, or tensors that do not fit the spec.
     """
     path = bundle_path(path_or_name)
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ValueError(
-            f"expected a safetensors bundle, got {path}: {error}; use `degflow convert` for official weights"
-        ) from None
-    if header.get("format") != FORMAT:
-        raise ValueError(f"expected a bundle of format {FORMAT}, got {path} with format {header.get('format')!r}")
+    header, tensors = _read(path, tensors=True)
     try:
         spec = _read_spec(json.loads(header["spec"]))
         rae, velocity = ResidualAutoencoder(**spec.rae), NCSNpp(**spec.velocity)
@@ -144,6 +160,21 @@ def misfit(error: Exception) -> str:
     """One line out of what PyTorch reports about tensors that do not fit: the first that names one."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[1 if len(lines) > 1 and lines[0].startswith("Error(s)") else 0].strip()
+
+
+def _read(path: Path, *, tensors: bool) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """The header, and the tensors or none of them."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            found = {key: file.get_tensor(key) for key in file.keys()} if tensors else {}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ValueError(
+            f"expected a safetensors bundle, got {path}: {error}; use `degflow convert` for official weights"
+        ) from None
+    if header.get("format") != FORMAT:
+        raise ValueError(f"expected a bundle of format {FORMAT}, got {path} with format {header.get('format')!r}")
+    return header, found
 
 
 def _read_spec(values: dict[str, Any]) -> GeneratorSpec:
