@@ -1,0 +1,141 @@
+"""The script that makes the shipped bundles: facts and scores in the header, resumed, checked, not too large."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+
+import model_cards
+import train_shipped
+from shipped_recipes import RECIPES, Recipe
+
+from degflow_aug import compat
+from degflow_aug.bundle import load_bundle, read_spec, save_bundle
+from degflow_aug.cli import main
+from degflow_aug.data.image_file import to_array, to_tensor, write_image
+from degflow_aug.degradations.bicubic import Bicubic
+from degflow_aug.models.bundle_metrics import METHODS, read_measurements
+
+needs_basicsr = pytest.mark.skipif(not compat.has_basicsr(), reason="BasicSR is not installed")
+SIDE, TRAINED, TESTED = 104, 2, 1
+
+
+@pytest.fixture(scope="module")
+def city100(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three scenes of each of City100's cameras, with bicubic views."""
+    root, rng = tmp_path_factory.mktemp("data") / "City100", np.random.default_rng(0)
+    for camera in ("City100_iPhoneX", "City100_NikonD5500"):
+        for scene in range(1, TRAINED + TESTED + 1):
+            hr = rng.integers(0, 256, (SIDE // 4, SIDE // 4, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
+            (root / camera).mkdir(parents=True, exist_ok=True)
+            write_image(root / camera / f"{scene:03}H.png", hr)
+            write_image(root / camera / f"{scene:03}L.png", to_array(Bicubic().render(to_tensor(hr)[None], 2.9)[0]))
+    return root
+
+
+def shortened(recipe: Recipe) -> Recipe:
+    """The recipe on the first scenes only, and without scikit-image's photographs, which take longer."""
+    training = tuple((camera, 1, TRAINED) for camera, _, _ in recipe.training)
+    tests = tuple(
+        replace(each, scenes=f"{TRAINED + 1:03}-{TRAINED + TESTED:03}") for each in recipe.tests if each.camera
+    )
+    return replace(recipe, training=training, tests=tests)
+
+
+@pytest.fixture(autouse=True)
+def short_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, recipe in list(RECIPES.items()):
+        monkeypatch.setitem(RECIPES, name, shortened(recipe))
+
+
+def arguments(name: str, city100: Path, folder: Path, *more: str) -> list[str]:
+    return [
+        name, "--city100", str(city100), "--iters", "3", "--preset", "tiny", "--device", "cpu",
+        "--work", str(folder / "work"), "--out", str(folder / f"{name}.safetensors"), *more,
+    ]  # fmt: skip
+
+
+@needs_basicsr
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_bundle_is_made_and_says_how_good_it_is(name: str, city100: Path, tmp_path: Path) -> None:
+    out, recipe = tmp_path / f"{name}.safetensors", RECIPES[name]
+    assert train_shipped.main(arguments(name, city100, tmp_path)) == 0
+    spec = read_spec(out)
+    assert spec.knots == ((1.0, 2.0, 4.0) if name == "simulator" else (1.0, 2.9))
+    assert spec.licence == recipe.licence
+    assert sorted(spec.training["scenes"]) == sorted(recipe.scenes.split(","))
+    measurements = read_measurements(spec)
+    assert [measurement.data for measurement in measurements] == [each.data for each in recipe.tests]
+    for measurement in measurements:
+        assert {row.method for row in measurement.rows()} == set(METHODS)
+        assert measurement.scenes == [f"{TRAINED + 1:03}"]
+    assert train_shipped.main(arguments(name, city100, tmp_path, "--check")) == 0
+
+
+@needs_basicsr
+def test_scores_are_those_of_degflow_evaluate(
+    city100: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train_shipped.main(arguments("city100-nikon", city100, tmp_path))
+    bundle = tmp_path / "city100-nikon.safetensors"
+    (measurement,) = read_measurements(read_spec(bundle))
+    words = measurement.rerun.split()[1:]
+    words[words.index("city100-nikon")], words[words.index("City100")] = str(bundle), str(city100)
+    capsys.readouterr()
+    assert main([*words, "--json", "--device", "cpu"]) == 0
+    evaluated = {row["method"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
+    for row in measurement.rows():
+        assert row.psnr_y == pytest.approx(evaluated[row.method]["psnr_y"], abs=1e-4)
+        assert row.ssim_y == pytest.approx(evaluated[row.method]["ssim_y"], abs=1e-5)
+
+
+@needs_basicsr
+def test_what_is_trained_is_not_trained_again(city100: Path, tmp_path: Path) -> None:
+    train_shipped.main(arguments("city100-iphone", city100, tmp_path))
+    out = tmp_path / "city100-iphone.safetensors"
+    networks = {path: path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("net_g_latest.pth")}
+    before = out.read_bytes()
+    out.unlink()
+    train_shipped.main(arguments("city100-iphone", city100, tmp_path))
+    assert out.read_bytes() == before
+    assert networks
+    assert {path: path.stat().st_mtime_ns for path in networks} == networks
+
+
+@needs_basicsr
+def test_other_scores_fail_the_check_and_too_large_is_refused(
+    city100: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_shipped.main(arguments("city100-iphone", city100, tmp_path))
+    out = tmp_path / "city100-iphone.safetensors"
+    bundle = load_bundle(out)
+    metrics = json.loads(json.dumps(bundle.spec.metrics))
+    metrics[0]["scores"][0][3] += 0.06
+    save_bundle(out, replace(bundle, spec=replace(bundle.spec, metrics=metrics)))
+    assert train_shipped.main(arguments("city100-iphone", city100, tmp_path, "--check")) == 1
+    before = out.read_bytes()
+    monkeypatch.setattr(train_shipped, "LARGEST", 1000)
+    with pytest.raises(ValueError, match="expected a bundle of at most 1000 bytes to ship"):
+        train_shipped.main(arguments("city100-iphone", city100, tmp_path))
+    assert out.read_bytes() == before
+
+
+@needs_basicsr
+def test_a_card_has_the_numbers_of_the_header(city100: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train_shipped.main(arguments("city100", city100, tmp_path))
+    out = tmp_path / "city100.safetensors"
+    monkeypatch.setattr(model_cards, "bundle_path", lambda name: out)
+    card = model_cards.card("city100", read_spec(out))
+    for measurement in read_measurements(read_spec(out)):
+        for row in measurement.rows():
+            assert f"| {row.method} | {row.psnr_y:.2f} / {row.ssim_y:.4f} |" in card
+        assert f"`{measurement.rerun}`" in card
+    assert "2 scenes of City100_iPhoneX (001 to 002) and 2 scenes of City100_NikonD5500 (001 to 002)" in card
+    assert all(warning in card for warning in RECIPES["city100"].not_good_for)
