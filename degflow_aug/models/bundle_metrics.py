@@ -90,8 +90,15 @@ def read_measurements(spec: GeneratorSpec) -> list[Measurement]:
 def largest_difference(before: Measurement, now: Measurement, scenes: Sequence[str] | None = None) -> float:
     """The largest difference between means over ``scenes`` in dB of Y-PSNR; infinite where ``now`` lacks a row."""
     found = {(row.method, row.scale): row.psnr_y for row in now.rows(scenes)}
-    expected = before.rows(scenes)
-    return max((abs(found.get((row.method, row.scale), math.inf) - row.psnr_y) for row in expected), default=math.inf)
+    pairs = [(row.psnr_y, found.get((row.method, row.scale), math.nan)) for row in before.rows(scenes)]
+    # Equal images have an infinite Y-PSNR, which differs by nothing from itself.
+    return max((_gap(expected, value) for expected, value in pairs), default=math.inf)
+
+
+def _gap(expected: float, value: float) -> float:
+    if expected == value:
+        return 0.0
+    return abs(expected - value) if math.isfinite(expected) and math.isfinite(value) else math.inf
 
 
 def _score(values: Sequence[Any]) -> Score:

@@ -97,6 +97,9 @@ def test_a_difference_is_found() -> None:
     assert largest_difference(before, now) == 0.25
     assert largest_difference(before, replace(now, scores=now.scores[:1])) == math.inf
     assert largest_difference(before, now, ["another"]) == math.inf
+    perfect = Measurement("data", "", (Score("a", 2.0, "0", math.inf, 1.0),))
+    assert largest_difference(perfect, perfect) == 0
+    assert largest_difference(before, perfect) == largest_difference(perfect, before) == math.inf
 
 
 @pytest.mark.parametrize("metrics", [[3], [{}], [{"data": "a", "rerun": "b", "scores": [[1, 2]]}], 3])
