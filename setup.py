@@ -18,7 +18,7 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     packages=find_packages(include=["degflow_aug", "degflow_aug.*"]),
-    package_data={"degflow_aug": ["py.typed", "weights/*.safetensors"]},
+    package_data={"degflow_aug": ["py.typed", "weights/*.safetensors", "weights/README.md"]},
     python_requires=">=3.10",
     install_requires=[
         "torch>=2.4",

@@ -7,12 +7,9 @@ A bundle is read without its training options and without running code: the head
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -22,66 +19,13 @@ from torch import Tensor, nn
 from degflow_aug.archs.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.atomic_file import atomic_path
+from degflow_aug.bundle_spec import GeneratorSpec, KernelSpec
 
 FORMAT = "degflow-bundle-1"
 KERNEL_FORMAT = "degflow-kernel-1"
 WEIGHTS = Path(__file__).parent / "weights"
-
-
-@dataclass(frozen=True)
-class GeneratorSpec:
-    """What a bundle says about its generator.
-
-    Attributes:
-        rae: keyword arguments of ``ResidualAutoencoder``.
-        velocity: keyword arguments of ``NCSNpp``.
-        knots: scales at which real pairs were seen, 1 (HR) first.
-        s_max: the scale at t = 1.
-        camera: the device whose pairs were used.
-        cameras: those that the velocity network tells apart, in the order of its embeddings; empty for one camera.
-        solver: default solver, one of ``flow.solver.SOLVERS``, or jump where ``velocity`` has ``end_time``.
-        steps: its default number of steps.
-        training: facts about the training, for people.
-    """
-
-    rae: dict[str, Any]
-    velocity: dict[str, Any]
-    knots: tuple[float, ...]
-    s_max: float
-    camera: str = ""
-    solver: str = "heun"
-    steps: int = 2
-    training: dict[str, Any] = field(default_factory=dict)
-    cameras: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        knots = self.knots
-        rising = all(low < high for low, high in pairwise(knots))
-        if len(knots) < 2 or knots[0] != 1 or not rising or not math.isfinite(self.s_max) or knots[-1] > self.s_max:
-            raise ValueError(f"expected knots that rise from 1 to s_max, got {list(knots)} and s_max {self.s_max}")
-        # Other kinds of values are left to the network that is built from them.
-        known = self.velocity.get("cameras", 0) if isinstance(self.velocity, dict) else 0
-        names = {name for name in self.cameras if isinstance(name, str) and name}
-        if not len(names) == len(self.cameras) == known:
-            raise ValueError(
-                f"expected a name for each of the {known} cameras of the velocity network, got {list(self.cameras)}"
-            )
-
-
-@dataclass(frozen=True)
-class KernelSpec:
-    """What a bundle without networks says about its fitted kernel, which is that of one camera.
-
-    Attributes:
-        knots: scales of its kernels, 1 (HR) first.
-        camera: the device whose pairs were used.
-        training: facts about the fit, for people.
-    """
-
-    knots: tuple[float, ...]
-    camera: str = ""
-    training: dict[str, Any] = field(default_factory=dict)
-    cameras: ClassVar[tuple[str, ...]] = ()
+# What ships with the package, made by benchmarks/train_shipped.py.
+SHIPPED = ("city100-iphone", "city100-nikon", "city100", "simulator")
 
 
 @dataclass(frozen=True)
@@ -147,9 +91,28 @@ def bundle_path(path_or_name: str | Path) -> Path:
         return path
     if path.name == str(path_or_name) and shipped.is_file():
         return shipped
-    names = ", ".join(sorted(file.stem for file in WEIGHTS.glob("*.safetensors"))) or "none"
+    names = ", ".join(shipped_names()) or "none"
     kind = "a folder" if path.is_dir() else "nothing there"
     raise ValueError(f"expected a bundle file or the name of a shipped one ({names}), got {path_or_name}: {kind}")
+
+
+def shipped_names() -> list[str]:
+    """Names of the bundles in the package, those of ``SHIPPED`` first and in its order."""
+    there = sorted(file.stem for file in WEIGHTS.glob("*.safetensors"))
+    return [name for name in SHIPPED if name in there] + [name for name in there if name not in SHIPPED]
+
+
+def read_spec(path_or_name: str | Path) -> GeneratorSpec | KernelSpec:
+    """What a bundle says of itself, from its header alone.
+
+    Raises:
+        ValueError: no such file, or another kind of file.
+    """
+    path = bundle_path(path_or_name)
+    try:
+        return _spec(_read(path, tensors=False)[0])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"expected a bundle with its spec in the header, got {path}: {misfit(error)}") from None
 
 
 def load_bundle(path_or_name: str | Path) -> Bundle:
@@ -174,18 +137,9 @@ def load_any_bundle(path_or_name: str | Path) -> Bundle | KernelBundle:
         ValueError: as :func:`load_bundle`, but for a fitted kernel alone.
     """
     path = bundle_path(path_or_name)
+    header, tensors = _read(path, tensors=True)
     try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ValueError(
-            f"expected a safetensors bundle, got {path}: {error}; use `degflow convert` for official weights"
-        ) from None
-    if header.get("format") not in (FORMAT, KERNEL_FORMAT):
-        raise ValueError(f"expected a bundle of format {FORMAT}, got {path} with format {header.get('format')!r}")
-    try:
-        spec = _read_spec(header["format"], json.loads(header["spec"]))
+        spec = _spec(header)
         _check_finite(tensors)
         kernels, noise = _part("kernel.", tensors), _part("noise.", tensors)
         if isinstance(spec, KernelSpec):
@@ -204,9 +158,25 @@ def misfit(error: Exception) -> str:
     return lines[1 if len(lines) > 1 and lines[0].startswith("Error(s)") else 0].strip()
 
 
-def _read_spec(kind: str, values: dict[str, Any]) -> GeneratorSpec | KernelSpec:
+def _read(path: Path, *, tensors: bool) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """The header, and the tensors or none of them."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            found = {key: file.get_tensor(key) for key in file.keys()} if tensors else {}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ValueError(
+            f"expected a safetensors bundle, got {path}: {error}; use `degflow convert` for official weights"
+        ) from None
+    if header.get("format") not in (FORMAT, KERNEL_FORMAT):
+        raise ValueError(f"expected a bundle of format {FORMAT}, got {path} with format {header.get('format')!r}")
+    return header, found
+
+
+def _spec(header: Mapping[str, str]) -> GeneratorSpec | KernelSpec:
+    values = json.loads(header["spec"])
     values["knots"] = tuple(float(knot) for knot in values["knots"])
-    if kind == KERNEL_FORMAT:
+    if header["format"] == KERNEL_FORMAT:
         return KernelSpec(**values)
     return GeneratorSpec(**{**values, "cameras": tuple(values.get("cameras", ()))})
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "noise": "teach a bundle the noise of its real pairs, which degflow fit has done already",
     "generate": "write the LR images of a folder of HR images at any scales",
     "evaluate": "compare a bundle's views with real ones, beside the baselines",
+    "bundles": "list the bundles that ship with the package, or say all of one",
     "convert": "make a bundle of DegFlow's official checkpoints",
     "demo": "the whole way on photographs that come with scikit-image, on a CPU, in minutes",
 }

@@ -20,6 +20,7 @@ from degflow_aug import bundle as bundle_module
 from degflow_aug import load_generator
 from degflow_aug.bundle import (
     FORMAT,
+    SHIPPED,
     Bundle,
     GeneratorSpec,
     KernelBundle,
@@ -27,7 +28,9 @@ from degflow_aug.bundle import (
     bundle_path,
     load_any_bundle,
     load_bundle,
+    read_spec,
     save_bundle,
+    shipped_names,
 )
 from degflow_aug.degradations.degflow import DegFlow
 
@@ -123,6 +126,28 @@ def test_the_generator_of_a_bundle_renders_as_its_spec_says(sample: Bundle, path
     assert load_generator(path, solver="euler", steps=1, extrapolate=True).scale_range[1] == float("inf")
 
 
+def test_the_header_alone_tells_the_spec(sample: Bundle, path: Path, tmp_path: Path) -> None:
+    metrics = [{"data": "scenes", "rerun": "command", "scores": [["DegFlow", 2.9, "061", 31.5, 0.9]]}]
+    facts = replace(sample.spec, licence="MIT; trained on photographs", metrics=metrics)
+    save_bundle(tmp_path / "facts.safetensors", replace(sample, spec=facts))
+    assert read_spec(tmp_path / "facts.safetensors") == load_bundle(tmp_path / "facts.safetensors").spec == facts
+    tensors, header = contents(path)
+    with pytest.raises(ValueError, match="expected a safetensors bundle"):
+        read_spec(Path(__file__))
+    for spec, format_name in (("{}", FORMAT), ("3", FORMAT), (header["spec"], "another")):
+        rewrite(tmp_path / "broken.safetensors", tensors, spec, format_name)
+        with pytest.raises(ValueError, match="expected a bundle"):
+            read_spec(tmp_path / "broken.safetensors")
+
+
+def test_a_bundle_from_before_licences_and_metrics_is_read(sample: Bundle, path: Path) -> None:
+    tensors, header = contents(path)
+    spec = json.loads(header["spec"])
+    assert (spec.pop("licence"), spec.pop("metrics")) == ("", [])
+    rewrite(path, tensors, spec)
+    assert load_bundle(path).spec == read_spec(path) == sample.spec
+
+
 def test_a_failing_save_leaves_the_old_bundle(sample: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = path.read_bytes()
 
@@ -158,6 +183,14 @@ def test_a_shipped_bundle_is_found_by_its_name(path: Path, monkeypatch: pytest.M
     assert load_bundle("camera").spec.steps == 3
     with pytest.raises(ValueError, match=r"shipped one \(camera\), got camra: nothing there"):
         bundle_path("camra")
+
+
+def test_names_come_in_the_order_of_those_that_ship(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle_module, "WEIGHTS", tmp_path)
+    assert shipped_names() == []
+    for name in ("another", *sorted(SHIPPED)):
+        (tmp_path / f"{name}.safetensors").touch()
+    assert shipped_names() == [*SHIPPED, "another"]
 
 
 def test_nothing_there_and_a_folder_are_refused(tmp_path: Path) -> None:

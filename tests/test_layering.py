@@ -32,12 +32,13 @@ HELPERS = {
     "compat_resume",
     "compat_training",
 }
-GENERATOR = {"bundle", "official_weights"}
+GENERATOR = {"bundle", "bundle_spec", "official_weights"}
 LOWER = HELPERS | {"flow", "archs"} | GENERATOR
 ALLOWED: dict[str, set[str]] = {
     "flow": {"flow"},
     "archs": {"archs", "compat", "yaml_options"},
-    "bundle": {"archs", "atomic_file"},
+    "bundle": {"archs", "atomic_file", "bundle_spec"},
+    "bundle_spec": set(),
     "official_weights": {"archs", "bundle", "atomic_file"},
     "degradations": {"degradations"} | LOWER,
     **{leaf: {leaf} | HELPERS for leaf in LEAVES},

@@ -23,7 +23,7 @@ from readme_blocks import BLOCKS, README, ROOT, block, of_language
 
 import degflow_aug
 from degflow_aug import compat
-from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.bundle import SHIPPED, Bundle, GeneratorSpec, save_bundle, shipped_names
 from degflow_aug.data.image_file import write_image
 from degflow_aug.data.layouts import find_scenes
 from degflow_aug.sr_options import ArbitraryScaleOptions, SROptions
@@ -96,7 +96,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
     named = {each.name for each in BLOCKS if each.language in ("python", "yaml") and each.name}
-    assert named == IN_A_PROJECT | {"one-of"}
+    assert named == IN_A_PROJECT | {"one-of", "by-name"}
     assert {each.language for each in BLOCKS} == {"bash", "python", "yaml"}
     assert README.count("```") == 2 * len(BLOCKS)
 
@@ -198,6 +198,21 @@ def test_python_runs_as_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     assert names["lr"].shape == (1, 3, 178, 237)
     assert names["view"].shape == (1, 3, 480, 640)
     assert names["patches"].shape == (2, 3, 48, 48)
+
+
+@pytest.mark.skipif("city100-iphone" not in shipped_names(), reason="its training has not ended")
+def test_shipped_generators_come_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(block("by-name"), names)
+    assert names["lr"].shape == (1, 3, 178, 237)
+    hr = torch.rand(1, 3, 48, 64)
+    assert torch.equal(names["iphone"](hr, 2.0), names["same"](hr, 2.0))
+
+
+def test_every_shipped_bundle_is_named() -> None:
+    (section,) = re.findall(r"^## Without training anything$(.*?)^## ", README, flags=re.MULTILINE | re.DOTALL)
+    assert set(SHIPPED) <= set(re.findall(r"`([\w-]+)`", section))
 
 
 @needs_basicsr

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
 GAP, LABEL = 4, 18
 Cells = Sequence[Mapping[str, "np.ndarray"]]
@@ -42,3 +43,11 @@ def write_contact_sheet(path: Path, rows: Mapping[str, Mapping[str, np.ndarray]]
 
     path.parent.mkdir(parents=True, exist_ok=True)
     write_image(path, draw_contact_sheet(rows))
+
+
+def middle_crop(image: Tensor, side: int) -> np.ndarray:
+    """The middle of an image (1, 3, H, W) in [0, 1] as (side, side, 3), 8 bit."""
+    from degflow_aug.data.image_file import to_array
+
+    top, left = ((extent - side) // 2 for extent in image.shape[-2:])
+    return to_array(image[0, :, top : top + side, left : left + side])

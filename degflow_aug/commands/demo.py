@@ -7,15 +7,20 @@ makes LR images of two held-out photographs at scales it has never seen, and is 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from degflow_aug.commands import evaluate, fit, generate
 from degflow_aug.commands.arguments import positive_number, whole_number
-from degflow_aug.commands.contact_sheet import write_contact_sheet
+from degflow_aug.commands.contact_sheet import middle_crop, write_contact_sheet
+from degflow_aug.commands.in_process import run_command
 from degflow_aug.commands.progress import Progress
-from degflow_aug.commands.simulated_pairs import PATTERN_FILE, bundled_photographs, write_simulated_pairs
+from degflow_aug.commands.simulated_pairs import (
+    PATTERN_FILE,
+    bundled_photographs,
+    layout_arguments,
+    write_simulated_pairs,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +31,7 @@ KNOTS = (1.0, 2.0, 4.0)
 TESTED = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
 SHOWN = (1.5, 2.5, 4.0)
 CROP = 160
+DEFAULT_MINUTES = 5.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,16 +39,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", default="degflow_demo", metavar="DIR", help="folder for everything (default: degflow_demo)"
     )
-    parser.add_argument("--minutes", type=positive_number, default=5.0, metavar="M", help="time to train (default: 5)")
+    parser.add_argument(
+        "--minutes", type=positive_number, metavar="M", help=f"time to train (default: {DEFAULT_MINUTES:g})"
+    )
     parser.add_argument("--iters", type=whole_number, metavar="N", help="iterations instead of minutes")
+    parser.add_argument(
+        "--shipped", action="store_true", help="train nothing: show the generators that ship with the package"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fit, generate, compare and draw; returns 0.
+    """Fit, generate, compare and draw, or only show what ships; returns 0.
 
     Raises:
         ValueError, OSError: the folder cannot be written, or holds a demo with other settings.
     """
+    if args.shipped:
+        if args.minutes or args.iters:
+            raise ValueError("expected --shipped or a budget for training, got both; leave one out")
+        from degflow_aug.commands.shipped_demo import show_shipped
+
+        return show_shipped(Path(args.out))
+    return _fit_and_show(args)
+
+
+def _fit_and_show(args: argparse.Namespace) -> int:
     out = Path(args.out)
     training, held_out = bundled_photographs()
     train, test = out / "pairs" / "train", out / "pairs" / "test"
@@ -50,32 +71,22 @@ def run(args: argparse.Namespace) -> int:
         write_simulated_pairs(training, KNOTS[1:], train, progress)
         write_simulated_pairs(held_out, TESTED, test, progress)
     bundle, images = out / "camera.safetensors", out / "generated"
-    budget = ["--iters", str(args.iters)] if args.iters else ["--minutes", f"{args.minutes:g}"]
+    budget = ["--iters", str(args.iters)] if args.iters else ["--minutes", f"{args.minutes or DEFAULT_MINUTES:g}"]
     print(f"1. fitting the camera to {len(training)} photographs at scales 1, 2 and 4", flush=True)
-    _run(fit, [
-        str(train), *_layout(train), *budget, "--out", str(bundle), "--held-out", "none",
+    run_command(fit, [
+        str(train), *layout_arguments(train), *budget, "--out", str(bundle), "--held-out", "none",
         "--camera", "simulator", "--preset", "tiny",
     ])  # fmt: skip
     print(f"2. LR images of {' and '.join(held_out)} at scales never seen: {images}", flush=True)
-    _run(generate, [
+    run_command(generate, [
         str(test / "HR"), "--bundle", str(bundle), "--scales", "1.5,2.5,3,3.5", "--out", str(images),
     ])  # fmt: skip
     print("3. views of the held-out photographs against the truth", flush=True)
-    _run(evaluate, [str(bundle), "--pairs", str(test), *_layout(test)])
+    run_command(evaluate, [str(bundle), "--pairs", str(test), *layout_arguments(test)])
     sheet = out / "contact_sheet.png"
     write_contact_sheet(sheet, contact_rows(bundle, test))
     print(f"4. the same as a picture: {sheet}")
     return 0
-
-
-def _layout(pairs: Path) -> list[str]:
-    return ["--layout", "pattern", "--pattern", str(pairs / PATTERN_FILE)]
-
-
-def _run(command: object, arguments: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)  # type: ignore[attr-defined]
-    command.run(parser.parse_args(arguments))  # type: ignore[attr-defined]
 
 
 def contact_rows(bundle: Path, pairs: Path) -> dict[str, dict[str, np.ndarray]]:
@@ -90,7 +101,7 @@ def contact_rows(bundle: Path, pairs: Path) -> dict[str, dict[str, np.ndarray]]:
 
 
 def _methods_of(scene: Scene, scale: float, generator: object) -> dict[str, np.ndarray]:
-    from degflow_aug.data.image_file import read_image, to_array, to_tensor
+    from degflow_aug.data.image_file import read_image, to_tensor
     from degflow_aug.models.evaluation import CEILING, methods_for
 
     hr, real = (to_tensor(read_image(path))[None] for path in (scene.hr, scene.views[scale]))
@@ -99,5 +110,4 @@ def _methods_of(scene: Scene, scale: float, generator: object) -> dict[str, np.n
         view = method(hr, scale, real)
         if view is not None and name != CEILING:
             images[name.partition(" (")[0]] = view[:1]
-    top, left = ((side - CROP) // 2 for side in hr.shape[-2:])
-    return {name: to_array(image[0, :, top : top + CROP, left : left + CROP]) for name, image in images.items()}
+    return {name: middle_crop(image, CROP) for name, image in images.items()}

@@ -54,6 +54,11 @@ def write_simulated_pairs(
     return folder / PATTERN_FILE
 
 
+def layout_arguments(folder: Path) -> list[str]:
+    """What a command has to be told to find pairs of :func:`write_simulated_pairs`."""
+    return ["--layout", "pattern", "--pattern", str(folder / PATTERN_FILE)]
+
+
 def _write_once(path: Path, image: Callable[[], Tensor]) -> None:
     from degflow_aug.data.image_file import to_array, write_image
 

@@ -1,0 +1,71 @@
+"""What the header of a bundle says, beside the tensors: enough to build what they fill, and facts for people."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class GeneratorSpec:
+    """What a bundle says about its generator.
+
+    Attributes:
+        rae: keyword arguments of ``ResidualAutoencoder``.
+        velocity: keyword arguments of ``NCSNpp``.
+        knots: scales at which real pairs were seen, 1 (HR) first.
+        s_max: the scale at t = 1.
+        camera: the device whose pairs were used.
+        cameras: those that the velocity network tells apart, in the order of its embeddings; empty for one camera.
+        solver: default solver, one of ``flow.solver.SOLVERS``, or jump where ``velocity`` has ``end_time``.
+        steps: its default number of steps.
+        training: facts about the training, for people.
+        licence: of the weights, and of what they were trained on.
+        metrics: what was measured, for people; ``models.bundle_metrics`` writes and reads it.
+    """
+
+    rae: dict[str, Any]
+    velocity: dict[str, Any]
+    knots: tuple[float, ...]
+    s_max: float
+    camera: str = ""
+    solver: str = "heun"
+    steps: int = 2
+    training: dict[str, Any] = field(default_factory=dict)
+    cameras: tuple[str, ...] = ()
+    licence: str = ""
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        knots = self.knots
+        rising = all(low < high for low, high in pairwise(knots))
+        if len(knots) < 2 or knots[0] != 1 or not rising or not math.isfinite(self.s_max) or knots[-1] > self.s_max:
+            raise ValueError(f"expected knots that rise from 1 to s_max, got {list(knots)} and s_max {self.s_max}")
+        # Other kinds of values are left to the network that is built from them.
+        known = self.velocity.get("cameras", 0) if isinstance(self.velocity, dict) else 0
+        names = {name for name in self.cameras if isinstance(name, str) and name}
+        if not len(names) == len(self.cameras) == known:
+            raise ValueError(
+                f"expected a name for each of the {known} cameras of the velocity network, got {list(self.cameras)}"
+            )
+
+
+@dataclass(frozen=True)
+class KernelSpec:
+    """What a bundle without networks says about its fitted kernel, which is that of one camera.
+
+    Attributes:
+        knots: scales of its kernels, 1 (HR) first.
+        camera: the device whose pairs were used.
+        training: facts about the fit, for people.
+        licence, metrics: as in :class:`GeneratorSpec`.
+    """
+
+    knots: tuple[float, ...]
+    camera: str = ""
+    training: dict[str, Any] = field(default_factory=dict)
+    licence: str = ""
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    cameras: ClassVar[tuple[str, ...]] = ()

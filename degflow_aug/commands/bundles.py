@@ -1,0 +1,85 @@
+"""``degflow bundles``: the bundles that ship with the package, or all that a bundle says of itself."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from degflow_aug.bundle import GeneratorSpec, KernelSpec
+    from degflow_aug.models.bundle_metrics import Measurement
+
+LONGEST_FACT = 60
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument(
+        "bundle", nargs="?", metavar="BUNDLE", help="a .safetensors file or a name: say all of this one"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the list or the header; returns 0.
+
+    Raises:
+        ValueError: no such bundle, or a file that is none.
+    """
+    from degflow_aug.bundle import bundle_path, read_spec, shipped_names
+
+    if args.bundle:
+        print("\n".join(describe(read_spec(args.bundle))))
+        return 0
+    names = shipped_names()
+    width = max(map(len, names), default=0)
+    for name in names:
+        megabytes = bundle_path(name).stat().st_size / 1e6
+        print(f"{name:{width}}  {summary(read_spec(name))}, {megabytes:.1f} MB")
+    if not names:
+        print("no bundle ships with this package; `degflow fit` makes one")
+    return 0
+
+
+def summary(spec: GeneratorSpec | KernelSpec) -> str:
+    """One line: camera, range, and Y-PSNR at the last knot that was measured, beside bicubic's."""
+    from degflow_aug.models.bundle_metrics import read_measurements
+
+    measured = "".join(f"; {_headline(measurement)}" for measurement in read_measurements(spec))
+    knots = ", ".join(f"{knot:g}" for knot in spec.knots)
+    return f"{spec.camera or 'unnamed camera'}, scales 1 to {spec.knots[-1]:g} (knots {knots}){measured}"
+
+
+def _headline(measurement: Measurement) -> str:
+    from degflow_aug.models.bundle_metrics import GENERATOR
+
+    rows = measurement.rows()
+    scale = max((row.scale for row in rows), default=1.0)
+    found = {row.method: row.psnr_y for row in rows if row.scale == scale}
+    reached = ", ".join(f"{method} {found[method]:.2f}" for method in (GENERATOR, "bicubic") if method in found)
+    return f"{measurement.data} x{scale:g}: {reached} dB"
+
+
+def describe(spec: GeneratorSpec | KernelSpec) -> list[str]:
+    """All that a header says, a line a fact, and a table of what was measured."""
+    from degflow_aug.bundle import GeneratorSpec
+    from degflow_aug.models.bundle_metrics import read_measurements
+    from degflow_aug.models.evaluation import format_table
+
+    lines = [summary(spec), f"licence: {spec.licence or 'not said'}"]
+    if isinstance(spec, GeneratorSpec):
+        lines.append(f"sampler: {spec.solver}, {spec.steps} steps")
+    if spec.cameras:
+        lines.append(f"cameras to choose from: {', '.join(spec.cameras)}")
+    lines += [f"{key}: {_shortened(value)}" for key, value in spec.training.items()]
+    for measurement in read_measurements(spec):
+        lines += ["", format_table(measurement.rows()), f"measured by: {measurement.rerun}"]
+    return lines
+
+
+def _shortened(fact: object) -> str:
+    """A fact on one line; of a long list the ends."""
+    if isinstance(fact, list) and len(str(fact)) > LONGEST_FACT:
+        return f"{len(fact)}, {fact[0]} to {fact[-1]}"
+    if isinstance(fact, dict):
+        return ", ".join(f"{key} {value}" for key, value in fact.items())
+    return str(fact)
