@@ -35,7 +35,6 @@ from degflow_aug.bundle import (
 from degflow_aug.models.bundle_metrics import GENERATOR, METHODS, largest_difference, read_measurements
 
 NAMES = shipped_names()
-SCENES_MEASURED = 2
 
 
 @pytest.mark.skip(reason="the trainings of benchmarks/train_shipped.py have not ended")
@@ -101,8 +100,10 @@ def test_a_bundle_reproduces_its_header(
 ) -> None:
     city100 = request.getfixturevalue("city100") if held_out.camera else None
     (before,) = (each for each in read_measurements(read_spec(name)) if each.data == held_out.data)
-    now = measure_on(held_out, load_bundle(name), city100, tmp_path, limit=SCENES_MEASURED)
-    assert now.scenes == before.scenes[:SCENES_MEASURED]
+    # Views of large images by the simulator take most of the time.
+    scenes = 1 if held_out.simulated and held_out.camera else 2
+    now = measure_on(held_out, load_bundle(name), city100, tmp_path, limit=scenes)
+    assert now.scenes == before.scenes[:scenes]
     assert largest_difference(before, now, now.scenes) <= TOLERANCE
 
 
