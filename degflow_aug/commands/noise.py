@@ -34,7 +34,8 @@ def run(args: argparse.Namespace) -> int:
     knots = [knot for knot in bundle.spec.knots if knot != 1]
     device = pick_device(args.device)
     noise = add_noise(out, bundle, load_scenes(spread_out(scenes), knots, device), device).noise
-    for scale, deviations in zip(noise["scales"].tolist(), noise["deviations"] * 255, strict=True):
-        low, high = float(deviations.min()), float(deviations.max())
-        print(f"{out}: noise at x{scale:g} of {low:.1f} to {high:.1f} gray levels of 255, by local contrast")
+    deviations = noise["tables"][:, :2].square().sum(1).sqrt().flatten(1) * 255
+    for scale, table in zip(noise["scales"].tolist(), deviations, strict=True):
+        low, high = float(table.min()), float(table.max())
+        print(f"{out}: noise at x{scale:g} of {low:.1f} to {high:.1f} gray levels of 255, by level and local contrast")
     return 0

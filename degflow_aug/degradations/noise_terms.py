@@ -37,6 +37,13 @@ def derivatives(image: Tensor) -> Tensor:
     return torch.cat([(right - left) / 2, (below - above) / 2, laplacian], 1)
 
 
+def finest(image: Tensor) -> Tensor:
+    """What of every channel is finer than a binomial window of 3x3: (B, 3, h, w) of the same shape."""
+    profile = image.new_tensor([0.25, 0.5, 0.25])
+    window = (profile[:, None] * profile).expand(3, 1, 3, 3)
+    return image - F.conv2d(F.pad(image, (1,) * 4, mode="replicate"), window, groups=3)
+
+
 def place(image: Tensor, contrasts: Tensor) -> tuple[Tensor, Tensor]:
     """Where the pixels of (B, 3, h, w) lie in a table of level and contrast: two (B, 1, h, w) in [0, 1].
 
@@ -46,15 +53,15 @@ def place(image: Tensor, contrasts: Tensor) -> tuple[Tensor, Tensor]:
     return luma(image).clamp(0, 1), (contrast / contrasts[0]).log() / (contrasts[1] / contrasts[0]).log()
 
 
-def look_up(table: Tensor, image: Tensor, contrasts: Tensor) -> Tensor:
-    """Tables (B, L, T) of level and contrast at every pixel of their image, bilinear: (B, 1, h, w)."""
+def look_up(tables: Tensor, image: Tensor, contrasts: Tensor) -> Tensor:
+    """Tables (B, n, L, T) of level and contrast at every pixel of their image, bilinear: (B, n, h, w)."""
     level, contrast = place(image, contrasts)
     grid = torch.stack([contrast[:, 0], level[:, 0]], -1).mul(2).sub(1)
-    return F.grid_sample(table[:, None], grid, mode="bilinear", padding_mode="border", align_corners=True)
+    return F.grid_sample(tables, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
 
 def table_sums(image: Tensor, values: Tensor, shape: tuple[int, int], contrasts: Tensor) -> Tensor:
-    """Sums of values (1, n, h, w) over the entries (L, T) of a table, with the weights of :func:`look_up`: (n, L, T)."""
+    """Sums (n, L, T) of values (1, n, h, w) over the entries of a table, with the weights of :func:`look_up`."""
     level, contrast = place(image, contrasts)
     sums = torch.zeros(values.shape[1], shape[0] * shape[1], dtype=torch.float64)
     (row, down), (column, across) = (_cell(each, n) for each, n in ((level, shape[0]), (contrast, shape[1])))

@@ -16,9 +16,9 @@ from degflow_aug.degradations.noise_covariance import (
     solve,
     spread_lags,
 )
-from degflow_aug.degradations.noise_fields import PITCH, kernels_of, smooth_variance
-from degflow_aug.degradations.noise_terms import derivatives, table_sums
-from degflow_aug.degradations.residual_noise import TERMS, ResidualNoise
+from degflow_aug.degradations.noise_fields import PITCH, kernels_of
+from degflow_aug.degradations.noise_terms import derivatives, finest, look_up, table_sums
+from degflow_aug.degradations.residual_noise import ResidualNoise
 
 SMALLEST = 32
 KERNEL, FIELD = 9, 11
@@ -39,17 +39,18 @@ def estimate_noise(pairs: Mapping[float, Iterable[Pair]]) -> ResidualNoise:
         ValueError: no pair at a scale, or images that are too small.
     """
     found = [_Estimate.of(list(pairs[scale]), scale).noise() for scale in sorted(pairs)]
-    parts = [torch.cat([getattr(each, name) for each in found]) for name in ("deviations", "kernels", "fields", "tails")]
+    parts = [torch.cat([getattr(each, name) for each in found]) for name in ("tables", "kernels", "fields", "tails")]
     return ResidualNoise(torch.tensor(sorted(pairs)), CONTRASTS, *parts)
 
 
 @dataclass(frozen=True)
 class _Estimate:
-    """One scale: the images and their residuals."""
+    """One scale: the images, the grain that goes from them, and the residuals that this leaves."""
 
     scale: float
     images: list[Tensor]
     residuals: list[Tensor]
+    grain: Tensor
 
     @classmethod
     def of(cls, pairs: list[Pair], scale: float) -> _Estimate:
@@ -59,32 +60,43 @@ class _Estimate:
             )
         images = [lr.float().cpu() for lr, _ in pairs]
         residuals = [real.float().cpu() - lr for lr, (_, real) in zip(images, pairs, strict=True)]
-        return cls(scale, images, residuals)
+        grain = _grain(images, residuals)
+        kept = [
+            residual + look_up(grain[None, None], image, CONTRASTS) * finest(image)
+            for image, residual in zip(images, residuals, strict=True)
+        ]
+        return cls(scale, images, kept, grain)
 
     def noise(self) -> ResidualNoise:
-        """The noise of this scale: covariances, then the table again with the derivatives' part taken out, then tails.
-
-        The table sees channels and terms together; it is scaled so that they have the share that was found.
-        """
-        squares = self._table([residual.square().mean(1, keepdim=True) for residual in self.residuals])
-        unit = self._assemble(squares.sqrt(), torch.eye(3)[:, :, None, None], torch.zeros(TERMS, 3, 3, 1, 1))
-        flat = self._assemble(squares.sqrt(), *self._filters(unit))
-        expected = [flat.variance(image, self._scales()).mean(1, keepdim=True) for image in self.images]
-        own = (flat.kernels.square().sum() + smooth_variance(flat.fields[:, 0]).sum()) / 3
-        missing = (squares - self._table(expected)) / own.clamp(min=1e-3)
-        deviations = (squares + missing).clamp(min=squares / 16).sqrt()
-        whole = self._assemble(deviations, flat.kernels[0], flat.fields[0])
-        return self._assemble(deviations, flat.kernels[0], flat.fields[0], self._tails(whole))
+        """The noise of this scale: tables, covariances, the tables again without the derivatives' part, then tails."""
+        squares, sharp = (
+            self._table([part.square().mean(1, keepdim=True) for part in parts])
+            for parts in (self.residuals, [finest(residual) for residual in self.residuals])
+        )
+        # Where the noise is finest, all of it counts as fine.
+        fine = torch.minimum(sharp / (sharp.mean(0) / squares.mean(0)).max(), squares)
+        tables = torch.stack([fine, squares - fine]).sqrt()
+        kernels, fields = self._filters(tables, squares)
+        tables = tables * self._missing(self._assemble(tables, kernels, fields), squares).sqrt()
+        tails = self._tails(self._assemble(tables, kernels, fields))
+        return self._assemble(tables, kernels, fields, tails)
 
     def _scales(self) -> Tensor:
         return torch.tensor([self.scale])
 
-    def _assemble(
-        self, deviations: Tensor, kernels: Tensor, fields: Tensor, tails: Tensor | None = None
-    ) -> ResidualNoise:
-        tails = torch.zeros_like(fields[:1, :1, :1].flatten(0, 1)) if tails is None else tails
-        parts = (part[None] for part in (deviations, kernels, fields, tails))
+    def _assemble(self, tables: Tensor, kernels: Tensor, fields: Tensor, tails: Tensor | None = None) -> ResidualNoise:
+        tails = torch.zeros(1, 1, FIELD, FIELD) if tails is None else tails
+        parts = (part[None] for part in (torch.cat([tables, self.grain[None]]), kernels, fields, tails))
         return ResidualNoise(self._scales(), CONTRASTS, *parts)
+
+    def _missing(self, first: ResidualNoise, squares: Tensor) -> Tensor:
+        """Factor (L, T) on the variance of fine noise and offset with which all terms together have ``squares``."""
+        still = self._assemble(torch.zeros(2, *TABLE), first.kernels[0], first.fields[0])
+        whole, slopes = (
+            self._table([noise.variance(image, self._scales()).mean(1, keepdim=True) for image in self.images])
+            for noise in (first, still)
+        )
+        return ((squares - slopes) / (whole - slopes).clamp(min=1e-12)).clamp(1 / 16, 16)
 
     def _table(self, values: list[Tensor]) -> Tensor:
         """Mean (L, T) of maps (1, 1, h, w) around every level and contrast, a pixel shared between the nearest."""
@@ -98,25 +110,29 @@ class _Estimate:
         by_contrast = (total.sum(0) + prior * total.sum() / weight.sum()) / (weight.sum(0) + prior)
         return ((total + prior * by_contrast) / (weight + prior)).clamp(min=1e-12).float()
 
-    def _filters(self, unit: ResidualNoise) -> tuple[Tensor, Tensor]:
-        """Kernels (3, 3, k, k) and fields (4, 3, 3, m, m) beside the deviation of ``unit``."""
-        normal, right = product_sums([self._maps(unit, index) for index in range(len(self.images))], PITCH * NODES)
-        pooled = [pool_lags(sums, PITCH, NODES, HOLE) for sums in (normal, right)]
+    def _filters(self, tables: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
+        """Kernels (3, 3, k, k) and fields (4, 3, 3, m, m) beside the deviations (2, L, T)."""
+        maps = [self._maps(tables, squares, index) for index in range(len(self.images))]
+        normal, right = product_sums(maps, PITCH * NODES)
+        pooled = [pool_lags(sums, PITCH, NODES, HOLE) for sums in (normal[1:, 1:], right[1:])]
         smooth = solve(pooled[0], pooled[1])
         fields = torch.stack([kernels_of(each, FIELD) for each in smooth])
         normal, right = crop_lags(normal, FINE)[0], crop_lags(right, FINE)[0]
         near = spread_lags(smooth, PITCH, FINE)
-        # What the smooth fields leave, whatever the term it comes from: the sum over all pixels is kept.
-        rest = (right - (normal[:, None, None] * near).sum(0)) / normal[0].clamp(min=1e-6)
+        # What the smooth fields leave, whichever term it comes from.
+        rest = (right - (normal[1:, None, None] * near).sum(0)) / normal[0].clamp(min=1e-6)
         return kernels_of(rest[..., : 2 * FINE, : 2 * FINE], KERNEL), fields
 
-    def _maps(self, unit: ResidualNoise, index: int) -> tuple[Tensor, Tensor]:
-        """Maps (4, h, w) and noise (3, h, w) in deviations; a few extreme pixels must not outweigh all others."""
+    def _maps(self, tables: Tensor, squares: Tensor, index: int) -> tuple[Tensor, Tensor]:
+        """Maps (5, h, w), fine noise first, and noise (3, h, w), in the overall deviation.
+
+        Extremes are clipped: a few pixels must not outweigh all others.
+        """
         image, residual = self.images[index], self.residuals[index]
-        spread = unit.variance(image, self._scales())[:, :1].sqrt()
+        found = look_up(torch.cat([squares.sqrt()[None], tables])[None], image, CONTRASTS)
+        spread, deviations = found[:, :1], found[:, 1:]
         slopes = (derivatives(image) / spread).clamp(-STEEPEST, STEEPEST)
-        maps = torch.cat([torch.ones_like(spread), slopes], 1)
-        return maps[0], (residual / spread).clamp(-LOUDEST, LOUDEST)[0]
+        return torch.cat([deviations / spread, slopes], 1)[0], (residual / spread).clamp(-LOUDEST, LOUDEST)[0]
 
     def _tails(self, whole: ResidualNoise) -> Tensor:
         """Filter (1, 1, m, m) of the logarithm u of the scale.
@@ -127,7 +143,7 @@ class _Estimate:
         noise = [self._unit_noise(whole, index)[:, None] for index in range(len(self.images))]
         kinds = (torch.stack([torch.ones_like(z), z, z.square()]) for z in noise)
         sums = correlate(kinds, PITCH * NODES).sum((1, 2, 3))
-        power = sums[1].max() / sums[0].max()
+        power = (sums[1].max() / sums[0].max()).clamp(min=1e-12)
         count, first, second = pool_lags(sums, PITCH, NODES, HOLE)
         rho, peaks = (part / count.clamp(min=0.5) for part in (first / power, second / power.square()))
         return kernels_of(((peaks / (1 + 2 * rho.square())).clamp(min=1).log() / 4)[None, None], FIELD)
@@ -135,4 +151,18 @@ class _Estimate:
     def _unit_noise(self, whole: ResidualNoise, index: int) -> Tensor:
         """Noise (3, h, w) in the deviations that are expected of it, outliers clipped."""
         residual, image = self.residuals[index], self.images[index]
-        return (residual / whole.variance(image, self._scales()).sqrt()).clamp(-LOUDEST, LOUDEST)[0]
+        expected = whole.variance(image, self._scales()).clamp(min=1e-12).sqrt()
+        return (residual / expected).clamp(-LOUDEST, LOUDEST)[0]
+
+
+def _grain(images: list[Tensor], residuals: list[Tensor]) -> Tensor:
+    """Share (L, T) of the finest detail that the residual takes away: least squares around each level and contrast."""
+    sums = torch.zeros(2, *TABLE, dtype=torch.float64)
+    for image, residual in zip(images, residuals, strict=True):
+        detail = finest(image)
+        products = torch.stack([detail.square().mean(1), -(residual * detail).mean(1)], 1)
+        sums += table_sums(image, products, TABLE, CONTRASTS)
+    power, lost = sums
+    by_contrast = lost.sum(0) / power.sum(0).clamp(min=1e-12)
+    prior = 0.1 * power.mean(0) + 1e-12
+    return ((lost + prior * by_contrast) / (power + prior)).clamp(0, 1).float()

@@ -2,11 +2,13 @@
 
 With I the luma of an LR image and D its derivatives d/dx, d/dy and Laplacian, channel c of it becomes
 
-    lr_c + a [ exp(u) sigma(I, contrast) (n_c + m_c) + sum_j g_jc D_j ].
+    lr_c + a [ exp(u) (sigma n_c + tau m_c) + sum_j g_jc D_j - grain F_c ].
 
 n is fine Gaussian noise, correlated over neighbours and channels. m, g and u are smooth Gaussian fields: m an offset, g
 the displacement in LR pixels and the focus of every channel, u the logarithm of a scale, which gives the noise quiet
-and loud places and heavy tails. sigma is a table of the deviation by level and local contrast.
+and loud places and heavy tails. F is what lr has that is finer than 3x3 pixels. In flat areas that is the noise of the
+HR image, which no other photograph repeats: the new noise comes in its place. sigma, tau and grain are tables by level
+I and local contrast: noise that a camera has left in flat areas is smooth, that at edges is not.
 """
 
 from __future__ import annotations
@@ -17,11 +19,13 @@ import torch
 from torch import Tensor, nn
 
 from degflow_aug.degradations.noise_fields import sample_fields, sample_smooth_fields, smooth_variance
-from degflow_aug.degradations.noise_terms import derivatives, look_up
+from degflow_aug.degradations.noise_terms import derivatives, finest, look_up
 
 TERMS = 4
 """Smooth fields: the offset, then one a derivative."""
-BUFFERS = ("scales", "contrasts", "deviations", "kernels", "fields", "tails")
+TABLES = 3
+"""Deviation of the fine noise, deviation of the offset, grain."""
+BUFFERS = ("scales", "contrasts", "tables", "kernels", "fields", "tails")
 
 
 class ResidualNoise(nn.Module):
@@ -31,7 +35,8 @@ class ResidualNoise(nn.Module):
         scales: (K,) rising, the scales of the real pairs. Between them everything is interpolated, below the first
             the noise falls to 0 at scale 1, above the last it stays.
         contrasts: (2,) the lowest and the highest local contrast of the table, above 0.
-        deviations: (K, L, T) sigma at levels from 0 to 1, and at contrasts in equal ratios from the lowest to the highest.
+        tables: (K, 3, L, T) sigma, tau and grain at levels from 0 to 1, and at contrasts in equal ratios from the
+            lowest to the highest.
         kernels: (K, 3, 3, k, k) filters from white noise to n, k odd.
         fields: (K, 4, 3, 3, m, m) filters from white nodes to m and the three g, m odd.
         tails: (K, 1, 1, m, m) filter from white nodes to u but for its mean, which keeps the mean of exp(2 u) at 1.
@@ -42,7 +47,7 @@ class ResidualNoise(nn.Module):
 
     scales: Tensor
     contrasts: Tensor
-    deviations: Tensor
+    tables: Tensor
     kernels: Tensor
     fields: Tensor
     tails: Tensor
@@ -51,25 +56,24 @@ class ResidualNoise(nn.Module):
         self,
         scales: Tensor,
         contrasts: Tensor,
-        deviations: Tensor,
+        tables: Tensor,
         kernels: Tensor,
         fields: Tensor,
         tails: Tensor,
     ) -> None:
         super().__init__()
-        count, side, nodes, table = len(scales), kernels.shape[-1], fields.shape[-1], deviations.shape[1:]
+        count, side, nodes, table = len(scales), kernels.shape[-1], fields.shape[-1], tables.shape[2:]
         wanted = [
-            (count, *table),
+            (count, TABLES, *table),
             (count, 3, 3, side, side),
             (count, TERMS, 3, 3, nodes, nodes),
             (count, 1, 1, nodes, nodes),
         ]
-        got = [tuple(tensor.shape) for tensor in (deviations, kernels, fields, tails)]
-        if not count or len(table) != 2 or min(table) < 2 or contrasts.shape != (2,) or got != wanted or not side % 2 or not nodes % 2:
-            raise ValueError(
-                f"expected deviations, kernels, fields and tails of shapes {wanted} with odd sides, got {got}"
-            )
-        tensors = (scales, contrasts, deviations, kernels, fields, tails)
+        got = [tuple(tensor.shape) for tensor in (tables, kernels, fields, tails)]
+        odd = side % 2 and nodes % 2
+        if not count or len(table) != 2 or min(table) < 2 or contrasts.shape != (2,) or got != wanted or not odd:
+            raise ValueError(f"expected tables, kernels, fields and tails of shapes {wanted} with odd sides, got {got}")
+        tensors = (scales, contrasts, tables, kernels, fields, tails)
         for name, tensor in zip(BUFFERS, tensors, strict=True):
             self.register_buffer(name, tensor.float().contiguous())
 
@@ -106,25 +110,28 @@ class ResidualNoise(nn.Module):
 
     def sample(self, lr: Tensor, scales: Tensor, generator: torch.Generator) -> Tensor:
         """The noise alone, (B, 3, h, w), of LR images (B, 3, h, w) at scales (B,)."""
-        deviations, kernels, fields, tails = self._at(scales)
+        tables, kernels, fields, tails = self._at(scales)
         height, width = lr.shape[-2:]
         fine = sample_fields(kernels, height, width, generator)
         smooth = sample_smooth_fields(fields.flatten(0, 1), height, width, generator).unflatten(0, (-1, TERMS))
         scale = sample_smooth_fields(tails, height, width, generator)
         scale = (scale - smooth_variance(tails)[..., None, None]).exp()
-        spread = scale * look_up(deviations, lr, self.contrasts)
-        return spread * (fine + smooth[:, 0]) + (derivatives(lr)[:, :, None] * smooth[:, 1:]).sum(1)
+        sigma, tau, grain = look_up(tables, lr, self.contrasts).split(1, 1)
+        noise = scale * (sigma * fine + tau * smooth[:, 0]) - grain * finest(lr)
+        for term, slope in enumerate(derivatives(lr).split(1, 1), start=1):
+            noise = noise + slope * smooth[:, term]
+        return noise
 
     def variance(self, lr: Tensor, scales: Tensor) -> Tensor:
-        """Expected square of the noise of strength 1, (B, 3, h, w), before it is clamped."""
-        deviations, kernels, fields, _ = self._at(scales.to(self.scales))
+        """Expected square of what is random in noise of strength 1, (B, 3, h, w), before it is clamped."""
+        tables, kernels, fields, _ = self._at(scales.to(self.scales))
         power = smooth_variance(fields.flatten(0, 1)).unflatten(0, (-1, TERMS))[..., None, None]
         fine = kernels.square().sum((2, 3, 4))[..., None, None]
-        spread = look_up(deviations, lr, self.contrasts).square()
-        return spread * (fine + power[:, 0]) + (derivatives(lr).square()[:, :, None] * power[:, 1:]).sum(1)
+        sigma, tau = look_up(tables[:, :2], lr, self.contrasts).square().split(1, 1)
+        return sigma * fine + tau * power[:, 0] + (derivatives(lr).square()[:, :, None] * power[:, 1:]).sum(1)
 
     def _at(self, scales: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Deviations, kernels, fields and tails, each with B in place of K, at scales (B,)."""
+        """Tables, kernels, fields and tails, each with B in place of K, at scales (B,)."""
         known = torch.cat([torch.ones_like(self.scales[:1]), self.scales])
         upper = torch.bucketize(scales, known).clamp(1, len(known) - 1)
         low, high = known[upper - 1], known[upper]
@@ -135,10 +142,9 @@ class ResidualNoise(nn.Module):
             return torch.lerp(padded[upper - 1], padded[upper], share.view(-1, *[1] * (values.ndim - 1)))
 
         # Below the first real scale the noise is weaker, not of another kind.
-        still = self.fields[:1].clone()
-        still[:, 1:] = 0
+        still = torch.cat([self.fields[:1, :1], torch.zeros_like(self.fields[:1, 1:])], 1)
         return (
-            between(self.deviations, torch.zeros_like(self.deviations[:1])),
+            between(self.tables, torch.zeros_like(self.tables[:1])),
             between(self.kernels, self.kernels[:1]),
             between(self.fields, still),
             between(self.tails, self.tails[:1]),

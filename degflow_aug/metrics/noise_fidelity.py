@@ -42,7 +42,7 @@ def residual_kld(real: Sequence[Tensor], generated: Sequence[Tensor]) -> float:
 
     Residuals are those to the same deterministic LR images; see :func:`histogram` and :func:`kl_divergence`.
     """
-    return kl_divergence(*(_pooled(each, histogram) for each in (real, generated)))
+    return kl_divergence(_pooled(real, histogram), _pooled(generated, histogram))
 
 
 def high_pass_kld(real: Sequence[Tensor], generated: Sequence[Tensor]) -> float:
@@ -54,8 +54,10 @@ def high_pass_kld(real: Sequence[Tensor], generated: Sequence[Tensor]) -> float:
     def differences(axis: int) -> Callable[[Tensor], Tensor]:
         return lambda image: histogram(image.clamp(0, 1).div(GRAY).round().mul(GRAY).diff(dim=axis), width=1)
 
-    found = [[_pooled(each, differences(axis)) for each in (real, generated)] for axis in (-1, -2)]
-    return sum(kl_divergence(*counts) for counts in found) / 2
+    along, across = (
+        kl_divergence(_pooled(real, differences(axis)), _pooled(generated, differences(axis))) for axis in (-1, -2)
+    )
+    return (along + across) / 2
 
 
 def variance_by(residuals: Sequence[Tensor], keys: Sequence[Tensor], edges: Tensor) -> tuple[Tensor, Tensor]:
@@ -143,8 +145,10 @@ def radial_spectrum(residuals: Sequence[Tensor], window: int = 64, bins: int = 1
 
 def excess_kurtosis(residuals: Sequence[Tensor]) -> float:
     """Fourth moment over the square of the second, less the 3 of a Gaussian; about 0, channels pooled."""
-    moments = [_pooled(residuals, lambda each, order=order: each.double().pow(order).sum()) for order in (0, 2, 4)]
-    return float(moments[2] * moments[0] / moments[1] ** 2) - 3
+    count, square, fourth = _pooled(
+        residuals, lambda each: torch.stack([each.double().pow(order).sum() for order in (0, 2, 4)])
+    )
+    return float(fourth * count / square**2) - 3
 
 
 def _pooled(images: Sequence[Tensor], statistic: Callable[[Tensor], Tensor]) -> Tensor:

@@ -1,4 +1,4 @@
-"""The residual noise of a generator learned from the pairs it was trained on."""
+"""The residual noise of a generator, or of a fitted kernel, learned from the pairs it was trained on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -19,6 +20,13 @@ from degflow_aug.degradations.residual_estimation import Pair, estimate_noise
 from degflow_aug.models.evaluation import EvaluationScene
 
 WINDOW, SCENES, RIM = 384, 64, 2
+
+
+class Renderer(Protocol):
+    """What makes views of HR images, such as ``DegFlow`` and ``FittedKernel``."""
+
+    def render(self, hr: Tensor, scale: float) -> Tensor:
+        """View of ``hr`` at ``scale``: (B, 3, H, W) in [0, 1], both."""
 
 
 def spread_out(scenes: Sequence[Scene]) -> Sequence[Scene]:
@@ -39,7 +47,7 @@ def add_noise(path: Path, bundle: Bundle, scenes: Iterable[EvaluationScene], dev
 
 
 @torch.no_grad()
-def learn_noise(generator: DegFlow, scenes: Iterable[EvaluationScene]) -> dict[str, Tensor]:
+def learn_noise(generator: Renderer, scenes: Iterable[EvaluationScene]) -> dict[str, Tensor]:
     """State of the :class:`ResidualNoise` between rendered and real LR images, in the middle of every scene.
 
     Raises:
