@@ -130,7 +130,8 @@ class DegFlow(Degradation):
             camera=spec.camera,
             amp=amp,
             compile=compile,
-            residual=ResidualNoise.from_state(bundle.noise) if bundle.noise else None,
+            # Without noise its statistics are not needed, and those of an earlier form do no harm.
+            residual=ResidualNoise.from_state(bundle.noise) if bundle.noise and noise else None,
             noise=noise,
         )
         generator.kernels = dict(bundle.kernels)

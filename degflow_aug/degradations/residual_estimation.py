@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from degflow_aug.degradations.noise_covariance import (
@@ -25,6 +26,7 @@ KERNEL, FIELD = 9, 11
 FINE, NODES, HOLE = 8, 8, 4
 TABLE = 9, 12
 CONTRASTS = torch.tensor([0.5 / 255, 64 / 255])
+DISTANCE = 6
 LOUDEST, STEEPEST = 8.0, 20.0
 Pair = tuple[Tensor, Tensor]
 
@@ -69,12 +71,14 @@ class _Estimate:
 
     def noise(self) -> ResidualNoise:
         """The noise of this scale: tables, covariances, the tables again without the derivatives' part, then tails."""
-        squares, sharp = (
-            self._table([part.square().mean(1, keepdim=True) for part in parts])
-            for parts in (self.residuals, [finest(residual) for residual in self.residuals])
+        squares = self._table([residual.square().mean(1, keepdim=True) for residual in self.residuals])
+        sharp = self._table([finest(residual).square().mean(1, keepdim=True) for residual in self.residuals])
+        common = self._table(
+            [(residual * _at_a_distance(residual)).mean(1, keepdim=True) for residual in self.residuals]
         )
-        # Where the noise is finest, all of it counts as fine.
-        fine = torch.minimum(sharp / (sharp.mean(0) / squares.mean(0)).max(), squares)
+        # Where the noise is finest, all of it counts as fine but what pixels have in common with distant ones.
+        rest = squares - torch.minimum(common, 0.9 * squares)
+        fine = torch.minimum(sharp / (sharp.mean(0) / rest.mean(0)).max(), rest)
         tables = torch.stack([fine, squares - fine]).sqrt()
         kernels, fields = self._filters(tables, squares)
         tables = tables * self._missing(self._assemble(tables, kernels, fields), squares).sqrt()
@@ -153,6 +157,15 @@ class _Estimate:
         residual, image = self.residuals[index], self.images[index]
         expected = whole.variance(image, self._scales()).clamp(min=1e-12).sqrt()
         return (residual / expected).clamp(-LOUDEST, LOUDEST)[0]
+
+
+def _at_a_distance(residual: Tensor) -> Tensor:
+    """Mean of the four pixels at a distance where the fine noise is no longer correlated, as many as there are."""
+    cross = torch.zeros(2 * DISTANCE + 1, 2 * DISTANCE + 1)
+    cross[DISTANCE, :: 2 * DISTANCE] = cross[:: 2 * DISTANCE, DISTANCE] = 1
+    both = torch.cat([residual, torch.ones_like(residual[:, :1])], 1).transpose(0, 1)
+    sums = F.conv2d(both, cross[None, None], padding=DISTANCE).transpose(0, 1)
+    return sums[:, :-1] / sums[:, -1:]
 
 
 def _grain(images: list[Tensor], residuals: list[Tensor]) -> Tensor:

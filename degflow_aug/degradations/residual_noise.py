@@ -75,7 +75,7 @@ class ResidualNoise(nn.Module):
             raise ValueError(f"expected tables, kernels, fields and tails of shapes {wanted} with odd sides, got {got}")
         tensors = (scales, contrasts, tables, kernels, fields, tails)
         for name, tensor in zip(BUFFERS, tensors, strict=True):
-            self.register_buffer(name, tensor.float().contiguous())
+            self.register_buffer(name, tensor.float().clone(memory_format=torch.contiguous_format))
 
     @classmethod
     def from_state(cls, state: Mapping[str, Tensor]) -> ResidualNoise:

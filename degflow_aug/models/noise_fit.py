@@ -19,7 +19,7 @@ from degflow_aug.degradations.grid import to_lr_grid
 from degflow_aug.degradations.residual_estimation import Pair, estimate_noise
 from degflow_aug.models.evaluation import EvaluationScene
 
-WINDOW, SCENES, RIM = 384, 64, 2
+WINDOW, SCENES, RIM = 640, 64, 2
 
 
 class Renderer(Protocol):

@@ -65,7 +65,7 @@ def test_the_level_is_told_from_the_contrast() -> None:
 
 @pytest.mark.parametrize(("shift", "focus"), [(0.25, 0.0), (0.0, 0.12), (0.2, 0.1)])
 def test_displacement_and_focus(shift: float, focus: float) -> None:
-    found = estimated(noise(shift=shift, focus=focus), pictures(24))
+    found = estimated(noise(shift=shift, focus=focus), pictures(16))
     power = smooth_variance(found.fields[0]).sqrt()
     wanted = smooth_variance(noise(shift=shift, focus=focus).fields[0])[1:].sqrt()
     assert torch.allclose(power[1:], wanted, rtol=0.25, atol=0.03)
@@ -78,13 +78,13 @@ def test_displacement_and_focus(shift: float, focus: float) -> None:
 
 def test_tails() -> None:
     for tail in (0.0, 0.35):
-        found = estimated(noise(tail=tail), pictures(24))
+        found = estimated(noise(tail=tail), pictures(16))
         wanted = float(smooth_variance(noise(tail=tail).tails)[0].sqrt())
         assert float(smooth_variance(found.tails).sqrt()) == pytest.approx(wanted, rel=0.2, abs=0.07)
 
 
 def test_offset_and_grain() -> None:
-    images = [0.5 + 0.01 * torch.randn(1, 3, 128, 128, generator=seeded(index)) for index in range(24)]
+    images = [0.5 + 0.01 * torch.randn(1, 3, 128, 128, generator=seeded(index)) for index in range(16)]
     truth = noise(offset=0.03, grain=0.6)
     found = estimated(truth, images)
     lr, scale = images[0], torch.tensor([2.0])
