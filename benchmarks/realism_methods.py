@@ -11,6 +11,7 @@ from torch import Tensor
 
 import degflow_aug
 from degflow_aug import compat
+from degflow_aug.bundle import load_bundle
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.degflow import DegFlow
@@ -107,7 +108,7 @@ def _rows_of_ours(
         methods[KERNEL] = [_from_view(Source(FittedKernel(kernels["knots"], kernels["kernels"])))]
     else:
         note(f"{KERNEL}: left out, the first bundle holds none")
-    if all(generator.residual is not None for generator in generators):
+    if all(load_bundle(path).noise for path in paths):
         methods[NOISY] = [
             _noisy(path, source, seed) for seed, (path, source) in enumerate(zip(paths, sources, strict=True))
         ]

@@ -62,8 +62,10 @@ def random_velocity(
 
 
 def random_noise(scales: tuple[float, ...] = (2.0, 4.0)) -> ResidualNoise:
-    """White noise of 0.02 in flat areas and 0.05 in texture at every scale."""
+    """White noise of 0.02 in flat areas and 0.05 in texture at every scale, without anything smooth."""
     count = len(scales)
     kernels = torch.eye(3)[None, :, :, None, None].expand(count, -1, -1, -1, -1)
-    deviations = torch.tensor([[0.02, 0.05]]).expand(count, -1)
-    return ResidualNoise(torch.tensor(scales), torch.tensor([0.0, 0.2]), deviations, kernels)
+    tables = torch.zeros(count, 3, 2, 2)
+    tables[:, 0] = torch.tensor([0.02, 0.05])
+    still = torch.zeros(count, 4, 3, 3, 1, 1)
+    return ResidualNoise(torch.tensor(scales), torch.tensor([0.005, 0.2]), tables, kernels, still, still[:, 0, :1, :1])

@@ -112,6 +112,13 @@ def test_noise_comes_back_as_it_was(sample: Bundle, tmp_path: Path) -> None:
     assert not torch.equal(quiet(hr, 2.9), noisy(hr, 2.9))
 
 
+def test_noise_of_an_earlier_form_is_in_the_way_only_where_it_is_wanted(sample: Bundle) -> None:
+    earlier = replace(sample, noise={"scales": torch.ones(1), "deviations": torch.ones(1, 12)})
+    assert DegFlow.from_bundle(earlier)(torch.rand(1, 3, 16, 16), 2.0).shape == (1, 3, 8, 8)
+    with pytest.raises(ValueError, match="run `degflow noise` again"):
+        DegFlow.from_bundle(earlier, noise=1.0)
+
+
 def test_a_bundle_without_kernels_has_none(sample: Bundle, tmp_path: Path) -> None:
     save_bundle(tmp_path / "plain.safetensors", replace(sample, kernels={}))
     assert load_bundle(tmp_path / "plain.safetensors").kernels == {}

@@ -74,8 +74,7 @@ def test_a_bundle_is_small_and_says_what_it_is(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_bundle_renders_by_its_name(name: str) -> None:
-    generator = degflow_aug.load_generator(name)
-    assert generator.residual is not None
+    generator = degflow_aug.load_generator(name, noise=1.0)
     hr = torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(0))
     choices = [(scale, camera) for scale in (1.0, 1.3, *generator.knots[1:]) for camera in generator.cameras or (None,)]
     for scale, camera in choices:

@@ -37,7 +37,9 @@ def run(args: argparse.Namespace) -> int:
     noise = add_noise(out, bundle, load_scenes(spread_out(scenes), knots, device), device).noise
     for index, name in enumerate(bundle.spec.cameras or ("",)):
         found = camera_part(noise, index) if name else noise
-        for scale, deviations in zip(found["scales"].tolist(), found["deviations"] * 255, strict=True):
-            low, high, of = float(deviations.min()), float(deviations.max()), f" of {name}" if name else ""
-            print(f"{out}: noise{of} at x{scale:g} of {low:.1f} to {high:.1f} gray levels of 255, by local contrast")
+        deviations = found["tables"][:, :2].square().sum(1).sqrt().flatten(1) * 255
+        for scale, table in zip(found["scales"].tolist(), deviations, strict=True):
+            low, high, of = float(table.min()), float(table.max()), f" of {name}" if name else ""
+            levels = f"{low:.1f} to {high:.1f} gray levels of 255"
+            print(f"{out}: noise{of} at x{scale:g} of {levels}, by level and local contrast")
     return 0

@@ -145,7 +145,8 @@ class DegFlow(SeveralCameras):
             cameras=spec.cameras,
             amp=amp,
             compile=compile,
-            residual=noise_in(bundle.noise),
+            # Without noise its statistics are not needed, and those of an earlier form do no harm.
+            residual=noise_in(bundle.noise) if noise else None,
             noise=noise,
             kernel=kernel_in(bundle.kernels) if bundle.rae.anchored else None,
         )

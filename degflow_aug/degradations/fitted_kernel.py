@@ -126,7 +126,7 @@ class FittedKernel(NoisyDegradation):
                 "expected a bundle of a fitted kernel alone for its noise, got one with networks and the noise of "
                 "theirs; make one with degflow fit --preset kernel"
             )
-        residual = ResidualNoise.from_state(bundle.noise) if alone and bundle.noise else None
+        residual = ResidualNoise.from_state(bundle.noise) if noise and bundle.noise else None
         return cls(kernels["knots"], kernels["kernels"], residual=residual, noise=noise)
 
     def kernel_at(self, scale: float) -> Tensor:

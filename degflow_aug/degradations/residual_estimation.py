@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from degflow_aug.degradations.residual_noise import ResidualNoise, local_contrast
+from degflow_aug.degradations.noise_covariance import (
+    correlate,
+    crop_lags,
+    pool_lags,
+    product_sums,
+    solve,
+    spread_lags,
+)
+from degflow_aug.degradations.noise_fields import PITCH, kernels_of
+from degflow_aug.degradations.noise_terms import derivatives, finest, look_up, table_sums
+from degflow_aug.degradations.residual_noise import ResidualNoise
 
-PATCH, KERNEL, CONTRASTS = 32, 15, 12
-LOWEST, HIGHEST = 0.5 / 255, 64 / 255
+SMALLEST = 32
+KERNEL, FIELD = 9, 11
+FINE, NODES, HOLE = 8, 8, 4
+TABLE = 9, 12
+CONTRASTS = torch.tensor([0.5 / 255, 64 / 255])
+DISTANCE = 6
+LOUDEST, STEEPEST = 8.0, 20.0
 Pair = tuple[Tensor, Tensor]
 
 
 def estimate_noise(pairs: Mapping[float, Iterable[Pair]]) -> ResidualNoise:
-    """Deviation by local contrast, and correlation over neighbours and channels, at every scale of the pairs.
+    """Deviation by level and contrast, correlation, smooth fields and tails, at every scale of the pairs.
 
     Args:
         pairs: by scale, rendered and real LR images (1, 3, h, w) in [0, 1], of at least 32x32 pixels.
@@ -23,57 +40,142 @@ def estimate_noise(pairs: Mapping[float, Iterable[Pair]]) -> ResidualNoise:
     Raises:
         ValueError: no pair at a scale, or images that are too small.
     """
-    contrasts = LOWEST * (HIGHEST / LOWEST) ** torch.linspace(0, 1, CONTRASTS)
-    found = [_estimate(list(pairs[scale]), contrasts, scale) for scale in sorted(pairs)]
-    deviations, kernels = (torch.stack(tensors) for tensors in zip(*found, strict=True))
-    return ResidualNoise(torch.tensor(sorted(pairs)), contrasts, deviations, kernels)
+    found = [_Estimate.of(list(pairs[scale]), scale).noise() for scale in sorted(pairs)]
+    parts = [torch.cat([getattr(each, name) for each in found]) for name in ("tables", "kernels", "fields", "tails")]
+    return ResidualNoise(torch.tensor(sorted(pairs)), CONTRASTS, *parts)
 
 
-def _estimate(pairs: list[Pair], contrasts: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    """Deviations (T,) and kernel (3, 3, k, k) of one scale."""
-    if not pairs or min(min(lr.shape[-2:]) for lr, _ in pairs) < PATCH:
-        raise ValueError(f"expected LR images of at least {PATCH}x{PATCH} pixels at x{scale:g} to learn noise from")
-    residuals = [(real - lr).float().cpu() for lr, real in pairs]
-    levels = [local_contrast(lr.float().cpu()) for lr, _ in pairs]
-    deviations = _deviations(levels, residuals, contrasts)
-    unit = ResidualNoise(torch.tensor([scale]), contrasts, deviations[None], torch.ones(1, 3, 3, 1, 1))
-    normalised = [
-        residual / unit.deviation(lr.float().cpu(), deviations[None])
-        for (lr, _), residual in zip(pairs, residuals, strict=True)
-    ]
-    return deviations, _kernel(normalised)
+@dataclass(frozen=True)
+class _Estimate:
+    """One scale: the images, the grain that goes from them, and the residuals that this leaves."""
+
+    scale: float
+    images: list[Tensor]
+    residuals: list[Tensor]
+    grain: Tensor
+
+    @classmethod
+    def of(cls, pairs: list[Pair], scale: float) -> _Estimate:
+        if not pairs or min(min(lr.shape[-2:]) for lr, _ in pairs) < SMALLEST:
+            raise ValueError(
+                f"expected LR images of at least {SMALLEST}x{SMALLEST} pixels at x{scale:g} to learn noise from"
+            )
+        images = [lr.float().cpu() for lr, _ in pairs]
+        residuals = [real.float().cpu() - lr for lr, (_, real) in zip(images, pairs, strict=True)]
+        grain = _grain(images, residuals)
+        kept = [
+            residual + look_up(grain[None, None], image, CONTRASTS) * finest(image)
+            for image, residual in zip(images, residuals, strict=True)
+        ]
+        return cls(scale, images, kept, grain)
+
+    def noise(self) -> ResidualNoise:
+        """The noise of this scale: tables, covariances, the tables again without the derivatives' part, then tails."""
+        squares = self._table([residual.square().mean(1, keepdim=True) for residual in self.residuals])
+        sharp = self._table([finest(residual).square().mean(1, keepdim=True) for residual in self.residuals])
+        common = self._table(
+            [(residual * _at_a_distance(residual)).mean(1, keepdim=True) for residual in self.residuals]
+        )
+        # Where the noise is finest, all of it counts as fine but what pixels have in common with distant ones.
+        rest = squares - torch.minimum(common, 0.9 * squares)
+        fine = torch.minimum(sharp / (sharp.mean(0) / rest.mean(0)).max(), rest)
+        tables = torch.stack([fine, squares - fine]).sqrt()
+        kernels, fields = self._filters(tables, squares)
+        tables = tables * self._missing(self._assemble(tables, kernels, fields), squares).sqrt()
+        tails = self._tails(self._assemble(tables, kernels, fields))
+        return self._assemble(tables, kernels, fields, tails)
+
+    def _scales(self) -> Tensor:
+        return torch.tensor([self.scale])
+
+    def _assemble(self, tables: Tensor, kernels: Tensor, fields: Tensor, tails: Tensor | None = None) -> ResidualNoise:
+        tails = torch.zeros(1, 1, FIELD, FIELD) if tails is None else tails
+        parts = (part[None] for part in (torch.cat([tables, self.grain[None]]), kernels, fields, tails))
+        return ResidualNoise(self._scales(), CONTRASTS, *parts)
+
+    def _missing(self, first: ResidualNoise, squares: Tensor) -> Tensor:
+        """Factor (L, T) on the variance of fine noise and offset with which all terms together have ``squares``."""
+        still = self._assemble(torch.zeros(2, *TABLE), first.kernels[0], first.fields[0])
+        whole, slopes = (
+            self._table([noise.variance(image, self._scales()).mean(1, keepdim=True) for image in self.images])
+            for noise in (first, still)
+        )
+        return ((squares - slopes) / (whole - slopes).clamp(min=1e-12)).clamp(1 / 16, 16)
+
+    def _table(self, values: list[Tensor]) -> Tensor:
+        """Mean (L, T) of maps (1, 1, h, w) around every level and contrast, a pixel shared between the nearest."""
+        sums = torch.zeros(2, *TABLE, dtype=torch.float64)
+        for image, value in zip(self.images, values, strict=True):
+            sums += table_sums(image, torch.cat([torch.ones_like(value), value], 1), TABLE, CONTRASTS)
+        weight, total = sums
+        # What hardly occurs says little. There the mean over levels is as good as a thousandth of all pixels, and
+        # where a contrast is rare at every level, the mean of all.
+        prior = weight.sum() / 1000
+        by_contrast = (total.sum(0) + prior * total.sum() / weight.sum()) / (weight.sum(0) + prior)
+        return ((total + prior * by_contrast) / (weight + prior)).clamp(min=1e-12).float()
+
+    def _filters(self, tables: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
+        """Kernels (3, 3, k, k) and fields (4, 3, 3, m, m) beside the deviations (2, L, T)."""
+        maps = [self._maps(tables, squares, index) for index in range(len(self.images))]
+        normal, right = product_sums(maps, PITCH * NODES)
+        pooled = [pool_lags(sums, PITCH, NODES, HOLE) for sums in (normal[1:, 1:], right[1:])]
+        smooth = solve(pooled[0], pooled[1])
+        fields = torch.stack([kernels_of(each, FIELD) for each in smooth])
+        normal, right = crop_lags(normal, FINE)[0], crop_lags(right, FINE)[0]
+        near = spread_lags(smooth, PITCH, FINE)
+        # What the smooth fields leave, whichever term it comes from.
+        rest = (right - (normal[1:, None, None] * near).sum(0)) / normal[0].clamp(min=1e-6)
+        return kernels_of(rest[..., : 2 * FINE, : 2 * FINE], KERNEL), fields
+
+    def _maps(self, tables: Tensor, squares: Tensor, index: int) -> tuple[Tensor, Tensor]:
+        """Maps (5, h, w), fine noise first, and noise (3, h, w), in the overall deviation.
+
+        Extremes are clipped: a few pixels must not outweigh all others.
+        """
+        image, residual = self.images[index], self.residuals[index]
+        found = look_up(torch.cat([squares.sqrt()[None], tables])[None], image, CONTRASTS)
+        spread, deviations = found[:, :1], found[:, 1:]
+        slopes = (derivatives(image) / spread).clamp(-STEEPEST, STEEPEST)
+        return torch.cat([deviations / spread, slopes], 1)[0], (residual / spread).clamp(-LOUDEST, LOUDEST)[0]
+
+    def _tails(self, whole: ResidualNoise) -> Tensor:
+        """Filter (1, 1, m, m) of the logarithm u of the scale.
+
+        With z = exp(u) g, g Gaussian of correlation rho and u of covariance k, E[exp(2 u)] = 1,
+        E[z^2(x) z^2(x + d)] = exp(4 k(d)) (1 + 2 rho(d)^2).
+        """
+        noise = [self._unit_noise(whole, index)[:, None] for index in range(len(self.images))]
+        kinds = (torch.stack([torch.ones_like(z), z, z.square()]) for z in noise)
+        sums = correlate(kinds, PITCH * NODES).sum((1, 2, 3))
+        power = (sums[1].max() / sums[0].max()).clamp(min=1e-12)
+        count, first, second = pool_lags(sums, PITCH, NODES, HOLE)
+        rho, peaks = (part / count.clamp(min=0.5) for part in (first / power, second / power.square()))
+        return kernels_of(((peaks / (1 + 2 * rho.square())).clamp(min=1).log() / 4)[None, None], FIELD)
+
+    def _unit_noise(self, whole: ResidualNoise, index: int) -> Tensor:
+        """Noise (3, h, w) in the deviations that are expected of it, outliers clipped."""
+        residual, image = self.residuals[index], self.images[index]
+        expected = whole.variance(image, self._scales()).clamp(min=1e-12).sqrt()
+        return (residual / expected).clamp(-LOUDEST, LOUDEST)[0]
 
 
-def _deviations(levels: list[Tensor], residuals: list[Tensor], contrasts: Tensor) -> Tensor:
-    """Root mean square of the residual around every contrast, each pixel shared between the two nearest."""
-    level = torch.cat([each.flatten() for each in levels]).clamp(contrasts[0], contrasts[-1])
-    square = torch.cat([each.square().mean(1).flatten() for each in residuals])
-    upper = torch.bucketize(level, contrasts).clamp(1, len(contrasts) - 1)
-    low, high = contrasts[upper - 1], contrasts[upper]
-    share = (level - low) / (high - low)
-    weight, total = (torch.zeros(len(contrasts), dtype=torch.float64) for _ in range(2))
-    for index, part in ((upper - 1, 1 - share), (upper, share)):
-        weight.index_add_(0, index, part.double())
-        total.index_add_(0, index, (part * square).double())
-    overall = total.sum() / weight.sum()
-    # A contrast that hardly occurs says little; there the overall spread is as good as a thousandth of all pixels.
-    prior = weight.sum() / 1000
-    return ((total + prior * overall) / (weight + prior)).sqrt().clamp(min=1e-6).float()
+def _at_a_distance(residual: Tensor) -> Tensor:
+    """Mean of the four pixels at a distance where the fine noise is no longer correlated, as many as there are."""
+    cross = torch.zeros(2 * DISTANCE + 1, 2 * DISTANCE + 1)
+    cross[DISTANCE, :: 2 * DISTANCE] = cross[:: 2 * DISTANCE, DISTANCE] = 1
+    both = torch.cat([residual, torch.ones_like(residual[:, :1])], 1).transpose(0, 1)
+    sums = F.conv2d(both, cross[None, None], padding=DISTANCE).transpose(0, 1)
+    return sums[:, :-1] / sums[:, -1:]
 
 
-def _kernel(normalised: list[Tensor]) -> Tensor:
-    """The filter (3, 3, k, k) whose noise has the mean cross spectrum of the residuals: its Hermitian square root."""
-    patches = torch.cat([_patches(each) for each in normalised])
-    spectrum = torch.fft.fft2(patches.double())
-    power = torch.einsum("nchw,ndhw->hwcd", spectrum, spectrum.conj()) / (len(patches) * PATCH**2)
-    values, vectors = torch.linalg.eigh(power)
-    root = (vectors * values.clamp(min=0).sqrt()[..., None, :]) @ vectors.mH
-    full = torch.fft.fftshift(torch.fft.ifft2(root.permute(2, 3, 0, 1)).real, dim=(-2, -1))
-    start = PATCH // 2 - KERNEL // 2
-    kernel = full[..., start : start + KERNEL, start : start + KERNEL]
-    return (kernel * (full.square().sum() / kernel.square().sum()).sqrt()).float()
-
-
-def _patches(image: Tensor) -> Tensor:
-    """(1, 3, h, w) -> (N, 3, 32, 32), side by side."""
-    return image[0].unfold(1, PATCH, PATCH).unfold(2, PATCH, PATCH).permute(1, 2, 0, 3, 4).flatten(0, 1)
+def _grain(images: list[Tensor], residuals: list[Tensor]) -> Tensor:
+    """Share (L, T) of the finest detail that the residual takes away: least squares around each level and contrast."""
+    sums = torch.zeros(2, *TABLE, dtype=torch.float64)
+    for image, residual in zip(images, residuals, strict=True):
+        detail = finest(image)
+        products = torch.stack([detail.square().mean(1), -(residual * detail).mean(1)], 1)
+        sums += table_sums(image, products, TABLE, CONTRASTS)
+    power, lost = sums
+    by_contrast = lost.sum(0) / power.sum(0).clamp(min=1e-12)
+    prior = 0.1 * power.mean(0) + 1e-12
+    return ((lost + prior * by_contrast) / (power + prior)).clamp(0, 1).float()

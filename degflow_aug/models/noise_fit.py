@@ -1,4 +1,4 @@
-"""The residual noise of a generator learned from the pairs it was trained on."""
+"""The residual noise of a generator, or of a fitted kernel, learned from the pairs it was trained on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from degflow_aug.degradations.residual_estimation import Pair, estimate_noise
 from degflow_aug.degradations.several_cameras import SeveralCameras
 from degflow_aug.models.evaluation import EvaluationScene
 
-WINDOW, SCENES, RIM = 384, 64, 2
+WINDOW, SCENES, RIM = 640, 64, 2
 AnyBundle = TypeVar("AnyBundle", bound=Bundle | KernelBundle)
 
 

@@ -35,8 +35,9 @@ def velocity(cameras: int = 2) -> NCSNpp:
 
 def noises() -> CameraNoise:
     """The second camera has three times the noise of the first."""
-    weak, strong = random_noise(), random_noise()
-    return CameraNoise([weak, ResidualNoise(strong.scales, strong.contrasts, 3 * strong.deviations, strong.kernels)])
+    weak = random_noise()
+    strong = {**weak.state_dict(), "tables": 3 * weak.tables}
+    return CameraNoise([weak, ResidualNoise.from_state(strong)])
 
 
 def generator(**settings: Any) -> DegFlow:

@@ -1,0 +1,148 @@
+"""The noise measures against closed forms and SciPy."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import signal, stats
+from torch import Tensor
+
+from degflow_aug.metrics.noise_fidelity import (
+    GRAY,
+    autocorrelation,
+    excess_kurtosis,
+    high_pass_kld,
+    histogram,
+    kl_divergence,
+    log_ratio_error,
+    radial_spectrum,
+    residual_kld,
+    variance_by,
+)
+
+
+def white(seed: int, deviation: float = 1.0, shape: tuple[int, ...] = (2, 3, 256, 300)) -> Tensor:
+    return deviation * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_kl_divergence_of_counts_is_scipys() -> None:
+    p, q = torch.tensor([10, 0, 5, 85]), torch.tensor([20, 10, 60, 10])
+    assert kl_divergence(p, q) == pytest.approx(stats.entropy(p + 0.5, q + 0.5))
+    assert kl_divergence(p, p) == 0
+    assert kl_divergence(p[[0, 2, 3]], q[[0, 2, 3]], 0) == pytest.approx(stats.entropy([10, 5, 85], [20, 60, 10]))
+
+
+def test_bins_are_centred_on_0_and_their_ends_catch_all() -> None:
+    values = torch.tensor([0, 0.2, -0.2, 0.3, -0.3, 1, 63.9, 200, -1000]) * GRAY
+    counts = histogram(values)
+    assert len(counts) == 257
+    assert int(counts.sum()) == 9
+    assert [int(counts[128 + step]) for step in (-128, -1, 0, 1, 2, 128)] == [1, 1, 3, 1, 1, 2]
+    assert len(histogram(values, 1)) == 129
+
+
+@pytest.mark.parametrize(("first", "second"), [(2.0, 2.0), (2.0, 3.0), (4.0, 3.0)])
+def test_kld_of_two_gaussians(first: float, second: float) -> None:
+    found = residual_kld([white(0, first * GRAY)], [white(1, second * GRAY)])
+    wanted = math.log(second / first) + (first / second) ** 2 / 2 - 0.5
+    assert found == pytest.approx(wanted, rel=0.03, abs=1e-3)
+
+
+def test_sizes_and_batches_do_not_matter() -> None:
+    real, generated = white(0, 2 * GRAY), white(1, 3 * GRAY)
+    parts = [real[:1, :, :100], real[:1, :, 100:], real[1:]]
+    assert residual_kld(parts, [generated]) == pytest.approx(residual_kld([real], [generated]), abs=1e-12)
+    with pytest.raises(ValueError, match="expected at least one image"):
+        residual_kld([], [generated])
+
+
+def test_a_deterministic_residual_is_far_from_noise_and_its_image_is_not() -> None:
+    ramp = (torch.arange(300) / 400).expand(1, 3, 256, 300)
+    real = ramp + white(0, 2 * GRAY, (1, 3, 256, 300))
+    rounded = ramp.div(GRAY).round().mul(GRAY)
+    assert residual_kld([real - ramp], [rounded - ramp]) > 1
+    assert high_pass_kld([real], [real]) == 0
+    again = ramp + white(1, 2 * GRAY, (1, 3, 256, 300))
+    louder = ramp + white(1, 4 * GRAY, (1, 3, 256, 300))
+    assert high_pass_kld([real], [again]) < 0.002
+    # Differences of noise of sd 2 and of 4 gray levels; rounding adds 1 / 6 to both variances.
+    one, other = 2 * 4 + 1 / 6, 2 * 16 + 1 / 6
+    assert high_pass_kld([real], [louder]) == pytest.approx(math.log(other / one) / 2 + one / other / 2 - 0.5, rel=0.05)
+
+
+def test_variance_by_a_key() -> None:
+    key = torch.rand(2, 1, 256, 300, generator=torch.Generator().manual_seed(5))
+    residual = white(0) * key
+    edges = torch.tensor([0.0, 0.25, 0.5, 0.9])
+    found, counts = variance_by([residual[:1], residual[1:]], [key[:1], key[1:]], edges)
+    wanted = [(b**3 - a**3) / (3 * (b - a)) for a, b in ((0, 0.25), (0.25, 0.5), (0.5, 0.9))]
+    assert found.tolist() == pytest.approx(wanted, rel=0.02)
+    assert (counts / key.numel()).tolist() == pytest.approx([0.25, 0.25, 0.4], rel=0.02)
+    assert math.isnan(variance_by([residual], [key], torch.tensor([2.0, 3.0]))[0])
+
+
+def test_log_ratio_is_in_decibel() -> None:
+    real, generated = torch.tensor([1.0, 2.0, 0.0]), torch.tensor([10.0, 2.0, 5.0])
+    assert log_ratio_error(real, generated) == pytest.approx(10 / 2**0.5)
+    assert log_ratio_error(real, generated, torch.tensor([1.0, 3.0, 9.0])) == pytest.approx(5)
+
+
+def test_autocorrelation_of_white_and_of_averaged_noise() -> None:
+    found = autocorrelation([white(0)])
+    wanted = torch.zeros(2, 8, 3, 3, dtype=torch.float64)
+    wanted[:, 0] = torch.eye(3)
+    assert torch.allclose(found, wanted, atol=0.01)
+    noise = white(1)
+    smooth = noise[..., 1:] + noise[..., :-1]
+    smooth = torch.cat([smooth, smooth[:, :1] + white(2)[:, :1, :, 1:]], 1)[:, [0, 1, 3]]
+    found = autocorrelation([smooth], 2)
+    assert found[0, 1, 0, 0] == pytest.approx(0.5, abs=0.01)
+    assert found[1, 1, 0, 0] == pytest.approx(0, abs=0.01)
+    assert found[0, 0, 0, 2] == pytest.approx((2 / 3) ** 0.5, abs=0.01)
+    assert found[0, 1, 0, 2] == pytest.approx((2 / 3) ** 0.5 / 2, abs=0.01)
+
+
+def test_autocorrelation_knows_the_direction() -> None:
+    noise = white(3)
+    late = torch.stack([noise[:, 0, :, 2:], noise[:, 0, :, :-2], noise[:, 1, :, 2:]], 1)
+    # What is in channel 0 at a pixel is in channel 1 two pixels to the right.
+    found = autocorrelation([late], 3)
+    assert found[0, 2, 0, 1] == pytest.approx(1, abs=0.02)
+    assert found[0, 2, 1, 0] == pytest.approx(0, abs=0.02)
+    assert float(autocorrelation([torch.zeros(1, 3, 9, 9)]).abs().max()) == 0
+
+
+def test_spectrum_of_white_and_of_filtered_noise() -> None:
+    frequencies, density = radial_spectrum([white(0, 0.5), white(1, 0.5)])
+    assert frequencies[0] == pytest.approx(1 / 64)
+    assert frequencies[-1] == pytest.approx(31 / 64)
+    assert density.tolist() == pytest.approx([0.25] * 16, rel=0.1)
+    filters = np.outer([1, 2, 1], [1, 2, 1]) / 16
+    smooth = signal.convolve(white(2).numpy(), filters[None, None], mode="valid")
+    found = radial_spectrum([torch.from_numpy(smooth)], 64, 16)[1]
+    grid = np.meshgrid(*[np.fft.fftfreq(64)] * 2, indexing="ij")
+    response = np.prod([np.cos(np.pi * axis) ** 4 for axis in grid], axis=0)
+    rings = (np.hypot(*grid) * 32).astype(int)
+    wanted = [response[rings == ring].mean() for ring in range(12)]
+    assert found[:12].tolist() == pytest.approx(wanted, rel=0.1)
+    with pytest.raises(ValueError, match="expected residuals of at least 64x64"):
+        radial_spectrum([torch.rand(1, 3, 63, 80)])
+
+
+def test_excess_kurtosis_of_known_distributions() -> None:
+    assert excess_kurtosis([white(0)]) == pytest.approx(0, abs=0.05)
+    uniform = torch.rand(2, 3, 256, 300, generator=torch.Generator().manual_seed(0)) - 0.5
+    assert excess_kurtosis([uniform]) == pytest.approx(-1.2, abs=0.02)
+    laplace = torch.distributions.Laplace(0.0, 1.0)
+    torch.manual_seed(0)
+    assert excess_kurtosis([laplace.sample((4, 3, 256, 300))]) == pytest.approx(3, rel=0.1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_precision_of_the_images(dtype: torch.dtype) -> None:
+    images = [white(0, 4 * GRAY, (1, 3, 96, 96)).to(dtype)]
+    assert autocorrelation(images).dtype == radial_spectrum(images)[1].dtype == torch.float64
+    assert residual_kld(images, images) == high_pass_kld(images, images) == 0

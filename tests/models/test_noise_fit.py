@@ -1,0 +1,34 @@
+"""Noise is learned beside whatever renders views, a fitted kernel as well."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from photographs import photograph
+
+from degflow_aug.data.image_file import to_tensor
+from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.degradations.grid import resize, to_lr_grid
+from degflow_aug.degradations.residual_noise import ResidualNoise
+from degflow_aug.models.evaluation import EvaluationScene
+from degflow_aug.models.noise_fit import learn_noise
+
+
+def test_a_fitted_kernel_will_do() -> None:
+    kernels = torch.zeros(2, 3, 5, 5)
+    kernels[0, :, 2, 2] = 1
+    kernels[1] = 1 / 25
+    fitted = FittedKernel(torch.tensor([1.0, 2.0]), kernels)
+    scenes = []
+    for number in range(4):
+        hr = to_tensor(photograph(number, 192, 192))[None]
+        lr = to_lr_grid(fitted.render(hr, 2.0), 2.0)
+        noisy = lr + 0.03 * torch.randn(lr.shape, generator=torch.Generator().manual_seed(number))
+        scenes.append(EvaluationScene(str(number), "camera", hr, {2.0: resize(noisy, (192, 192)).clamp(0, 1)}))
+    noise = ResidualNoise.from_state(learn_noise(fitted, iter(scenes)))
+    assert noise.scales.tolist() == [2]
+    lr, real = (to_lr_grid(image, 2.0) for image in (fitted.render(scenes[0].hr, 2.0), scenes[0].views[2.0]))
+    drawn = noise.sample(lr, torch.tensor([2.0]), torch.Generator().manual_seed(9))
+    assert float(drawn.std()) == pytest.approx(float((real - lr).std()), rel=0.1)
+    with pytest.raises(ValueError, match="expected real views to learn noise from, got none"):
+        learn_noise(fitted, [])
