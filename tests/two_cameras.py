@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from tiny_camera import in_memory, stage_options
 
+from degflow_aug.data.draws import SampleDraw
 from degflow_aug.data.image_file import to_array, to_tensor, write_image
 from degflow_aug.degradations.camera import Camera
 from degflow_aug.degradations.camera_optics import CameraOptics
 
 CAMERAS = ("Lab_Sharp", "Lab_Soft")
-OPTICS = {"Lab_Sharp": CameraOptics(blur=0.45, shot_noise=0, read_noise=0, sharpening=0.8),
-          "Lab_Soft": CameraOptics(blur=1.1, shot_noise=0, read_noise=0, sharpening=0.0)}  # fmt: skip
+OPTICS = {"Lab_Sharp": CameraOptics(blur=0.4, shot_noise=0, read_noise=0, sharpening=0.8),
+          "Lab_Soft": CameraOptics(blur=1.2, shot_noise=0, read_noise=0, sharpening=0.0)}  # fmt: skip
 SCALE = 2.0
 
 
@@ -30,10 +31,10 @@ def picture(seed: int, size: int = 96) -> np.ndarray:
 
 
 def write_two_cameras(folder: Path, scenes: int = 3, size: int = 96) -> dict[str, Any]:
-    """``{camera}/HR/{id}.png`` and ``{camera}/x2/{id}.png``, no HR image shared; returns the pattern."""
-    for number, name in enumerate(CAMERAS):
+    """``{camera}/HR/{id}.png`` and ``{camera}/x2/{id}.png``, the same HR images; returns the pattern."""
+    for name in CAMERAS:
         for scene in range(scenes):
-            hr = picture(100 * number + scene, size)
+            hr = picture(scene, size)
             view = Camera(OPTICS[name]).render(to_tensor(hr)[None], SCALE)[0]
             for kind, image in (("HR", hr), ("x2", to_array(view))):
                 path = folder / name / kind / f"{scene:03d}.png"
@@ -50,3 +51,21 @@ def camera_options(stage: str, pairs: Path, root: Path, iterations: int = 12, **
     if stage == "lfm":
         opt["network_g"]["cameras"] = len(CAMERAS)
     return in_memory(opt, root)
+
+
+def paired_batches(opt: dict[str, Any], count: int) -> list[dict[str, Any]]:
+    """Batches with the same crop of two scenes as each camera sees it: only the view tells the samples apart."""
+    from basicsr.data import build_dataset
+    from torch.utils.data import default_collate
+
+    dataset = build_dataset(opt["datasets"]["train"])
+    scenes = len(dataset) // 2
+    draws = [
+        [
+            SampleDraw((2 * step + pair) % scenes + scenes * camera, 10 * step + pair)
+            for pair in (0, 1)
+            for camera in (0, 1)
+        ]
+        for step in range(count)
+    ]
+    return [default_collate([dataset[draw] for draw in batch]) for batch in draws]

@@ -243,7 +243,7 @@ class DegFlow(SeveralCameras):
         return contextlib.nullcontext()
 
     def _views(
-        self, hr: Tensor, ends: Sequence[Tensor], weights: Tensor | None, side: int | None = None
+        self, hr: Tensor, ends: Sequence[Tensor], weights: Tensor | None = None, side: int | None = None
     ) -> list[Tensor]:
         """Views at the end times (B,), one for each of ``ends``, from one encoding; see :meth:`EncodedHR.decode` for
         ``side``."""

@@ -104,6 +104,24 @@ def test_pattern_tells_views_from_hr_in_one_folder(tmp_path: Path) -> None:
     assert {scene.camera for scene in scenes} == {tmp_path.name}
 
 
+def test_ranges_may_be_of_one_camera(tmp_path: Path) -> None:
+    for camera in ("a", "b"):
+        for name in ("001", "002", "003"):
+            trees.save(tmp_path / camera / f"{name}.png", np.zeros((8, 8, 3), np.uint8))
+            trees.save(tmp_path / camera / f"{name}x2.png", np.zeros((8, 8, 3), np.uint8))
+    pattern = {"hr": "{camera}/{id}.png", "views": {2: "{camera}/{id}x2.png"}}
+
+    def found(wish: str) -> list[str]:
+        return [
+            f"{scene.camera}{scene.name}" for scene in find_scenes(tmp_path, "pattern", pattern=pattern, scenes=wish)
+        ]
+
+    assert found("a/001-002,b/003") == ["a001", "a002", "b003"]
+    assert found("b/002-003,001") == ["a001", "b001", "b002", "b003"]
+    with pytest.raises(ValueError, match="scenes to select by 'c/001-003'"):
+        found("c/001-003")
+
+
 @pytest.mark.parametrize(
     "pattern",
     [

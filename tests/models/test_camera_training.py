@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,17 @@ import pytest
 import torch
 from stage_steps import batches, build, train
 from torch.utils.data import default_collate
-from two_cameras import CAMERAS, camera_options, write_two_cameras
+from two_cameras import CAMERAS, OPTICS, SCALE, camera_options, paired_batches, picture, write_two_cameras
 
 import degflow_aug
 from degflow_aug.bundle import load_bundle
 from degflow_aug.data.draws import SampleDraw
+from degflow_aug.data.image_file import to_tensor
+from degflow_aug.degradations.camera import Camera
 from degflow_aug.degradations.camera_kernels import CameraKernels
+from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.fitted_kernel import FittedKernel, pseudo_views
+from degflow_aug.metrics.fidelity import psnr_y
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 degflow_aug.register()
@@ -222,3 +227,51 @@ def test_kernels_of_other_cameras_are_refused(pairs: Path, root: Path, tmp_path:
     opt["degflow"]["cameras"], opt["network_g"]["cameras"] = (), 0
     with pytest.raises(ValueError, match=r"kernels of one camera, .* with those of 2 cameras"):
         build(opt)
+
+
+@pytest.fixture(scope="module")
+def trained(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> DegFlow:
+    """A generator of both cameras after some seconds of both stages."""
+    folder = tmp_path_factory.mktemp("trained")
+    opt = camera_options("rae", pairs, folder, 200, hr_share=0.15)
+    model = build(opt)
+    train(model, paired_batches(opt, 200))
+    model.save(-1, -1)
+    opt = camera_options(
+        "lfm", pairs, folder, 100, trajectory="linear", rollout_weight=5.0, velocity_weight=0.3, solver="euler",
+        grad_clip=1.0,
+    )  # fmt: skip
+    opt["network_g"] |= {"dropout": 0.0, "local": True, "condition_channels": 96}
+    model = build(opt)
+    train(model, paired_batches(opt, 100))
+    model.save(-1, -1)
+    return degflow_aug.load_generator(Path(opt["path"]["models"]) / "generator_latest.safetensors")
+
+
+HR = to_tensor(picture(999))[None]
+"""A picture that no stage has seen."""
+
+
+def test_the_lr_of_each_camera_is_nearest_to_its_own_truth(trained: DegFlow) -> None:
+    truths = {name: Camera(OPTICS[name]).render(HR, SCALE) for name in CAMERAS}
+    views = {name: trained.render(HR, SCALE, name) for name in CAMERAS}
+    for name, other in (CAMERAS, CAMERAS[::-1]):
+        own = float(psnr_y(views[name], truths[name]))
+        assert own > float(psnr_y(views[other], truths[name])) + 1.5
+        assert own > float(psnr_y(views[name], truths[other])) + 1.5
+
+
+def test_a_camera_between_lies_between(trained: DegFlow) -> None:
+    first, last = CAMERAS
+    views = [trained.render(HR, SCALE, {first: 1 - step / 8, last: step / 8}) for step in range(9)]
+    for end, distances in ((views[0], views), (views[-1], views[::-1])):
+        to_end = [float((view - end).abs().mean()) for view in distances]
+        # Away from one end with every step; the last steps hardly move any more.
+        assert all(later > before - 0.03 * to_end[-1] for before, later in itertools.pairwise(to_end))
+    half, low, high = views[4], torch.minimum(views[0], views[-1]), torch.maximum(views[0], views[-1])
+    truth = Camera(OPTICS[first]).render(HR, SCALE)
+    ends = sorted(float(psnr_y(view, truth)) for view in (views[0], views[-1]))
+    assert ends[0] - 0.3 < float(psnr_y(half, truth)) < ends[1] + 0.3
+    beyond = torch.stack([torch.maximum(low - view, view - high).clamp(min=0) for view in views])
+    assert float(beyond.max()) < 0.12
+    assert float(beyond.mean((1, 2, 3, 4)).max()) < 0.004
