@@ -246,3 +246,17 @@ def test_pictures_and_sections_are_there() -> None:
     assert all((ROOT / picture).is_file() for picture in pictures)
     sections = {title.lower().replace(" ", "-") for title in re.findall(r"^#+ (.*)$", README, flags=re.MULTILINE)}
     assert set(re.findall(r"\]\(#(.*?)\)", README)) <= {re.sub(r"[^\w-]", "", section) for section in sections}
+
+
+def benchmark_commands() -> list[list[str]]:
+    """What follows ``python``, for the commands that run a benchmark."""
+    split = (shlex.split(line, comments=True) for line in lines_of_bash())
+    return [words[1:] for words in split if len(words) > 1 and words[1].startswith("benchmarks/")]
+
+
+@pytest.mark.parametrize("words", benchmark_commands(), ids=lambda words: words[0].partition("/")[2])
+def test_benchmarks_have_the_options_they_are_called_with(words: list[str]) -> None:
+    shared = [ROOT / "degflow_aug/commands/pairs.py", *(ROOT / "benchmarks").glob("*_options.py")]
+    text = "".join(file.read_text(encoding="utf-8") for file in (ROOT / words[0], *shared))
+    unknown = [word for word in words[1:] if word.startswith("--") and f'"{word}"' not in text]
+    assert not unknown
