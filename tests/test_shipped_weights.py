@@ -37,7 +37,6 @@ from degflow_aug.models.bundle_metrics import GENERATOR, METHODS, largest_differ
 NAMES = shipped_names()
 
 
-@pytest.mark.skip(reason="the trainings of benchmarks/train_shipped.py have not ended")
 def test_the_four_bundles_are_there() -> None:
     assert shipped_names() == list(SHIPPED)
 
