@@ -165,7 +165,9 @@ def _noisy(path: Path, source: Source, seed: int) -> Method:
 def _ceiling(generator: DegFlow) -> Method:
     """The real view through a generator's autoencoder."""
     last = generator.scale_range[1] + 1e-6
-    return lambda hr, scale, real: _deterministic(generator.reconstruct(hr, real), scale) if scale <= last else None
+    return lambda hr, scale, real: (
+        _deterministic(generator.reconstruct(hr, real, scale), scale) if scale <= last else None
+    )
 
 
 def _size(image: Tensor) -> tuple[int, int]:
