@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.archs.rae_coders import HRFeatures
 from degflow_aug.bundle import load_bundle
+from degflow_aug.degradations.camera_choice import CameraLike
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.grid import lr_size, resize
 from degflow_aug.metrics.fidelity import psnr_y
@@ -69,10 +70,11 @@ class HalfDegFlow(DegFlow):
         return self
 
     @torch.no_grad()
-    def forward(self, hr: Tensor, scale: float) -> Tensor:
+    def forward(self, hr: Tensor, scale: float, camera: CameraLike | Tensor | None = None) -> Tensor:
         """LR of ``hr``, of even sides, at ``scale``."""
         height, width = hr.shape[-2:]
-        view = self._views(hr, [torch.full(hr.shape[:1], self.time_map.time(scale))])[0]
+        times = torch.full(hr.shape[:1], self.time_map.time(scale), device=hr.device)
+        view = self._views(hr, [times], self.camera_weights(hr, camera))[0]
         return resize(view[..., : height // 2, : width // 2], lr_size(height, width, scale)).clamp(0, 1)
 
 

@@ -65,25 +65,34 @@ CANDIDATES: dict[str, Sizes] = {
 }
 
 
+def candidate(sizes: str, factor: float = 1.0) -> Preset:
+    """The preset ``small`` with other networks, trained as it is at ``factor`` times its learning rates."""
+    ours = preset("small", "ours")
+    rae, velocity = CANDIDATES[sizes]
+    return replace(
+        ours,
+        rae={**rae, **{key: ours.rae[key] for key in ("residual", "anchored")}},
+        velocity={**velocity, **{key: ours.velocity[key] for key in ("dropout", "local")}},
+        stages={
+            key: replace(each, lr=factor * each.lr, floor=factor * each.floor) for key, each in ours.stages.items()
+        },
+    )
+
+
 def train(name: str, pairs: Path, work: Path, minutes: float, seed: int) -> Bundle:
     """The bundle of a candidate after its budget: our recipe of the preset ``small``, at its learning rate or at that
     behind an ``@`` in the name."""
     sizes, _, rate = name.partition("@")
-    ours = preset("small", "ours")
-    peak = ours.stages["rae"].lr
+    peak = preset("small", "ours").stages["rae"].lr
     factor = float(rate) / peak if rate else 1.0
     out = work / f"{list(CANDIDATES).index(sizes)}_{factor * peak:g}.safetensors"
+    chosen = candidate(sizes, factor)
     request = {"preset": name, "recipe": "ours", "scenes": [], "minutes": minutes, "seed": seed, "pairs": str(pairs)}
+    # A candidate that was trained otherwise is not taken for this one.
+    request["rae"] = dict(chosen.rae)
     plan = FitPlan.open(out.with_suffix(".fit"), request)
     if out.is_file():
         return load_bundle(out)
-    rae, velocity = CANDIDATES[sizes]
-    chosen = Preset(
-        {**rae, "residual": True},
-        {**velocity, "dropout": 0.0, "local": True},
-        ours.conditioned,
-        {key: replace(each, lr=factor * each.lr, floor=factor * each.floor) for key, each in ours.stages.items()},
-    )
     settings = FitSettings(
         train={"dataroot_gt": str(pairs), "layout": "pattern", "pattern": load_yaml(pairs / PATTERN_FILE)},
         knots=KNOTS, camera="simulator", work=plan.path.parent, seed=seed,
@@ -111,7 +120,7 @@ def fidelity(generator: DegFlow, pairs: Path) -> list[float]:
 
 
 def gmac(generator: DegFlow) -> float:
-    """Multiply-adds in 1e9 of a 256x256 patch with the bundle's own sampler."""
+    """Multiply-adds in 1e9 of the networks on a 256x256 patch with the bundle's own sampler."""
     with FlopCounterMode(display=False) as counter:
         generator.render(torch.zeros(1, 3, 256, 256), generator.knots[-1])
     return counter.get_total_flops() / 2e9

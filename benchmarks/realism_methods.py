@@ -165,9 +165,11 @@ def _noisy(path: Path, source: Source, seed: int) -> Method:
 def _ceiling(generator: DegFlow) -> Method:
     """The real view through a generator's autoencoder."""
     last = generator.scale_range[1] + 1e-6
-    return lambda hr, scale, real: (
-        _deterministic(generator.reconstruct(hr, real, scale), scale) if scale <= last else None
-    )
+
+    def method(hr: Tensor, scale: float, real: Tensor) -> Rendered | None:
+        return _deterministic(generator.reconstruct(hr, real, scale), scale) if scale <= last else None
+
+    return method
 
 
 def _size(image: Tensor) -> tuple[int, int]:

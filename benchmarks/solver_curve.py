@@ -18,12 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from cost_generators import Networks, evaluations, host_rk45
+from cost_generators import Networks, bundle_networks, evaluations, host_rk45
 from result_files import device_name, facts, markdown_table, results_folder, write_results
 from result_plot import Axis, write_plot
 from torch import Tensor
 
-from degflow_aug.bundle import load_bundle
 from degflow_aug.data.aligned_scales import AlignedScales
 from degflow_aug.data.layouts import find_scenes
 from degflow_aug.flow.solver import JUMP
@@ -56,14 +55,6 @@ def _middle(image: Tensor, side: int) -> Tensor:
         return image
     top, left = (max(0, (length - side) // 2) for length in image.shape[-2:])
     return image[..., top : top + side, left : left + side]
-
-
-def bundle_networks(path: Path, device: torch.device) -> Networks:
-    """The networks of a bundle with its default sampler."""
-    bundle = load_bundle(path)
-    spec = bundle.spec
-    networks = (bundle.rae.to(device), bundle.velocity.to(device))
-    return Networks(*networks, spec.knots, spec.s_max, spec.solver, spec.steps, path.name)
 
 
 @torch.no_grad()

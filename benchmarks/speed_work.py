@@ -2,8 +2,9 @@
 
     python benchmarks/speed_work.py [--rounds 15] [--threads 2]
 
-Eight 256x256 images to LR at scale 4, random weights, all variants in turn in every round. Writes JSON and Markdown
-below ``benchmarks/results/<device>/``.
+Eight 256x256 images to LR at scale 4, random weights, all variants in turn in every round. LR is the same for all of
+them but for rounding, except for ``not anchored``: there the decoder adds to the HR image and not to the view of a
+fitted kernel, so that LR is another. Writes JSON and Markdown below ``benchmarks/results/<device>/``.
 """
 
 from __future__ import annotations
@@ -23,14 +24,15 @@ from torch import Tensor
 from degflow_aug.archs.rae_blocks import ResidualBlock, ScaledBlocks
 from degflow_aug.degradations.degflow import DegFlow
 
-AS_IT_IS = "as it is"
+AS_IT_IS, NOT_ANCHORED = "as it is", "not anchored"
 Call = Callable[[], Tensor]
 
 
-def generator(**settings: Any) -> DegFlow:
-    """A generator of the preset ``small`` with its default sampler."""
-    rae, velocity, solver, steps = fresh_networks("small")
-    return DegFlow(rae, velocity, solver=solver, steps=steps, **settings).requires_grad_(False)
+def generator(*, anchored: bool = True, **settings: Any) -> DegFlow:
+    """A generator of the preset ``small`` with its default sampler, its decoder anchored or added to the HR image."""
+    made = fresh_networks("small")
+    made = made if anchored else made.unanchored()
+    return made.degflow(made.solver, made.steps, **settings)
 
 
 def unfused_gates(self: ScaledBlocks, x: Tensor) -> Tensor:
@@ -56,8 +58,9 @@ def patched(call: Call, target: object, name: str, replacement: object) -> Call:
 
 
 def variants(hr: Tensor, compiled: bool) -> dict[str, Call]:
-    """A call for each variant; all but those in bf16 give the same LR images but for rounding."""
-    plain, first = generator(), generator()
+    """A call for each variant; all give the same LR images but for rounding, which is coarser in bf16, and but for
+    ``not anchored``, whose decoder adds to another image."""
+    plain, first, on_hr = generator(), generator(), generator(anchored=False)
     first.to(memory_format=torch.contiguous_format)
     half = generator(amp="bf16")
 
@@ -70,6 +73,7 @@ def variants(hr: Tensor, compiled: bool) -> dict[str, Call]:
         "gates as products and sums": patched(call, ScaledBlocks, "blocks", unfused_gates),
         "GELU in place": patched(call, ResidualBlock, "forward", with_gelu_in_place),
         "four images at a time": lambda: torch.cat([plain(part, 4.0) for part in hr.split(4)]),
+        NOT_ANCHORED: lambda: on_hr(hr, 4.0),
         "bf16": lambda: half(hr, 4.0),
     }
     if compiled:

@@ -46,9 +46,11 @@ def step_options(network: str, args: argparse.Namespace, folder: Path) -> dict[s
 
 def write_bundle(preset: str, path: Path, seed: int) -> Path:
     """A generator of a preset with random weights: its time does not depend on them."""
-    rae, velocity, solver, steps = fresh_networks(preset, seed)
-    spec = GeneratorSpec(rae.spec, velocity.spec, (1.0, 4.0), 4.0, solver=solver, steps=steps)
-    save_bundle(path, Bundle(spec, rae, velocity))
+    made = fresh_networks(preset, seed)
+    spec = GeneratorSpec(
+        made.rae.spec, made.velocity.spec, made.knots, made.s_max, solver=made.solver, steps=made.steps
+    )
+    save_bundle(path, Bundle(spec, made.rae, made.velocity, {} if made.kernel is None else made.kernel.state_dict()))
     return path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 import cost_measurement
 import cost_traffic
 import degradation_cost
-from cost_generators import Networks, evaluations, fresh_networks, host_rk45, preset_networks
+from cost_generators import Networks, evaluations, fresh_networks, gaussian_kernel, host_rk45, preset_networks
 from cost_growth import against_scales, against_size, linear_fit, scales_of
 from cost_measurement import Plan, Timing, TooLong, interleaved, repetitions, rounds
 from cost_methods import OURS, SHIPPED, STOCK, Batch, StockRealESRGAN, generator_entries, plain_entries
@@ -37,8 +38,10 @@ from degflow_aug.flow.solver import SOLVERS
 CPU = torch.device("cpu")
 
 
-def tiny_networks(solver: str = "heun", steps: int = 1) -> Networks:
-    made = Networks(random_rae(), random_velocity(), (1.0, 2.0, 4.0), 4.0, solver, steps, "random")
+def tiny_networks(solver: str = "heun", steps: int = 1, *, anchored: bool = False) -> Networks:
+    rae, knots = random_rae(residual=anchored, anchored=anchored), (1.0, 2.0, 4.0)
+    kernel = gaussian_kernel(knots, 15) if anchored else None
+    made = Networks(rae, random_velocity(), knots, 4.0, solver, steps, "random", kernel)
     # Without quick features of time, of which RK45 would take hundreds of steps.
     made.velocity.all_modules[0].weight.data *= 0
     return made
@@ -197,9 +200,10 @@ def calls(network: nn.Module) -> list[int]:
     return seen
 
 
-def test_host_rk45_is_the_path_that_fine_steps_take() -> None:
-    networks = tiny_networks()
-    hr = noise(2, 40)
+@pytest.mark.parametrize("anchored", [False, True])
+def test_host_rk45_is_the_path_that_fine_steps_take(anchored: bool) -> None:
+    networks = tiny_networks(anchored=anchored)
+    hr = noise(2, 36)
     count = calls(networks.velocity)
     views, nfe = host_rk45(networks, hr, [2.0, 4.0])
     assert nfe == len(count)
@@ -208,6 +212,20 @@ def test_host_rk45_is_the_path_that_fine_steps_take() -> None:
         torch.testing.assert_close(view, fine.render(hr, scale), atol=2e-3, rtol=0)
     with pytest.raises(TooLong, match="over 0 s after 0 evaluations"):
         host_rk45(networks, hr, [2.0], longest=0.0)
+
+
+def test_an_anchored_decoder_adds_to_the_kernels_view() -> None:
+    networks, hr = tiny_networks("euler", 2, anchored=True), 0.4 + 0.2 * noise(1, 36)
+    # Small enough for no view to leave [0, 1], where it is clamped.
+    networks.rae.decoder.refine[1].weight.data *= 0.1
+    networks.rae.decoder.refine[1].bias.data *= 0.1
+    view, on_hr = (each.degflow("euler", 2).render(hr, 4.0) for each in (networks, networks.unanchored()))
+    assert networks.kernel is not None
+    moved = networks.kernel.render(hr, 4.0) - hr
+    assert moved.abs().max() > 0.05
+    torch.testing.assert_close(view - on_hr, moved, atol=1e-5, rtol=0)
+    with pytest.raises(ValueError, match="fitted kernel of an anchored autoencoder"):
+        host_rk45(replace(networks, kernel=None), hr, [4.0])
 
 
 def test_student_begins_as_its_teacher() -> None:
@@ -268,13 +286,19 @@ def test_patches_are_of_photographs_and_mirrored_where_those_end() -> None:
 
 
 def test_networks_are_the_presets_and_bundles_have_to_fit(tmp_path: Path) -> None:
-    rae, velocity, solver, steps = fresh_networks("tiny")
-    spec = GeneratorSpec(rae.spec, velocity.spec, (1.0, 2.9), 2.9, solver="euler", steps=3)
-    save_bundle(tmp_path / "a.safetensors", Bundle(spec, rae, velocity))
+    fresh = fresh_networks("tiny")
+    assert (fresh.solver, fresh.steps, fresh.rae.anchored) == ("euler", 2, True)
+    assert (fresh.kernel.side, fresh.knots) == (31, (1.0, 4.0))  # type: ignore[union-attr]
+    spec = GeneratorSpec(fresh.rae.spec, fresh.velocity.spec, (1.0, 2.9), 2.9, solver="euler", steps=3)
+    kernel = gaussian_kernel((1.0, 2.9))
+    save_bundle(tmp_path / "a.safetensors", Bundle(spec, fresh.rae, fresh.velocity, kernel.state_dict()))
     loaded = preset_networks("tiny", CPU, tmp_path / "a.safetensors")
     assert (loaded.solver, loaded.steps, loaded.knots, loaded.weights) == ("euler", 3, (1.0, 2.9), "a.safetensors")
+    assert torch.equal(loaded.kernel.kernels, kernel.kernels)  # type: ignore[union-attr, arg-type]
     assert preset_networks("tiny", CPU, seed=5).weights == "random (seed 5)"
-    assert (preset_networks("tiny", CPU).solver, preset_networks("tiny", CPU).steps) == (solver, steps)
+    plain = fresh.unanchored()
+    save_bundle(tmp_path / "b.safetensors", Bundle(replace(spec, rae=plain.rae.spec), plain.rae, plain.velocity))
+    assert preset_networks("tiny", CPU, tmp_path / "b.safetensors").kernel is None
     with pytest.raises(ValueError, match="of preset official"):
         preset_networks("official", CPU, tmp_path / "a.safetensors")
 

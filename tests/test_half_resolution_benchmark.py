@@ -13,6 +13,7 @@ from random_networks import random_rae, random_velocity
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import half_resolution
+from cost_generators import gaussian_kernel
 
 from degflow_aug.degradations.grid import lr_size, resize
 
@@ -26,16 +27,18 @@ def test_a_half_view_is_the_whole_one_averaged(side: int, residual: bool) -> Non
     torch.testing.assert_close(half, F.avg_pool2d(rae.decode(latent, features), 2), rtol=1e-4, atol=1e-5)
 
 
-def test_lr_comes_from_half_views() -> None:
-    rae = random_rae(4, unshuffle=2, residual=True)
+@pytest.mark.parametrize("anchored", [False, True])
+def test_lr_comes_from_half_views(anchored: bool) -> None:
+    rae = random_rae(4, unshuffle=2, residual=True, anchored=anchored)
+    kernel = gaussian_kernel((1.0, 2.0, 4.0), 15)
     # Small enough for no view to leave [0, 1]: the whole one is clamped before it is averaged.
     rae.decoder.refine[1].weight.data *= 0.03
     rae.decoder.refine[1].bias.data *= 0.01
     hr = 0.3 + 0.4 * torch.rand(1, 3, 48, 80, generator=torch.Generator().manual_seed(0))
-    view = F.avg_pool2d(half_resolution.DegFlow(rae, random_velocity()).render(hr, 2.5), 2)
+    view = F.avg_pool2d(half_resolution.DegFlow(rae, random_velocity(), kernel=kernel).render(hr, 2.5), 2)
     assert 0 < view.min() < view.max() < 1
     assert (view - F.avg_pool2d(hr, 2)).abs().max() > 0.003
-    lr = half_resolution.HalfDegFlow(rae, random_velocity()).halve()(hr, 2.5)
+    lr = half_resolution.HalfDegFlow(rae, random_velocity(), kernel=kernel).halve()(hr, 2.5)
     torch.testing.assert_close(lr, resize(view, lr_size(48, 80, 2.5)), rtol=1e-4, atol=1e-5)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +18,7 @@ import preset_sizes
 from degflow_aug.archs.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.degradations.degflow import DegFlow
-from degflow_aug.models.presets import preset
+from degflow_aug.models.presets import Preset, preset
 
 
 @pytest.mark.parametrize("name", preset_sizes.CANDIDATES)
@@ -32,12 +34,16 @@ def test_every_candidate_is_a_generator_with_the_same_latent_volume(name: str) -
 
 def test_the_preset_is_one_of_the_candidates() -> None:
     small = preset("small", "ours")
-    sizes = [
-        ResidualAutoencoder(**rae, residual=True).spec
-        for rae, _ in preset_sizes.CANDIDATES.values()
-        if rae["base_channels"] < 64
-    ]
-    assert ResidualAutoencoder(**small.rae).spec in sizes
+
+    def sizes(each: Preset) -> tuple[dict[str, Any], Mapping[str, Any]]:
+        return ResidualAutoencoder(**each.rae).spec, each.velocity
+
+    candidates = [preset_sizes.candidate(name) for name in preset_sizes.CANDIDATES]
+    chosen = next(each for each in candidates if sizes(each) == sizes(small))
+    assert (chosen.conditioned, chosen.stages) == (small.conditioned, small.stages)
+    assert all(each.rae["anchored"] for each in candidates)
+    slower = preset_sizes.candidate("base 16, full resolution", 0.5).stages["refine"]
+    assert slower.lr == small.stages["refine"].lr / 2
 
 
 def test_multiply_adds_are_those_of_the_convolutions() -> None:

@@ -151,7 +151,7 @@ def test_rows_of_bundles(tmp_path: Path) -> None:
     assert 0.01 < deviation < 0.06
     again = to_lr_grid(noisy.view, 4.0) - to_lr_grid(plain[1].view, 4.0)
     assert float(torch.corrcoef(torch.stack([again.flatten(), (noisy.lr - noisy.reference).flatten()]))[0, 1]) > 0.8
-    assert torch.equal(methods[CEILING][1](hr, 4.0, real).view, generators[1].reconstruct(hr, real))
+    assert torch.equal(methods[CEILING][1](hr, 4.0, real).view, generators[1].reconstruct(hr, real, 4.0))
     assert methods["all-scales ceiling"][0](hr, 4.0, real) is None
     assert methods["all-scales ceiling"][0](hr, 2.0, real) is not None
 

@@ -19,6 +19,7 @@ import step_share
 from step_models import NETWORKS, build, sections, step_options, write_bundle
 from step_share import READY, Share, measure, parse, row, table
 
+import degflow_aug
 from degflow_aug.bundle import load_bundle
 
 ARGUMENTS = ["--device", "cpu", "--rounds", "2", "--steps", "1", "--threads", "1"]
@@ -84,8 +85,11 @@ def test_sizes_are_the_option_files_or_those_asked_for(tmp_path: Path) -> None:
 
 
 def test_generator_is_the_preset_with_its_default(tmp_path: Path) -> None:
-    spec = load_bundle(write_bundle("small", tmp_path / "a.safetensors", 0)).spec
-    assert (spec.solver, spec.steps) == ("euler", 2)
+    path = write_bundle("small", tmp_path / "a.safetensors", 0)
+    spec = load_bundle(path).spec
+    assert (spec.solver, spec.steps, spec.rae["anchored"]) == ("euler", 2, True)
+    hr = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert degflow_aug.load_generator(path)(hr, 4.0).shape == (1, 3, 16, 16)
     section = sections(tmp_path / "a.safetensors", "small", "bf16", compiled=True)["DegFlow small"]
     assert "solver" not in section
     assert (section["amp"], section["compile"]) == ("bf16", True)
