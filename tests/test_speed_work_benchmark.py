@@ -39,7 +39,7 @@ def test_all_variants_but_one_give_the_same_lr(monkeypatch: pytest.MonkeyPatch) 
     on_hr, kernel = calls.pop(speed_work.NOT_ANCHORED)(), gaussian_kernel((1.0, 4.0))
     moved = to_lr_grid(hr, 4.0) - to_lr_grid(kernel.render(hr, 4.0), 4.0)
     inside = ((on_hr - 0.5).abs() < 0.4) & ((truth - 0.5).abs() < 0.4)
-    assert moved.abs().max() > 0.05
+    assert moved.abs().max() > 0.03
     assert (on_hr - truth - moved)[inside].abs().mean() < 0.2 * moved[inside].abs().mean()
     for name, call in calls.items():
         off = (call() - truth).abs().mean()

@@ -82,7 +82,7 @@ def test_one_step_ends_with_a_student_and_resumes_in_it(
     assert main(arguments(pairs, out, *short, *flags)) == 0
     bundle, tensors = load_bundle(out), load_file(out)
     assert (bundle.spec.solver, bundle.spec.steps, bundle.spec.velocity["end_time"]) == ("jump", 1, True)
-    assert bundle.spec.training["iterations"] == {"rae": 3, "lfm": 2, "refine": 2, "distill": 2}
+    assert bundle.spec.training["iterations"] == {"rae": 2, "lfm": 1, "refine": 4, "distill": 2}
     assert bundle.spec.training["one_step"] == method
     assert bundle.kernels
     student, teacher = (
