@@ -12,7 +12,7 @@ from degflow_aug.archs.network_spec import plain
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
-Walk = Callable[[Velocity, Tensor], Tensor]
+Walk = Callable[[Velocity, Tensor, Tensor], Tensor]
 
 
 class DegFlowGenerator(nn.Module):
@@ -28,16 +28,21 @@ class DegFlowGenerator(nn.Module):
         self.rae, self.velocity = ResidualAutoencoder(**rae), NCSNpp(**velocity)
         self.spec = {"rae": plain(self.rae.spec), "velocity": plain(self.velocity.spec)}
 
-    def forward(self, hr: Tensor, walk: Walk, camera: Tensor | None = None, base: Tensor | None = None) -> Tensor:
+    def forward(
+        self, hr: Tensor, end: Tensor, walk: Walk, camera: Tensor | None = None, base: Tensor | None = None
+    ) -> Tensor:
         """The views (B, 3, H, W), about [-1, 1], that a walk from the latents of HR images leads to.
 
         Args:
             hr: (B, 3, H, W) in [-1, 1], sides in multiples of ``rae.multiple * velocity.multiple``.
-            walk: (velocity, standardised latents (B, c, h, w) at t = 0) -> latents where the walk ends.
+            end: (B,) times in [0, 1].
+            walk: (velocity, standardised latents (B, c, h, w) at t = 0, end) -> latents at ``end``. It gets the end
+                from here, because a wrapper may have given this network a part of the batch.
             camera: (B, cameras) mixing weights, where the velocity network knows several.
             base: (B, 3, H, W) in [-1, 1], what the output of an anchored autoencoder is added to.
         """
         latent, features = self.rae.encode(hr)
         condition = None if self.velocity.condition is None else hr_condition(features)
-        end = walk(lambda z, t: self.velocity(z, t, condition, camera=camera), self.rae.standardise(latent))
-        return self.rae.decode(self.rae.unstandardise(end), features.on(base))
+        start = self.rae.standardise(latent)
+        z = walk(lambda z, t: self.velocity(z, t, condition, camera=camera), start, end)
+        return self.rae.decode(self.rae.unstandardise(z), features.on(base))

@@ -26,12 +26,15 @@ def run(args: argparse.Namespace) -> int:
         ValueError, OSError: no bundle, no pairs at its knots, or images that are too small.
     """
     scenes = find_pairs(args)
-    from degflow_aug.bundle import bundle_path, load_any_bundle
+    from degflow_aug.bundle import WEIGHTS, bundle_path, load_any_bundle
     from degflow_aug.degradations.camera_state import camera_part
     from degflow_aug.models.noise_fit import add_noise, spread_out
 
     bundle = load_any_bundle(args.bundle)
-    out = Path(args.out) if args.out else bundle_path(args.bundle)
+    path = bundle_path(args.bundle)
+    if not args.out and path.parent == WEIGHTS:
+        raise ValueError(f"expected --out FILE.safetensors for a shipped bundle, got none; {path} would be overwritten")
+    out = Path(args.out) if args.out else path
     knots = [knot for knot in bundle.spec.knots if knot != 1]
     device = pick_device(args.device)
     noise = add_noise(out, bundle, load_scenes(spread_out(scenes), knots, device), device).noise

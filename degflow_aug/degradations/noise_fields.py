@@ -64,7 +64,7 @@ def kernels_of(covariance: Tensor, side: int) -> Tensor:
         (C, C, side, side).
     """
     size = covariance.shape[-1]
-    spectrum = torch.fft.fft2(torch.fft.ifftshift(covariance.double(), dim=(-2, -1))).permute(2, 3, 1, 0)
+    spectrum = torch.fft.fft2(torch.fft.ifftshift(covariance.double(), dim=(-2, -1))).permute(2, 3, 0, 1)
     values, vectors = torch.linalg.eigh((spectrum + spectrum.mH) / 2)
     root = (vectors * values.clamp(min=0).sqrt()[..., None, :]) @ vectors.mH
     full = torch.fft.fftshift(torch.fft.ifft2(root.permute(2, 3, 0, 1)).real, dim=(-2, -1))

@@ -44,7 +44,7 @@ class SeveralCameras(NoisyDegradation):
         self._choice: CameraChoice | None = None
         self._kernels: Mapping[str, Tensor] = {}
         if self.cameras:
-            self.use_camera(camera or None)
+            self.use_camera(None if camera == "" else camera)
         else:
             self.camera = camera if isinstance(camera, str) else ""
 

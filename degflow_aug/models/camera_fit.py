@@ -15,7 +15,7 @@ from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
 from degflow_aug.degradations.camera_kernels import StageKernel
 from degflow_aug.models import interrupt
 from degflow_aug.models.distill_model import LFMDistillModel
-from degflow_aug.models.fit_options import FitSettings, stage_options
+from degflow_aug.models.fit_options import FitSettings, largest_crop, stage_options
 from degflow_aug.models.kernel_source import fit_kernel, read_kernel, write_kernel
 from degflow_aug.models.latent_cache import LatentCache, LatentCrops
 from degflow_aug.models.latent_stage import LatentStageModel
@@ -156,6 +156,9 @@ class CameraFit:
         )  # fmt: skip
         model = run.run()
         self.plan.iterations[stage] = model.iteration
+        if stage == "refine":
+            # Its autoencoder is another one now: what follows encodes with that, resumed or not.
+            self._cache = None
         return prepared + run.elapsed
 
     def dataset(self, stage: str, opt: dict[str, Any]) -> Any:
@@ -165,11 +168,8 @@ class CameraFit:
         recipe: StagePreset = self.preset.stages[stage]
         section = opt["datasets"]["train"]
         if not recipe.windows:
-            # What check_sides has seen to hold the crops of stage 1 may not hold larger ones.
-            first = self.options("rae")["datasets"]["train"]["gt_size"]
             smallest = build_dataset({**section, "gt_size": 8}).smallest_side
-            own = section["gt_size"]
-            return build_dataset({**section, "gt_size": own if own <= smallest else first})
+            return build_dataset({**section, "gt_size": largest_crop(self.preset, stage, section["gt_size"], smallest)})
         if self._cache is None:
             model = LATENT_MODELS[stage](opt)
             multiple = model.rae.multiple

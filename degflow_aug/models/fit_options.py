@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from degflow_aug.archs.generator_arch import DegFlowGenerator
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.models.presets import Preset, StagePreset
 from degflow_aug.models.teacher import COMPANION
@@ -111,6 +112,20 @@ def _training(recipe: StagePreset) -> dict[str, Any]:
         "ema_decay": recipe.ema,
         "pixel_opt": {"type": recipe.loss, "loss_weight": 1.0, "reduction": "mean"},
     }  # fmt: skip
+
+
+def largest_crop(preset: Preset, stage: str, wanted: int, smallest: int) -> int:
+    """Side of the crops of a stage, ``wanted`` or, where the pairs are smaller, the largest that its networks take.
+
+    What :func:`check_sides` has seen to hold the crops of stage 1 may not hold the larger ones of a later stage.
+    """
+    if wanted <= smallest or stage != "refine":
+        return wanted
+    with torch.device("meta"):
+        network = DegFlowGenerator(**{key: value for key, value in _network(stage, preset, 0).items() if key != "type"})
+    multiple = network.rae.multiple * network.velocity.multiple
+    margin = 2 * preset.stages[stage].options.get("crop_margin", 0)
+    return (smallest - margin) // multiple * multiple + margin
 
 
 def check_sides(preset: Preset, settings: FitSettings) -> None:

@@ -54,7 +54,8 @@ class Preset:
 
 
 def _ours(crop: int, rendered: int, batch: int, lr: float, windows: int, amp: str) -> dict[str, StagePreset]:
-    """Ours: noise and KL on latents, pseudo-views between knots, a conditioned velocity, a last stage on images."""
+    """Ours: an anchored decoder, noise and KL on latents, pseudo-views between knots, a conditioned velocity, and most
+    of the time for a last stage that trains all of it on the views it renders."""
     shared = {"amp": amp}
     # Rendering takes the very steps that the last stage trains.
     path = {**shared, "trajectory": "linear", "pseudo_spacing": 0.5, "solver": "euler", "steps": 2}

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from degflow_aug.archs.generator_arch import DegFlowGenerator
 from degflow_aug.archs.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.bundle import Bundle
 from degflow_aug.degradations.camera_choice import one_hot
+from degflow_aug.degradations.camera_kernels import StageKernel, kernel_in
 from degflow_aug.degradations.fitted_kernel import kernel_views
 from degflow_aug.flow.solver import Velocity, integrate
 from degflow_aug.flow.time_map import TimeMap
@@ -51,14 +52,27 @@ class RefineModel(GeneratorStage):
             self._check_crop(opt["datasets"]["train"]["gt_size"] - 2 * options.crop_margin)
         self.anchored = self.get_bare_model(self.net_g).rae.anchored
         if self.anchored or (self.is_train and options.pseudo_share):
-            self.kernel = kernel_for(opt, options).to(self.device)
+            self.kernel = self.find_kernel().to(self.device)
         if self.is_train and options.lpips_weight:
             self.perceptual = LPIPSLoss(1.0, options.lpips_vgg or None).to(self.device)
+
+    def find_kernel(self) -> StageKernel:
+        """The kernel of the generator so far, which its decoder is anchored on; else the one named, or a new one."""
+        known, knots = kernel_in(self.start.kernels), self.knots.cpu()
+        same = known is not None and known.knots.shape == knots.shape and torch.allclose(known.knots, knots)
+        if known is None or not same or self.options.kernel:
+            return kernel_for(self.opt, self.options)
+        return known
+
+    def model_to_device(self, net: nn.Module) -> nn.Module:
+        """As every model; what is not trained is frozen before a wrapper looks for gradients."""
+        assert isinstance(net, DegFlowGenerator)
+        net.rae.requires_grad_(self.options.train_rae)
+        return super().model_to_device(net)
 
     def _prepare_training(self, load_path: str | None) -> None:
         if not load_path:
             self._start_as_trained()
-        self.get_bare_model(self.net_g).rae.requires_grad_(self.options.train_rae)
         super()._prepare_training(load_path)
 
     def _start_as_trained(self) -> None:
@@ -108,10 +122,10 @@ class RefineModel(GeneratorStage):
             base = kernel_views(self.sample_kernel, whole, target.scales)[inner]
         end = self.time_map.time(target.scales)
 
-        def walk(velocity: Velocity, start: Tensor) -> Tensor:
+        def walk(velocity: Velocity, start: Tensor, end: Tensor) -> Tensor:
             return integrate(velocity, start, end, self.options.steps, "euler")
 
-        rendered = self.network(hr, walk, self.camera, base).float()
+        rendered = self.network(hr, end, walk, self.camera, base).float()
         losses = {"image": target.distance(rendered)}
         if self.perceptual is not None:
             losses["lpips"] = self.options.lpips_weight * self.perceptual(rendered, target.beside(rendered))

@@ -61,7 +61,11 @@ def test_network_renders_what_the_degradation_renders(camera: tuple[Path, Path],
     base = None if anchor is None else anchor(hr * 2 - 1, scales)
     with torch.no_grad():
         found = model.get_bare_model(model.net_g).eval()(
-            hr * 2 - 1, lambda velocity, start: integrate(velocity, start, (scales - 1) / 3, 2, "euler"), None, base
+            hr * 2 - 1,
+            (scales - 1) / 3,
+            lambda velocity, start, end: integrate(velocity, start, end, 2, "euler"),
+            None,
+            base,
         )
     torch.testing.assert_close((found / 2 + 0.5).clamp(0, 1), degradation.render(hr, scales), atol=2e-5, rtol=0)
 
