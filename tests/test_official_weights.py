@@ -48,6 +48,7 @@ def test_tiny_official_files_convert_and_agree(fixtures: Path, tmp_path: Path) -
         "condition_channels": 0,
         "local": False,
         "end_time": False,
+        "cameras": 0,
     }
     assert (bundle.spec.knots, bundle.spec.s_max, bundle.spec.camera) == ((1.0, 2.0, 4.0), 4.0, "Canon")
 
