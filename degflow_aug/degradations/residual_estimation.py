@@ -56,6 +56,11 @@ class _Estimate:
 
     @classmethod
     def of(cls, pairs: list[Pair], scale: float) -> _Estimate:
+        """What one scale's pairs give.
+
+        Raises:
+            ValueError: no pairs, or LR images that are too small.
+        """
         if not pairs or min(min(lr.shape[-2:]) for lr, _ in pairs) < SMALLEST:
             raise ValueError(
                 f"expected LR images of at least {SMALLEST}x{SMALLEST} pixels at x{scale:g} to learn noise from"
