@@ -106,7 +106,9 @@ def test_patches_of_many_scales_equal_single_ones() -> None:
 def test_bfloat16_is_near_float32() -> None:
     hr = torch.rand(2, 3, 64, 64)
     plain, amp = generator(gaussian_kernel()), generator(gaussian_kernel(), amp="bf16")
-    close(amp.render(hr, 2.5), plain.render(hr, 2.5), 0.06)
+    distance = (amp.render(hr, 2.5) - plain.render(hr, 2.5)).abs()
+    assert distance.max() < 0.2
+    assert distance.mean() < 0.01
 
 
 def test_bundle_brings_its_kernel(tmp_path: Path) -> None:
