@@ -18,6 +18,10 @@ import yaml
 from degflow_aug import basicsr_keys
 
 
+def _is_scalar(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode)
+
+
 class OptionLoader(yaml.SafeLoader):
     """``yaml.SafeLoader`` that reads ``1e-4`` as a number and refuses a key given twice."""
 
@@ -36,6 +40,15 @@ class OptionLoader(yaml.SafeLoader):
                 )
             first_lines[key.tag, key.value] = line
         return node
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merge, and keep the last of equal keys: PyYAML 6.0.4 takes the first where that is merged again."""
+        super().flatten_mapping(node)
+        last = {(key.tag, key.value): index for index, (key, _) in enumerate(node.value) if _is_scalar(key)}
+        node.value = [
+            pair for index, pair in enumerate(node.value)
+            if not _is_scalar(pair[0]) or last[pair[0].tag, pair[0].value] == index
+        ]  # fmt: skip
 
 
 OptionLoader.add_implicit_resolver(
