@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from degflow_aug.archs.ncsnpp_arch import NCSNpp
-from degflow_aug.degradations.camera_kernels import StageKernel, kernel_in
+from degflow_aug.degradations.camera_kernels import StageKernel
 from degflow_aug.flow.consistency import consistency_loss, consistency_target, draw_pairs
 from degflow_aug.flow.objective import draw_times
 from degflow_aug.flow.solver import JUMP, integrate, jumps
+from degflow_aug.models.kernel_source import kernel_after
 from degflow_aug.models.latent_stage import LatentStageModel
 from degflow_aug.models.partial_paths import path_ends
 from degflow_aug.models.teacher import check_cameras, check_end, load_teacher
@@ -59,9 +60,7 @@ class LFMDistillModel(LatentStageModel):
 
     def find_kernel(self) -> StageKernel:
         """The kernel named in the options, that of the teacher's bundle, or one fitted to the training set."""
-        known, knots = kernel_in(self.taught.kernels), torch.tensor(self.options.knots)
-        same = known is not None and known.knots.shape == knots.shape and torch.allclose(known.knots, knots)
-        return super().find_kernel() if self.options.kernel or known is None or not same else known
+        return kernel_after(self.taught, self.opt, self.options)
 
     @property
     def needs_images(self) -> bool:

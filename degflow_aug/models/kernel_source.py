@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from basicsr.data import build_dataset
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch.utils.data import Subset
 
 from degflow_aug.atomic_file import atomic_path
+from degflow_aug.bundle import Bundle
 from degflow_aug.degradations.camera_kernels import CameraKernels, StageKernel, kernel_in
 from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.models.sample_cameras import known_camera
@@ -41,6 +43,25 @@ def kernel_for(opt: dict[str, Any], options: StageOptions) -> StageKernel:
         wanted, got = (f"{count} cameras" if count else "one camera" for count in (len(options.cameras), found))
         raise ValueError(f"expected kernels of {wanted}, as in degflow.cameras, got {path} with those of {got}")
     return fitted
+
+
+def kernel_after(before: Bundle, opt: dict[str, Any], options: StageOptions) -> StageKernel:
+    """The kernel of a stage that goes on with a generator: the generator's where it is at the same knots and no other
+    is named, else as :func:`kernel_for`. An anchored decoder keeps the one it was trained on.
+
+    Raises:
+        ValueError: other knots than those of an anchored generator.
+    """
+    known, knots = kernel_in(before.kernels), torch.tensor(options.knots)
+    same = known is not None and known.knots.shape == knots.shape and torch.allclose(known.knots, knots)
+    if known is not None and same and (before.rae.anchored or not options.kernel):
+        return known
+    if before.rae.anchored:
+        raise ValueError(
+            f"expected degflow.knots {list(before.spec.knots)}, those of the generator whose decoder is anchored "
+            f"on its kernel, got {list(options.knots)}"
+        )
+    return kernel_for(opt, options)
 
 
 def fit_kernel(dataset_opt: dict[str, Any], cameras: Sequence[str]) -> StageKernel:

@@ -14,13 +14,12 @@ from degflow_aug.archs.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.bundle import Bundle
 from degflow_aug.degradations.camera_choice import one_hot
-from degflow_aug.degradations.camera_kernels import StageKernel, kernel_in
 from degflow_aug.degradations.fitted_kernel import kernel_views
 from degflow_aug.flow.solver import Velocity, integrate
 from degflow_aug.flow.time_map import TimeMap
 from degflow_aug.losses.lpips_loss import LPIPSLoss
 from degflow_aug.models.generator_stage import GeneratorStage
-from degflow_aug.models.kernel_source import kernel_for
+from degflow_aug.models.kernel_source import kernel_after
 from degflow_aug.models.sample_cameras import camera_numbers, sample_kernel
 from degflow_aug.models.teacher import check_cameras, check_end, load_teacher
 from degflow_aug.models.view_targets import draw_view_targets
@@ -52,17 +51,9 @@ class RefineModel(GeneratorStage):
             self._check_crop(opt["datasets"]["train"]["gt_size"] - 2 * options.crop_margin)
         self.anchored = self.get_bare_model(self.net_g).rae.anchored
         if self.anchored or (self.is_train and options.pseudo_share):
-            self.kernel = self.find_kernel().to(self.device)
+            self.kernel = kernel_after(self.start, opt, self.options).to(self.device)
         if self.is_train and options.lpips_weight:
             self.perceptual = LPIPSLoss(1.0, options.lpips_vgg or None).to(self.device)
-
-    def find_kernel(self) -> StageKernel:
-        """The kernel of the generator so far, which its decoder is anchored on; else the one named, or a new one."""
-        known, knots = kernel_in(self.start.kernels), self.knots.cpu()
-        same = known is not None and known.knots.shape == knots.shape and torch.allclose(known.knots, knots)
-        if known is None or not same or self.options.kernel:
-            return kernel_for(self.opt, self.options)
-        return known
 
     def model_to_device(self, net: nn.Module) -> nn.Module:
         """As every model; what is not trained is frozen before a wrapper looks for gradients."""

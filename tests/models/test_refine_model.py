@@ -151,3 +151,13 @@ def test_other_sizes_are_refused(camera: tuple[Path, Path], tmp_path: Path) -> N
 def test_crops_that_the_networks_cannot_take_are_refused(camera: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"gt_size less twice degflow\.crop_margin in multiples of 16, got 46"):
         build(options(camera, tmp_path, crop_margin=1))
+
+
+def test_an_anchored_generator_keeps_its_kernel(camera: tuple[Path, Path], tmp_path: Path) -> None:
+    start = load_bundle(camera[1])
+    if not start.rae.anchored:
+        pytest.skip("the generator has no anchor")
+    model = build(options(camera, tmp_path))
+    assert torch.equal(model.kernel.kernels, start.kernels["kernels"])
+    with pytest.raises(ValueError, match=r"expected degflow\.knots \[1\.0, 2\.0, 4\.0\], those of the generator"):
+        build(options(camera, tmp_path, knots=[1.0, 4.0]))
