@@ -133,7 +133,10 @@ def format_table(rows: Iterable[Row]) -> str:
     for row in rows:
         blocks.setdefault(row.camera, []).append(row)
     text = "\n\n".join(_format_camera(camera, block) for camera, block in blocks.items())
-    legend = "Y-PSNR in dB and Y-SSIM against the real views; * the best but for the ceiling, which sees the real view"
+    legend = (
+        "Y-PSNR in dB and Y-SSIM against the real views; * the best but for the ceiling, which sees the real view; a "
+        "generator whose decoder was trained for rendered latents may pass it"
+    )
     return f"{text}\n\n{legend}"
 
 
