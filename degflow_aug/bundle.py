@@ -125,7 +125,7 @@ def load_bundle(path_or_name: str | Path) -> Bundle:
     if isinstance(bundle, KernelBundle):
         raise ValueError(
             f"expected a bundle with networks, got {path_or_name}, which holds a fitted kernel alone; "
-            "take type: FittedKernel for it"
+            f"take type: {'FittedPipeline' if 'blur' in bundle.kernels else 'FittedKernel'} for it"
         )
     return bundle
 
@@ -143,7 +143,8 @@ def load_any_bundle(path_or_name: str | Path) -> Bundle | KernelBundle:
         _check_finite(tensors)
         kernels, noise = _part("kernel.", tensors), _part("noise.", tensors)
         if isinstance(spec, KernelSpec):
-            return KernelBundle(spec, {key: kernels[key] for key in ("knots", "kernels")}, noise)
+            _check_kernels(kernels)
+            return KernelBundle(spec, kernels, noise)
         rae, velocity = ResidualAutoencoder(**spec.rae), NCSNpp(**spec.velocity)
         _fill(rae, "rae.", tensors)
         _fill(velocity, "velocity.", tensors)
@@ -185,6 +186,12 @@ def _check_finite(tensors: dict[str, Tensor]) -> None:
     damaged = [key for key, value in tensors.items() if value.is_floating_point() and not torch.isfinite(value).all()]
     if damaged:
         raise ValueError(f"{damaged[0]} holds values that are not finite")
+
+
+def _check_kernels(kernels: Mapping[str, Tensor]) -> None:
+    missing = {"knots", "kernels"} - kernels.keys()
+    if missing:
+        raise ValueError(f"kernel.{min(missing)} is missing")
 
 
 def _part(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -36,6 +36,7 @@ class StageOptions:
         grad_clip: largest gradient norm; 0 for no clipping.
         compile: pass the network through ``torch.compile``.
         kernel: file of the fitted kernel behind pseudo-views; empty: fitted to the training set at the start.
+        pipeline: where one is fitted, fit a pipeline (blur of light, tone curve, sharpening), and not only its kernels.
     """
 
     knots: tuple[float, ...]
@@ -45,6 +46,7 @@ class StageOptions:
     grad_clip: float = 0.0
     compile: bool = False
     kernel: str = ""
+    pipeline: bool = True
     cameras: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -8,10 +8,18 @@ from pathlib import Path
 import pytest
 import torch
 
+from degflow_aug.degradations import pipeline_estimation
+
 torch.set_num_threads(1)
 
 # Set DEGFLOW_CITY100 where the data lies elsewhere.
 CITY100 = Path(os.environ.get("DEGFLOW_CITY100", Path(__file__).resolve().parents[2] / "shared" / "data" / "City100"))
+
+
+@pytest.fixture(autouse=True)
+def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few steps for pipelines behind tiny trainings; tests of the pipeline itself ask for all of them."""
+    monkeypatch.setattr(pipeline_estimation, "ITERATIONS", 5)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from degflow_aug.commands.arguments import (
     positive_number,
     whole_number,
 )
-from degflow_aug.commands.fit_kernel import check_alone, fit_kernel
+from degflow_aug.commands.fit_kernel import ALONE, check_alone, fit_kernel
 from degflow_aug.commands.fit_scenes import cameras_apart, split_scenes
 from degflow_aug.commands.pairs import (
     add_pairs_arguments,
@@ -74,8 +74,9 @@ def _add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preset",
         default="small",
-        type=one_of("tiny", "small", "official", "kernel"),
-        help="tiny, small (default) or official; kernel: a linear kernel alone, in seconds",
+        type=one_of("tiny", "small", "official", *ALONE),
+        help="tiny, small (default) or official; without networks: pipeline (blur of light, tone curve, sharpening) or "
+        "kernel (linear)",
     )
     parser.add_argument("--recipe", type=one_of("ours", "paper"), help="ours or paper (default: ours; official: paper)")
     parser.add_argument(
@@ -110,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"expected --out to name a file that ends in .safetensors, got {args.out}")
     if args.minutes and args.iters:
         raise ValueError("expected --minutes or --iters, got both; leave one out")
-    alone = args.preset == "kernel"
+    alone = args.preset in ALONE
     if alone:
         check_alone(args)
     training, held_out = split_scenes(args)

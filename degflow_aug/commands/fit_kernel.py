@@ -1,4 +1,4 @@
-"""``degflow fit --preset kernel``: the camera as a linear kernel, in seconds and without BasicSR."""
+"""``degflow fit --preset kernel`` or ``pipeline``: the camera without networks, in a minute and without BasicSR."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from degflow_aug.bundle import KernelBundle
     from degflow_aug.data.scene import Scene
 
-# Options that a kernel has no use for, with what they are where nobody named them.
+ALONE = ("kernel", "pipeline")
+# Options that these have no use for, with what they are where nobody named them.
 OF_TRAINING = {
     "recipe": None, "lpips_vgg": "", "one_step": None, "minutes": None, "iters": None, "work": None, "seed": 0,
     "save_every": 60.0, "workers": None,
@@ -32,7 +33,7 @@ def check_alone(args: argparse.Namespace) -> None:
         if value != default:
             flag = "--" + name.replace("_", "-")
             raise ValueError(
-                f"expected no {flag} with --preset kernel, which trains nothing, got {value}; leave it out"
+                f"expected no {flag} with --preset {args.preset}, which trains no networks, got {value}; leave it out"
             )
 
 
@@ -45,10 +46,11 @@ def fit_kernel(args: argparse.Namespace, scenes: list[Scene]) -> KernelBundle:
     camera, apart = cameras_of(scenes), cameras_apart(args.cameras_apart, "ours", scenes)
     if apart:
         raise ValueError(
-            f"expected pairs of one camera for --preset kernel, got those of {', '.join(apart)}; name one with "
+            f"expected pairs of one camera for --preset {args.preset}, got those of {', '.join(apart)}; name one with "
             "--cameras, or add --no-cameras-apart for one kernel over all"
         )
     from degflow_aug.models.kernel_fit import fit_kernel_bundle
 
     knots = knots_of(args.knots, scenes)
-    return fit_kernel_bundle(Path(args.out), scenes, knots, args.camera or camera, pick_device(args.device))
+    device = pick_device(args.device)
+    return fit_kernel_bundle(Path(args.out), scenes, knots, args.camera or camera, device, args.preset)

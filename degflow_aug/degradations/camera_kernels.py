@@ -1,4 +1,4 @@
-"""The fitted kernels of several cameras, chosen by sample."""
+"""The fitted cameras of several devices, chosen by sample."""
 
 from __future__ import annotations
 
@@ -7,27 +7,33 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from degflow_aug.degradations.camera_choice import one_hot
 from degflow_aug.degradations.camera_state import camera_part, count_cameras
 from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.degradations.fitted_pipeline import FittedPipeline
+from degflow_aug.degradations.view_parameters import mixed
 
 
 class CameraKernels(nn.ModuleList):
-    """One :class:`FittedKernel` a camera, at the same knots and of the same size.
+    """One :class:`FittedKernel` or one :class:`FittedPipeline` a camera, at the same knots and of the same size.
 
     Raises:
-        ValueError: no kernels, or other knots or sizes.
+        ValueError: none, or other knots, sizes or kinds.
     """
 
     def __init__(self, kernels: Sequence[FittedKernel]) -> None:
         super().__init__(kernels)
         first = kernels[0] if kernels else None
         if first is None or any(
-            each.kernels.shape != first.kernels.shape or not torch.allclose(each.knots, first.knots) for each in kernels
+            type(each) is not type(first)
+            or each.kernels.shape != first.kernels.shape
+            or not torch.allclose(each.knots, first.knots)
+            for each in kernels
         ):
             knots = [each.knots.tolist() for each in kernels]
             raise ValueError(
-                f"expected kernels of one size at the same knots for all cameras, got the knots {knots}; name knots "
-                "that every camera has pairs at"
+                f"expected kernels of one kind and size at the same knots for all cameras, got the knots {knots}; name "
+                "knots that every camera has pairs at"
             )
 
     @classmethod
@@ -38,53 +44,56 @@ class CameraKernels(nn.ModuleList):
             KeyError, ValueError: it is the state of something else.
         """
         parts = [camera_part(state, index) for index in range(count_cameras(state))]
-        return cls([FittedKernel(part["knots"], part["kernels"]) for part in parts])
+        return cls([kernel_of(part) for part in parts])
 
     @property
     def knots(self) -> Tensor:
         """(K,), those of all cameras."""
         return self[0].knots  # type: ignore[return-value]
 
-    def view_kernels(self, scales: Tensor, weights: Tensor) -> Tensor:
-        """Kernels (B, 3, k, k) at scales (B,), mixed by the weights (B, cameras) of the cameras."""
-        found = torch.stack([each.view_kernels(scales) for each in self], 1)  # type: ignore[operator]
-        return (found * weights.to(found)[:, :, None, None, None]).sum(1)
+    def views(self, hr: Tensor, scales: Tensor, weights: Tensor) -> Tensor:
+        """Views of ``hr`` (B, 3, H, W) in [0, 1] at scales (B,), of what weights (B, cameras) mix of the cameras."""
+        return mixed([each.view_parameters(scales) for each in self], weights).views(hr)  # type: ignore[operator]
 
     def of(self, cameras: Tensor) -> SampleKernels:
         """The kernel of each sample's camera; ``cameras`` (B,) on the device of the kernels."""
-        return SampleKernels(list(self), cameras)  # type: ignore[arg-type]
+        return SampleKernels(self, cameras)
 
 
 class SampleKernels:
-    """A fitted kernel that is another one for every sample, as ``pseudo_views`` takes it.
+    """A fitted camera that is another one for every sample, as ``pseudo_views`` takes it, with weights (B, cameras).
 
     Args:
-        kernels: one a camera, at the same knots.
+        kernels: of all cameras.
         cameras: (B,), which of them each sample is of.
     """
 
-    def __init__(self, kernels: Sequence[FittedKernel], cameras: Tensor) -> None:
-        self._kernels, self.cameras = kernels, cameras
-        self.knots, self.scale_range, self.side = kernels[0].knots, kernels[0].scale_range, kernels[0].side
+    def __init__(self, kernels: CameraKernels, cameras: Tensor) -> None:
+        self._kernels, self.weights = kernels, one_hot(cameras, len(kernels))
+        first: FittedKernel = kernels[0]  # type: ignore[assignment]
+        self.knots, self.scale_range = first.knots, first.scale_range
+        self.side, self.fade = first.side, first.fade
 
-    def pseudo_view_kernels(self, scales: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """As :meth:`FittedKernel.pseudo_view_kernels`, for scales (B,) of these samples."""
-        found = [each.pseudo_view_kernels(scales) for each in self._kernels]
-        rows = torch.arange(len(scales), device=scales.device)
-        _, weight, low = found[0]
-        return torch.stack([kernels for kernels, _, _ in found])[self.cameras, rows], weight, low
-
-    def view_kernels(self, scales: Tensor) -> Tensor:
-        """As :meth:`FittedKernel.view_kernels`, for scales (B,) of these samples."""
-        found = torch.stack([each.view_kernels(scales) for each in self._kernels])
-        return found[self.cameras, torch.arange(len(scales), device=scales.device)]
+    def views(self, hr: Tensor, scales: Tensor) -> Tensor:
+        """As :meth:`FittedKernel.views`, of these samples."""
+        return self._kernels.views(hr, scales, self.weights)
 
 
 StageKernel = FittedKernel | CameraKernels
 
 
+def kernel_of(state: Mapping[str, Tensor]) -> FittedKernel:
+    """The pipeline, or else the kernel, with this state.
+
+    Raises:
+        KeyError, ValueError: it is the state of something else.
+    """
+    kind = FittedPipeline if "blur" in state else FittedKernel
+    return kind.of_state(state)
+
+
 def kernel_in(state: Mapping[str, Tensor]) -> StageKernel | None:
-    """The kernels in the state of one or of several cameras' kernels, where there are any."""
+    """What is in the state of one or of several cameras' kernels, where there are any."""
     if count_cameras(state):
         return CameraKernels.from_state(state)
-    return FittedKernel(state["knots"], state["kernels"]) if {"knots", "kernels"} <= set(state) else None
+    return kernel_of(state) if {"knots", "kernels"} <= set(state) else None

@@ -1,8 +1,9 @@
-"""The camera as a linear kernel, fitted to pairs: a cheap degradation, a baseline, and the source of pseudo-views."""
+"""The camera as a linear kernel, fitted to pairs: a cheap degradation, and an opponent that is hard to beat."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
@@ -10,33 +11,16 @@ from torch import Tensor
 from degflow_aug.bundle import Bundle, KernelBundle
 from degflow_aug.degradations.camera_choice import check_only_camera, find_camera
 from degflow_aug.degradations.camera_state import camera_part
-from degflow_aug.degradations.convolution import convolve
 from degflow_aug.degradations.grid import check_scale, to_lr_grid
 from degflow_aug.degradations.kernel_estimation import Pairs, estimate_kernels
-from degflow_aug.degradations.kernel_interpolation import bracket, interpolate_kernels, residual_weight
+from degflow_aug.degradations.kernel_interpolation import interpolate_kernels
 from degflow_aug.degradations.noisy import NoisyDegradation
 from degflow_aug.degradations.patch_resampling import resample_patches
 from degflow_aug.degradations.residual_noise import ResidualNoise
+from degflow_aug.degradations.view_parameters import ViewParameters
 
-
-class PseudoViewKernels(Protocol):
-    """What :func:`pseudo_views` needs to know: the same kernel for all samples, or another one for each.
-
-    Attributes:
-        knots: (K,).
-        scale_range: the first and the last of them.
-        side: k, of the kernels in pixels.
-    """
-
-    @property
-    def knots(self) -> Tensor: ...
-    @property
-    def scale_range(self) -> tuple[float, float]: ...
-    @property
-    def side(self) -> int: ...
-
-    def pseudo_view_kernels(self, scales: Tensor) -> tuple[Tensor, Tensor, Tensor]: ...
-    def view_kernels(self, scales: Tensor) -> Tensor: ...
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class FittedKernel(NoisyDegradation):
@@ -49,6 +33,9 @@ class FittedKernel(NoisyDegradation):
 
     knots: Tensor
     kernels: Tensor
+    fade = 1.0
+    # What makes one, in the order of its arguments.
+    state_keys: ClassVar[tuple[str, ...]] = ("knots", "kernels")
 
     def __init__(
         self, knots: Tensor, kernels: Tensor, *, residual: ResidualNoise | None = None, noise: float = 0.0
@@ -76,11 +63,11 @@ class FittedKernel(NoisyDegradation):
 
     @property
     def side(self) -> int:
-        """Side k of the kernels in pixels."""
+        """Side k of the square of HR pixels that a pixel of a view depends on."""
         return self.kernels.shape[-1]
 
     @classmethod
-    def fit(cls, pairs: Pairs, size: int = 31, regularisation: float = 1e-3, *, robust: bool = True) -> FittedKernel:
+    def fit(cls, pairs: Pairs, size: int = 31, regularisation: float = 1e-3, *, robust: bool = True) -> Self:
         """Fit one kernel a scale and channel to pairs.
 
         Args:
@@ -101,56 +88,52 @@ class FittedKernel(NoisyDegradation):
         return cls(torch.tensor([1.0, *fitted], dtype=torch.float64), torch.stack([_impulse(size), *kernels]))
 
     @classmethod
-    def from_bundle(
-        cls, bundle: Bundle | KernelBundle, *, noise: float = 0.0, camera: str | None = None
-    ) -> FittedKernel:
-        """The fitted kernel of a bundle, that of ``camera`` where it knows several.
+    def from_bundle(cls, bundle: Bundle | KernelBundle, *, noise: float = 0.0, camera: str | None = None) -> Self:
+        """What was fitted of this kind in a bundle, that of ``camera`` where it knows several.
 
-        The noise of a bundle with networks is what their LR lacks, which is less than what a kernel's does: it is not
-        taken for the kernel's.
+        The noise of a bundle is what the LR of its best generator lacks, which is less than what simpler ones lack: it
+        is not taken for theirs.
 
         Raises:
-            ValueError: a bundle without kernels, or without noise of theirs where noise is asked for, or a camera that
-                it does not know.
+            ValueError: a bundle without this kind, or without noise of its own where noise is asked for, or a camera
+                that it does not know.
         """
         kernels, cameras = bundle.kernels, bundle.spec.cameras
         if cameras:
             kernels = camera_part(kernels, find_camera(camera or "", cameras))
         else:
             check_only_camera(camera, bundle.spec.camera)
-        if not kernels.keys() >= {"knots", "kernels"}:
-            raise ValueError("expected a bundle with fitted kernels, got one without; degflow fit puts them in")
-        alone = isinstance(bundle, KernelBundle)
-        if noise and not alone:
+        name = cls.__name__
+        if not kernels.keys() >= set(cls.state_keys):
+            raise ValueError(f"expected a bundle with a {name}, got one without; degflow fit puts one in")
+        own = isinstance(bundle, KernelBundle) and kernels.keys() == set(cls.state_keys)
+        if noise and not own:
             raise ValueError(
-                "expected a bundle of a fitted kernel alone for its noise, got one with networks and the noise of "
-                "theirs; make one with degflow fit --preset kernel"
+                f"expected a bundle of a {name} alone for its noise, got one with the noise of a better generator; "
+                f"make one with degflow fit --preset {name.removeprefix('Fitted').lower()}"
             )
         residual = ResidualNoise.from_state(bundle.noise) if noise and bundle.noise else None
-        return cls(kernels["knots"], kernels["kernels"], residual=residual, noise=noise)
+        return cls.of_state(kernels, residual=residual, noise=noise)
+
+    @classmethod
+    def of_state(
+        cls, state: Mapping[str, Tensor], *, residual: ResidualNoise | None = None, noise: float = 0.0
+    ) -> Self:
+        """The one with this state.
+
+        Raises:
+            KeyError, ValueError: it is the state of something else.
+        """
+        return cls(*(state[key] for key in cls.state_keys), residual=residual, noise=noise)
 
     def kernel_at(self, scale: float) -> Tensor:
         """Kernel (3, k, k) of sum 1 at a scale between the first and the last knot."""
-        return self._kernels(self._scales(scale))[0]
-
-    def pseudo_view_kernel(self, scale: float) -> tuple[Tensor, float, float, int, int]:
-        """What makes a pseudo-view at ``scale`` out of HR and the views at the knots a <= s <= b on either side.
-
-        pseudo(s) = w_a view_a + w_b view_b + kernel * HR, kernel = K_s - w_a K_a - w_b K_b, w_a = 1 - w_b, and w_b by
-        :func:`residual_weight`.
-
-        Returns:
-            kernel (3, k, k), w_a, w_b, index of a, index of b.
-        """
-        kernels, weight, low = self.pseudo_view_kernels(self._scales(scale))
-        share, index = float(weight), int(low)
-        return kernels[0], 1 - share, share, index, index + 1
+        return self.view_parameters(self._scales(scale)).blur[0]
 
     @torch.no_grad()
     def render(self, hr: Tensor, scale: float) -> Tensor:
         """View of ``hr`` at ``scale``: (B, 3, H, W) in [0, 1], borders reflected."""
-        kernel = self.kernel_at(self.check(hr, scale))
-        return convolve(hr, kernel[None].to(hr.device)).clamp(0, 1)
+        return self._placed(self._scales(self.check(hr, scale)), hr).views(hr).clamp(0, 1)
 
     @torch.no_grad()
     def forward(self, hr: Tensor, scale: float) -> Tensor:
@@ -162,67 +145,26 @@ class FittedKernel(NoisyDegradation):
     def lr_patches(self, hr: Tensor, scales: Tensor, lr_size: int) -> Tensor:
         """As :meth:`Degradation.lr_patches`, blurred in one pass and before the squares are cut: no border shows."""
         sides = self.patch_sides(hr, scales, lr_size)
-        inside = self.sample_scales(hr, scales).to(self.knots, non_blocking=True).clamp(*self.scale_range)
-        views = convolve(hr, self._kernels(inside).to(hr.device)).clamp(0, 1)
+        inside = self.sample_scales(hr, scales).to(self.knots, non_blocking=True)
+        views = self._placed(inside, hr).views(hr).clamp(0, 1)
         return self.with_noise(resample_patches(views, sides, lr_size).clamp(0, 1), scales)
+
+    def _placed(self, scales: Tensor, hr: Tensor) -> ViewParameters:
+        """Those of views at scales (B,), on the device of ``hr``."""
+        return self.view_parameters(scales).to(hr.device)
 
     def _scales(self, scale: float) -> Tensor:
         """A scale inside the range, as (1,) beside the knots."""
         return self.knots.new_tensor([check_scale(scale, *self.scale_range)])
 
-    def _kernels(self, scales: Tensor) -> Tensor:
-        return interpolate_kernels(self.knots.float(), self.kernels.float(), scales.float())
+    def view_parameters(self, scales: Tensor) -> ViewParameters:
+        """What makes views at scales (B,), clamped to the range of the knots."""
+        inside = scales.to(self.knots).float().clamp(*self.scale_range)
+        return ViewParameters(interpolate_kernels(self.knots.float(), self.kernels.float(), inside))
 
-    def view_kernels(self, scales: Tensor) -> Tensor:
-        """Kernels (B, 3, k, k) of sum 1 at scales (B,), clamped to the range of the knots."""
-        return self._kernels(scales.to(self.knots).clamp(*self.scale_range))
-
-    def pseudo_view_kernels(self, scales: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Kernels (B, 3, k, k), weights of the upper knot (B,) and indices of the lower knot (B,)."""
-        knots, kernels = self.knots.float(), self.kernels.float()
-        low = bracket(knots, scales)
-        weight = residual_weight(knots[low], knots[low + 1], scales)
-        share = weight.view(-1, 1, 1, 1)
-        known = (1 - share) * kernels[low] + share * kernels[low + 1]
-        return interpolate_kernels(knots, kernels, scales) - known, weight, low
-
-
-@torch.no_grad()
-def pseudo_views(fitted: PseudoViewKernels, hr: Tensor, views: Tensor, scales: Tensor) -> Tensor:
-    """Views at scales where no pairs exist: the kernel at that scale plus what it leaves unexplained at the knots.
-
-    pseudo(s) = K_s * HR + w_a (view_a - K_a * HR) + w_b (view_b - K_b * HR), the same at a knot as its own view.
-    One batched pass on the tensors' device, without waiting for it.
-
-    Args:
-        fitted: kernels on the same device, those of one camera or of each sample's.
-        hr: (B, 3, H, W) in [0, 1].
-        views: (B, K, 3, H, W) in [0, 1] at ``fitted.knots``, HR first.
-        scales: (B,), clamped to the range of the knots.
-
-    Returns:
-        (B, 3, H, W) in [0, 1].
-
-    Raises:
-        ValueError: shapes that do not match.
-    """
-    expected = (hr.shape[0], fitted.knots.numel(), *hr.shape[1:])
-    if views.shape != expected or scales.shape != hr.shape[:1]:
-        raise ValueError(
-            f"expected views of shape {tuple(expected)} and one scale a sample, got {tuple(views.shape)} and "
-            f"{tuple(scales.shape)}; views hold one image a knot, HR first"
-        )
-    inside = scales.to(fitted.knots.device, torch.float32).clamp(*fitted.scale_range)
-    kernels, weight, low = fitted.pseudo_view_kernels(inside)
-    rows = torch.arange(hr.shape[0], device=views.device)
-    share = weight.view(-1, 1, 1, 1).to(views)
-    known = (1 - share) * views[rows, low] + share * views[rows, low + 1]
-    return (known + convolve(hr, kernels)).clamp(0, 1)
-
-
-def kernel_views(fitted: PseudoViewKernels, hr: Tensor, scales: Tensor) -> Tensor:
-    """What the linear camera makes of ``hr`` (B, 3, H, W), in any range of values, at scales (B,): not clamped."""
-    return convolve(hr, fitted.view_kernels(scales))
+    def views(self, hr: Tensor, scales: Tensor) -> Tensor:
+        """Views of ``hr`` (B, 3, H, W) in [0, 1] at scales (B,), borders reflected, not clamped."""
+        return self.view_parameters(scales).views(hr)
 
 
 def _impulse(size: int) -> Tensor:

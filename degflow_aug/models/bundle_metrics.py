@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from degflow_aug.bundle import GeneratorSpec, KernelSpec
 from degflow_aug.degradations.degflow import DegFlow
-from degflow_aug.models.evaluation import EvaluationScene, Row, evaluate_views, methods_for
+from degflow_aug.models.evaluation import FITTED, EvaluationScene, Row, evaluate_views, methods_for
 
 GENERATOR = "DegFlow"
-METHODS = ("bicubic", "fitted kernel", GENERATOR)
+METHODS = ("bicubic", *FITTED, GENERATOR)
 
 
 class Score(NamedTuple):
@@ -62,7 +62,7 @@ class Measurement:
 
 
 def measure(generator: DegFlow, scenes: Iterable[EvaluationScene], data: str, rerun: str) -> Measurement:
-    """Score the views of a generator, of bicubic and of the kernel in its bundle against the real ones."""
+    """Score the views of a generator, of bicubic and of the kernel and pipeline in its bundle against the real ones."""
     methods = {name: method for name, method in methods_for(generator).items() if name in METHODS}
     scores = [
         Score(row.method, row.scale, scene.name, row.psnr_y, row.ssim_y)

@@ -130,7 +130,8 @@ class CameraFit:
         return stage_options(stage, self.preset, self.settings)
 
     def fit_kernel(self) -> StageKernel:
-        """The linear kernel of the pairs, or one a camera: source of pseudo-views, and the opponent in every table."""
+        """The pipeline of the pairs, or one a camera, source of pseudo-views, with the kernels that are the opponent in
+        every table; these alone where the recipe has no use for more."""
         path = self.settings.work / "kernel.safetensors"
         if not path.is_file():
             dataset = {
@@ -139,7 +140,7 @@ class CameraFit:
                 "knots": list(self.settings.knots),
                 **self.settings.train,
             }
-            write_kernel(path, fit_kernel(dataset, self.settings.cameras))
+            write_kernel(path, fit_kernel(dataset, self.settings.cameras, pipeline=self.preset.pipeline))
         return read_kernel(path)
 
     def run_stage(self, stage: str) -> float:

@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -25,6 +25,7 @@ from degflow_aug.degradations.camera import Camera
 from degflow_aug.degradations.camera_optics import CameraOptics
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.degradations.fitted_pipeline import FittedPipeline
 from degflow_aug.degradations.grid import check_scale
 from degflow_aug.degradations.mixture import Mixture
 from degflow_aug.degradations.realesrgan import RealESRGAN
@@ -132,25 +133,28 @@ class CameraOptions(CameraOptics):
 
 @dataclass(frozen=True)
 class FittedKernelOptions:
-    """A camera's blur as one kernel a knot.
+    """A camera's blur as one linear kernel a knot.
 
     Attributes:
         bundle: a bundle whose kernels are used (path or shipped name), or the path of a ``kernel.safetensors``.
         camera: for a bundle that knows several: one by name.
-        noise: strength of what HR does not determine, as learned by ``degflow fit --preset kernel``.
+        noise: strength of what HR does not determine, as learned by ``degflow fit --preset kernel`` (or ``pipeline``).
     """
 
     bundle: str
     scale_range: ScaleRange | None = None
     camera: str | None = None
     noise: float = 0.0
+    kind: ClassVar[type[FittedKernel]] = FittedKernel
 
     def build(self, where: str) -> Degradation:
         """The kernels of the bundle or of the kernel file."""
         path = bundle_path(self.bundle)
         tensors = _tensors(path)
-        if tensors.keys() >= {"knots", "kernels"}:
-            return FittedKernel(tensors["knots"], tensors["kernels"], noise=self.noise)
+        if tensors.keys() >= set(self.kind.state_keys):
+            if self.camera is not None:
+                raise ValueError(f"expected no camera for a file of kernels, got {where}.camera {self.camera!r}")
+            return self.kind.of_state(tensors, noise=self.noise)
         bundle = load_any_bundle(path)
         if not bundle.kernels:
             raise ValueError(
@@ -158,7 +162,14 @@ class FittedKernelOptions:
                 "train its flow with pseudo-views, or name a kernel.safetensors"
             )
         _check_chosen(self.camera, bundle, f"{where}.camera")
-        return FittedKernel.from_bundle(bundle, noise=self.noise, camera=self.camera)
+        return self.kind.from_bundle(bundle, noise=self.noise, camera=self.camera)
+
+
+@dataclass(frozen=True)
+class FittedPipelineOptions(FittedKernelOptions):
+    """A camera as blur of light, tone curve and sharpening."""
+
+    kind = FittedPipeline
 
 
 @dataclass(frozen=True)
@@ -197,6 +208,7 @@ TYPES: dict[str, type[DegradationOptions]] = {
     "Bicubic": BicubicOptions,
     "Camera": CameraOptions,
     "FittedKernel": FittedKernelOptions,
+    "FittedPipeline": FittedPipelineOptions,
     "Mixture": MixtureOptions,
 }
 

@@ -13,11 +13,13 @@ from degflow_aug import compat
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.degradations.fitted_pipeline import FittedPipeline
 from degflow_aug.metrics.fidelity import psnr_y, ssim_y
 
 Method = Callable[[Tensor, float, Tensor], "Tensor | None"]
 CEILING = "RAE ceiling"
 KERNEL = "fitted kernel"
+FITTED: dict[str, type[FittedKernel]] = {KERNEL: FittedKernel, "fitted pipeline": FittedPipeline}
 REALESRGAN_SEEDS = 4
 
 
@@ -98,11 +100,13 @@ def methods_for(
         methods[f"Real-ESRGAN (mean of {REALESRGAN_SEEDS} seeds)"] = _realesrgan()
     else:
         note("the Real-ESRGAN row is left out: BasicSR is not installed")
+    state = generator.state_dict() if isinstance(generator, FittedKernel) else generator.kernels
+    for name, kind in FITTED.items():
+        if set(kind.state_keys) <= set(state):
+            methods[name] = _fitted(kind.of_state(state))
     if isinstance(generator, FittedKernel):
-        return {**methods, KERNEL: _fitted_kernel(generator)}
-    if {"knots", "kernels"} <= set(generator.kernels):
-        methods[KERNEL] = _fitted_kernel(FittedKernel(generator.kernels["knots"], generator.kernels["kernels"]))
-    else:
+        return methods
+    if KERNEL not in methods:
         note("the row of the fitted kernel is left out: the bundle holds none")
     methods["DegFlow"] = lambda hr, scale, real: generator.render(hr, scale)
     methods[CEILING] = lambda hr, scale, real: generator.reconstruct(hr, real, scale)
@@ -120,7 +124,7 @@ def _realesrgan() -> Method:
     return lambda hr, scale, real: torch.cat([stream.render(hr, scale) for stream in streams])
 
 
-def _fitted_kernel(kernel: FittedKernel) -> Method:
+def _fitted(kernel: FittedKernel) -> Method:
     def render(hr: Tensor, scale: float, real: Tensor) -> Tensor | None:
         return kernel.render(hr, scale) if scale <= kernel.scale_range[1] + 1e-6 else None
 

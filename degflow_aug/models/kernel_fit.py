@@ -1,4 +1,4 @@
-"""A bundle of the linear kernel alone, from pairs, without any training."""
+"""A bundle of the linear kernel or the pipeline alone, from pairs, without any training."""
 
 from __future__ import annotations
 
@@ -12,21 +12,26 @@ from degflow_aug.bundle import KernelBundle, KernelSpec, save_bundle
 from degflow_aug.data.aligned_scales import AlignedScales
 from degflow_aug.data.scene import Scene
 from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.degradations.fitted_pipeline import FittedPipeline
 from degflow_aug.models.whole_pairs import WholePairs
+
+KINDS: dict[str, type[FittedKernel]] = {"kernel": FittedKernel, "pipeline": FittedPipeline}
 
 
 def fit_kernel_bundle(
-    path: Path, scenes: Sequence[Scene], knots: Sequence[float], camera: str, device: torch.device
+    path: Path, scenes: Sequence[Scene], knots: Sequence[float], camera: str, device: torch.device, preset: str
 ) -> KernelBundle:
-    """Fit the kernels of ``knots`` (1 first) to whole scenes and write them to ``path``; noise can be added later.
+    """Fit the kernels, or for preset ``pipeline`` the pipeline, to whole scenes at ``knots`` (1 first) and write them.
+
+    Noise can be added later.
 
     Raises:
         ValueError: no views at a knot, or images that cannot be fitted.
     """
     began = time.monotonic()
-    fitted = FittedKernel.fit(WholePairs(AlignedScales(scenes, knots, incomplete="keep"), device))
+    fitted = KINDS[preset].fit(WholePairs(AlignedScales(scenes, knots, incomplete="keep"), device))
     facts = {
-        "preset": "kernel",
+        "preset": preset,
         "scenes": [f"{scene.camera}/{scene.name}" for scene in scenes],
         "seconds": round(time.monotonic() - began, 1),
     }

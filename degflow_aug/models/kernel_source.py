@@ -16,6 +16,7 @@ from degflow_aug.atomic_file import atomic_path
 from degflow_aug.bundle import Bundle
 from degflow_aug.degradations.camera_kernels import CameraKernels, StageKernel, kernel_in
 from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.degradations.fitted_pipeline import FittedPipeline
 from degflow_aug.models.sample_cameras import known_camera
 from degflow_aug.models.whole_pairs import WholePairs
 from degflow_aug.options import StageOptions
@@ -32,7 +33,7 @@ def kernel_for(opt: dict[str, Any], options: StageOptions) -> StageKernel:
     if options.kernel or path.is_file():
         fitted = read_kernel(path)
     else:
-        fitted = fit_kernel(opt["datasets"]["train"], options.cameras)
+        fitted = fit_kernel(opt["datasets"]["train"], options.cameras, pipeline=options.pipeline)
         if opt.get("rank", 0) == 0:
             write_kernel(path, fitted)
     knots = fitted.knots.tolist()
@@ -64,15 +65,16 @@ def kernel_after(before: Bundle, opt: dict[str, Any], options: StageOptions) -> 
     return kernel_for(opt, options)
 
 
-def fit_kernel(dataset_opt: dict[str, Any], cameras: Sequence[str]) -> StageKernel:
-    """A kernel fitted to a training set, or one for each of ``cameras`` to its part of it.
+def fit_kernel(dataset_opt: dict[str, Any], cameras: Sequence[str], *, pipeline: bool) -> StageKernel:
+    """A kernel or pipeline fitted to a training set, or one for each of ``cameras`` to its part of it.
 
     Raises:
         ValueError: a camera without pairs, or without some knot of another one.
     """
+    fit = (FittedPipeline if pipeline else FittedKernel).fit
     if not cameras:
-        return FittedKernel.fit(whole_pairs(dataset_opt))
-    return CameraKernels([FittedKernel.fit(whole_pairs(dataset_opt, cameras, index)) for index in range(len(cameras))])
+        return fit(whole_pairs(dataset_opt))
+    return CameraKernels([fit(whole_pairs(dataset_opt, cameras, index)) for index in range(len(cameras))])
 
 
 def whole_pairs(dataset_opt: dict[str, Any], cameras: Sequence[str] = (), camera: int = 0) -> WholePairs:

@@ -12,7 +12,7 @@ from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.archs.rae_coders import HRFeatures
 from degflow_aug.degradations.camera_choice import one_hot
 from degflow_aug.degradations.camera_kernels import StageKernel
-from degflow_aug.degradations.fitted_kernel import PseudoViewKernels, kernel_views
+from degflow_aug.degradations.pseudo_views import FittedViews
 from degflow_aug.flow.time_map import TimeMap
 from degflow_aug.losses.lpips_loss import LPIPSLoss
 from degflow_aug.models.generator_stage import GeneratorStage
@@ -83,7 +83,7 @@ class LatentStageModel(GeneratorStage):
         """
         numbers = camera_numbers(data, self.options.cameras, self.device)
         self.camera = None if numbers is None else one_hot(numbers, len(self.options.cameras))
-        self.sample_kernel: PseudoViewKernels | None = sample_kernel(self.kernel, numbers)
+        self.sample_kernel: FittedViews | None = sample_kernel(self.kernel, numbers)
         self.features: HRFeatures | None = None
         self.path_views: Tensor | None = None
         if "latents" in data:
@@ -150,7 +150,7 @@ class LatentStageModel(GeneratorStage):
         base = None
         if self.rae.anchored:
             assert self.sample_kernel is not None
-            base = kernel_views(self.sample_kernel, self.features.image, scales)
+            base = self.sample_kernel.views((self.features.image.float() + 1) / 2, scales) * 2 - 1
         return self.rae.decode(self.rae.unstandardise(latents), self.features.on(base)).float()
 
     def trained_parts(self) -> tuple[ResidualAutoencoder, NCSNpp]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from degflow_aug.degradations.fitted_kernel import PseudoViewKernels, pseudo_views
+from degflow_aug.degradations.pseudo_views import FittedViews, pseudo_views
 
 
 def views_along_path(
@@ -16,7 +16,7 @@ def views_along_path(
     available: Tensor,
     knots: Sequence[float],
     scales: Sequence[float],
-    kernel: PseudoViewKernels | None,
+    kernel: FittedViews | None,
 ) -> tuple[Tensor, Tensor]:
     """Views at every scale of a path that holds the knots and scales between them.
 

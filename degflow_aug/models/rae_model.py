@@ -9,8 +9,8 @@ from basicsr.losses import build_loss
 from torch import Tensor, nn
 
 from degflow_aug.degradations.camera_kernels import StageKernel
-from degflow_aug.degradations.fitted_kernel import PseudoViewKernels, kernel_views, pseudo_views
 from degflow_aug.degradations.padding import pad_to_multiple
+from degflow_aug.degradations.pseudo_views import FittedViews, pseudo_views
 from degflow_aug.degradations.tiled_autoencoder import EncodedHR
 from degflow_aug.models.kernel_source import kernel_for
 from degflow_aug.models.sample_cameras import camera_numbers, sample_kernel
@@ -58,7 +58,7 @@ class RAEModel(StageModel):
         as_hr = kind < self.options.hr_share
         return _replaced(as_hr, self.hr, targets), torch.where(as_hr, torch.ones_like(scales), scales)
 
-    def _draw_pseudo_views(self, kernel: PseudoViewKernels) -> tuple[Tensor, Tensor, Tensor]:
+    def _draw_pseudo_views(self, kernel: FittedViews) -> tuple[Tensor, Tensor, Tensor]:
         """A pseudo-view (B, 3, P, P) at a scale (B,) drawn per sample, and whether (B,) the views on both sides
         exist."""
         rows = torch.arange(self.hr.shape[0], device=self.device)
@@ -76,7 +76,7 @@ class RAEModel(StageModel):
         base = None
         if self.anchored:
             assert self.sample_kernel is not None
-            base = self._inner(kernel_views(self.sample_kernel, self.hr, scales)) * 2 - 1
+            base = self._inner(self.sample_kernel.views(self.hr, scales)) * 2 - 1
         views, latents = self.network(targets, hr, self.options.latent_noise, base)
         losses = {"pixel": self.pixel_loss(views.float(), targets)}
         if self.options.kl_weight:
@@ -98,7 +98,7 @@ class RAEModel(StageModel):
         if self.anchored:
             kernel = sample_kernel(self.kernel, camera_numbers({"camera": [camera]}, self.options.cameras, self.device))
             assert kernel is not None
-            bases = [self._padded(kernel_views(kernel, hr, torch.tensor([scale], device=self.device)))]
+            bases = [self._padded(kernel.views(hr, torch.tensor([scale], device=self.device)))]
         encoded = EncodedHR(rae, self._padded(hr), tile=1024, conditioned=False)
         latent = EncodedHR(rae, self._padded(view), tile=1024, conditioned=False).latent
         out = encoded.decode([latent], None, bases)[0][..., : hr.shape[-2], : hr.shape[-1]]

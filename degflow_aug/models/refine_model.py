@@ -14,7 +14,6 @@ from degflow_aug.archs.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.bundle import Bundle
 from degflow_aug.degradations.camera_choice import one_hot
-from degflow_aug.degradations.fitted_kernel import kernel_views
 from degflow_aug.flow.solver import Velocity, integrate
 from degflow_aug.flow.time_map import TimeMap
 from degflow_aug.losses.lpips_loss import LPIPSLoss
@@ -106,11 +105,11 @@ class RefineModel(GeneratorStage):
             self.options.pseudo_share,
         ).without_rim(self.options.crop_margin)
         inner = (..., *[slice(self.options.crop_margin, -self.options.crop_margin or None)] * 2)
-        whole = self.path_views[:, 0] * 2 - 1
-        hr, base = whole[inner], None
+        whole = self.path_views[:, 0]
+        hr, base = whole[inner] * 2 - 1, None
         if self.anchored:
             assert self.sample_kernel is not None
-            base = kernel_views(self.sample_kernel, whole, target.scales)[inner]
+            base = self.sample_kernel.views(whole, target.scales)[inner] * 2 - 1
         end = self.time_map.time(target.scales)
 
         def walk(velocity: Velocity, start: Tensor, end: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from degflow_aug.degradations.camera_choice import find_camera
 from degflow_aug.degradations.camera_kernels import CameraKernels, StageKernel
-from degflow_aug.degradations.fitted_kernel import PseudoViewKernels
+from degflow_aug.degradations.pseudo_views import FittedViews
 
 
 def camera_numbers(data: Mapping[str, Any], cameras: Sequence[str], device: torch.device) -> Tensor | None:
@@ -48,7 +48,7 @@ def known_camera(name: str, cameras: Sequence[str]) -> int:
         ) from None
 
 
-def sample_kernel(kernel: StageKernel | None, numbers: Tensor | None) -> PseudoViewKernels | None:
+def sample_kernel(kernel: StageKernel | None, numbers: Tensor | None) -> FittedViews | None:
     """The kernel of each sample's camera, or the only one."""
     if isinstance(kernel, CameraKernels):
         assert numbers is not None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from degflow_aug.degradations.fitted_kernel import PseudoViewKernels, pseudo_views
+from degflow_aug.degradations.pseudo_views import FittedViews, pseudo_views
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def draw_view_targets(
     available: Tensor,
     scales: Tensor,
     knots: Sequence[float],
-    kernel: PseudoViewKernels | None,
+    kernel: FittedViews | None,
     share: float,
 ) -> ViewTarget:
     """A view above scale 1 for each sample.
@@ -82,7 +82,7 @@ def draw_view_targets(
 
 
 def _pseudo_targets(
-    path_views: Tensor, available: Tensor, scales: Tensor, knots: Sequence[float], kernel: PseudoViewKernels
+    path_views: Tensor, available: Tensor, scales: Tensor, knots: Sequence[float], kernel: FittedViews
 ) -> tuple[ViewTarget, Tensor]:
     """A pseudo-view at a scale drawn for each sample, and whether (B,) both knots beside it exist."""
     rows, side = torch.arange(len(path_views), device=path_views.device), path_views.shape[-1]

@@ -7,7 +7,8 @@ import torch
 
 from degflow_aug.degradations.camera_kernels import CameraKernels
 from degflow_aug.degradations.camera_state import camera_part, count_cameras, join_cameras
-from degflow_aug.degradations.fitted_kernel import FittedKernel, pseudo_views
+from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.degradations.pseudo_views import pseudo_views
 
 KNOTS = (1.0, 2.0, 4.0)
 

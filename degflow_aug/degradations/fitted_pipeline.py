@@ -1,0 +1,100 @@
+"""The camera as a pipeline fitted to pairs: blur of light, tone curve, sharpening."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.degradations.kernel_estimation import Pairs
+from degflow_aug.degradations.kernel_interpolation import bracket, interpolate_kernels
+from degflow_aug.degradations.pipeline_estimation import estimate_pipeline
+from degflow_aug.degradations.residual_noise import ResidualNoise
+from degflow_aug.degradations.sharpening import kernel_side, sharpening_kernels
+from degflow_aug.degradations.view_parameters import ViewParameters
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class FittedPipeline(FittedKernel):
+    """View = S_s * (K_s * HR^g)^(1 / g): what a camera does, as far as it is the same everywhere in an image.
+
+    Optics and pixel area blur light and not display values, and cameras sharpen display values on their own grid. One
+    linear kernel is a compromise between the two. Between knots K_s follows the law of kernels, and the sharpening's
+    taps, which are LR pixels apart at every scale, are interpolated linearly in s.
+
+    Attributes:
+        knots, kernels: as in :class:`FittedKernel`: the kernels of the best linear camera, from which it was fitted.
+        blur: (K, 3, k, k) buffer, point-spread functions of light, of sum 1; the first is a unit impulse.
+        exponent: () buffer, g.
+        taps: (K, 3, t, t) buffer, sharpening on the LR grid, of sum 1; the first is a unit impulse.
+    """
+
+    blur: Tensor
+    exponent: Tensor
+    taps: Tensor
+    fade = 2.0
+    state_keys = ("knots", "kernels", "blur", "exponent", "taps")
+
+    def __init__(
+        self,
+        knots: Tensor,
+        kernels: Tensor,
+        blur: Tensor,
+        exponent: Tensor,
+        taps: Tensor,
+        *,
+        residual: ResidualNoise | None = None,
+        noise: float = 0.0,
+    ) -> None:
+        """Take what the attributes say; noise as in the base class.
+
+        Raises:
+            ValueError: shapes that do not match, or an exponent that is not above 0.
+        """
+        super().__init__(knots, kernels, residual=residual, noise=noise)
+        count = self.knots.numel()
+        if blur.shape != kernels.shape or exponent.numel() != 1 or not bool(exponent > 0):
+            raise ValueError(
+                f"expected blur kernels of shape {tuple(kernels.shape)} and an exponent above 0, got "
+                f"{tuple(blur.shape)} and {exponent.tolist()}"
+            )
+        if taps.ndim != 4 or taps.shape[:2] != (count, 3) or taps.shape[2] != taps.shape[3] or taps.shape[3] % 2 == 0:
+            raise ValueError(f"expected taps of shape ({count}, 3, t, t) with t odd, got {tuple(taps.shape)}")
+        self.register_buffer("blur", blur.detach().float().clone())
+        self.register_buffer("exponent", exponent.detach().float().reshape(()).clone())
+        self.register_buffer("taps", taps.detach().float().clone())
+        self.sharpening_side = kernel_side(self.scale_range[1])
+
+    @property
+    def side(self) -> int:
+        """Side of the square of HR pixels that a pixel of a view depends on."""
+        return self.blur.shape[-1] + self.sharpening_side - 1
+
+    @classmethod
+    def fit(cls, pairs: Pairs, size: int = 31, regularisation: float = 1e-3, *, robust: bool = True) -> Self:
+        """Fit a pipeline to pairs: the kernels as :meth:`FittedKernel.fit`, then :func:`estimate_pipeline`.
+
+        Raises:
+            ValueError: no pairs, or pairs that cannot be fitted.
+        """
+        if isinstance(pairs, Iterator):
+            pairs = list(pairs)
+        start = FittedKernel.fit(pairs, size, regularisation, robust=robust)
+        found = estimate_pipeline(pairs, start.knots.tolist(), start.kernels)
+        return cls(start.knots, start.kernels, found.blur, found.exponent, found.taps)
+
+    def view_parameters(self, scales: Tensor) -> ViewParameters:
+        """Blur, exponent and sharpening at scales (B,), clamped to the range of the knots."""
+        knots, inside = self.knots.float(), scales.to(self.knots).float().clamp(*self.scale_range)
+        low = bracket(knots, inside)
+        weight = ((inside - knots[low]) / (knots[low + 1] - knots[low])).view(-1, 1, 1, 1)
+        taps = (1 - weight) * self.taps[low] + weight * self.taps[low + 1]
+        return ViewParameters(
+            interpolate_kernels(knots, self.blur.float(), inside),
+            self.exponent.float().expand(len(inside)),
+            sharpening_kernels(taps.float(), inside, self.sharpening_side),
+        )

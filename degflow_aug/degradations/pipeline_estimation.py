@@ -1,0 +1,140 @@
+"""Estimates a camera's pipeline, blur of light, tone curve and sharpening, from the best windows of pairs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from degflow_aug.degradations.kernel_estimation import Pairs
+from degflow_aug.degradations.pair_windows import Windows, draw_windows
+from degflow_aug.degradations.sharpening import TAPS, kernel_side, sharpening_kernels
+from degflow_aug.degradations.view_parameters import ViewParameters
+
+ITERATIONS = 80
+HISTORY = 20
+LOWEST_FREQUENCY = 0.02
+"""Cycles a pixel below which the spectrum of photographs is taken as flat."""
+NEGLIGIBLE = 6
+"""Outermost pixels of the reach of blur and sharpening together, which hold next to nothing."""
+TAP_SCALE = 0.5
+"""How much a tap changes beside a kernel's values for an equal step, so that both are found together."""
+RIDGE = 1e-5
+"""Weight of the distance to where the search began, beside the share of the error that is left."""
+
+
+class Pipeline(NamedTuple):
+    """Blur (K, 3, k, k), exponent () and taps (K, 3, t, t), knot 1 with its unit impulses first."""
+
+    blur: Tensor
+    exponent: Tensor
+    taps: Tensor
+
+
+class _Search(nn.Module):
+    """The unknowns, in coordinates in which an equal step changes views equally much.
+
+    The power of photographs falls as 1 / f^2, so that a change of a kernel at frequency f counts with 1 / f: kernels
+    are moved in coordinates of theirs divided by f. The search begins at the linear kernels, exponent 1, no sharpening.
+
+    Args:
+        windows: of the pairs, by scale.
+        kernels: (K, 3, k, k), linear ones of these scales.
+    """
+
+    def __init__(self, windows: Mapping[float, Windows], kernels: Tensor) -> None:
+        super().__init__()
+        self.windows, self.side = windows, kernel_side(max(windows))
+        self.start = kernels
+        device, size = kernels.device, kernels.shape[-1]
+        reach = (size + self.side) // 2 - 1 - NEGLIGIBLE
+        reach = min(reach, min(found.hr.shape[-1] for found in windows.values()) // 4)
+        self.inner = slice(reach, -reach)
+        rows, columns = torch.fft.fftfreq(size, device=device), torch.fft.rfftfreq(size, device=device)
+        self.gain = 2 * ((rows[:, None].square() + columns.square()).sqrt() + LOWEST_FREQUENCY)
+        self.step = nn.Parameter(torch.zeros_like(self.start))
+        self.log_exponent = nn.Parameter(kernels.new_zeros(()))
+        self.tap_step = nn.Parameter(self.start.new_zeros(*self.start.shape[:2], TAPS, TAPS))
+
+    def pipeline(self) -> Pipeline:
+        """Where the search stands, without knot 1."""
+        moved = torch.fft.irfft2(torch.fft.rfft2(self.step) * self.gain, s=self.step.shape[-2:])
+        taps = TAP_SCALE * self.tap_step
+        impulse = torch.zeros_like(taps)
+        impulse[..., TAPS // 2, TAPS // 2] = 1
+        return Pipeline(_unit_sum(self.start + moved), self.log_exponent.exp(), _unit_sum(impulse + taps))
+
+    def errors(self) -> Iterator[Tensor]:
+        """Mean weighted square of what is left of the views, scale by scale, divided by the number of scales."""
+        for index, (scale, found) in enumerate(self.windows.items()):
+            blur, exponent, taps = self.pipeline()
+            one = torch.full((1,), scale, device=blur.device)
+            sharpening = sharpening_kernels(taps[index, None], one, self.side)
+            left = ViewParameters(blur[index, None], exponent[None], sharpening).views(found.hr) - found.views
+            weighted = found.weights[:, None, None, None] * left.square()
+            yield weighted[..., self.inner, self.inner].mean() / len(self.windows)
+
+    @torch.enable_grad()
+    def run(self) -> Pipeline:
+        """The best pipeline near the start."""
+        optimizer = torch.optim.LBFGS(
+            self.parameters(), max_iter=ITERATIONS, history_size=HISTORY, line_search_fn="strong_wolfe",
+            tolerance_grad=0, tolerance_change=1e-9,
+        )  # fmt: skip
+        first = max(self.error(), 1e-12)
+
+        def closure() -> float:
+            optimizer.zero_grad()
+            total = 0.0
+            distance = self.step.square().sum() + self.tap_step.square().sum()
+            # Scale by scale, so that only one of them holds memory for gradients.
+            for part in itertools.chain((error / first for error in self.errors()), [RIDGE * distance]):
+                part.backward()  # type: ignore[no-untyped-call]
+                total += float(part.detach())
+            return total
+
+        optimizer.step(closure)
+        return Pipeline(*(part.detach() for part in self.pipeline()))
+
+    @torch.no_grad()
+    def error(self) -> float:
+        """Of all scales."""
+        return sum(float(part) for part in self.errors())
+
+
+def estimate_pipeline(pairs: Pairs, knots: Sequence[float], kernels: Tensor, seed: int = 0) -> Pipeline:
+    """The pipeline that leaves least of the views of ``pairs``.
+
+    min over K, g, S of sum_k |view_k - S_k * (K_k * HR^g)^(1 / g)|^2 over detailed windows of the pairs, see
+    :func:`draw_windows`, by L-BFGS.
+
+    Args:
+        pairs: HR images with their views; read once.
+        knots: K + 1 scales, 1 first.
+        kernels: (K + 1, 3, k, k), the linear kernels of these pairs; the first is a unit impulse.
+        seed: of the choice of windows.
+
+    Returns:
+        The pipeline at all knots, on the device of ``kernels``.
+    """
+    windows = draw_windows(pairs, dict(zip(knots[1:], kernels[1:], strict=True)), seed)
+    found = _Search(windows, kernels[1:].clone()).run()
+    return _with_knot_one(found)
+
+
+def _unit_sum(kernels: Tensor) -> Tensor:
+    return kernels / kernels.sum((-2, -1), keepdim=True)
+
+
+def _with_knot_one(found: Pipeline) -> Pipeline:
+    """The pipeline with the unit impulses of knot 1."""
+
+    def joined(values: Tensor) -> Tensor:
+        impulse = torch.zeros_like(values[:1])
+        impulse[..., values.shape[-2] // 2, values.shape[-1] // 2] = 1
+        return torch.cat([impulse, values])
+
+    return Pipeline(joined(found.blur), found.exponent, joined(found.taps))

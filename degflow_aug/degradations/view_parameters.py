@@ -1,0 +1,76 @@
+"""What makes a view out of an HR image: a blur, and where a pipeline is fitted, a tone curve and sharpening."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from degflow_aug.degradations.convolution import convolve
+
+TOE = 0.01
+"""Added to display values before they become light, so that the curve has a finite slope at black."""
+
+
+class ViewParameters(NamedTuple):
+    """Of a batch of views, a row a sample.
+
+    Attributes:
+        blur: (B, 3, k, k) kernels of sum 1, of display values or, with an exponent, of light.
+        exponent: (B,), light = (display value)^exponent; None: there is no tone curve, and no sharpening either.
+        sharpening: (B, 3, m, m) kernels of sum 1, of display values.
+    """
+
+    blur: Tensor
+    exponent: Tensor | None = None
+    sharpening: Tensor | None = None
+
+    def to(self, device: torch.device) -> ViewParameters:
+        """The same on another device."""
+        return self.each(lambda values: values.to(device))
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> ViewParameters:
+        """The same with every tensor changed."""
+        exponent, sharpening = (None if part is None else change(part) for part in (self.exponent, self.sharpening))
+        return ViewParameters(change(self.blur), exponent, sharpening)
+
+    def views(self, hr: Tensor) -> Tensor:
+        """S * (K * HR^g)^(1 / g), the camera's pipeline: (B, 3, H, W) in [0, 1] -> the same, not clamped.
+
+        Optics and pixels blur light, the tone curve makes display values of it, and these are sharpened. Borders are
+        reflected; 16-bit floats are computed in 32 bits.
+        """
+        if self.exponent is None or self.sharpening is None:
+            return convolve(hr, self.blur)
+        wide = hr if hr.dtype == torch.float64 else hr.float()
+        exponent = self.exponent.to(wide).view(-1, 1, 1, 1)
+        shown = from_light(convolve(to_light(wide, exponent), self.blur), exponent)
+        return convolve(shown, self.sharpening).to(hr.dtype)
+
+
+def mixed(parameters: Sequence[ViewParameters], weights: Tensor) -> ViewParameters:
+    """Those of one camera after the other, all of one kind, mixed by the weights (B, cameras) of the cameras."""
+
+    def mix(values: Sequence[Tensor | None]) -> Tensor | None:
+        known = [part for part in values if part is not None]
+        if len(known) < len(values):
+            return None
+        stacked = torch.stack(known, 1)
+        return (stacked * weights.to(stacked).reshape(*weights.shape, *[1] * (stacked.ndim - 2))).sum(1)
+
+    blur, exponent, sharpening = (mix(part) for part in zip(*parameters, strict=True))
+    assert blur is not None
+    return ViewParameters(blur, exponent, sharpening)
+
+
+def to_light(shown: Tensor, exponent: Tensor) -> Tensor:
+    """((v + toe) / (1 + toe))^g of display values v in [0, 1]."""
+    return ((shown.clamp_min(0) + TOE) / (1 + TOE)) ** exponent
+
+
+def from_light(light: Tensor, exponent: Tensor) -> Tensor:
+    """The inverse of :func:`to_light`; light below half of what black has stays at that."""
+    darkest = (0.5 * TOE / (1 + TOE)) ** exponent
+    return torch.maximum(light, darkest) ** (1 / exponent) * (1 + TOE) - TOE
