@@ -43,6 +43,7 @@ KINDS: dict[str, Kind] = {
     BICUBIC: Kind(_shipped("liif_bicubic.yml")),
     REALESRGAN: Kind(_shipped("liif_realesrgan.yml")),
     "FittedKernel": Kind({"type": "FittedKernel"}, "ours"),
+    "FittedPipeline": Kind({"type": "FittedPipeline"}, "ours"),
     "DegFlow paper": Kind({"type": "DegFlow"}, "paper"),
     "DegFlow": Kind({"type": "DegFlow"}, "ours"),
     "DegFlow + noise": Kind({"type": "DegFlow", "noise": 1.0}, "ours"),
@@ -84,7 +85,7 @@ def degradation_section(name: str, seed: int, bundles: Mapping[str, Sequence[str
         files = bundles[kind.bundle]
         file = str(bundle_path(files[seed % len(files)]).resolve())
         for part in section.get("parts", [section]):
-            if part["type"] in ("DegFlow", "FittedKernel"):
+            if part["type"] in ("DegFlow", "FittedKernel", "FittedPipeline"):
                 part["bundle"] = file
     return section
 

@@ -15,13 +15,13 @@ from degflow_aug.bundle import load_bundle
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.degflow import DegFlow
-from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.degradations.grid import resize, to_lr_grid
+from degflow_aug.models.evaluation import FITTED
 
-BICUBIC, GAUSSIAN, KERNEL, REALESRGAN = "bicubic", "Gaussian, fitted", "fitted kernel", "Real-ESRGAN"
+BICUBIC, GAUSSIAN, REALESRGAN = "bicubic", "Gaussian, fitted", "Real-ESRGAN"
 PAPER, OURS, NOISY = "DegFlow, paper recipe", "ours", "ours + noise"
 ALL_SCALES, CEILING = "all-scales ceiling", "RAE ceiling"
-ORDER = (BICUBIC, GAUSSIAN, KERNEL, REALESRGAN, PAPER, OURS, NOISY, ALL_SCALES, CEILING)
+ORDER = (BICUBIC, GAUSSIAN, *FITTED, REALESRGAN, PAPER, OURS, NOISY, ALL_SCALES, CEILING)
 REALESRGAN_SEEDS = 4
 
 
@@ -100,14 +100,15 @@ def build_methods(
 def _rows_of_ours(
     paths: Sequence[Path], generators: Sequence[DegFlow], sources: Sequence[Source], note: Callable[[str], None]
 ) -> Methods:
-    """Our generators, the same with noise, their autoencoders, and the kernel in the first bundle."""
+    """Our generators, the same with noise, their autoencoders, and what the first bundle has without networks."""
     methods: Methods = {OURS: [_from_view(source) for source in sources]}
     methods[CEILING] = [_ceiling(generator) for generator in generators]
     kernels = generators[0].kernels
-    if {"knots", "kernels"} <= set(kernels):
-        methods[KERNEL] = [_from_view(Source(FittedKernel(kernels["knots"], kernels["kernels"])))]
-    else:
-        note(f"{KERNEL}: left out, the first bundle holds none")
+    for name, kind in FITTED.items():
+        if set(kind.state_keys) <= set(kernels):
+            methods[name] = [_from_view(Source(kind.of_state(kernels)))]
+        else:
+            note(f"{name}: left out, the first bundle holds none")
     if all(load_bundle(path).noise for path in paths):
         methods[NOISY] = [
             _noisy(path, source, seed) for seed, (path, source) in enumerate(zip(paths, sources, strict=True))

@@ -54,15 +54,20 @@ def unconditioned(chosen: Preset) -> Preset:
 
 
 def unanchored(chosen: Preset) -> Preset:
-    """The decoder adds to the HR image, and not to the fitted kernel's view."""
+    """The decoder adds to the HR image, and not to the fitted camera's view."""
     return replace(chosen, rae={**chosen.rae, "anchored": False})
+
+
+def linear(chosen: Preset) -> Preset:
+    """A linear kernel behind anchor and pseudo-views, and not a pipeline."""
+    return replace(chosen, pipeline=False)
 
 
 def plain(chosen: Preset) -> Preset:
     """The paper's losses, knots and path at our learning rates, crops and batches, with our networks."""
     no_pseudo = {"rae": {"pseudo_share": 0.0, "latent_noise": 0.0, "kl_weight": 0.0}, "lfm": {"pseudo_spacing": 0.0}}
     changed = with_options({**no_pseudo, "lfm": {"pseudo_spacing": 0.0, "trajectory": "spline"}})(chosen)
-    return unanchored(unconditioned(unrefined(changed)))
+    return linear(unanchored(unconditioned(unrefined(changed))))
 
 
 def paper(chosen: Preset) -> Preset:
@@ -70,7 +75,7 @@ def paper(chosen: Preset) -> Preset:
     published = preset("official", "paper")
     sizes = {key: value for key, value in chosen.rae.items() if key not in ("residual", "anchored")}
     velocity = {key: value for key, value in chosen.velocity.items() if key not in ("dropout", "local")}
-    found = Preset({**sizes, "residual": False}, {**velocity, "dropout": 0.1}, False, published.stages)
+    found = Preset({**sizes, "residual": False}, {**velocity, "dropout": 0.1}, False, published.stages, False)
     return with_options({"lfm": {"lpips_weight": 0.0}})(found)
 
 
@@ -83,7 +88,8 @@ VARIANTS: dict[str, Variant] = {
     "no pseudo-views in refine": Variant(
         with_options({"refine": {"pseudo_share": 0.0}}), "rendered views are compared with real ones alone"
     ),
-    "not anchored": Variant(unanchored, "the decoder adds to the HR image, not to the fitted kernel's view"),
+    "not anchored": Variant(unanchored, "the decoder adds to the HR image, not to the fitted camera's view"),
+    "linear": Variant(linear, "anchor and pseudo-views are those of a linear kernel, not of a pipeline"),
     "no latent noise": Variant(with_options({"rae": {"latent_noise": 0.0}}), "the decoder sees clean latents"),
     "no KL": Variant(with_options({"rae": {"kl_weight": 0.0}}), "latents may outgrow their noise"),
     "no HR condition": Variant(unconditioned, "the velocity sees latents alone"),

@@ -17,7 +17,7 @@ from tiny_camera import write_pairs
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 import realism
-from realism_methods import CEILING, KERNEL, NOISY, OURS, REALESRGAN, Rendered, build_methods
+from realism_methods import CEILING, NOISY, OURS, REALESRGAN, Rendered, build_methods
 from realism_metrics import METRICS, Likeness
 from realism_report import as_json, summarise, tables
 from realism_strips import SIDE, ZOOM, Strips, busiest
@@ -131,7 +131,7 @@ def test_rows_of_bundles(tmp_path: Path) -> None:
     notes: list[str] = []
     methods = build_methods(ours, [], ceiling, None, notes.append)
     assert {name: len(seeds) for name, seeds in methods.items()} == {
-        "bicubic": 1, KERNEL: 1, REALESRGAN: 4, OURS: 2, NOISY: 2, "all-scales ceiling": 1, CEILING: 2,
+        "bicubic": 1, "fitted kernel": 1, REALESRGAN: 4, OURS: 2, NOISY: 2, "all-scales ceiling": 1, CEILING: 2,
     }  # fmt: skip
     assert len(notes) == 1
     assert "Gaussian, fitted: left out" in notes[0]

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
+from degflow_aug.degradations.blur_law import fit_widening, interpolate_blur
 from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.degradations.kernel_estimation import Pairs
-from degflow_aug.degradations.kernel_interpolation import bracket, interpolate_kernels
+from degflow_aug.degradations.kernel_interpolation import bracket
+from degflow_aug.degradations.patch_resampling import without_autocast
 from degflow_aug.degradations.pipeline_estimation import estimate_pipeline
 from degflow_aug.degradations.residual_noise import ResidualNoise
 from degflow_aug.degradations.sharpening import kernel_side, sharpening_kernels
@@ -23,21 +26,23 @@ class FittedPipeline(FittedKernel):
     """View = S_s * (K_s * HR^g)^(1 / g): what a camera does, as far as it is the same everywhere in an image.
 
     Optics and pixel area blur light and not display values, and cameras sharpen display values on their own grid. One
-    linear kernel is a compromise between the two. Between knots K_s follows the law of kernels, and the sharpening's
-    taps, which are LR pixels apart at every scale, are interpolated linearly in s.
+    linear kernel is a compromise between the two. Between knots K_s keeps its shape and widens, see
+    :func:`interpolate_blur`, and the sharpening's taps, LR pixels apart at every scale, are interpolated linearly in s.
 
     Attributes:
         knots, kernels: as in :class:`FittedKernel`: the kernels of the best linear camera, from which it was fitted.
         blur: (K, 3, k, k) buffer, point-spread functions of light, of sum 1; the first is a unit impulse.
         exponent: () buffer, g.
         taps: (K, 3, t, t) buffer, sharpening on the LR grid, of sum 1; the first is a unit impulse.
+        widening: () buffer, by which the blur grows with the scale.
     """
 
     blur: Tensor
     exponent: Tensor
     taps: Tensor
+    widening: Tensor
     fade = 2.0
-    state_keys = ("knots", "kernels", "blur", "exponent", "taps")
+    state_keys = ("knots", "kernels", "blur", "exponent", "taps", "widening")
 
     def __init__(
         self,
@@ -46,6 +51,7 @@ class FittedPipeline(FittedKernel):
         blur: Tensor,
         exponent: Tensor,
         taps: Tensor,
+        widening: Tensor,
         *,
         residual: ResidualNoise | None = None,
         noise: float = 0.0,
@@ -57,16 +63,18 @@ class FittedPipeline(FittedKernel):
         """
         super().__init__(knots, kernels, residual=residual, noise=noise)
         count = self.knots.numel()
-        if blur.shape != kernels.shape or exponent.numel() != 1 or not bool(exponent > 0):
+        numbers = exponent.numel() == widening.numel() == 1
+        if blur.shape != kernels.shape or not numbers or not bool(exponent > 0) or not bool(widening > 0):
             raise ValueError(
-                f"expected blur kernels of shape {tuple(kernels.shape)} and an exponent above 0, got "
-                f"{tuple(blur.shape)} and {exponent.tolist()}"
+                f"expected blur kernels of shape {tuple(kernels.shape)}, an exponent and a widening above 0, got "
+                f"{tuple(blur.shape)}, {exponent.tolist()} and {widening.tolist()}"
             )
         if taps.ndim != 4 or taps.shape[:2] != (count, 3) or taps.shape[2] != taps.shape[3] or taps.shape[3] % 2 == 0:
             raise ValueError(f"expected taps of shape ({count}, 3, t, t) with t odd, got {tuple(taps.shape)}")
         self.register_buffer("blur", blur.detach().float().clone())
         self.register_buffer("exponent", exponent.detach().float().reshape(()).clone())
         self.register_buffer("taps", taps.detach().float().clone())
+        self.register_buffer("widening", widening.detach().float().reshape(()).clone())
         self.sharpening_side = kernel_side(self.scale_range[1])
 
     @property
@@ -85,7 +93,8 @@ class FittedPipeline(FittedKernel):
             pairs = list(pairs)
         start = FittedKernel.fit(pairs, size, regularisation, robust=robust)
         found = estimate_pipeline(pairs, start.knots.tolist(), start.kernels)
-        return cls(start.knots, start.kernels, found.blur, found.exponent, found.taps)
+        widening = torch.tensor(fit_widening(start.knots, found.blur))
+        return cls(start.knots, start.kernels, found.blur, found.exponent, found.taps, widening)
 
     def view_parameters(self, scales: Tensor) -> ViewParameters:
         """Blur, exponent and sharpening at scales (B,), clamped to the range of the knots."""
@@ -93,8 +102,9 @@ class FittedPipeline(FittedKernel):
         low = bracket(knots, inside)
         weight = ((inside - knots[low]) / (knots[low + 1] - knots[low])).view(-1, 1, 1, 1)
         taps = (1 - weight) * self.taps[low] + weight * self.taps[low + 1]
-        return ViewParameters(
-            interpolate_kernels(knots, self.blur.float(), inside),
-            self.exponent.float().expand(len(inside)),
-            sharpening_kernels(taps.float(), inside, self.sharpening_side),
-        )
+        with without_autocast(knots.device):
+            return ViewParameters(
+                interpolate_blur(knots, self.blur.float(), inside, self.widening.float()),
+                self.exponent.float().expand(len(inside)),
+                sharpening_kernels(taps.float(), inside, self.sharpening_side),
+            )

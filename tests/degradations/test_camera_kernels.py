@@ -59,5 +59,5 @@ OTHER_KNOTS, OTHER_SIZE, FEWER_KNOTS = kernel(0, (1.0, 2.0, 3.0)), kernel(0, sid
 
 @pytest.mark.parametrize("kernels", [[], [kernel(0), OTHER_KNOTS], [kernel(0), OTHER_SIZE], [kernel(0), FEWER_KNOTS]])
 def test_kernels_that_do_not_go_together_are_refused(kernels: list[FittedKernel]) -> None:
-    with pytest.raises(ValueError, match="one size at the same knots for all cameras"):
+    with pytest.raises(ValueError, match="one kind and size at the same knots for all cameras"):
         CameraKernels(kernels)

@@ -38,7 +38,7 @@ def pipeline(
     taps[1:, :, 3, 3] += gain
     for row, column in ((2, 3), (4, 3), (3, 2), (3, 4)):
         taps[1:, :, row, column] = -gain / 4
-    return FittedPipeline(torch.tensor(knots), blur, blur, torch.tensor(exponent), taps)
+    return FittedPipeline(torch.tensor(knots), blur, blur, torch.tensor(exponent), taps, torch.tensor(0.5))
 
 
 @pytest.mark.parametrize("exponent", [0.5, 1.0, 2.2, 3.0])
@@ -69,7 +69,7 @@ def test_a_view_is_blurred_light_developed_and_sharpened(scale: float, dtype: to
 def test_without_tone_and_sharpening_it_is_the_kernel() -> None:
     made, hr = pipeline(exponent=1.0, gain=0.0), torch.rand(1, 3, 40, 48)
     kernel = FittedKernel(made.knots, made.kernels)
-    for scale in (1.0, 1.6, 2.0, 3.3):
+    for scale in KNOTS:
         torch.testing.assert_close(made.render(hr, scale), kernel.render(hr, scale), rtol=0, atol=2e-5)
 
 
@@ -168,7 +168,7 @@ def test_what_does_not_fit_is_refused() -> None:
     parts = {key: made.state_dict()[key] for key in FittedPipeline.state_keys}
     for key, value, message in (
         ("blur", made.blur[:2], "expected blur kernels of shape"),
-        ("exponent", torch.tensor(-1.0), "an exponent above 0"),
+        ("exponent", torch.tensor(-1.0), "an exponent and a widening above 0"),
         ("taps", made.taps[:, :, :6, :6], "with t odd"),
         ("taps", made.taps[:2], r"expected taps of shape \(3, 3, t, t\)"),
     ):
