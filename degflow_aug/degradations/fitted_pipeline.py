@@ -16,7 +16,7 @@ from degflow_aug.degradations.patch_resampling import without_autocast
 from degflow_aug.degradations.pipeline_estimation import estimate_pipeline
 from degflow_aug.degradations.residual_noise import ResidualNoise
 from degflow_aug.degradations.sharpening import kernel_side, sharpening_kernels
-from degflow_aug.degradations.view_parameters import ViewParameters
+from degflow_aug.degradations.view_parameters import NEGLIGIBLE, ViewParameters
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -79,8 +79,8 @@ class FittedPipeline(FittedKernel):
 
     @property
     def side(self) -> int:
-        """Side of the square of HR pixels that a pixel of a view depends on."""
-        return self.blur.shape[-1] + self.sharpening_side - 1
+        """Side of the square of HR pixels that a pixel of a view depends on, but for next to nothing."""
+        return self.blur.shape[-1] + self.sharpening_side - 1 - 2 * NEGLIGIBLE
 
     @classmethod
     def fit(cls, pairs: Pairs, size: int = 31, regularisation: float = 1e-3, *, robust: bool = True) -> Self:

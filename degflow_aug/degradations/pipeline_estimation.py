@@ -12,14 +12,12 @@ from torch import Tensor, nn
 from degflow_aug.degradations.kernel_estimation import Pairs
 from degflow_aug.degradations.pair_windows import Windows, draw_windows
 from degflow_aug.degradations.sharpening import TAPS, kernel_side, sharpening_kernels
-from degflow_aug.degradations.view_parameters import ViewParameters
+from degflow_aug.degradations.view_parameters import NEGLIGIBLE, ViewParameters
 
 ITERATIONS = 80
 HISTORY = 20
 LOWEST_FREQUENCY = 0.02
 """Cycles a pixel below which the spectrum of photographs is taken as flat."""
-NEGLIGIBLE = 6
-"""Outermost pixels of the reach of blur and sharpening together, which hold next to nothing."""
 TAP_SCALE = 0.5
 """How much a tap changes beside a kernel's values for an equal step, so that both are found together."""
 RIDGE = 1e-5

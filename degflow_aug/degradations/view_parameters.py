@@ -13,6 +13,9 @@ from degflow_aug.degradations.convolution import convolve
 TOE = 0.01
 """Added to display values before they become light, so that the curve has a finite slope at black."""
 
+NEGLIGIBLE = 6
+"""Outermost pixels of the reach of blur and sharpening together, which hold next to nothing."""
+
 
 class ViewParameters(NamedTuple):
     """Of a batch of views, a row a sample.

@@ -148,7 +148,7 @@ def test_options_of_training_are_refused(
 ) -> None:
     out = tmp_path / "k.safetensors"
     assert main(["fit", str(pairs), *layout(pairs), "--preset", "kernel", "--out", str(out), *more]) == 2
-    assert f"expected no {more[0]} with --preset kernel, which trains nothing" in capsys.readouterr().err
+    assert f"expected no {more[0]} with --preset kernel, which trains no networks" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
@@ -156,13 +156,13 @@ def test_a_bundle_with_networks_lends_its_kernel_no_noise(bundle: Path) -> None:
     made = load_generator(bundle)
     assert isinstance(made, DegFlow)
     whole = load_bundle(bundle)
-    with pytest.raises(ValueError, match="with fitted kernels, got one without"):
+    with pytest.raises(ValueError, match="with a FittedKernel, got one without"):
         FittedKernel.from_bundle(whole)
     kernels = torch.zeros(2, 3, 5, 5)
     kernels[:, :, 2, 2] = 1
     whole = replace(whole, kernels={"knots": torch.tensor([1.0, 2.0]), "kernels": kernels})
     assert FittedKernel.from_bundle(whole).scale_range == (1.0, 2.0)
-    with pytest.raises(ValueError, match="got one with networks and the noise of theirs; make one with degflow fit"):
+    with pytest.raises(ValueError, match="got one with the noise of a better generator; make one with degflow fit"):
         FittedKernel.from_bundle(whole, noise=1.0)
 
 

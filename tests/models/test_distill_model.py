@@ -128,7 +128,11 @@ def test_only_the_student_learns(method: str, camera: tuple[Path, Path], tmp_pat
 
 @pytest.mark.parametrize(
     "change",
-    [{}, {"method": "consistency", "pseudo_spacing": 0.5, "grad_clip": 1.0}, {"steps": 2, "pseudo_share": 0.5}],
+    [
+        {},
+        {"method": "consistency", "pseudo_spacing": 0.5, "grad_clip": 1.0},
+        {"steps": 2, "pseudo_share": 0.5, "pipeline": False},
+    ],
 )
 def test_resumed_run_equals_uninterrupted(change: dict[str, Any], camera: tuple[Path, Path], tmp_path: Path) -> None:
     whole = build(options(camera, tmp_path / "whole", **change))
