@@ -26,6 +26,7 @@ from degflow_aug import compat
 from degflow_aug.bundle import SHIPPED, Bundle, GeneratorSpec, save_bundle, shipped_names
 from degflow_aug.data.image_file import write_image
 from degflow_aug.data.layouts import find_scenes
+from degflow_aug.degradations.fitted_pipeline import FittedPipeline
 from degflow_aug.sr_options import ArbitraryScaleOptions, SROptions
 from degflow_aug.yaml_options import load_yaml
 
@@ -56,7 +57,10 @@ def write_camera(folder: Path) -> None:
     kernels[1, :, 1:4, 1:4] = 1 / 9
     kernels[2] = 1 / 25
     spec = GeneratorSpec(rae=rae.spec, velocity=velocity.spec, knots=knots, s_max=4.0)
-    fitted = {"knots": torch.tensor(knots), "kernels": kernels}
+    taps = torch.zeros(3, 3, 7, 7)
+    taps[..., 3, 3] = 1
+    numbers = (torch.tensor(1.5), taps, torch.tensor(0.5))
+    fitted = FittedPipeline(torch.tensor(knots), kernels, kernels, *numbers).state_dict()
     save_bundle(folder / "camera.safetensors", Bundle(spec, rae, velocity, fitted, random_noise().state_dict()))
 
 

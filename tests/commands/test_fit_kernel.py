@@ -19,6 +19,7 @@ from degflow_aug.cli import main
 from degflow_aug.data.image_file import read_image, to_array, to_tensor
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.degradations.fitted_pipeline import FittedPipeline
 from degflow_aug.degradations.grid import to_lr_grid
 
 
@@ -173,3 +174,29 @@ def test_basicsr_is_not_needed(pairs: Path, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert out.is_file()
+
+
+def test_a_pipeline_is_a_bundle_as_well(pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, hr = tmp_path / "p.safetensors", torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    asked = ["--preset", "pipeline", "--scenes", "000-001", "--knots", "2", "--device", "cpu", "--out", str(out)]
+    assert main(["fit", str(pairs), *layout(pairs), *asked]) == 0
+    printed = capsys.readouterr().out
+    assert "fitted pipeline" in printed
+    assert "fitted kernel" in printed
+    bundle = load_any_bundle(out)
+    assert isinstance(bundle, KernelBundle)
+    assert bundle.spec.training["preset"] == "pipeline"
+    made = load_generator(out, noise=1.0)
+    assert isinstance(made, FittedPipeline)
+    assert not torch.equal(made.render(hr, 1.7), FittedKernel.from_bundle(bundle).render(hr, 1.7))
+    for kind, given in (("FittedPipeline", {"noise": 1.0}), ("FittedKernel", {})):
+        assert type(build_degradation({"type": kind, "bundle": str(out), **given})).__name__ == kind
+    with pytest.raises(ValueError, match="bundle of a FittedKernel alone for its noise, got one with the noise of a"):
+        build_degradation({"type": "FittedKernel", "bundle": str(out), "noise": 1.0})
+    with pytest.raises(ValueError, match="take type: FittedPipeline for it"):
+        load_bundle(out)
+
+
+def test_kernels_alone_are_no_pipeline(camera: Path) -> None:
+    with pytest.raises(ValueError, match="expected a bundle with a FittedPipeline, got one without"):
+        build_degradation({"type": "FittedPipeline", "bundle": str(camera)})
