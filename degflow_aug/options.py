@@ -4,7 +4,7 @@ degflow:
   knots: [1, 2, 4]          # scales with real pairs, HR first
   s_max: 4                  # the scale at t = 1; default: the last knot
   camera: iPhone X
-  ...                       # RAEOptions in stage 1, LFMOptions in stage 2, DistillOptions for one-step students
+  ...                       # RAEOptions, LFMOptions, RefineOptions or DistillOptions, by the stage
 """
 
 from __future__ import annotations

@@ -45,6 +45,10 @@ def estimate_noise(pairs: Mapping[float, Iterable[Pair]]) -> ResidualNoise:
     return ResidualNoise(torch.tensor(sorted(pairs)), CONTRASTS, *parts)
 
 
+class TooSmallError(ValueError):
+    """Images that are too small to learn noise from."""
+
+
 @dataclass(frozen=True)
 class _Estimate:
     """One scale: the images, the grain that goes from them, and the residuals that this leaves."""
@@ -59,10 +63,10 @@ class _Estimate:
         """What one scale's pairs give.
 
         Raises:
-            ValueError: no pairs, or LR images that are too small.
+            TooSmallError: no pairs, or LR images that are too small.
         """
         if not pairs or min(min(lr.shape[-2:]) for lr, _ in pairs) < SMALLEST:
-            raise ValueError(
+            raise TooSmallError(
                 f"expected LR images of at least {SMALLEST}x{SMALLEST} pixels at x{scale:g} to learn noise from"
             )
         images = [lr.float().cpu() for lr, _ in pairs]

@@ -29,8 +29,11 @@ AnyBundle = TypeVar("AnyBundle", bound=Bundle | KernelBundle)
 
 
 def spread_out(scenes: Sequence[Scene]) -> Sequence[Scene]:
-    """At most 64 of the scenes, evenly: more say nothing new about the noise."""
-    return scenes[:: max(1, math.ceil(len(scenes) / SCENES))]
+    """At most 64 scenes of each camera, evenly: more say nothing new about the noise."""
+    by_camera: dict[str, list[Scene]] = defaultdict(list)
+    for scene in scenes:
+        by_camera[scene.camera].append(scene)
+    return [scene for own in by_camera.values() for scene in own[:: max(1, math.ceil(len(own) / SCENES))]]
 
 
 def add_noise(path: Path, bundle: AnyBundle, scenes: Iterable[EvaluationScene], device: torch.device) -> AnyBundle:
@@ -39,7 +42,8 @@ def add_noise(path: Path, bundle: AnyBundle, scenes: Iterable[EvaluationScene], 
     Where the bundle knows several cameras each has its own; their scenes come one camera after the other.
 
     Raises:
-        ValueError: images too small to learn from, or no view at a knot, or none of some camera.
+        ValueError: images too small to learn from (:class:`TooSmallError`), or no view at a knot, or none of some
+            camera.
     """
     generator = generator_of(bundle).to(device)
     if isinstance(generator, SeveralCameras) and generator.cameras:

@@ -25,7 +25,7 @@ class StagePreset:
         ema: decay of the EMA, 0 for none.
         loss: BasicSR loss of stage 1.
         options: further keys of the ``degflow`` section.
-        windows: cached windows of latents in stages 2 and 3; 0 encodes every batch anew.
+        windows: cached windows of latents in lfm and distill; 0 encodes every batch anew.
     """
 
     share: float

@@ -1,4 +1,4 @@
-"""The two stages of DegFlow as BasicSR models: losses that are added up, and validation scale by scale."""
+"""The stages of DegFlow as BasicSR models: losses that are added up, and validation scale by scale."""
 
 from __future__ import annotations
 

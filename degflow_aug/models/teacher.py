@@ -15,7 +15,7 @@ COMPANION = "generator_latest.safetensors"
 
 
 def load_teacher(path_or_run: str, experiments: Path, key: str = "teacher") -> Bundle:
-    """The generator of a bundle, of a stage 2 run below ``experiments``, or of a checkpoint of such a run.
+    """The generator of a bundle, of a run of stage 2 or later below ``experiments``, or of a checkpoint of such a run.
 
     A checkpoint holds the velocity network, or all that a refining stage trains; the rest comes from the bundle that
     its run wrote beside it.
@@ -37,7 +37,9 @@ def load_teacher(path_or_run: str, experiments: Path, key: str = "teacher") -> B
     elif path_or_run:
         teacher = load_bundle(path)
     else:
-        raise ValueError(f"expected degflow.{key} to name a bundle or a stage 2 run, got none; train stage 2 first")
+        raise ValueError(
+            f"expected degflow.{key} to name a bundle or a run of stage 2 or later, got none; train that first"
+        )
     if teacher.velocity.end is not None:
         raise ValueError(f"expected degflow.{key} to be no one-step student itself, got {path_or_run}")
     return teacher

@@ -223,7 +223,7 @@ def test_a_student_s_kernel_and_noise_are_its_teacher_s(camera: tuple[Path, Path
 @pytest.mark.parametrize(
     ("degflow", "network", "sentence"),
     [
-        ({"teacher": ""}, {}, "expected degflow.teacher to name a bundle or a stage 2 run, got none"),
+        ({"teacher": ""}, {}, "expected degflow.teacher to name a bundle or a run of stage 2 or later, got none"),
         ({"teacher": "nowhere"}, {}, "got nowhere: nothing there"),
         ({"teacher": "nowhere.pth"}, {}, "nothing there"),
         ({"method": "avarage"}, {}, "degflow.method out of average, consistency"),

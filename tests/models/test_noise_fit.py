@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from photographs import photograph
 
 from degflow_aug.data.image_file import to_tensor
+from degflow_aug.data.scene import Scene
 from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.degradations.grid import resize, to_lr_grid
+from degflow_aug.degradations.residual_estimation import TooSmallError
 from degflow_aug.degradations.residual_noise import ResidualNoise
 from degflow_aug.models.evaluation import EvaluationScene
-from degflow_aug.models.noise_fit import learn_noise
+from degflow_aug.models.noise_fit import learn_noise, spread_out
 
 
 def test_a_fitted_kernel_will_do() -> None:
@@ -32,3 +36,21 @@ def test_a_fitted_kernel_will_do() -> None:
     assert float(drawn.std()) == pytest.approx(float((real - lr).std()), rel=0.1)
     with pytest.raises(ValueError, match="expected real views to learn noise from, got none"):
         learn_noise(fitted, [])
+
+
+def test_scenes_are_thinned_out_camera_by_camera() -> None:
+    def scene(camera: str, number: int) -> Scene:
+        return Scene(f"{number:03}", camera, Path("hr.png"), {2.0: Path("lr.png")})
+
+    scenes = [scene("phone", number) for number in range(150)] + [scene("zoom", number) for number in range(3)]
+    kept = spread_out(scenes)
+    phone = [int(each.name) for each in kept if each.camera == "phone"]
+    assert phone == list(range(0, 150, 3))
+    assert [each.name for each in kept if each.camera == "zoom"] == ["000", "001", "002"]
+
+
+def test_images_too_small_are_told_from_other_mistakes() -> None:
+    fitted = FittedKernel(torch.tensor([1.0, 2.0]), torch.eye(1).expand(2, 3, 1, 1))
+    hr = to_tensor(photograph(0, 32, 32))[None]
+    with pytest.raises(TooSmallError, match="expected LR images of at least"):
+        learn_noise(fitted, [EvaluationScene("0", "camera", hr, {2.0: hr})])
