@@ -60,7 +60,7 @@ def unanchored(chosen: Preset) -> Preset:
 
 def linear(chosen: Preset) -> Preset:
     """A linear kernel behind anchor and pseudo-views, and not a pipeline."""
-    return replace(chosen, pipeline=False)
+    return replace(chosen, pipeline="never")
 
 
 def plain(chosen: Preset) -> Preset:
@@ -75,7 +75,7 @@ def paper(chosen: Preset) -> Preset:
     published = preset("official", "paper")
     sizes = {key: value for key, value in chosen.rae.items() if key not in ("residual", "anchored")}
     velocity = {key: value for key, value in chosen.velocity.items() if key not in ("dropout", "local")}
-    found = Preset({**sizes, "residual": False}, {**velocity, "dropout": 0.1}, False, published.stages, False)
+    found = Preset({**sizes, "residual": False}, {**velocity, "dropout": 0.1}, False, published.stages, "never")
     return with_options({"lfm": {"lpips_weight": 0.0}})(found)
 
 
@@ -89,6 +89,9 @@ VARIANTS: dict[str, Variant] = {
         with_options({"refine": {"pseudo_share": 0.0}}), "rendered views are compared with real ones alone"
     ),
     "not anchored": Variant(unanchored, "the decoder adds to the HR image, not to the fitted camera's view"),
+    "pipeline": Variant(
+        lambda chosen: replace(chosen, pipeline="always"), "anchor and pseudo-views are a pipeline's on any camera"
+    ),
     "linear": Variant(linear, "anchor and pseudo-views are those of a linear kernel, not of a pipeline"),
     "no latent noise": Variant(with_options({"rae": {"latent_noise": 0.0}}), "the decoder sees clean latents"),
     "no KL": Variant(with_options({"rae": {"kl_weight": 0.0}}), "latents may outgrow their noise"),

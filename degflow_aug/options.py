@@ -20,6 +20,7 @@ from degflow_aug.yaml_options import check_known_keys
 
 Options = TypeVar("Options")
 DISTILLATIONS = ("average", "consistency")
+PIPELINES = ("auto", "always", "never")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class StageOptions:
         grad_clip: largest gradient norm; 0 for no clipping.
         compile: pass the network through ``torch.compile``.
         kernel: file of the fitted kernel behind pseudo-views; empty: fitted to the training set at the start.
-        pipeline: where one is fitted, fit a pipeline (blur of light, tone curve, sharpening), and not only its kernels.
+        pipeline: where one is fitted, whether it is a pipeline (blur of light, tone curve, sharpening): always, never
+            (a linear kernel), or auto, which takes the pipeline if it leaves less than half of the kernel's error.
     """
 
     knots: tuple[float, ...]
@@ -46,7 +48,7 @@ class StageOptions:
     grad_clip: float = 0.0
     compile: bool = False
     kernel: str = ""
-    pipeline: bool = True
+    pipeline: str = "auto"
     cameras: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -58,6 +60,8 @@ class StageOptions:
             raise ValueError(f"expected degflow.s_max of at least the last knot {knots[-1]:g}, got {self.s_max:g}")
         if self.amp not in ("none", "bf16"):
             raise ValueError(f"expected degflow.amp to be none or bf16, got {self.amp!r}")
+        if self.pipeline not in PIPELINES:
+            raise ValueError(f"expected degflow.pipeline out of {', '.join(PIPELINES)}, got {self.pipeline!r}")
         if len(self.cameras) == 1 or len(set(self.cameras)) < len(self.cameras) or "" in self.cameras:
             raise ValueError(
                 f"expected degflow.cameras as two or more different names, or empty, got {list(self.cameras)}"

@@ -35,12 +35,14 @@ class FittedPipeline(FittedKernel):
         exponent: () buffer, g.
         taps: (K, 3, t, t) buffer, sharpening on the LR grid, of sum 1; the first is a unit impulse.
         widening: () buffer, by which the blur grows with the scale.
+        left: share of the error of linear kernels that was left after the fit; 1 where that is not known.
     """
 
     blur: Tensor
     exponent: Tensor
     taps: Tensor
     widening: Tensor
+    left = 1.0
     fade = 2.0
     state_keys = ("knots", "kernels", "blur", "exponent", "taps", "widening")
 
@@ -94,7 +96,9 @@ class FittedPipeline(FittedKernel):
         start = FittedKernel.fit(pairs, size, regularisation, robust=robust)
         found = estimate_pipeline(pairs, start.knots.tolist(), start.kernels)
         widening = torch.tensor(fit_widening(start.knots, found.blur))
-        return cls(start.knots, start.kernels, found.blur, found.exponent, found.taps, widening)
+        fitted = cls(start.knots, start.kernels, found.blur, found.exponent, found.taps, widening)
+        fitted.left = found.left
+        return fitted
 
     def view_parameters(self, scales: Tensor) -> ViewParameters:
         """Blur, exponent and sharpening at scales (B,), clamped to the range of the knots."""

@@ -25,11 +25,16 @@ RIDGE = 1e-5
 
 
 class Pipeline(NamedTuple):
-    """Blur (K, 3, k, k), exponent () and taps (K, 3, t, t), knot 1 with its unit impulses first."""
+    """Blur (K, 3, k, k), exponent () and taps (K, 3, t, t), knot 1 with its unit impulses first.
+
+    Attributes:
+        left: share of what linear kernels leave of the views, as a mean square, that the pipeline leaves.
+    """
 
     blur: Tensor
     exponent: Tensor
     taps: Tensor
+    left: float = 1.0
 
 
 class _Search(nn.Module):
@@ -68,7 +73,7 @@ class _Search(nn.Module):
     def errors(self) -> Iterator[Tensor]:
         """Mean weighted square of what is left of the views, scale by scale, divided by the number of scales."""
         for index, (scale, found) in enumerate(self.windows.items()):
-            blur, exponent, taps = self.pipeline()
+            blur, exponent, taps, _ = self.pipeline()
             one = torch.full((1,), scale, device=blur.device)
             sharpening = sharpening_kernels(taps[index, None], one, self.side)
             left = ViewParameters(blur[index, None], exponent[None], sharpening).views(found.hr) - found.views
@@ -95,7 +100,8 @@ class _Search(nn.Module):
             return total
 
         optimizer.step(closure)
-        return Pipeline(*(part.detach() for part in self.pipeline()))
+        blur, exponent, taps, _ = self.pipeline()
+        return Pipeline(blur.detach(), exponent.detach(), taps.detach(), self.error() / first)
 
     @torch.no_grad()
     def error(self) -> float:
@@ -135,4 +141,4 @@ def _with_knot_one(found: Pipeline) -> Pipeline:
         impulse[..., values.shape[-2] // 2, values.shape[-1] // 2] = 1
         return torch.cat([impulse, values])
 
-    return Pipeline(joined(found.blur), found.exponent, joined(found.taps))
+    return found._replace(blur=joined(found.blur), taps=joined(found.taps))

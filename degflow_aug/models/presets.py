@@ -51,7 +51,7 @@ class Preset:
     velocity: Mapping[str, Any]
     conditioned: bool
     stages: Mapping[str, StagePreset]
-    pipeline: bool = True
+    pipeline: str = "auto"
 
 
 def _ours(crop: int, rendered: int, batch: int, lr: float, windows: int, amp: str) -> dict[str, StagePreset]:
@@ -200,7 +200,7 @@ def preset(name: str, recipe: str | None = None) -> Preset:
         raise ValueError(f"expected recipe paper or ours, got {recipe!r}")
     rae, velocity = _SIZES[name]
     if recipe == "paper":
-        return Preset({**rae, "residual": False}, {**velocity, "dropout": 0.1}, False, _paper(), False)
+        return Preset({**rae, "residual": False}, {**velocity, "dropout": 0.1}, False, _paper(), "never")
     return Preset(
         {**rae, "residual": True, "anchored": True}, {**velocity, "dropout": 0.0, "local": True}, True, _OURS[name]
     )

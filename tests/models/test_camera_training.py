@@ -28,7 +28,7 @@ degflow_aug.register()
 PSEUDO: dict[str, Any] = {"pseudo_share": 0.5}
 STAGES: list[tuple[str, dict[str, Any]]] = [
     ("rae", PSEUDO),
-    ("lfm", {"trajectory": "linear", "pseudo_spacing": 0.5, "rollout_weight": 1.0, "pipeline": False, **PSEUDO}),
+    ("lfm", {"trajectory": "linear", "pseudo_spacing": 0.5, "rollout_weight": 1.0, "pipeline": "never", **PSEUDO}),
 ]
 
 
@@ -144,7 +144,7 @@ def test_cached_latents_carry_the_camera_and_its_kernel(pairs: Path, root: Path,
 
 
 def test_student_takes_its_teacher_s_cameras(pairs: Path, root: Path, tmp_path: Path) -> None:
-    opt = stage("lfm", pairs, tmp_path, root, pseudo_spacing=0.5, pipeline=False)
+    opt = stage("lfm", pairs, tmp_path, root, pseudo_spacing=0.5, pipeline="never")
     teacher = build(opt)
     teacher.get_bare_model(teacher.net_g).camera.data.normal_()
     teacher.net_g_ema.camera.data.normal_()

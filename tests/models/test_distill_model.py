@@ -131,7 +131,7 @@ def test_only_the_student_learns(method: str, camera: tuple[Path, Path], tmp_pat
     [
         {},
         {"method": "consistency", "pseudo_spacing": 0.5, "grad_clip": 1.0},
-        {"steps": 2, "pseudo_share": 0.5, "pipeline": False},
+        {"steps": 2, "pseudo_share": 0.5, "pipeline": "never"},
     ],
 )
 def test_resumed_run_equals_uninterrupted(change: dict[str, Any], camera: tuple[Path, Path], tmp_path: Path) -> None:
