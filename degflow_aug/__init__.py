@@ -27,12 +27,12 @@ __all__ = ["__version__", "build_degradation", "load_generator", "register"]
 def load_generator(path_or_name: str | Path, **settings: object) -> DegFlow | FittedKernel:
     """The generator in a bundle, ready to call: ``lr = load_generator("camera.safetensors")(hr, 2.7)``.
 
-    Where the bundle holds a fitted kernel alone, it is that kernel.
+    Where the bundle holds a fitted kernel or pipeline alone, it is that.
 
     Args:
         path_or_name: a bundle's path, or the name of one that ships with the package.
         **settings: keyword arguments of :class:`degflow_aug.degradations.degflow.DegFlow` (solver, steps, ...);
-            a fitted kernel alone takes noise.
+            a fitted kernel or pipeline alone takes noise.
 
     Raises:
         ValueError: no such bundle, or a file that is none.

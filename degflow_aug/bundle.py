@@ -30,12 +30,13 @@ SHIPPED = ("city100-iphone", "city100-nikon", "city100", "simulator")
 
 @dataclass(frozen=True)
 class Bundle:
-    """A generator in parts; ``kernels`` are those of the linear kernel fitted to the same pairs, its opponent.
+    """A generator in parts; ``kernels`` is the camera fitted to the same pairs without networks.
 
     Where the spec names several cameras, keys of ``kernels`` and ``noise`` begin with a camera's number: ``0.knots``.
 
     Attributes:
-        kernels: ``{"knots": (K,), "kernels": (K, 3, k, k)}``, or empty.
+        kernels: state of a ``FittedKernel``, the linear opponent, or of a ``FittedPipeline``, which holds that of the
+            kernel too; or empty.
         noise: state of the ``ResidualNoise`` learned from the same pairs, or empty.
     """
 
@@ -48,7 +49,7 @@ class Bundle:
 
 @dataclass(frozen=True)
 class KernelBundle:
-    """A camera as a linear kernel alone; ``kernels`` and ``noise`` are as in :class:`Bundle`."""
+    """A camera as a linear kernel or a pipeline alone; ``kernels`` and ``noise`` are as in :class:`Bundle`."""
 
     spec: KernelSpec
     kernels: Mapping[str, Tensor]

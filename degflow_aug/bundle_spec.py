@@ -54,7 +54,7 @@ class GeneratorSpec:
 
 @dataclass(frozen=True)
 class KernelSpec:
-    """What a bundle without networks says about its fitted kernel, which is that of one camera.
+    """What a bundle without networks says about its fitted kernel or pipeline, which is that of one camera.
 
     Attributes:
         knots: scales of its kernels, 1 (HR) first.

@@ -246,7 +246,8 @@ def read_options(kind: type[Options], section: Mapping[str, Any], where: str) ->
     """
     if not isinstance(section, Mapping):
         raise ValueError(f"expected a mapping in {where}, got {section!r}")
-    hints = get_type_hints(kind)
+    every = get_type_hints(kind)
+    hints = {item.name: every[item.name] for item in fields(kind)}  # type: ignore[arg-type]
     check_known_keys(dict(section), hints, where)
     values = {key: convert(value, hints[key], f"{where}.{key}") for key, value in section.items()}
     missing = [item.name for item in fields(kind) if item.name not in values and _required(item)]  # type: ignore[arg-type]

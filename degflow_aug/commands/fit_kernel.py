@@ -38,7 +38,7 @@ def check_alone(args: argparse.Namespace) -> None:
 
 
 def fit_kernel(args: argparse.Namespace, scenes: list[Scene]) -> KernelBundle:
-    """Fit the kernel to the scenes and write its bundle.
+    """Fit the kernel or pipeline to the scenes and write its bundle.
 
     Raises:
         ValueError: scenes of several cameras that are not wanted as one: their kernel would be that of none of them.

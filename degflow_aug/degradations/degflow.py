@@ -53,7 +53,8 @@ class DegFlow(SeveralCameras):
         compile: pass the networks through ``torch.compile``, in place, for a shape at a time, as in training; a name is
             that of its mode.
         residual: what real LR images hold beside what HR determines; that of each camera where there are several.
-        kernel: the fitted kernel, or one a camera, which an anchored autoencoder adds to; others do without.
+        kernel: the fitted kernel or pipeline, or one a camera, at ``knots``, which an anchored autoencoder adds to;
+            others do without.
         noise: its strength in LR images and patches, 1 for that of the real pairs; views have none.
 
     Raises:
@@ -96,6 +97,12 @@ class DegFlow(SeveralCameras):
             raise ValueError(f"expected at least one solver step, got {steps}")
         if rae.anchored and kernel is None:
             raise ValueError("expected the fitted kernel of an anchored autoencoder, got none; give it as kernel")
+        if (
+            rae.anchored
+            and kernel is not None
+            and [round(knot, 4) for knot in kernel.knots.tolist()] != [round(float(knot), 4) for knot in knots]
+        ):
+            raise ValueError(f"expected a kernel at the knots {list(knots)}, got one at {kernel.knots.tolist()}")
         check_tile(tile, max(rae.encoder_margin, rae.decoder_margin))
         # On a CPU 1.2 times as fast, for the norms over channels; on tensor cores what convolutions take anyway.
         self.rae = rae.eval().to(memory_format=torch.channels_last)

@@ -49,7 +49,7 @@ class FittedKernel(NoisyDegradation):
         values = [round(value, 6) for value in knots.flatten().tolist()]
         if len(values) < 2 or values[0] != 1 or sorted(set(values)) != values:
             raise ValueError(f"expected at least two knots that ascend from 1, got {values}; HR is the first knot")
-        side = kernels.shape[-1]
+        side = kernels.shape[-1] if kernels.ndim == 4 and kernels.is_floating_point() else 0
         if kernels.shape != (len(values), 3, side, side) or side % 2 == 0:
             raise ValueError(
                 f"expected kernels of shape ({len(values)}, 3, k, k) with k odd, got {tuple(kernels.shape)}; "
@@ -122,8 +122,11 @@ class FittedKernel(NoisyDegradation):
         """The one with this state.
 
         Raises:
-            KeyError, ValueError: it is the state of something else.
+            ValueError: it is the state of something else.
         """
+        missing = [key for key in cls.state_keys if key not in state]
+        if missing:
+            raise ValueError(f"expected the state of a {cls.__name__}, got one without {missing[0]}")
         return cls(*(state[key] for key in cls.state_keys), residual=residual, noise=noise)
 
     def kernel_at(self, scale: float) -> Tensor:

@@ -13,9 +13,9 @@ from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.degradations.kernel_estimation import Pairs
 from degflow_aug.degradations.kernel_interpolation import bracket
 from degflow_aug.degradations.patch_resampling import without_autocast
-from degflow_aug.degradations.pipeline_estimation import estimate_pipeline
+from degflow_aug.degradations.pipeline_estimation import EXPONENTS, estimate_pipeline
 from degflow_aug.degradations.residual_noise import ResidualNoise
-from degflow_aug.degradations.sharpening import kernel_side, sharpening_kernels
+from degflow_aug.degradations.sharpening import TAPS, kernel_side, sharpening_kernels
 from degflow_aug.degradations.view_parameters import NEGLIGIBLE, ViewParameters
 
 if TYPE_CHECKING:
@@ -61,18 +61,24 @@ class FittedPipeline(FittedKernel):
         """Take what the attributes say; noise as in the base class.
 
         Raises:
-            ValueError: shapes that do not match, or an exponent that is not above 0.
+            ValueError: shapes or values that cannot be.
         """
         super().__init__(knots, kernels, residual=residual, noise=noise)
         count = self.knots.numel()
-        numbers = exponent.numel() == widening.numel() == 1
-        if blur.shape != kernels.shape or not numbers or not bool(exponent > 0) or not bool(widening > 0):
+        numbers = [value.item() for value in (exponent, widening) if value.numel() == 1 and value.is_floating_point()]
+        known = len(numbers) == 2 and EXPONENTS[0] <= numbers[0] <= EXPONENTS[1] and numbers[1] > 0
+        if blur.shape != kernels.shape or not known:
             raise ValueError(
-                f"expected blur kernels of shape {tuple(kernels.shape)}, an exponent and a widening above 0, got "
-                f"{tuple(blur.shape)}, {exponent.tolist()} and {widening.tolist()}"
+                f"expected blur kernels of shape {tuple(kernels.shape)}, an exponent from {EXPONENTS[0]:.2f} to "
+                f"{EXPONENTS[1]:g} and a widening above 0, got {tuple(blur.shape)}, {exponent.tolist()} and "
+                f"{widening.tolist()}"
             )
-        if taps.ndim != 4 or taps.shape[:2] != (count, 3) or taps.shape[2] != taps.shape[3] or taps.shape[3] % 2 == 0:
-            raise ValueError(f"expected taps of shape ({count}, 3, t, t) with t odd, got {tuple(taps.shape)}")
+        if taps.shape != (count, 3, TAPS, TAPS):
+            raise ValueError(f"expected taps of shape ({count}, 3, {TAPS}, {TAPS}), got {tuple(taps.shape)}")
+        for name, values in (("blur", blur), ("taps", taps)):
+            sums, middle = values.float().sum((-2, -1)), values[0, :, values.shape[-2] // 2, values.shape[-1] // 2]
+            if not (torch.cat([sums, middle.float()[None]]) - 1).abs().max() < 1e-3:
+                raise ValueError(f"expected {name} of sum 1 with a unit impulse at knot 1, got other values")
         self.register_buffer("blur", blur.detach().float().clone())
         self.register_buffer("exponent", exponent.detach().float().reshape(()).clone())
         self.register_buffer("taps", taps.detach().float().clone())
@@ -87,6 +93,8 @@ class FittedPipeline(FittedKernel):
     @classmethod
     def fit(cls, pairs: Pairs, size: int = 31, regularisation: float = 1e-3, *, robust: bool = True) -> Self:
         """Fit a pipeline to pairs: the kernels as :meth:`FittedKernel.fit`, then :func:`estimate_pipeline`.
+
+        Its windows are aligned and weighed in any case.
 
         Raises:
             ValueError: no pairs, or pairs that cannot be fitted.

@@ -50,8 +50,8 @@ def draw_windows(pairs: Pairs, kernels: Mapping[float, Tensor], seed: int) -> di
     for hr, views in pairs:
         side = min(side, *(length - length % 2 for length in hr.shape[-2:]))
         for scale, view in views.items():
-            known = next((each for each in kernels if abs(each - scale) < 1e-4), None)
-            if known is not None:
+            known = min(kernels, key=lambda each, scale=scale: abs(each - scale))  # type: ignore[misc]
+            if abs(known - scale) < 1e-4:
                 drawn[known] += _candidates(hr, view, side, generator)
     return {scale: _aligned(found, kernels[scale], side, count) for scale, found in drawn.items()}
 
@@ -70,7 +70,7 @@ def _candidates(hr: Tensor, view: Tensor, side: int, generator: torch.Generator)
     found = []
     for _ in range(CANDIDATES):
         top, left = (int(torch.randint(length - side + 1, (), generator=generator)) for length in hr.shape[-2:])
-        x, y = (image[:, top : top + side, left : left + side].float().clone() for image in (hr, view))
+        x, y = (image[:, top : top + side, left : left + side].detach().float().clone() for image in (hr, view))
         found.append(_Candidate(0, float((y[..., 1:] - y[..., :-1]).square().mean()), x, y))
     found.sort(key=lambda each: -each.detail)
     return [each._replace(rank=rank) for rank, each in enumerate(found)]

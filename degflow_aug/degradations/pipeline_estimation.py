@@ -14,6 +14,8 @@ from degflow_aug.degradations.pair_windows import Windows, draw_windows
 from degflow_aug.degradations.sharpening import TAPS, kernel_side, sharpening_kernels
 from degflow_aug.degradations.view_parameters import NEGLIGIBLE, ViewParameters
 
+EXPONENTS = (1 / 3, 3.0)
+"""Lowest and highest. Beyond, float32 has no precision left for black."""
 ITERATIONS = 80
 HISTORY = 20
 LOWEST_FREQUENCY = 0.02
@@ -54,12 +56,12 @@ class _Search(nn.Module):
         self.start = kernels
         device, size = kernels.device, kernels.shape[-1]
         reach = (size + self.side) // 2 - 1 - NEGLIGIBLE
-        reach = min(reach, min(found.hr.shape[-1] for found in windows.values()) // 4)
+        reach = max(1, min(reach, min(found.hr.shape[-1] for found in windows.values()) // 4))
         self.inner = slice(reach, -reach)
         rows, columns = torch.fft.fftfreq(size, device=device), torch.fft.rfftfreq(size, device=device)
         self.gain = 2 * ((rows[:, None].square() + columns.square()).sqrt() + LOWEST_FREQUENCY)
         self.step = nn.Parameter(torch.zeros_like(self.start))
-        self.log_exponent = nn.Parameter(kernels.new_zeros(()))
+        self.turn = nn.Parameter(kernels.new_zeros(()))
         self.tap_step = nn.Parameter(self.start.new_zeros(*self.start.shape[:2], TAPS, TAPS))
 
     def pipeline(self) -> Pipeline:
@@ -68,7 +70,7 @@ class _Search(nn.Module):
         taps = TAP_SCALE * self.tap_step
         impulse = torch.zeros_like(taps)
         impulse[..., TAPS // 2, TAPS // 2] = 1
-        return Pipeline(_unit_sum(self.start + moved), self.log_exponent.exp(), _unit_sum(impulse + taps))
+        return Pipeline(_unit_sum(self.start + moved), EXPONENTS[1] ** torch.tanh(self.turn), _unit_sum(impulse + taps))
 
     def errors(self) -> Iterator[Tensor]:
         """Mean weighted square of what is left of the views, scale by scale, divided by the number of scales."""

@@ -155,6 +155,11 @@ class FittedKernelOptions:
             if self.camera is not None:
                 raise ValueError(f"expected no camera for a file of kernels, got {where}.camera {self.camera!r}")
             return self.kind.of_state(tensors, noise=self.noise)
+        if tensors.keys() >= set(FittedKernel.state_keys):
+            raise ValueError(
+                f"expected a file with a {self.kind.__name__} in {where}.bundle, got {path} with linear kernels alone; "
+                "take type: FittedKernel, or fit again"
+            )
         bundle = load_any_bundle(path)
         if not bundle.kernels:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""The fitted kernel behind pseudo-views: read from the run's folder, or fitted to the training set once."""
+"""The fitted kernel or pipeline behind pseudo-views: read from the run's folder, or fitted to the training set once."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _scenes_of(dataset: Any, cameras: Sequence[str], camera: int) -> Sequence[in
 
 
 def write_kernel(path: Path, fitted: StageKernel) -> None:
-    """Write knots and kernels, whole or not at all."""
+    """Write the state of what was fitted, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as partial:
         save_file({key: value.cpu().contiguous() for key, value in fitted.state_dict().items()}, partial)

@@ -15,6 +15,7 @@ from degflow_aug.degradations.convolution import convolve
 from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted_pipeline import FittedPipeline
 from degflow_aug.degradations.grid import to_lr_grid
+from degflow_aug.degradations.pair_windows import draw_windows
 from degflow_aug.degradations.pseudo_views import pseudo_views
 from degflow_aug.degradations.sharpening import kernel_side, sharpening_kernels
 from degflow_aug.degradations.view_parameters import TOE, from_light, to_light
@@ -168,12 +169,33 @@ def test_what_does_not_fit_is_refused() -> None:
     parts = {key: made.state_dict()[key] for key in FittedPipeline.state_keys}
     for key, value, message in (
         ("blur", made.blur[:2], "expected blur kernels of shape"),
-        ("exponent", torch.tensor(-1.0), "an exponent and a widening above 0"),
-        ("taps", made.taps[:, :, :6, :6], "with t odd"),
-        ("taps", made.taps[:2], r"expected taps of shape \(3, 3, t, t\)"),
+        ("exponent", torch.tensor(-1.0), "an exponent from 0.33 to 3"),
+        ("exponent", torch.tensor(20.0), "an exponent from 0.33 to 3"),
+        ("widening", torch.tensor(0.0), "a widening above 0"),
+        ("taps", made.taps[:, :, :6, :6], r"expected taps of shape \(3, 3, 7, 7\)"),
+        ("taps", made.taps[:2], r"expected taps of shape \(3, 3, 7, 7\)"),
+        ("taps", 0 * made.taps, "expected taps of sum 1 with a unit impulse"),
+        ("blur", made.blur.flip(0), "expected blur of sum 1 with a unit impulse"),
     ):
         with pytest.raises(ValueError, match=message):
             FittedPipeline.of_state({**parts, key: value})
     linear = FittedKernel(made.knots, made.kernels)
     with pytest.raises(ValueError, match="of one kind and size at the same knots"):
         CameraKernels([made, linear])
+
+
+@pytest.mark.parametrize("lost", ["blur", "exponent", "taps", "widening"])
+def test_a_pipeline_that_lost_a_part_is_no_kernel(lost: str) -> None:
+    state = {key: value for key, value in pipeline().state_dict().items() if key != lost}
+    with pytest.raises(ValueError, match=f"expected the state of a FittedPipeline, got one without {lost}"):
+        kernel_of(state)
+
+
+def test_knots_that_lie_close_are_told_apart() -> None:
+    hr = torch.rand(3, 48, 48)
+    found = draw_windows([(hr, {2.9: hr}), (hr, {2.90005: hr})], {2.9: box(), 2.90005: box()}, 0)
+    assert [len(each.hr) for each in found.values()] == [4, 4]
+
+
+def box() -> Tensor:
+    return torch.full((3, 3, 3), 1 / 9)

@@ -221,3 +221,15 @@ def test_mistakes_are_named_in_one_sentence(section: Any, message: str, camera_b
 def test_the_place_of_the_section_is_named() -> None:
     with pytest.raises(ValueError, match=r"unknown key 'x' in the test section"):
         build_degradation({"type": "Bicubic", "x": 1}, "the test section")
+
+
+def test_linear_kernels_are_no_pipeline(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file(kernels().state_dict(), tmp_path / "kernel.safetensors")
+    with pytest.raises(ValueError, match=r"with a FittedPipeline in degradation\.bundle, got .* linear kernels alone"):
+        build_degradation({"type": "FittedPipeline", "bundle": str(tmp_path / "kernel.safetensors")})
+    with pytest.raises(ValueError, match="unknown key 'kind'"):
+        build_degradation({"type": "FittedKernel", "bundle": str(tmp_path / "kernel.safetensors"), "kind": 1})
+    with pytest.raises(ValueError, match="expected no camera for a file of kernels"):
+        build_degradation({"type": "FittedKernel", "bundle": str(tmp_path / "kernel.safetensors"), "camera": "x"})
