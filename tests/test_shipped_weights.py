@@ -68,7 +68,9 @@ def test_a_bundle_is_small_and_says_what_it_is(name: str) -> None:
     measurements = read_measurements(spec)
     assert [(found.data, found.rerun) for found in measurements] == [(each.data, each.rerun) for each in recipe.tests]
     for measurement in measurements:
-        assert {row.method for row in measurement.rows()} == set(METHODS)
+        # A pipeline is kept where it explains most of what a kernel leaves.
+        left_out = {"fitted pipeline"} if name != "simulator" else set()
+        assert {row.method for row in measurement.rows()} == set(METHODS) - left_out
 
 
 @pytest.mark.parametrize("name", NAMES)
