@@ -30,6 +30,14 @@ class Windows(NamedTuple):
     views: Tensor
     weights: Tensor
 
+    def split(self, every: int) -> tuple[Windows, Windows]:
+        """Every so-manyth of them, and the others; all of them twice where there are fewer than two such."""
+        chosen = torch.arange(len(self.weights)) % every == every - 1
+        if int(chosen.sum()) < 2:
+            return self, self
+        held_out, others = (Windows(*(part[rows] for part in self)) for rows in (chosen, ~chosen))
+        return held_out, others
+
 
 def draw_windows(pairs: Pairs, kernels: Mapping[float, Tensor], seed: int) -> dict[float, Windows]:
     """Windows of every scale in ``kernels``.

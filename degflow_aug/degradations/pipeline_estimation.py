@@ -18,6 +18,8 @@ EXPONENTS = (1 / 3, 3.0)
 """Lowest and highest. Beyond, float32 has no precision left for black."""
 ITERATIONS = 80
 HISTORY = 20
+HELD_OUT = 5
+"""Every so-manyth window of a scale tells what the pipeline is worth."""
 LOWEST_FREQUENCY = 0.02
 """Cycles a pixel below which the spectrum of photographs is taken as flat."""
 TAP_SCALE = 0.5
@@ -30,7 +32,8 @@ class Pipeline(NamedTuple):
     """Blur (K, 3, k, k), exponent () and taps (K, 3, t, t), knot 1 with its unit impulses first.
 
     Attributes:
-        left: share of what linear kernels leave of the views, as a mean square, that the pipeline leaves.
+        left: share of what linear kernels leave of views, as a mean square, that the pipeline leaves; of windows that
+            it was not fitted to, where there are enough.
     """
 
     blur: Tensor
@@ -83,8 +86,8 @@ class _Search(nn.Module):
             yield weighted[..., self.inner, self.inner].mean() / len(self.windows)
 
     @torch.enable_grad()
-    def run(self) -> Pipeline:
-        """The best pipeline near the start."""
+    def run(self) -> None:
+        """Go to the best pipeline near the start."""
         optimizer = torch.optim.LBFGS(
             self.parameters(), max_iter=ITERATIONS, history_size=HISTORY, line_search_fn="strong_wolfe",
             tolerance_grad=0, tolerance_change=1e-9,
@@ -102,13 +105,18 @@ class _Search(nn.Module):
             return total
 
         optimizer.step(closure)
-        blur, exponent, taps, _ = self.pipeline()
-        return Pipeline(blur.detach(), exponent.detach(), taps.detach(), self.error() / first)
 
     @torch.no_grad()
     def error(self) -> float:
         """Of all scales."""
         return sum(float(part) for part in self.errors())
+
+    def found(self, held_out: Mapping[float, Windows]) -> Pipeline:
+        """The pipeline, and what it leaves of other windows beside what the start leaves of them."""
+        start, self.windows = type(self)(held_out, self.start), held_out
+        blur, exponent, taps, _ = self.pipeline()
+        left = self.error() / max(start.error(), 1e-12)
+        return Pipeline(blur.detach(), exponent.detach(), taps.detach(), left)
 
 
 def estimate_pipeline(pairs: Pairs, knots: Sequence[float], kernels: Tensor, seed: int = 0) -> Pipeline:
@@ -127,8 +135,10 @@ def estimate_pipeline(pairs: Pairs, knots: Sequence[float], kernels: Tensor, see
         The pipeline at all knots, on the device of ``kernels``.
     """
     windows = draw_windows(pairs, dict(zip(knots[1:], kernels[1:], strict=True)), seed)
-    found = _Search(windows, kernels[1:].clone()).run()
-    return _with_knot_one(found)
+    parts = {scale: found.split(HELD_OUT) for scale, found in windows.items()}
+    search = _Search({scale: part for scale, (_, part) in parts.items()}, kernels[1:].clone())
+    search.run()
+    return _with_knot_one(search.found({scale: part for scale, (part, _) in parts.items()}))
 
 
 def _unit_sum(kernels: Tensor) -> Tensor:

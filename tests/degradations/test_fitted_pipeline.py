@@ -199,3 +199,14 @@ def test_knots_that_lie_close_are_told_apart() -> None:
 
 def box() -> Tensor:
     return torch.full((3, 3, 3), 1 / 9)
+
+
+@pytest.mark.usefixtures("long_search")
+def test_what_is_left_tells_a_pipeline_from_a_linear_camera() -> None:
+    truth, linear = pipeline(2.0, 0.4, knots=(1.0, 2.0)), pipeline(1.0, 0.0, knots=(1.0, 2.0))
+    random = torch.Generator().manual_seed(0)
+    for camera, expected in ((truth, 0.3), (linear, 0.9)):
+        views = [(hr, camera.render(hr[None], 2.0)[0]) for hr in photographs()]
+        pairs = [(hr, {2.0: view + 0.004 * torch.randn(view.shape, generator=random)}) for hr, view in views]
+        left = FittedPipeline.fit(pairs).left
+        assert left < expected if camera is truth else left > expected

@@ -10,7 +10,7 @@ from torch import Tensor
 from degflow_aug.data.image_file import to_tensor
 from degflow_aug.degradations import pair_windows
 from degflow_aug.degradations.convolution import convolve
-from degflow_aug.degradations.pair_windows import draw_windows
+from degflow_aug.degradations.pair_windows import Windows, draw_windows
 
 SIDE = 128
 
@@ -74,3 +74,16 @@ def test_what_shows_something_else_counts_for_nothing() -> None:
     assert any(of_wrong)
     for bad, weight in zip(of_wrong, found.weights.tolist(), strict=True):
         assert weight < 0.05 if bad else weight > 0.3
+
+
+@pytest.mark.parametrize("count", [3, 9, 10, 14])
+def test_some_are_held_out_where_there_are_enough(count: int) -> None:
+    images = torch.arange(float(count))[:, None, None, None].expand(-1, 3, 8, 8)
+    windows = Windows(images, images, torch.ones(count))
+    held_out, others = windows.split(5)
+    if count < 10:
+        assert held_out is others is windows
+        return
+    numbers = [part.hr[:, 0, 0, 0].tolist() for part in (held_out, others)]
+    assert numbers[0] == list(range(4, count, 5))
+    assert sorted(numbers[0] + numbers[1]) == list(range(count))
