@@ -120,7 +120,8 @@ def _alike(fit: CameraFit, other: CameraFit, last: str) -> bool:
     """Whether two fits trained every stage up to ``last`` with the same options on the same pairs."""
     stages = list(fit.preset.stages)
     upto = stages[: stages.index(last) + 1]
-    if fit.settings.knots != other.settings.knots or list(other.preset.stages)[: len(upto)] != upto:
+    unlike = fit.settings.knots != other.settings.knots or fit.preset.pipeline != other.preset.pipeline
+    if unlike or list(other.preset.stages)[: len(upto)] != upto:
         return False
 
     def trained(each: CameraFit, stage: str) -> str:
