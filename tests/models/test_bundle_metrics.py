@@ -13,6 +13,7 @@ from random_networks import random_rae, random_velocity
 from degflow_aug.bundle import GeneratorSpec
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.degradations.fitted_pipeline import FittedPipeline
 from degflow_aug.metrics.fidelity import psnr_y, ssim_y
 from degflow_aug.models.bundle_metrics import (
     METHODS,
@@ -29,12 +30,15 @@ SCALES = (2.0, 4.0)
 
 @pytest.fixture(scope="module")
 def generator() -> DegFlow:
-    """A random generator with a box as its kernel."""
+    """A random generator with a box as its kernel, and a pipeline that blurs light with it."""
     found = DegFlow(random_rae(residual=True), random_velocity())
     kernels = torch.zeros(3, 3, 5, 5)
     kernels[0, :, 2, 2] = 1
     kernels[1:, :, 1:4, 1:4] = 1 / 9
-    found.kernels = {"knots": torch.tensor([1.0, 2.0, 4.0]), "kernels": kernels}
+    taps = torch.zeros(3, 3, 7, 7)
+    taps[..., 3, 3] = 1
+    numbers = (torch.tensor(2.0), taps, torch.tensor(0.5))
+    found.kernels = FittedPipeline(torch.tensor([1.0, 2.0, 4.0]), kernels, kernels, *numbers).state_dict()
     return found
 
 
