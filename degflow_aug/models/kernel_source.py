@@ -29,7 +29,7 @@ def kernel_for(opt: dict[str, Any], options: StageOptions) -> StageKernel:
     camera where the options name several.
 
     Raises:
-        ValueError: a named file that is none, or whose knots or number of cameras are not the run's.
+        ValueError: a named file that is none, or whose knots, number of cameras or kind are not the run's.
     """
     path = Path(options.kernel) if options.kernel else Path(opt["path"]["experiments_root"]) / "kernel.safetensors"
     if options.kernel or path.is_file():
@@ -45,6 +45,14 @@ def kernel_for(opt: dict[str, Any], options: StageOptions) -> StageKernel:
     if found != len(options.cameras):
         wanted, got = (f"{count} cameras" if count else "one camera" for count in (len(options.cameras), found))
         raise ValueError(f"expected kernels of {wanted}, as in degflow.cameras, got {path} with those of {got}")
+    first = fitted[0] if isinstance(fitted, CameraKernels) else fitted
+    kind = "always" if isinstance(first, FittedPipeline) else "never"
+    if options.pipeline not in ("auto", kind):
+        has = "a pipeline" if kind == "always" else "linear kernels"
+        raise ValueError(
+            f"expected degflow.pipeline {kind} or auto for {path}, which holds {has}, got {options.pipeline}; name "
+            "another file or remove that one"
+        )
     return fitted
 
 
