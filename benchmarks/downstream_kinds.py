@@ -27,10 +27,12 @@ class Kind:
     Attributes:
         degradation: the section of the option file, without bundles; None where pairs bring their own LR.
         bundle: the recipe of the generator that it needs, out of ``BUNDLE_OPTIONS``; empty for none.
+        on_request: only where ``--kinds`` names it, as not every bundle has what it takes.
     """
 
     degradation: Mapping[str, Any] | None
     bundle: str = ""
+    on_request: bool = False
 
 
 def _shipped(file: str) -> dict[str, Any]:
@@ -43,7 +45,7 @@ KINDS: dict[str, Kind] = {
     BICUBIC: Kind(_shipped("liif_bicubic.yml")),
     REALESRGAN: Kind(_shipped("liif_realesrgan.yml")),
     "FittedKernel": Kind({"type": "FittedKernel"}, "ours"),
-    "FittedPipeline": Kind({"type": "FittedPipeline"}, "ours"),
+    "FittedPipeline": Kind({"type": "FittedPipeline"}, "ours", on_request=True),
     "DegFlow paper": Kind({"type": "DegFlow"}, "paper"),
     "DegFlow": Kind({"type": "DegFlow"}, "ours"),
     "DegFlow + noise": Kind({"type": "DegFlow", "noise": 1.0}, "ours"),
@@ -53,7 +55,8 @@ KINDS: dict[str, Kind] = {
 
 
 def chosen_kinds(names: Sequence[str] | None, bundles: Mapping[str, Sequence[str]]) -> list[str]:
-    """The kinds to compare, in the order of the table; without ``names`` all that have their bundle.
+    """The kinds to compare, in the order of the table; without ``names`` all that have their bundle, but
+    for those on request.
 
     Args:
         names: kinds that are asked for.
@@ -71,7 +74,7 @@ def chosen_kinds(names: Sequence[str] | None, bundles: Mapping[str, Sequence[str
     return [
         name
         for name, kind in KINDS.items()
-        if (name in names if names else not kind.bundle or bool(bundles.get(kind.bundle)))
+        if (name in names if names else not kind.on_request and (not kind.bundle or bool(bundles.get(kind.bundle))))
     ]
 
 

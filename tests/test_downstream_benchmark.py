@@ -16,6 +16,7 @@ from tiny_camera import write_pairs
 import degflow_aug
 from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.data.draws import SampleDraw
+from degflow_aug.degradations.fitted_pipeline import FittedPipeline
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
@@ -30,14 +31,17 @@ OF_THE_LOADER = ("gt_size", "batch_size_per_gpu", "use_hflip", "use_rot", "scene
 
 
 def write_camera(path: Path, seed: int = 0, noise: bool = True) -> str:
-    """A bundle of random networks with a box as its kernels."""
+    """A bundle of random networks with a box as its kernels, and as the blur of a pipeline."""
     rae, velocity = random_rae(seed=seed), random_velocity()
     knots = (1.0, 2.0, 4.0)
     spec = GeneratorSpec(rae=rae.spec, velocity=velocity.spec, knots=knots, s_max=4.0)
     kernels = torch.full((3, 3, 3, 3), 1 / 9)
     kernels[0] = 0
     kernels[0, :, 1, 1] = 1
-    fitted = {"knots": torch.tensor(knots), "kernels": kernels}
+    taps = torch.zeros(3, 3, 7, 7)
+    taps[..., 3, 3] = 1
+    numbers = (torch.tensor(2.0), taps, torch.tensor(0.5))
+    fitted = FittedPipeline(torch.tensor(knots), kernels, kernels, *numbers).state_dict()
     save_bundle(path, Bundle(spec, rae, velocity, fitted, random_noise().state_dict() if noise else {}))
     return str(path)
 
