@@ -36,7 +36,7 @@ class ResidualAutoencoder(nn.Module):
         latent_channels: channels of the latent, 4 in the official release, at 1/``multiple`` of the image's size.
         residual: the decoder's output is added to the HR image (not in the official graph).
         anchored: it is added to the fitted camera's view in place of the HR image, which whoever decodes puts into the
-            features (:meth:`HRFeatures.on`): the networks learn what a linear camera leaves over. Needs ``residual``.
+            features (:meth:`HRFeatures.on`): the networks learn what that leaves over. Needs ``residual``.
         unshuffle: side u of the squares of pixels that stem and head turn into channels, so that no convolution runs
             at full resolution; 1 for none.
         multipliers: width of each level in units of ``base_channels``, finest first.

@@ -82,15 +82,18 @@ class SampleKernels:
 StageKernel = FittedKernel | CameraKernels
 
 
+def kind_of(state: Mapping[str, Tensor]) -> type[FittedKernel]:
+    """Which of the two this is the state of; a part that got lost does not make a linear kernel of a pipeline."""
+    return FittedPipeline if set(state) - set(FittedKernel.state_keys) else FittedKernel
+
+
 def kernel_of(state: Mapping[str, Tensor]) -> FittedKernel:
     """The pipeline, or else the kernel, with this state.
 
     Raises:
         ValueError: it is the state of something else.
     """
-    # A part that got lost is not to make a linear kernel of a pipeline.
-    kind = FittedPipeline if set(state) - set(FittedKernel.state_keys) else FittedKernel
-    return kind.of_state(state)
+    return kind_of(state).of_state(state)
 
 
 def kernel_in(state: Mapping[str, Tensor]) -> StageKernel | None:

@@ -95,14 +95,8 @@ class DegFlow(SeveralCameras):
             raise ValueError(f"expected amp to be none or bf16, got {amp!r}")
         if steps < 1:
             raise ValueError(f"expected at least one solver step, got {steps}")
-        if rae.anchored and kernel is None:
-            raise ValueError("expected the fitted kernel of an anchored autoencoder, got none; give it as kernel")
-        if (
-            rae.anchored
-            and kernel is not None
-            and [round(knot, 4) for knot in kernel.knots.tolist()] != [round(float(knot), 4) for knot in knots]
-        ):
-            raise ValueError(f"expected a kernel at the knots {list(knots)}, got one at {kernel.knots.tolist()}")
+        if rae.anchored:
+            _check_anchor(kernel, knots)
         check_tile(tile, max(rae.encoder_margin, rae.decoder_margin))
         # On a CPU 1.2 times as fast, for the norms over channels; on tensor cores what convolutions take anyway.
         self.rae = rae.eval().to(memory_format=torch.channels_last)
@@ -281,3 +275,10 @@ class DegFlow(SeveralCameras):
         height, width = hr.shape[-2:]
         cut = (at_least_float32(view[:, :, :height, :width]) for view in views)
         return [view.mul_(0.5).add_(0.5).clamp_(0, 1).to(hr.dtype) for view in cut]
+
+
+def _check_anchor(kernel: StageKernel | None, knots: Sequence[float]) -> None:
+    if kernel is None:
+        raise ValueError("expected the fitted kernel of an anchored autoencoder, got none; give it as kernel")
+    if [round(knot, 4) for knot in kernel.knots.tolist()] != [round(float(knot), 4) for knot in knots]:
+        raise ValueError(f"expected a kernel at the knots {list(knots)}, got one at {kernel.knots.tolist()}")

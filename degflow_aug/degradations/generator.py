@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from degflow_aug.bundle import Bundle, KernelBundle
-from degflow_aug.degradations.camera_kernels import kernel_of
+from degflow_aug.degradations.camera_kernels import kind_of
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.fitted_kernel import FittedKernel
 
@@ -25,4 +25,4 @@ def generator_of(bundle: Bundle | KernelBundle, **settings: Any) -> DegFlow | Fi
                 f"expected no {name} for a bundle that holds a fitted kernel alone, got {value}; it has no networks, "
                 "so leave that out"
             )
-    return type(kernel_of(bundle.kernels)).from_bundle(bundle, noise=noise, camera=camera)
+    return kind_of(bundle.kernels).from_bundle(bundle, noise=noise, camera=camera)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from degflow_aug.degradations.grid import check_scale
+from degflow_aug.degradations.kernel_interpolation import transfer_of
 from degflow_aug.degradations.view_alignment import Alignment, align, ramp, tukey_weights, weighted_median
 
 WINDOW = 128
@@ -121,19 +122,11 @@ def _nothing(device: torch.device) -> KernelSums:
 
 def _reference(kernel: Tensor, sums: KernelSums) -> Reference:
     """The kernel as a transfer function, and the residual that half of the windows' energy stays below."""
-    transfer = transfer_of(kernel, WINDOW)
+    transfer = transfer_of(kernel, WINDOW).to(torch.complex64)
     if not sums.found:
         return Reference(transfer)
     residual, energy = (torch.cat([getattr(each, name) for each in sums.found]) for name in ("residual", "energy"))
     return Reference(transfer, max(weighted_median(residual, energy), 1e-3))
-
-
-def transfer_of(kernel: Tensor, window: int) -> Tensor:
-    """Transfer function (3, window, window // 2 + 1) of a kernel (3, k, k) whose centre is taken as the origin."""
-    shift = kernel.shape[-1] // 2
-    padded = torch.zeros(3, window, window, dtype=kernel.dtype, device=kernel.device)
-    padded[:, : kernel.shape[-2], : kernel.shape[-1]] = kernel
-    return torch.fft.rfft2(padded.roll((-shift, -shift), (-2, -1))).to(torch.complex64)
 
 
 def _median_shift(found: list[Alignment]) -> Tensor:

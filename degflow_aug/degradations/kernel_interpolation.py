@@ -53,7 +53,7 @@ def interpolate_kernels(knots: Tensor, kernels: Tensor, scales: Tensor) -> Tenso
     """
     size = kernels.shape[-1]
     length = fast_length(2 * size)
-    transfer = _transfer(kernels, length)
+    transfer = transfer_of(kernels, length)
     magnitude = transfer.abs()
     log_magnitude = magnitude.clamp_min(MAGNITUDE_FLOOR).log()
     phase = torch.where(magnitude >= PHASE_FLOOR, transfer.angle(), torch.zeros_like(magnitude))
@@ -71,8 +71,8 @@ def interpolate_kernels(knots: Tensor, kernels: Tensor, scales: Tensor) -> Tenso
     return result / result.sum((-2, -1), keepdim=True)
 
 
-def _transfer(kernels: Tensor, length: int) -> Tensor:
-    """Transfer functions (K, C, length, length // 2 + 1) of kernels whose centre is taken as the origin."""
+def transfer_of(kernels: Tensor, length: int) -> Tensor:
+    """Transfer functions (..., length, length // 2 + 1) of kernels (..., k, k) whose centre is taken as the origin."""
     size = kernels.shape[-1]
     padded = F.pad(kernels, (0, length - size, 0, length - size))
     return torch.fft.rfft2(padded.roll((-(size // 2), -(size // 2)), (-2, -1)))

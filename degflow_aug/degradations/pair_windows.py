@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from degflow_aug.degradations.kernel_estimation import Pairs, transfer_of
+from degflow_aug.degradations.kernel_estimation import Pairs
+from degflow_aug.degradations.kernel_interpolation import transfer_of
 from degflow_aug.degradations.view_alignment import align, ramp, tukey_weights, weighted_median
 
 WINDOW = 192

@@ -95,6 +95,7 @@ class _Search(nn.Module):
         first = max(self.error(), 1e-12)
 
         def closure() -> float:
+            """The share of the error that is left and the ridge, with gradients."""
             optimizer.zero_grad()
             total = 0.0
             distance = self.step.square().sum() + self.tap_step.square().sum()

@@ -81,7 +81,7 @@ class SeveralCameras(NoisyDegradation):
 
     @property
     def kernels(self) -> Mapping[str, Tensor]:
-        """State of the kernel or pipeline fitted to the same pairs, to those of the chosen camera where there are some
+        """State of the kernel or pipeline fitted to the same pairs, to those of the chosen one of several cameras
         (of the nearest in a mixture); empty without one."""
         if self._choice is None:
             return self._kernels
