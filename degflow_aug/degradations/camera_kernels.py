@@ -11,7 +11,7 @@ from degflow_aug.degradations.camera_choice import one_hot
 from degflow_aug.degradations.camera_state import camera_part, count_cameras
 from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted_pipeline import FittedPipeline
-from degflow_aug.degradations.view_parameters import mixed
+from degflow_aug.degradations.view_parameters import ViewParameters, mixed
 
 
 class CameraKernels(nn.ModuleList):
@@ -51,9 +51,13 @@ class CameraKernels(nn.ModuleList):
         """(K,), those of all cameras."""
         return self[0].knots  # type: ignore[return-value]
 
+    def view_parameters(self, scales: Tensor, weights: Tensor) -> ViewParameters:
+        """What makes views at scales (B,), of what weights (B, cameras) mix of the cameras."""
+        return mixed([each.view_parameters(scales) for each in self], weights)  # type: ignore[operator]
+
     def views(self, hr: Tensor, scales: Tensor, weights: Tensor) -> Tensor:
         """Views of ``hr`` (B, 3, H, W) in [0, 1] at scales (B,), of what weights (B, cameras) mix of the cameras."""
-        return mixed([each.view_parameters(scales) for each in self], weights).views(hr)  # type: ignore[operator]
+        return self.view_parameters(scales, weights).views(hr)
 
     def of(self, cameras: Tensor) -> SampleKernels:
         """The kernel of each sample's camera; ``cameras`` (B,) on the device of the kernels."""
@@ -74,9 +78,13 @@ class SampleKernels:
         self.knots, self.scale_range = first.knots, first.scale_range
         self.side, self.fade = first.side, first.fade
 
+    def view_parameters(self, scales: Tensor) -> ViewParameters:
+        """As :meth:`FittedKernel.view_parameters`, of these samples."""
+        return self._kernels.view_parameters(scales, self.weights)
+
     def views(self, hr: Tensor, scales: Tensor) -> Tensor:
         """As :meth:`FittedKernel.views`, of these samples."""
-        return self._kernels.views(hr, scales, self.weights)
+        return self.view_parameters(scales).views(hr)
 
 
 StageKernel = FittedKernel | CameraKernels

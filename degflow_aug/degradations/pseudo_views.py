@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from degflow_aug.degradations.kernel_interpolation import bracket, residual_weight
+from degflow_aug.degradations.view_parameters import ViewParameters, weighted_views
 
 
 class FittedViews(Protocol):
@@ -28,6 +29,9 @@ class FittedViews(Protocol):
     def scale_range(self) -> tuple[float, float]: ...
     @property
     def side(self) -> int: ...
+
+    def view_parameters(self, scales: Tensor) -> ViewParameters:
+        """What makes views at scales (B,), clamped to the knots."""
 
     def views(self, hr: Tensor, scales: Tensor) -> Tensor:
         """V_s(hr): (B, 3, H, W) of HR images in [0, 1] at scales (B,), clamped to the knots; the views are not."""
@@ -63,9 +67,10 @@ def pseudo_views(fitted: FittedViews, hr: Tensor, views: Tensor, scales: Tensor)
     knots = fitted.knots.float()
     inside = scales.to(knots).clamp(*fitted.scale_range)
     low = bracket(knots, inside)
-    weight = residual_weight(knots[low], knots[low + 1], inside).view(-1, 1, 1, 1).to(views)
+    weight = residual_weight(knots[low], knots[low + 1], inside)
+    below, above = (1 - weight) ** fitted.fade, weight**fitted.fade
     rows = torch.arange(hr.shape[0], device=views.device)
-    at_scale, below, above = (fitted.views(hr, each) for each in (inside, knots[low], knots[low + 1]))
-    shares = (1 - weight) ** fitted.fade, weight**fitted.fade
-    unexplained = shares[0] * (views[rows, low] - below) + shares[1] * (views[rows, low + 1] - above)
-    return (at_scale + unexplained).clamp(0, 1)
+    real = [share.view(-1, 1, 1, 1).to(views) * views[rows, low + k] for k, share in enumerate((below, above))]
+    places = ((torch.ones_like(weight), inside), (-below, knots[low]), (-above, knots[low + 1]))
+    rendered = weighted_views(hr, [(share, fitted.view_parameters(scale)) for share, scale in places])
+    return (rendered + real[0] + real[1]).clamp(0, 1)

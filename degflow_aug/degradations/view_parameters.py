@@ -68,6 +68,14 @@ def mixed(parameters: Sequence[ViewParameters], weights: Tensor) -> ViewParamete
     return ViewParameters(blur, exponent, sharpening)
 
 
+def weighted_views(hr: Tensor, parts: Sequence[tuple[Tensor, ViewParameters]]) -> Tensor:
+    """The sum of views of ``hr``, each with its weights (B,); of linear cameras by a single convolution."""
+    columns = [(weights.to(part.blur).view(-1, 1, 1, 1), part) for weights, part in parts]
+    if all(part.exponent is None for _, part in columns):
+        return convolve(hr, torch.stack([weight * part.blur for weight, part in columns]).sum(0))
+    return torch.stack([weight.to(hr) * part.views(hr) for weight, part in columns]).sum(0)
+
+
 def to_light(shown: Tensor, exponent: Tensor) -> Tensor:
     """((v + toe) / (1 + toe))^g of display values v in [0, 1]."""
     return ((shown.clamp_min(0) + TOE) / (1 + TOE)) ** exponent

@@ -80,7 +80,7 @@ def fit_kernel(dataset_opt: dict[str, Any], cameras: Sequence[str], *, pipeline:
     """A kernel or pipeline fitted to a training set, or one for each of ``cameras`` to its part of it.
 
     Networks that add to a view have an easier task beside a pipeline that explains most of what a kernel leaves, as on
-    the simulator (left 0.05, better by 3 dB). Where it explains little, as on City100's iPhone (left 0.9), they come
+    the simulator (left 0.03, better by 3 dB). Where it explains little, as on City100's iPhone (left 0.9), they come
     0.1 to 0.3 dB nearer to real views beside the kernel in equal time, though the pipeline alone is nearer too.
 
     Args:
