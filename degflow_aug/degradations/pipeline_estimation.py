@@ -18,6 +18,9 @@ EXPONENTS = (1 / 3, 3.0)
 """Lowest and highest. Beyond, float32 has no precision left for black."""
 ITERATIONS = 80
 HISTORY = 20
+LEAST_GAIN = 2e-5
+"""Share of the first error that a step has to gain. On the simulator all steps do; where there is little to find the
+search ends early."""
 HELD_OUT = 5
 """Every so-manyth window of a scale tells what the pipeline is worth."""
 LOWEST_FREQUENCY = 0.02
@@ -90,7 +93,7 @@ class _Search(nn.Module):
         """Go to the best pipeline near the start."""
         optimizer = torch.optim.LBFGS(
             self.parameters(), max_iter=ITERATIONS, history_size=HISTORY, line_search_fn="strong_wolfe",
-            tolerance_grad=0, tolerance_change=1e-9,
+            tolerance_grad=0, tolerance_change=LEAST_GAIN,
         )  # fmt: skip
         first = max(self.error(), 1e-12)
 

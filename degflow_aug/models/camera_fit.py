@@ -44,7 +44,7 @@ class FitPlan:
     Attributes:
         request: the arguments of the fit; a resumed fit must be asked for the same.
         iterations: of each finished stage.
-        seconds: time spent so far on finished stages.
+        seconds: time spent so far on the camera without networks and on finished stages.
     """
 
     path: Path
@@ -140,7 +140,10 @@ class CameraFit:
                 "knots": list(self.settings.knots),
                 **self.settings.train,
             }
+            began = time.monotonic()
             write_kernel(path, fit_kernel(dataset, self.settings.cameras, pipeline=self.preset.pipeline))
+            self.plan.seconds += time.monotonic() - began
+            self.plan.write()
         return read_kernel(path)
 
     def run_stage(self, stage: str) -> float:
