@@ -38,7 +38,17 @@ setup(
         "scikit-image",
     ],
     extras_require={
-        "test": ["pytest", "hypothesis", "ruff", "mypy", "types-PyYAML", "types-tqdm", "types-setuptools"],
+        "test": [
+            "pytest",
+            "pytest-xdist",
+            "hypothesis",
+            "playwright",
+            "ruff",
+            "mypy",
+            "types-PyYAML",
+            "types-tqdm",
+            "types-setuptools",
+        ],
         "onestep": [],
     },
     entry_points={"console_scripts": ["degflow=degflow_aug.cli:main"]},
