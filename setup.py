@@ -18,7 +18,9 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     packages=find_packages(include=["degflow_aug", "degflow_aug.*"]),
-    package_data={"degflow_aug": ["py.typed", "weights/*.safetensors", "weights/README.md"]},
+    package_data={
+        "degflow_aug": ["py.typed", "weights/*.safetensors", "weights/README.md", "pages/*.css", "pages/*.js"]
+    },
     python_requires=">=3.10",
     install_requires=[
         "torch>=2.4",

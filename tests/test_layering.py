@@ -1,4 +1,4 @@
-"""The arrows: commands -> models -> degradations -> {flow, archs, bundle}; data, losses and metrics are leaves.
+"""The arrows: commands -> models -> degradations -> {flow, archs, bundle}; data, losses, metrics and pages are leaves.
 
 Every file is parsed, so that imports inside functions and under TYPE_CHECKING count as well.
 """
@@ -17,7 +17,7 @@ import degflow_aug
 
 PACKAGE = Path(degflow_aug.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
-LEAVES = {"data", "losses", "metrics"}
+LEAVES = {"data", "losses", "metrics", "pages"}
 # Top-level modules that stand below every subpackage: no trainer, no network.
 HELPERS = {
     "atomic_file",

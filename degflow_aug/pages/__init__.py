@@ -1,0 +1,1 @@
+"""Self-contained HTML pages: everything they show is inside them, and nothing is fetched."""
