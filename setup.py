@@ -19,7 +19,14 @@ setup(
     license="MIT",
     packages=find_packages(include=["degflow_aug", "degflow_aug.*"]),
     package_data={
-        "degflow_aug": ["py.typed", "weights/*.safetensors", "weights/README.md", "pages/*.css", "pages/*.js"]
+        "degflow_aug": [
+            "py.typed",
+            "weights/*.safetensors",
+            "weights/README.md",
+            "pages/*.css",
+            "pages/*.html",
+            "pages/*.js",
+        ]
     },
     python_requires=">=3.10",
     install_requires=[

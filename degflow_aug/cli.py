@@ -24,6 +24,7 @@ COMMANDS = {
     "test": "test a trained network from a BasicSR option file: metrics by scale, images",
     "noise": "teach a bundle the noise of its real pairs, which degflow fit has done already",
     "generate": "write the LR images of a folder of HR images at any scales",
+    "preview": "show one image at all scales beside other degradations: a page with a slider, and a picture",
     "evaluate": "compare a bundle's views with real ones, beside the baselines",
     "bundles": "list the bundles that ship with the package, or say all of one",
     "convert": "make a bundle of DegFlow's official checkpoints",

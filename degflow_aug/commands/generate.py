@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         read_image(source)
     generator = build_generator(args.bundle, args)
     generator.check_scales(args.scales)
-    _check_camera(generator)
+    check_camera(generator)
     with GeneratedSet(out, _settings(args, generator, source), images) as generated:
         pending = generated.begin(images[rank::world], first_process=rank == 0)
         _generate(generator, generated, pending, args)
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed and not waiting else 0
 
 
-def _check_camera(generator: Degradation) -> None:
+def check_camera(generator: Degradation) -> None:
     """Refuse a generator of several cameras of which none is chosen."""
     from degflow_aug.degradations.several_cameras import cameras_to_name
 
