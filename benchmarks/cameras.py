@@ -29,6 +29,7 @@ from degflow_aug.degradations.camera_choice import find_camera
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.metrics.fidelity import psnr_y, ssim_y
+from degflow_aug.progress import track
 from degflow_aug.yaml_options import load_yaml
 
 # Equal images would be infinitely near; 8 bits cannot tell more than about this.
@@ -41,7 +42,7 @@ Row = dict[str, Any]
 def compare(generator: DegFlow, dataset: AlignedScales, device: torch.device) -> list[Row]:
     """A row for each camera of the pairs, scale and embedding; the kernels of all cameras are compared as well."""
     found: dict[tuple[str, float, str, str], list[tuple[float, float]]] = {}
-    for index in range(len(dataset)):
+    for index in track(range(len(dataset)), "cameras", "scene"):
         item = dataset[index]
         hr, own = item["hr"][None].to(device), generator.cameras[find_camera(item["camera"], generator.cameras)]
         for scale, view in zip(dataset.knots[1:], item["views"], strict=True):
@@ -152,7 +153,7 @@ def main(arguments: list[str] | None = None) -> None:
     dataset = AlignedScales(find_scenes(args.pairs, args.layout, scenes=args.scenes, pattern=pattern), cache_bytes=0)
     rows, ends, scale = compare(generator, dataset, device), generator.cameras[:2], dataset.knots[-1]
     measured, pictures = [], []
-    for index in _first_of_each(dataset, args.sweeps):
+    for index in track(_first_of_each(dataset, args.sweeps), "between cameras", "scene"):
         hr = dataset[index]["hr"][None].to(device)
         views, row = sweep(generator, hr, scale, ends, args.steps)
         measured.append(row)

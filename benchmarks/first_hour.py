@@ -22,9 +22,9 @@ from pathlib import Path
 import torch
 from result_files import facts, markdown_table, write_results
 
-from degflow_aug.commands.progress import Progress
 from degflow_aug.commands.simulated_pairs import bundled_photographs, write_simulated_pairs
 from degflow_aug.data.image_file import write_image
+from degflow_aug.progress import Progress
 from degflow_aug.yaml_options import load_yaml
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -38,6 +38,7 @@ from degflow_aug.metrics.noise_fidelity import (
     residual_kld,
     variance_by,
 )
+from degflow_aug.progress import track
 from degflow_aug.yaml_options import load_yaml
 
 DETERMINISTIC, REAL, SPLIT = "deterministic", "real", "real, odd against even"
@@ -136,7 +137,7 @@ def _pairs(args: argparse.Namespace, scale: float, device: torch.device) -> Iter
     pattern = load_yaml(args.pattern) if args.pattern else None
     scenes = find_scenes(args.pairs, args.layout, scenes=args.scenes, pattern=pattern)
     dataset = AlignedScales(scenes, [1.0, scale], incomplete="drop", cache_bytes=0)
-    for index in range(len(dataset)):
+    for index in track(range(len(dataset)), "images", "scene"):
         item = dataset[index]
         yield item["hr"][None].to(device), item["views"][0][None].to(device)
 

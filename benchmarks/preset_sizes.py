@@ -25,7 +25,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import degflow_aug
 from degflow_aug.bundle import Bundle, load_bundle
-from degflow_aug.commands.progress import Progress
 from degflow_aug.commands.simulated_pairs import PATTERN_FILE, bundled_photographs, write_simulated_pairs
 from degflow_aug.data.aligned_scales import AlignedScales
 from degflow_aug.data.layouts import find_scenes
@@ -34,6 +33,7 @@ from degflow_aug.metrics.fidelity import psnr_y
 from degflow_aug.models.camera_fit import CameraFit, FitPlan
 from degflow_aug.models.fit_options import FitSettings
 from degflow_aug.models.presets import Preset, preset
+from degflow_aug.progress import Progress
 from degflow_aug.yaml_options import load_yaml
 
 KNOTS = (1.0, 2.0, 4.0)

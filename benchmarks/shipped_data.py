@@ -12,7 +12,6 @@ from shipped_recipes import SIMULATED_KNOTS, HeldOut, Recipe
 from degflow_aug.bundle import Bundle
 from degflow_aug.commands.demo import TESTED
 from degflow_aug.commands.pairs import load_scenes
-from degflow_aug.commands.progress import Progress
 from degflow_aug.commands.simulated_pairs import (
     PATTERN_FILE,
     bundled_photographs,
@@ -25,6 +24,7 @@ from degflow_aug.data.scene import Scene
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.models.bundle_metrics import Measurement, measure
 from degflow_aug.models.evaluation import EvaluationScene
+from degflow_aug.progress import Progress
 from degflow_aug.yaml_options import load_yaml
 
 

@@ -27,6 +27,7 @@ from degflow_aug.data.aligned_scales import AlignedScales
 from degflow_aug.data.layouts import find_scenes
 from degflow_aug.flow.solver import JUMP
 from degflow_aug.metrics.fidelity import psnr_y
+from degflow_aug.progress import track
 from degflow_aug.yaml_options import load_yaml
 
 SAMPLERS = {"euler": (1, 2, 3, 4, 8), "midpoint": (1, 2, 4), "heun": (1, 2, 4), "rk4": (1, 2)}
@@ -44,7 +45,7 @@ def pairs(args: argparse.Namespace) -> Iterator[Pair]:
     """HR (1, 3, c, c) from the middle of every photograph, and its views of that shape by scale."""
     pattern = load_yaml(args.pattern) if args.pattern else None
     dataset = AlignedScales(find_scenes(args.pairs, args.layout, scenes=args.scenes, pattern=pattern))
-    for index in range(len(dataset)):
+    for index in track(range(len(dataset)), "samplers", "scene"):
         item = dataset[index]
         views = zip(dataset.knots[1:], item["views"], strict=True)
         yield _middle(item["hr"], args.crop)[None], {scale: _middle(view, args.crop)[None] for scale, view in views}

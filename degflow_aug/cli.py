@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from degflow_aug import __version__
+from degflow_aug.commands.command_line import command_line
+from degflow_aug.commands.json_output import FLAG, print_json
 from degflow_aug.commands.sentence import sentence
 from degflow_aug.yaml_options import nearest_name
 
@@ -26,6 +28,7 @@ COMMANDS = {
     "generate": "write the LR images of a folder of HR images at any scales",
     "preview": "show one image at all scales beside other degradations: a page with a slider, and a picture",
     "evaluate": "compare a bundle's views with real ones, beside the baselines",
+    "report": "write one page that shows a fit, a training run or a benchmark's result",
     "bundles": "list the bundles that ship with the package, or say all of one",
     "convert": "make a bundle of DegFlow's official checkpoints",
     "demo": "the whole way on photographs that come with scikit-image, on a CPU, in minutes",
@@ -70,18 +73,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``degflow`` with ``argv`` (``sys.argv`` by default) and return its exit code.
 
     0 is done, 1 done in part (the command says what is missing), 2 a mistake, said in one sentence on stderr with
-    nothing half-written, 130 and 143 interrupted. ``DEGFLOW_TRACEBACK=1`` shows where a mistake was found.
+    nothing half-written, 130 and 143 interrupted. With ``--json`` the sentence stands on stdout too, as ``error``.
+    ``DEGFLOW_TRACEBACK=1`` shows where a mistake was found.
     """
+    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _run(list(sys.argv[1:] if argv is None else argv))
+        return _run(arguments)
     except KeyboardInterrupt:
-        print("degflow: interrupted", file=sys.stderr)
+        _say("interrupted", arguments)
         return 130
     except (ValueError, OSError) as error:
         if os.environ.get("DEGFLOW_TRACEBACK") == "1":
             raise
-        print(f"degflow: {sentence(error)}", file=sys.stderr)
+        _say(sentence(error), arguments)
         return 2
+
+
+def _say(said: str, arguments: Sequence[str]) -> None:
+    print(f"degflow: {said}", file=sys.stderr)
+    if FLAG in arguments:
+        print_json({"error": said})
 
 
 def _run(arguments: list[str]) -> int:
@@ -98,7 +109,9 @@ def _run(arguments: list[str]) -> int:
     command = importlib.import_module(f"degflow_aug.commands.{name}")
     parser = Parser(f"degflow {name}", COMMANDS[name][0].upper() + COMMANDS[name][1:] + ".")
     command.add_arguments(parser)
-    return int(command.run(parser.parse(arguments[1:])))
+    args = parser.parse(arguments[1:])
+    args.command_line = command_line(arguments)
+    return int(command.run(args))
 
 
 def _top_parser() -> Parser:

@@ -100,11 +100,14 @@ def patch_training() -> None:
     from degflow_aug import (
         compat_devices,
         compat_filters,
+        compat_history,
         compat_loading,
         compat_metrics,
         compat_options,
         compat_training,
     )
 
-    for module in (compat_devices, compat_options, compat_loading, compat_training, compat_metrics, compat_filters):
+    for module in (
+        compat_devices, compat_options, compat_loading, compat_training, compat_history, compat_metrics, compat_filters,
+    ):  # fmt: skip
         module.patch()

@@ -26,11 +26,14 @@ HELPERS = {
     "compat",
     "compat_devices",
     "compat_filters",
+    "compat_history",
     "compat_loading",
     "compat_metrics",
     "compat_options",
     "compat_resume",
     "compat_training",
+    "progress",
+    "run_history",
 }
 GENERATOR = {"bundle", "bundle_spec", "official_weights"}
 LOWER = HELPERS | {"flow", "archs"} | GENERATOR

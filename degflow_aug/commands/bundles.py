@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from degflow_aug.commands.json_output import add_json_argument, print_json
 
 if TYPE_CHECKING:
     from degflow_aug.bundle import GeneratorSpec, KernelSpec
@@ -17,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "bundle", nargs="?", metavar="BUNDLE", help="a .safetensors file or a name: say all of this one"
     )
+    add_json_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -28,9 +31,15 @@ def run(args: argparse.Namespace) -> int:
     from degflow_aug.bundle import bundle_path, read_spec, shipped_names
 
     if args.bundle:
-        print("\n".join(describe(read_spec(args.bundle))))
+        if args.json:
+            print_json(facts(args.bundle))
+        else:
+            print("\n".join(describe(read_spec(args.bundle))))
         return 0
     names = shipped_names()
+    if args.json:
+        print_json({"bundles": [facts(name) for name in names]})
+        return 0
     width = max(map(len, names), default=0)
     for name in names:
         megabytes = bundle_path(name).stat().st_size / 1e6
@@ -38,6 +47,20 @@ def run(args: argparse.Namespace) -> int:
     if not names:
         print("no bundle ships with this package; `degflow fit` makes one")
     return 0
+
+
+def facts(name: str) -> dict[str, Any]:
+    """All that a header says, as values: its fields, and of each measurement the means by scale and method."""
+    from degflow_aug.bundle import bundle_path, read_spec
+    from degflow_aug.models.bundle_metrics import read_measurements
+
+    spec, path = read_spec(name), bundle_path(name)
+    measured = [
+        {"data": each.data, "rerun": each.rerun, "scenes": each.scenes, "rows": each.rows()}
+        for each in read_measurements(spec)
+    ]
+    fields = {key: value for key, value in vars(spec).items() if key != "metrics"}
+    return {"name": name, "file": path, "bytes": path.stat().st_size, **fields, "measured": measured}
 
 
 def summary(spec: GeneratorSpec | KernelSpec) -> str:

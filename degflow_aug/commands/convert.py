@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from degflow_aug.commands.json_output import add_json_argument, print_json, said_to_people
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -21,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--flow", required=True, metavar="FILE.pth", help="official, or net_g_*.pth of stage 2")
     parser.add_argument("--out", required=True, metavar="FILE.safetensors", help="the bundle to write")
     parser.add_argument("--camera", default="", help="name of the device, kept in the bundle")
+    add_json_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,9 +46,18 @@ def run(args: argparse.Namespace) -> int:
             "the two of one training"
         )
     make = _own_bundle if own else convert_official
-    bundle = make(args.rae, args.flow, args.camera)
+    with said_to_people(args):
+        bundle = make(args.rae, args.flow, args.camera)
     save_bundle(out, bundle)
-    print(f"{out}: {_describe(bundle)}")
+    if args.json:
+        rae, velocity = _parameters(bundle)
+        spec = bundle.spec
+        print_json({
+            "bundle": out, "camera": spec.camera, "knots": spec.knots, "s_max": spec.s_max, "rae_parameters": rae,
+            "velocity_parameters": velocity, "latent_channels": spec.rae["latent_channels"],
+        })  # fmt: skip
+    else:
+        print(f"{out}: {_describe(bundle)}")
     return 0
 
 
@@ -94,12 +106,17 @@ def _fill(network: nn.Module, path: str, spec: dict[str, object], option: str) -
         raise ValueError(f"expected in {option} the tensors of a {kind}, got others in {path}") from None
 
 
+def _parameters(bundle: Bundle) -> tuple[int, int]:
+    rae, velocity = (sum(value.numel() for value in net.parameters()) for net in (bundle.rae, bundle.velocity))
+    return rae, velocity
+
+
 def _describe(bundle: Bundle) -> str:
     spec = bundle.spec
-    sizes = [sum(value.numel() for value in network.parameters()) / 1e6 for network in (bundle.rae, bundle.velocity)]
+    rae, velocity = (count / 1e6 for count in _parameters(bundle))
     knots = ", ".join(f"{knot:g}" for knot in spec.knots)
     camera = f", camera {spec.camera}" if spec.camera else ""
     return (
-        f"knots {knots}, scales 1 to {spec.s_max:g}, RAE of {sizes[0]:.2f} and velocity network of {sizes[1]:.2f} "
+        f"knots {knots}, scales 1 to {spec.s_max:g}, RAE of {rae:.2f} and velocity network of {velocity:.2f} "
         f"million parameters, latent of {spec.rae['latent_channels']} channels{camera}"
     )

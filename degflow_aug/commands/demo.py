@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from degflow_aug.commands import evaluate, fit, generate
 from degflow_aug.commands.arguments import positive_number, whole_number
 from degflow_aug.commands.contact_sheet import middle_crop, write_contact_sheet
-from degflow_aug.commands.in_process import run_command
-from degflow_aug.commands.progress import Progress
+from degflow_aug.commands.in_process import run_step
+from degflow_aug.commands.json_output import add_json_argument, print_json, said_to_people
 from degflow_aug.commands.simulated_pairs import (
     PATTERN_FILE,
     bundled_photographs,
     layout_arguments,
     write_simulated_pairs,
 )
+from degflow_aug.progress import Progress, track
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shipped", action="store_true", help="train nothing: show the generators that ship with the package"
     )
+    add_json_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,11 +61,17 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError("expected --shipped or a budget for training, got both; leave one out")
         from degflow_aug.commands.shipped_demo import show_shipped
 
-        return show_shipped(Path(args.out))
-    return _fit_and_show(args)
+        with said_to_people(args):
+            shown = show_shipped(Path(args.out), args.json)
+    else:
+        with said_to_people(args):
+            shown = _fit_and_show(args)
+    if args.json:
+        print_json(shown)
+    return 0
 
 
-def _fit_and_show(args: argparse.Namespace) -> int:
+def _fit_and_show(args: argparse.Namespace) -> dict[str, Any]:
     out = Path(args.out)
     training, held_out = bundled_photographs()
     train, test = out / "pairs" / "train", out / "pairs" / "test"
@@ -73,20 +81,20 @@ def _fit_and_show(args: argparse.Namespace) -> int:
     bundle, images = out / "camera.safetensors", out / "generated"
     budget = ["--iters", str(args.iters)] if args.iters else ["--minutes", f"{args.minutes or DEFAULT_MINUTES:g}"]
     print(f"1. fitting the camera to {len(training)} photographs at scales 1, 2 and 4", flush=True)
-    run_command(fit, [
+    fitted = run_step(fit, [
         str(train), *layout_arguments(train), *budget, "--out", str(bundle), "--held-out", "none",
         "--camera", "simulator", "--preset", "tiny",
-    ])  # fmt: skip
+    ], args.json)  # fmt: skip
     print(f"2. LR images of {' and '.join(held_out)} at scales never seen: {images}", flush=True)
-    run_command(generate, [
+    generated = run_step(generate, [
         str(test / "HR"), "--bundle", str(bundle), "--scales", "1.5,2.5,3,3.5", "--out", str(images),
-    ])  # fmt: skip
+    ], args.json)  # fmt: skip
     print("3. views of the held-out photographs against the truth", flush=True)
-    run_command(evaluate, [str(bundle), "--pairs", str(test), *layout_arguments(test)])
+    compared = run_step(evaluate, [str(bundle), "--pairs", str(test), *layout_arguments(test)], args.json)
     sheet = out / "contact_sheet.png"
     write_contact_sheet(sheet, contact_rows(bundle, test))
     print(f"4. the same as a picture: {sheet}")
-    return 0
+    return {"out": out, "fit": fitted, "generate": generated, "evaluate": compared, "sheet": sheet}
 
 
 def contact_rows(bundle: Path, pairs: Path) -> dict[str, dict[str, np.ndarray]]:
@@ -97,7 +105,8 @@ def contact_rows(bundle: Path, pairs: Path) -> dict[str, dict[str, np.ndarray]]:
 
     generator = degflow_aug.load_generator(bundle)
     scenes = find_scenes(pairs, "pattern", pattern=load_yaml(pairs / PATTERN_FILE))
-    return {f"{scene.name} x{scale:g}": _methods_of(scene, scale, generator) for scene in scenes for scale in SHOWN}
+    cells = track([(scene, scale) for scene in scenes for scale in SHOWN], "contact sheet", "crop")
+    return {f"{scene.name} x{scale:g}": _methods_of(scene, scale, generator) for scene, scale in cells}
 
 
 def _methods_of(scene: Scene, scale: float, generator: object) -> dict[str, np.ndarray]:

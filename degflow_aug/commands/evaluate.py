@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
-import math
-import sys
 from collections import Counter
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from degflow_aug.commands.arguments import (
     add_generator_arguments,
@@ -18,12 +15,15 @@ from degflow_aug.commands.arguments import (
     pick_device,
     whole_number,
 )
+from degflow_aug.commands.command_line import started_as
+from degflow_aug.commands.json_output import add_json_argument, plain, print_json
 from degflow_aug.commands.pairs import add_pairs_arguments, find_pairs, load_scenes
+from degflow_aug.commands.report_file import NONE, add_report_argument, report_at_the_end
+from degflow_aug.progress import note
 
 if TYPE_CHECKING:
     from degflow_aug.data.scene import Scene
     from degflow_aug.degradations.base import Degradation
-    from degflow_aug.models.evaluation import Row
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--knots", type=argument(parse_scales), metavar="2,4", help="scales to take (default: all that the pairs have)"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    add_json_argument(parser)
+    add_report_argument(parser, "NAME.evaluation.html beside the bundle; of a shipped one, here")
     add_generator_arguments(parser)
 
 
@@ -48,15 +49,24 @@ def run(args: argparse.Namespace) -> int:
     scenes = _find_scenes(args)
     generator = build_generator(args.bundle, args)
     scales = _scales(scenes, generator, args.knots)
+    from degflow_aug.commands.report_evaluation import evaluation_report
     from degflow_aug.models.camera_evaluation import evaluate_generator
     from degflow_aug.models.evaluation import format_table
+    from degflow_aug.models.evaluation_samples import SampleScenes
 
     _check_cameras(scenes, generator)
     loaded = load_scenes(scenes, scales, pick_device(args.device))
-    rows = evaluate_generator(generator, loaded, note=lambda text: print(f"degflow: {text}", file=sys.stderr))
+    samples = SampleScenes()
+    rows = evaluate_generator(generator, samples.passing(loaded), note)
+    found = [plain(row) for row in rows]
+    page = None
+    if args.report != NONE:
+        page = report_at_the_end(
+            Path(args.report) if args.report else _beside(args.bundle),
+            lambda: evaluation_report(_name(args.bundle), found, samples.strips(generator), _facts(args)),
+        )
     if args.json:
-        table = {"bundle": args.bundle, "pairs": args.pairs, "rows": [_plain(row) for row in rows]}
-        print(json.dumps(table, allow_nan=False))
+        print_json({"bundle": args.bundle, "pairs": args.pairs, "rows": found, "report": page})
     else:
         print(format_table(rows))
     return 0
@@ -111,7 +121,27 @@ def _check_cameras(scenes: list[Scene], generator: Degradation) -> None:
             raise ValueError(f"{error} for pairs; name the camera to compare them with as --camera") from None
 
 
-def _plain(row: Row) -> dict[str, Any]:
-    """A row for JSON, which has no infinity: equal images have a Y-PSNR of null."""
-    values = asdict(row).items()
-    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in values}
+def _name(bundle: str) -> str:
+    return Path(bundle).name.removesuffix(".safetensors")
+
+
+def _beside(bundle: str) -> Path:
+    """Where the page goes: beside the bundle, but not into the package."""
+    from degflow_aug.bundle import WEIGHTS, bundle_path
+
+    path = bundle_path(bundle)
+    return (Path() if path.parent == WEIGHTS else path.parent) / f"{_name(bundle)}.evaluation.html"
+
+
+def _facts(args: argparse.Namespace) -> dict[str, str]:
+    from degflow_aug.bundle import read_spec
+    from degflow_aug.commands.report_sources import duration
+
+    spec = read_spec(args.bundle)
+    training = {key: str(value) for key, value in spec.training.items() if key in ("preset", "recipe")}
+    if isinstance(spec.training.get("seconds"), (int, float)):
+        training["training"] = duration(spec.training["seconds"])
+    return {
+        "command": started_as(args), "bundle": f"{args.bundle}, of {spec.camera or 'an unnamed camera'} at knots "
+        f"{', '.join(f'{knot:g}' for knot in spec.knots)}", "pairs": f"{args.pairs} ({args.layout})", **training,
+    }  # fmt: skip

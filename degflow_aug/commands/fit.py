@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +15,11 @@ from degflow_aug.commands.arguments import (
     positive_number,
     whole_number,
 )
+from degflow_aug.commands.command_line import started_as
 from degflow_aug.commands.fit_kernel import ALONE, check_alone, fit_kernel
+from degflow_aug.commands.fit_outcome import measure, show, summary, work_folder
 from degflow_aug.commands.fit_scenes import cameras_apart, split_scenes
+from degflow_aug.commands.json_output import add_json_argument, print_json, said_to_people
 from degflow_aug.commands.pairs import (
     add_pairs_arguments,
     cameras_of,
@@ -25,6 +27,9 @@ from degflow_aug.commands.pairs import (
     load_scenes,
     pairs_section,
 )
+from degflow_aug.commands.report_file import add_report_argument
+from degflow_aug.progress import Progress, note
+from degflow_aug.run_history import HISTORY, RunHistory
 
 if TYPE_CHECKING:
     from degflow_aug.bundle import Bundle, KernelBundle
@@ -58,6 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=count, default=0, help="of everything drawn (default: 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (auto: a GPU where there is one)")
+    add_report_argument(parser, "NAME.report.html beside --out")
+    add_json_argument(parser)
     parser.add_argument(
         "--save-every",
         type=positive_number,
@@ -115,21 +122,27 @@ def run(args: argparse.Namespace) -> int:
     if alone:
         check_alone(args)
     training, held_out = split_scenes(args)
-    bundle = with_noise(args, fit_kernel(args, training) if alone else train(args, training), training)
-    print(f"{args.out}: {bundle.spec.camera} at knots {', '.join(f'{knot:g}' for knot in bundle.spec.knots)}")
-    if bundle.spec.cameras:
-        print(f"it tells {', '.join(bundle.spec.cameras)} apart: name one as camera, or weights by name, or any")
-    if args.held_out != "none":
-        if not held_out:
+    with said_to_people(args):
+        bundle = with_noise(args, fit_kernel(args, training) if alone else train(args, training), training)
+        print(f"{args.out}: {bundle.spec.camera} at knots {', '.join(f'{knot:g}' for knot in bundle.spec.knots)}")
+        if bundle.spec.cameras:
+            print(f"it tells {', '.join(bundle.spec.cameras)} apart: name one as camera, or weights by name, or any")
+        if not held_out and args.held_out != "none":
             print("too few scenes to hold any out: the table is of those trained on")
-        report(args, bundle, held_out or training)
+        shown = [] if args.held_out == "none" else held_out or training
+        outcome = measure(bundle, shown, bool(held_out), pick_device(args.device))
+        if outcome.rows:
+            from degflow_aug.models.evaluation import format_table
+
+            print(format_table(outcome.rows))
+    page = show(args, bundle, outcome)
+    if args.json:
+        print_json({**summary(Path(args.out), bundle, outcome), "report": page})
     return 0
 
 
 def train(args: argparse.Namespace, scenes: list[Scene]) -> Bundle:
     """All stages, and the bundle written."""
-    from degflow_aug.commands.progress import Progress
-
     with Progress() as progress:
         fit = prepare(args, scenes, progress)
         from degflow_aug.models import interrupt
@@ -138,17 +151,17 @@ def train(args: argparse.Namespace, scenes: list[Scene]) -> Bundle:
             return fit.run(Path(args.out))
 
 
-def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Any) -> CameraFit:
+def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Progress) -> CameraFit:
     """The fit that ``args`` asks for, with its plan opened."""
     import degflow_aug
 
     degflow_aug.register()
+    from degflow_aug.compat_history import device_name
     from degflow_aug.models.camera_fit import CameraFit, FitPlan
     from degflow_aug.models.fit_options import FitSettings, check_sides
     from degflow_aug.models.presets import preset, with_lpips, with_one_step
 
-    out = Path(args.out)
-    work = Path(args.work) if args.work else out.with_suffix(".fit")
+    work = work_folder(args)
     if work.exists() and not work.is_dir():
         raise ValueError(f"expected --work to be a folder, got the file {work}")
     device = pick_device(args.device)
@@ -177,6 +190,7 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Any) -> Cam
     )  # fmt: skip
     check_sides(chosen, settings)
     plan = FitPlan.open(work, request)
+    RunHistory(work / HISTORY).start(0, started_as(args), device_name(bool(gpus)))
     return CameraFit(
         chosen,
         settings,
@@ -202,22 +216,7 @@ def with_noise(args: argparse.Namespace, bundle: Bundle | KernelBundle, scenes: 
     device = pick_device(args.device)
     knots = [knot for knot in bundle.spec.knots if knot != 1]
     try:
-        return add_noise(Path(args.out), bundle, load_scenes(spread_out(scenes), knots, device), device)
+        return add_noise(Path(args.out), bundle, load_scenes(spread_out(scenes), knots, device, "noise"), device)
     except TooSmallError as lacking:
-        print(f"degflow: the bundle has no noise: {lacking}", file=sys.stderr)
+        note(f"the bundle has no noise: {lacking}")
         return bundle
-
-
-def report(args: argparse.Namespace, bundle: Bundle | KernelBundle, scenes: list[Scene]) -> None:
-    """Print the table of the bundle on these scenes, beside the baselines."""
-    from degflow_aug.degradations.generator import generator_of
-    from degflow_aug.models.camera_evaluation import evaluate_generator
-    from degflow_aug.models.evaluation import format_table
-
-    device = pick_device(args.device)
-    generator = generator_of(bundle).to(device)
-    scales = [knot for knot in bundle.spec.knots if knot != 1]
-    known = bundle.spec.cameras
-    loaded = load_scenes([scene for scene in scenes if not known or scene.camera in known], scales, device)
-    rows = evaluate_generator(generator, loaded, note=lambda text: print(f"degflow: {text}", file=sys.stderr))
-    print(format_table(rows))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import sys
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -20,6 +19,8 @@ from degflow_aug.commands.arguments import (
     pick_device,
     process_number,
 )
+from degflow_aug.commands.json_output import add_json_argument, print_json
+from degflow_aug.progress import note, track
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="PNG files, or OUT/{scale}.lmdb as BasicSR reads it (default: folder)",
     )
     add_generator_arguments(parser)
+    add_json_argument(parser)
     parser.epilog = (
         "Run again, it goes on where it was stopped. Under torchrun every process takes its share of the images.\n"
         "An image that cannot be read is skipped and reported, and makes the exit code 1."
@@ -74,21 +76,27 @@ def run(args: argparse.Namespace) -> int:
     source, out = Path(args.hr), Path(args.out)
     _check_folders(source, out, args)
     images = find_images(source, skip=out)
+    mine = images[rank::world]
     if source.is_file():
         read_image(source)
     generator = build_generator(args.bundle, args)
     generator.check_scales(args.scales)
     check_camera(generator)
     with GeneratedSet(out, _settings(args, generator, source), images) as generated:
-        pending = generated.begin(images[rank::world], first_process=rank == 0)
-        _generate(generator, generated, pending, args)
+        pending = generated.begin(mine, first_process=rank == 0)
+        _generate(generator, generated, pending, len(mine) - len(pending), args)
         failed, waiting = generated.outcome()
-    mine = images[rank::world]
-    skipped = sum(image.name in failed for image in mine)
-    print(
-        f"{out}: {len(mine) - skipped} images at {len(args.scales)} scales ({len(mine) - len(pending)} were there), "
-        f"{skipped} skipped" + (f" by process {rank} of {world}" if world > 1 else "")
-    )
+    skipped = [image.name for image in mine if image.name in failed]
+    counts = {"images": len(mine) - len(skipped), "there_before": len(mine) - len(pending)}
+    if args.json:
+        print_json(
+            {"out": out, "scales": args.scales, **counts, "skipped": skipped, "process": rank, "processes": world}
+        )
+    else:
+        print(
+            f"{out}: {counts['images']} images at {len(args.scales)} scales ({counts['there_before']} were there), "
+            f"{len(skipped)} skipped" + (f" by process {rank} of {world}" if world > 1 else "")
+        )
     # torchrun ends all processes as soon as one fails, so the one that finishes last speaks for all.
     return 1 if failed and not waiting else 0
 
@@ -139,24 +147,26 @@ def _settings(args: argparse.Namespace, generator: Degradation, source: Path) ->
 
 
 def _generate(
-    generator: Degradation, generated: GeneratedSet, pending: Sequence[TreeImage], args: argparse.Namespace
+    generator: Degradation,
+    generated: GeneratedSet,
+    pending: Sequence[TreeImage],
+    there: int,
+    args: argparse.Namespace,
 ) -> None:
-    """Render one image while the files of the one before are written."""
-    from tqdm import tqdm
-
+    """Render one image while the files of the one before are written; ``there`` images have been before."""
     from degflow_aug.data.generated_set import file_record
     from degflow_aug.data.image_file import read_image
 
-    with ThreadPoolExecutor(WRITERS) as pool, tqdm(pending, unit="image", disable=None, file=sys.stderr) as bar:
+    with ThreadPoolExecutor(WRITERS) as pool:
         finish = _nothing
-        for image in bar:
+        for image in track(pending, "generate", "image", done=there, shown=process_number("RANK", 0) == 0):
             record = file_record(image)
             try:
                 results = _render(generator, read_image(image.path), args)
             except ValueError as error:
                 reason = " ".join(str(error).split())
                 named = reason if str(image.path) in reason else f"{image.path}: {reason}"
-                tqdm.write(f"degflow: skipped {named}", file=sys.stderr)
+                note(f"skipped {named}")
                 generated.skip(image, record, reason)
                 continue
             finish()

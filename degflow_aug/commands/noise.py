@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from degflow_aug.commands.arguments import pick_device
+from degflow_aug.commands.json_output import add_json_argument, print_json
 from degflow_aug.commands.pairs import add_pairs_arguments, find_pairs, load_scenes
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Standard deviation of the noise at one scale, lowest and highest by level and contrast, in gray levels of 255."""
+
+    camera: str
+    scale: float
+    lowest: float
+    highest: float
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_pairs_arguments(parser, split="Train")
     parser.add_argument("--out", metavar="FILE.safetensors", help="write it there and leave BUNDLE as it is")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (auto: a GPU where there is one)")
+    add_json_argument(parser)
     parser.epilog = "degflow fit ends with this; bundles of degflow train and convert have no noise before it."
 
 
@@ -27,7 +45,6 @@ def run(args: argparse.Namespace) -> int:
     """
     scenes = find_pairs(args)
     from degflow_aug.bundle import WEIGHTS, bundle_path, load_any_bundle
-    from degflow_aug.degradations.camera_state import camera_part
     from degflow_aug.models.noise_fit import add_noise, spread_out
 
     bundle = load_any_bundle(args.bundle)
@@ -37,12 +54,23 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out) if args.out else path
     knots = [knot for knot in bundle.spec.knots if knot != 1]
     device = pick_device(args.device)
-    noise = add_noise(out, bundle, load_scenes(spread_out(scenes), knots, device), device).noise
-    for index, name in enumerate(bundle.spec.cameras or ("",)):
+    noise = add_noise(out, bundle, load_scenes(spread_out(scenes), knots, device, "noise"), device).noise
+    deviations = list(_deviations(noise, bundle.spec.cameras))
+    if args.json:
+        print_json({"bundle": out, "noise": deviations})
+        return 0
+    for each in deviations:
+        of = f" of {each.camera}" if each.camera else ""
+        levels = f"{each.lowest:.1f} to {each.highest:.1f} gray levels of 255"
+        print(f"{out}: noise{of} at x{each.scale:g} of {levels}, by level and local contrast")
+    return 0
+
+
+def _deviations(noise: Mapping[str, Tensor], cameras: Sequence[str]) -> Iterator[Deviation]:
+    from degflow_aug.degradations.camera_state import camera_part
+
+    for index, name in enumerate(cameras or ("",)):
         found = camera_part(noise, index) if name else noise
         deviations = found["tables"][:, :2].square().sum(1).sqrt().flatten(1) * 255
         for scale, table in zip(found["scales"].tolist(), deviations, strict=True):
-            low, high, of = float(table.min()), float(table.max()), f" of {name}" if name else ""
-            levels = f"{low:.1f} to {high:.1f} gray levels of 255"
-            print(f"{out}: noise{of} at x{scale:g} of {levels}, by level and local contrast")
-    return 0
+            yield Deviation(name, scale, float(table.min()), float(table.max()))

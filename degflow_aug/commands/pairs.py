@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,15 +79,17 @@ def cameras_of(scenes: Sequence[Scene]) -> str:
     return " + ".join(dict.fromkeys(scene.camera for scene in scenes))
 
 
-def load_scenes(scenes: Sequence[Scene], scales: Sequence[float], device: torch.device) -> Iterator[EvaluationScene]:
-    """Whole scenes on the device, one at a time; those without any of the scales are left out."""
-    from tqdm import tqdm
-
+def load_scenes(
+    scenes: Sequence[Scene], scales: Sequence[float], device: torch.device, stage: str = "evaluate"
+) -> Iterator[EvaluationScene]:
+    """Whole scenes on the device, one at a time, with the progress of ``stage`` shown; those without any of the scales
+    are left out."""
     from degflow_aug.data.aligned_scales import AlignedScales
     from degflow_aug.models.evaluation import EvaluationScene
+    from degflow_aug.progress import track
 
     dataset = AlignedScales(scenes, [1.0, *scales], incomplete="keep", cache_bytes=0)
-    for index in tqdm(range(len(dataset)), unit="scene", disable=None, file=sys.stderr):
+    for index in track(range(len(dataset)), stage, "scene"):
         item = dataset[index]
         views = {
             scale: view[None].to(device)

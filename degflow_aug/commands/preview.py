@@ -16,6 +16,7 @@ from degflow_aug.commands.arguments import (
     positive_number,
     whole_number,
 )
+from degflow_aug.commands.json_output import add_json_argument, print_json
 
 if TYPE_CHECKING:
     from degflow_aug.commands.preview_frames import Preview
@@ -68,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=count, default=0, help="of noise and of Real-ESRGAN's draw (default: 0)")
     add_generator_arguments(parser)
+    add_json_argument(parser)
     parser.epilog = "The page needs no network and no other file: send it by mail, open it anywhere."
 
 
@@ -123,7 +125,10 @@ def run(args: argparse.Namespace) -> int:
         partial.write_bytes(content)
     sheet = page.with_suffix(".png")
     write_contact_sheet(sheet, preview.sheet_rows())
-    print(f"{page}: {len(content) / 1e6:.1f} MB; the same as a picture: {sheet}")
+    if args.json:
+        print_json({"page": page, "bytes": len(content), "sheet": sheet})
+    else:
+        print(f"{page}: {len(content) / 1e6:.1f} MB; the same as a picture: {sheet}")
     return 0
 
 

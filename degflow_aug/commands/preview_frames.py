@@ -17,7 +17,6 @@ from degflow_aug import compat
 from degflow_aug.bundle import load_any_bundle
 from degflow_aug.commands.arguments import named_camera, pick_device
 from degflow_aug.commands.generate import check_camera
-from degflow_aug.commands.progress import Progress
 from degflow_aug.data.image_file import read_image, to_array, to_tensor
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
@@ -28,6 +27,7 @@ from degflow_aug.metrics.fidelity import psnr_y
 from degflow_aug.metrics.gray_levels import gray_levels
 from degflow_aug.metrics.spectrum_distance import SMALLEST, radial_power
 from degflow_aug.pages.preview_page import PreviewFacts, Series, preview_page
+from degflow_aug.progress import Progress
 
 CANDIDATES = 65
 LEARNED, NOISY, REAL, BICUBIC = "learned", "learned + noise", "real LR", "bicubic"
@@ -137,9 +137,7 @@ def prepare_preview(args: argparse.Namespace) -> Preview:
         methods["Real-ESRGAN"] = (RealESRGAN().to(device), "one random draw, the same at every scale")
     scales = sorted({*candidate_scales(*generator.scale_range, CANDIDATES), *bundle.spec.knots, *real})
     with Progress() as progress:
-        changes = view_changes(
-            generator, window, scales, lambda done: progress("views", done, len(scales), float("nan"))
-        )
+        changes = view_changes(generator, window, scales, lambda done: progress("views", done, len(scales)))
     facts = PreviewFacts(
         image=Path(args.image).name,
         window=(top, left, side),

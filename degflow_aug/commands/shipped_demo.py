@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from degflow_aug.commands import evaluate, generate
 from degflow_aug.commands.contact_sheet import middle_crop, write_contact_sheet
 from degflow_aug.commands.demo import CROP, TESTED
-from degflow_aug.commands.in_process import run_command
-from degflow_aug.commands.progress import Progress
+from degflow_aug.commands.in_process import run_step
 from degflow_aug.commands.simulated_pairs import bundled_photographs, layout_arguments, write_simulated_pairs
+from degflow_aug.progress import Progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,8 +21,10 @@ GENERATED = (1.5, 2.0, 2.9, 4.0)
 SHOWN = (1.5, 2.0, 2.9)
 
 
-def show_shipped(out: Path) -> int:
-    """Generate, compare the simulator's generator with the truth, and draw the cameras side by side; returns 0.
+def show_shipped(out: Path, as_json: bool = False) -> dict[str, Any]:
+    """Generate, compare the simulator's generator with the truth, and draw the cameras side by side.
+
+    With ``as_json`` the steps print nothing, and what they would have printed for machines is returned.
 
     Raises:
         ValueError, OSError: the package came without its bundles, or the folder cannot be written.
@@ -39,18 +41,22 @@ def show_shipped(out: Path) -> int:
     with Progress() as progress:
         write_simulated_pairs(photographs, TESTED, pairs, progress)
     print(f"1. LR images of {' and '.join(photographs)} by {', '.join(names)}: {images}", flush=True)
+    generated = []
     for name in names:
         scales = ",".join(f"{scale:g}" for scale in GENERATED if scale <= read_spec(name).knots[-1])
         for folder, camera in _cameras(name).items():
-            run_command(generate, [
+            generated.append(run_step(generate, [
                 str(pairs / "HR"), "--bundle", name, "--scales", scales, "--out", str(images / folder),
                 *(["--camera", camera] if camera else []),
-            ])  # fmt: skip
+            ], as_json))  # fmt: skip
     print(f"2. views of '{SIMULATOR}' against the truth; it has learned from scales 1, 2 and 4", flush=True)
-    run_command(evaluate, [SIMULATOR, "--pairs", str(pairs), *layout_arguments(pairs)])
+    compared = run_step(evaluate, [
+        SIMULATOR, "--pairs", str(pairs), *layout_arguments(pairs),
+        "--report", str(out / f"{SIMULATOR}.evaluation.html"),
+    ], as_json)  # fmt: skip
     write_contact_sheet(sheet, camera_rows(names, photographs))
     print(f"3. the cameras side by side: {sheet}")
-    return 0
+    return {"out": out, "generate": generated, "evaluate": compared, "sheet": sheet}
 
 
 def camera_rows(names: list[str], photographs: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:

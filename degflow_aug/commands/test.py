@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from degflow_aug.commands.json_output import add_json_argument, print_json
 from degflow_aug.commands.pipeline import command_line, logged_messages
+from degflow_aug.commands.report_sources import read_json
 from degflow_aug.yaml_options import load_yaml
 
 
@@ -17,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command, which are those of BasicSR's test.py for one process."""
     parser.add_argument("-opt", required=True, metavar="FILE.yml", help="option file with datasets.test_1, ...")
     parser.add_argument("--force_yml", nargs="+", metavar="KEY=VALUE", help="change options: val:save_img=true")
+    add_json_argument(parser)
     parser.epilog = "Tables go to stdout, the log to stderr; files to results/NAME below the working directory."
 
 
@@ -53,11 +56,23 @@ def run(args: argparse.Namespace) -> int:
         if "loading state_dict" not in str(error):
             raise
         raise _mistake(error, args.opt) from error
-    if tables:
+    if args.json:
+        print_json(_results(root / "results" / opt["name"], tables))
+    elif tables:
         print("\n\n".join(tables))
     if opt["val"].get("save_img"):
         print(f"degflow: images are in {root / 'results' / opt['name'] / 'visualization'}", file=sys.stderr)
     return 0
+
+
+def _results(folder: Path, tables: list[str]) -> dict[str, Any]:
+    """By data set what our models have written; models of BasicSR have tables only."""
+    found = [read_json(path) for path in sorted((folder / "validation").glob("*.json"))]
+    return {
+        "results": folder,
+        "datasets": {each["dataset"]: {key: each[key] for key in ("scales", "mean", "images")} for each in found},
+        "tables": tables,
+    }
 
 
 def _mistake(error: Exception, source: str) -> ValueError:

@@ -12,9 +12,11 @@ from pathlib import Path
 from degflow_aug.commands.arguments import one_of, process_number
 from degflow_aug.commands.earlier_run import given_back_if_nothing_comes_of_it
 from degflow_aug.commands.pipeline import command_line
+from degflow_aug.commands.report_file import report_at_the_end
 from degflow_aug.commands.sentence import sentence
 from degflow_aug.yaml_options import load_yaml
 
+PAGE = "report.html"
 STOPPED: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
@@ -76,11 +78,13 @@ def run(args: argparse.Namespace) -> int:
         code = _stop_code(end)
         if code is None:
             raise
+        _report(root / "experiments" / name)
         if process_number("RANK", 0) == 0:
             print(f"degflow: {_where_it_stands(root / 'experiments' / name, args)}", file=sys.stderr)
         return code
     finally:
         _leave_process_group()
+    _report(root / "experiments" / name)
     return 0
 
 
@@ -90,6 +94,14 @@ def _earlier_run_given_back(root: Path, name: str) -> AbstractContextManager[Non
         return nullcontext()
     experiment = root / "experiments" / name
     return given_back_if_nothing_comes_of_it([experiment, root / "tb_logger" / name], experiment / "training_states")
+
+
+def _report(experiment: Path) -> None:
+    """Write the page of the run, on one of its processes."""
+    from degflow_aug.commands.report_training import is_training, training_report
+
+    if process_number("RANK", 0) == 0 and is_training(experiment):
+        report_at_the_end(experiment / PAGE, lambda: training_report(experiment))
 
 
 def _stop_code(end: BaseException) -> int | None:

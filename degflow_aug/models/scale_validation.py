@@ -11,7 +11,9 @@ from torch import Tensor
 
 from degflow_aug.data.image_file import write_image
 from degflow_aug.models.scale_table import ScaleTable
+from degflow_aug.models.validation_file import iteration_label, results_folder, write_results
 from degflow_aug.models.validation_metrics import best_records, check_metrics, measure
+from degflow_aug.progress import track
 
 
 class ScaleValidation:
@@ -32,7 +34,7 @@ class ScaleValidation:
         Under DDP rank 0 validates and the others wait.
         """
         if self.opt.get("rank", 0) == 0:
-            self._validate(dataloader, current_iter, tb_logger, save_img)
+            self._validate(dataloader, iteration_label(self.opt, current_iter), tb_logger, save_img)
         if self.opt.get("dist"):
             torch.distributed.barrier()
 
@@ -40,7 +42,8 @@ class ScaleValidation:
         metrics = check_metrics(self.opt["val"])
         name = dataloader.dataset.opt["name"]
         table = ScaleTable(metrics)
-        for index, item in enumerate(dataloader):
+        shown = self.opt["val"].get("pbar") is not False
+        for index, item in enumerate(track(dataloader, f"validation {name}", "scene", shown=shown)):
             hr, (camera,) = item["hr"].to(self.device), item.get("camera", [""])
             for column in item["available"][0].nonzero().flatten().tolist():
                 scale = round(float(item["scales"][0, column]), 6)
@@ -59,6 +62,7 @@ class ScaleValidation:
             self._update_best_metric_result(name, metric, value, current_iter)  # type: ignore[attr-defined]
         best = {metric: (records[metric]["val"], records[metric]["iter"]) for metric in table.metrics}
         get_root_logger().info(f"Validation {name}\n{table.format(best)}\n")
+        write_results(results_folder(self.opt), name, table, current_iter)
         for scale, means in table.by_scale().items():
             for metric, mean in means.items():
                 if tb_logger:

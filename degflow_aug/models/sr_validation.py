@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from basicsr.utils import get_root_logger
 from torch import Tensor
-from tqdm import tqdm
 
-from degflow_aug.atomic_file import atomic_path
 from degflow_aug.data.image_file import to_array, write_image
 from degflow_aug.models.best_checkpoint import BestOptions, BestRecord, check_best, deciding_value
 from degflow_aug.models.scale_table import ScaleTable
+from degflow_aug.models.validation_file import iteration_label, results_folder, write_results
 from degflow_aug.models.validation_item import ValidationItem, read_item, strip
 from degflow_aug.models.validation_metrics import best_records, check_metrics, measure, needs_truth
+from degflow_aug.progress import track
 
 
 class SRValidation:
@@ -62,14 +61,9 @@ class SRValidation:
         """
         if self.opt.get("rank", 0) == 0:
             with _varying_shapes():
-                self._validate(dataloader, self._label(current_iter), tb_logger, save_img)
+                self._validate(dataloader, iteration_label(self.opt, current_iter), tb_logger, save_img)
         if self.opt.get("dist"):
             torch.distributed.barrier()
-
-    def _label(self, current_iter: int | str) -> int | str:
-        """BasicSR's validation after the last iteration counts one too many."""
-        total = (self.opt.get("train") or {}).get("total_iter")
-        return min(current_iter, total) if isinstance(current_iter, int) and total else current_iter
 
     def _validate(self, dataloader: Any, label: int | str, tb_logger: Any, save_img: bool) -> None:
         options, dataset = self.opt["val"], dataloader.dataset.opt["name"]
@@ -77,7 +71,8 @@ class SRValidation:
         best = check_best(options, self.opt["datasets"]) if self.opt.get("is_train") else None
         table: ScaleTable | None = None
         default = dataloader.dataset.opt.get("scale", self.opt.get("scale"))
-        for batch in tqdm(dataloader, desc=f"Validation {dataset}", unit="image", disable=not options.get("pbar")):
+        shown = options.get("pbar") is not False
+        for batch in track(dataloader, f"validation {dataset}", "image", shown=shown):
             item = read_item(batch, default)
             result = self._restore(item)
             if table is None:
@@ -132,25 +127,14 @@ class SRValidation:
                 _add_scalar(tb_logger, f"metrics/{dataset}/{metric}", value, label)
                 for scale, means in by_scale.items():
                     _add_scalar(tb_logger, f"metrics/{dataset}/{metric}_x{scale:g}", means[metric], label)
-        self._write_results(dataset, table, label)
-
-    def _results_folder(self) -> Path:
-        path = self.opt["path"]
-        return Path(path.get("experiments_root") or path["results_root"]) / "validation"
-
-    def _write_results(self, dataset: str, table: ScaleTable, label: int | str) -> None:
-        file = self._results_folder() / f"{dataset}_{label}.json"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        content = {"dataset": dataset, "iter": label, **table.plain()}
-        with atomic_path(file) as partial:
-            partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_results(results_folder(self.opt), dataset, table, label)
 
     def _keep_best(self, best: BestOptions, table: ScaleTable, iteration: int) -> None:
         if best.metric not in table.metrics:
             raise ValueError(f"expected true images in {best.dataset} for val.best.metric {best.metric}, got none")
         value = deciding_value(best, table.by_scale(), table.overall())
         record = self.best_metric_results[best.dataset][best.metric]
-        kept = BestRecord(best, record, self._results_folder() / "best.json")
+        kept = BestRecord(best, record, results_folder(self.opt) / "best.json")
         if kept.improves(value):
             self.save_best(iteration)
             kept.keep(value, iteration)

@@ -17,12 +17,14 @@ from torch.utils.data import DataLoader
 from degflow_aug.atomic_file import atomic_path, remove_partial
 from degflow_aug.data.draws import DrawSampler
 from degflow_aug.models.stage_model import StageModel
+from degflow_aug.run_history import HISTORY, RunHistory
 
 Report = Callable[[int, int, float], None]
 BuildModel = Callable[[dict[str, Any]], StageModel]
 
 CHECKPOINTS_KEPT = 2
 BATCHES_AN_EPOCH = 1000
+REPORT_ITERATIONS, REPORT_SECONDS = 20, 1.0
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ class StageRun:
         self.clock_file = Path(opt["path"]["experiments_root"]) / "clock.json"
         self.model, self.start = self._resume(build)
         self.elapsed = self._read_clock()
+        self.history = RunHistory(self.clock_file.with_name(HISTORY), self.start)
 
     def _resume(self, build: BuildModel) -> tuple[StageModel, int]:
         torch.manual_seed(self.opt["manual_seed"])
@@ -124,7 +127,7 @@ class StageRun:
         return self.model
 
     def _train(self) -> None:
-        data, last_save = batches(self.opt, self.dataset, self.start), self.elapsed
+        data, last_save, last_report = batches(self.opt, self.dataset, self.start), self.elapsed, self.elapsed
         began = time.monotonic() - self.elapsed
         for iteration in itertools.count(self.start + 1):
             progress = self.budget.progress(iteration - 1, self.elapsed)
@@ -135,13 +138,20 @@ class StageRun:
             self.model.optimize_parameters(iteration)
             self.elapsed = time.monotonic() - began
             done = self.budget.progress(iteration, self.elapsed)
-            if iteration % 20 == 0 or done >= 1:
-                self.report(iteration, round(iteration / done), self.model.get_current_log()["total"])
+            late = self.elapsed - last_report >= REPORT_SECONDS
+            if late or iteration % REPORT_ITERATIONS == 0 or done >= 1:
+                self._tell(iteration, done)
+                last_report = self.elapsed
             if self.elapsed - last_save > self.save_seconds and done < 1:
                 self._write_clock()
                 self.model.save(0, iteration)
                 remove_old_checkpoints(self.opt)
                 last_save = self.elapsed
+
+    def _tell(self, iteration: int, done: float) -> None:
+        losses = self.model.get_current_log()
+        self.report(iteration, round(iteration / done), losses["total"])
+        self.history.add(iteration, self.elapsed, losses)
 
     def _read_clock(self) -> float:
         if self.start == 0 or not self.clock_file.is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +106,12 @@ def test_the_demo_shows_what_ships(
     assert read_image(out / "shipped" / "city100-iphone" / "2.9" / "one.png").shape == (58, 61, 3)
     assert sorted(path.name for path in (out / "shipped" / "city100-iphone").glob("[0-9]*")) == ["1.5", "2", "2.9"]
     assert (out / "shipped" / "simulator" / "4" / "one.png").is_file()
+    assert main(["demo", "--shipped", "--out", str(out), "--json"]) == 0
+    machine = json.loads(capsys.readouterr().out)
+    assert machine["sheet"] == str(out / "shipped.png")
+    assert [each["there_before"] for each in machine["generate"]] == [1, 1]
+    assert {row["scale"] for row in machine["evaluate"]["rows"]} == {1.5, 2.0, 2.5, 3.0, 3.5, 4.0}
+    assert machine["evaluate"]["report"] == str(out / "simulator.evaluation.html")
     height, width = read_image(out / "shipped.png").shape[:2]
     assert (height > 3 * 160, width > 4 * 160, width < 5 * 160) == (True, True, True)
 

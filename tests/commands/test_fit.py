@@ -18,6 +18,7 @@ from tiny_camera import write_pairs
 
 from degflow_aug.bundle import load_bundle
 from degflow_aug.cli import main
+from degflow_aug.run_history import HISTORY, read_history
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 ITERATIONS = 40
@@ -70,6 +71,22 @@ def test_killed_five_times_ends_as_uninterrupted(pairs: Path, tmp_path: Path) ->
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[key], found[key]) for key in expected)
     assert not list(tmp_path.rglob("*.partial"))
+    check_history(tmp_path / "whole.fit", tmp_path / "killed.fit")
+
+
+def check_history(whole: Path, killed: Path) -> None:
+    """No point is lost or doubled by the kills, and every start is known."""
+    for stage in ("rae", "lfm", "refine"):
+        recorded = [read_history(work / stage / HISTORY) for work in (whole, killed)]
+        found = [[point.iteration for point in each.points] for each in recorded]
+        assert all(iterations == sorted(set(iterations)) for iterations in found)
+        assert found[0][-1] == found[1][-1]
+        losses = [{point.iteration: point.losses["total"] for point in each.points} for each in recorded]
+        assert all(losses[0][iteration] == losses[1][iteration] for iteration in losses[0].keys() & losses[1].keys())
+    assert len(read_history(whole / HISTORY).starts) == 1
+    assert 1 < len(read_history(killed / HISTORY).starts) <= KILLS + 1
+    for work in (whole, killed):
+        assert "refine: both on rendered views" in work.with_suffix(".report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

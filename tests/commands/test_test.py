@@ -105,6 +105,12 @@ def test_the_table_is_printed_and_the_files_are_there(
     # A second test takes the first one's folder away, and says so elsewhere than among the results.
     assert main(["test", "-opt", str(path)]) == 0
     assert capsys.readouterr().out == said.out
+    # BasicSR renames folders to the second, so the third test has a name of its own.
+    assert main(["test", "-opt", str(path), "--force_yml", "name=machine", "--json"]) == 0
+    machine = json.loads(capsys.readouterr().out)
+    assert machine["results"] == str(tmp_path / "results" / "machine")
+    assert machine["datasets"]["Pairs"]["scales"] == {"2": {"psnr": pytest.approx(expected_psnr(tmp_path), abs=1e-4)}}
+    assert machine["tables"] == [said.out.rstrip()]
 
 
 def test_basicsr_models_are_tested_too(

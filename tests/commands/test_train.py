@@ -19,6 +19,7 @@ from degflow_aug import compat
 from degflow_aug.cli import main
 from degflow_aug.data.image_file import write_image
 from degflow_aug.models import interrupt
+from degflow_aug.run_history import HISTORY, read_history
 
 pytestmark = pytest.mark.skipif(not compat.has_basicsr(), reason="BasicSR is not installed")
 
@@ -75,6 +76,22 @@ def until_stopped(folder: Path, number: int) -> subprocess.CompletedProcess[str]
     return subprocess.CompletedProcess([], process.returncode, "", error)
 
 
+def check_history_and_page(experiment: Path, iteration: int) -> None:
+    """Each iteration is recorded once, both starts are known, and the page says so."""
+    recorded = read_history(experiment / HISTORY)
+    # The step that a signal has ended was saved and not logged.
+    expected = [each for each in range(1, iteration + 3) if each != iteration]
+    assert [point.iteration for point in recorded.points] == expected
+    assert all(0 <= point.losses["total"] < 10 for point in recorded.points)
+    assert [start.iteration for start in recorded.starts] == [0, iteration]
+    assert recorded.starts[1].command.startswith("degflow train -opt ")
+    seconds = [point.seconds for point in recorded.points]
+    assert seconds == sorted(seconds)
+    page = (experiment / "report.html").read_text(encoding="utf-8")
+    assert f"Resumed 1 time, at iteration {iteration}." in page
+    assert f"RAEModel, iteration {iteration + 2}" in page
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_run_saves_says_where_and_goes_on(tmp_path: Path, number: int, code: int) -> None:
     done = until_stopped(tmp_path, number)
@@ -95,6 +112,7 @@ def test_a_stopped_run_saves_says_where_and_goes_on(tmp_path: Path, number: int,
         )  # fmt: skip
         assert resumed.returncode == 0, resumed.stderr
         assert f"iter: {iteration + 1:7,}" in resumed.stdout + resumed.stderr
+        check_history_and_page(experiment, iteration)
         assert torch.load(experiment / "models" / "net_g_latest.pth", weights_only=True)["spec"]["base_channels"] == 2
 
 

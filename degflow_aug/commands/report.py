@@ -1,0 +1,84 @@
+"""``degflow report``: one HTML page that shows a fit, a training run or a benchmark's result."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from degflow_aug.commands.json_output import add_json_argument, print_json
+from degflow_aug.commands.report_file import write_report
+from degflow_aug.commands.train import PAGE
+
+if TYPE_CHECKING:
+    from degflow_aug.pages.report_content import Report
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument(
+        "run", metavar="RUN", help="work folder of degflow fit, experiments/NAME of degflow train, or a result's .json"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE.html",
+        help="the page (default: report.html in experiments/NAME, else RUN.report.html beside RUN)",
+    )
+    add_json_argument(parser)
+    parser.epilog = "degflow fit, train and evaluate end with such a page. A run that has not ended has one too."
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the page and say where it is; returns 0.
+
+    Raises:
+        ValueError, OSError: no run there, a damaged one, or a page that cannot be written.
+    """
+    source = Path(args.run)
+    out = Path(args.out) if args.out else default_page(source)
+    if out.is_dir():
+        raise ValueError(f"expected --out to name a file, got the folder {out}")
+    report = read_report(source)
+    write_report(out, report)
+    if args.json:
+        print_json({"report": out, "run": source, "title": report.title, "warnings": report.warnings})
+    else:
+        print(f"{out}: {report.title}")
+    return 0
+
+
+def read_report(source: Path) -> Report:
+    """The report of whatever ``source`` is.
+
+    Raises:
+        ValueError: nothing that has a report.
+    """
+    from degflow_aug.commands.report_fit import fit_report, is_fit
+    from degflow_aug.commands.report_result import result_report
+    from degflow_aug.commands.report_training import is_training, training_report
+
+    try:
+        if source.is_file() and source.suffix == ".json":
+            return result_report(source)
+        if source.is_dir() and is_fit(source):
+            return fit_report(source)
+        if source.is_dir() and is_training(source):
+            return training_report(source)
+    except (KeyError, TypeError, AttributeError, OverflowError, IndexError, RecursionError) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise ValueError(f"expected a run that can be read in {source}, got one that is damaged: {said}") from None
+    what = "a folder without any run" if source.is_dir() else "another file" if source.exists() else "nothing there"
+    raise ValueError(
+        f"expected the work folder of degflow fit, experiments/NAME of degflow train or a result's .json, got "
+        f"{source}: {what}"
+    )
+
+
+def default_page(source: Path) -> Path:
+    """Where the page of a run goes: into an experiment, beside anything else."""
+    from degflow_aug.commands.report_fit import is_fit
+
+    if source.is_dir() and not is_fit(source):
+        return source / PAGE
+    whole = source.resolve()
+    return source.parent / f"{whole.name.removesuffix('.fit').removesuffix('.json')}.report.html"

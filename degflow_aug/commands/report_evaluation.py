@@ -1,0 +1,104 @@
+"""What a report says of a bundle that was compared with real views."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from degflow_aug.pages.report_content import Chart, Report, Series, Strip, Table
+from degflow_aug.run_history import versions
+
+if TYPE_CHECKING:
+    from degflow_aug.models.evaluation_samples import Sample
+
+# The generator's autoencoder on the real view itself: no rival, as it has seen what is asked for.
+CEILING = "RAE ceiling"
+FEWEST_SCALES = 3
+LEGEND = (
+    "Y-PSNR in dB / Y-SSIM against the real views, full frames rounded to 8 bits; bold: the best but for the ceiling"
+)
+
+
+def evaluation_report(
+    title: str, rows: Sequence[Mapping[str, Any]], samples: Sequence[Sample], facts: Mapping[str, str]
+) -> Report:
+    """The report of ``degflow evaluate``, and of a fit without networks."""
+    scales = sorted({float(row["scale"]) for row in rows})
+    at = ", ".join(f"x{scale:g}" for scale in scales)
+    cameras = list(dict.fromkeys(str(row["camera"]) for row in rows))
+    known = {**facts, "versions": ", ".join(f"{name} {version}" for name, version in versions().items())}
+    return Report(
+        title=title,
+        subtitle=f"views at {at} of {', '.join(cameras)} against real ones" if rows else "not compared with real views",
+        facts=known,
+        charts=rows_charts(rows),
+        tables=rows_tables(rows),
+        strips=[Strip(sample.title, sample.pixels, sample.columns) for sample in samples],
+    )
+
+
+def rows_tables(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
+    """A table a camera: a row a method, a column a scale.
+
+    Args:
+        rows: with ``method``, ``camera``, ``scale``, ``psnr_y``, ``ssim_y`` and ``scenes``, as ``--json`` prints them:
+            null where a value is infinite.
+    """
+    cameras = dict.fromkeys(str(row["camera"]) for row in rows)
+    return [_camera_table(camera, [row for row in rows if str(row["camera"]) == camera]) for camera in cameras]
+
+
+def rows_charts(rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
+    """A chart a camera of Y-PSNR by scale, where there are three scales or more."""
+    charts = []
+    for camera in dict.fromkeys(str(row["camera"]) for row in rows):
+        own = [row for row in rows if str(row["camera"]) == camera]
+        if len({row["scale"] for row in own}) >= FEWEST_SCALES:
+            series = []
+            for method in dict.fromkeys(str(row["method"]) for row in own):
+                of = sorted((float(row["scale"]), number(row["psnr_y"])) for row in own if row["method"] == method)
+                series.append(Series(method, [scale for scale, _ in of], [value for _, value in of]))
+            charts.append(Chart(f"{camera}: Y-PSNR, dB", series, x_name="scale"))
+    return charts
+
+
+def number(value: Any) -> float:
+    """A value of JSON, where null is one that was not finite.
+
+    Raises:
+        ValueError, TypeError: no number.
+    """
+    return math.nan if value is None else float(value)
+
+
+def _camera_table(camera: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    scales = sorted({float(row["scale"]) for row in rows})
+    methods = list(dict.fromkeys(str(row["method"]) for row in rows))
+    cells = {(str(row["method"]), float(row["scale"])): row for row in rows}
+    counts = {scale: max(int(row["scenes"]) for row in rows if float(row["scale"]) == scale) for scale in scales}
+    best = set()
+    for column, scale in enumerate(scales, 1):
+        reached = {method: _rank(cells.get((method, scale))) for method in methods if method != CEILING}
+        highest = max(reached.values())
+        best |= {(methods.index(method), column) for method, value in reached.items() if value == highest}
+    return Table(
+        f"{camera}: views against real ones",
+        ["method", *(f"x{scale:g} ({counts[scale]} scene{'s' * (counts[scale] > 1)})" for scale in scales)],
+        [[method, *(_cell(cells.get((method, scale))) for scale in scales)] for method in methods],
+        LEGEND,
+        frozenset(best),
+    )
+
+
+def _rank(row: Mapping[str, Any] | None) -> float:
+    if row is None:
+        return -math.inf
+    return math.inf if row["psnr_y"] is None else round(float(row["psnr_y"]), 2)
+
+
+def _cell(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return "-"
+    psnr = "inf" if row["psnr_y"] is None else f"{float(row['psnr_y']):.2f}"
+    return f"{psnr} / {number(row['ssim_y']):.4f}"

@@ -1,0 +1,56 @@
+"""Writes a report where it belongs, at the end of a command that has done its work already."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from degflow_aug.commands.sentence import sentence
+from degflow_aug.progress import note
+
+if TYPE_CHECKING:
+    from degflow_aug.pages.report_content import Report
+
+NONE = "none"
+
+
+def add_report_argument(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add ``--report``; ``default`` says where the page goes without it."""
+    parser.add_argument(
+        "--report", metavar="FILE.html", help=f"the page that shows the result, or none (default: {default})"
+    )
+
+
+def write_report(path: Path, report: Report) -> None:
+    """Write the page, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    from degflow_aug.atomic_file import atomic_path
+    from degflow_aug.pages.report_page import report_page
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as partial:
+        partial.write_text(report_page(report), encoding="utf-8")
+
+
+def report_at_the_end(path: Path, make: Callable[[], Report]) -> Path | None:
+    """Write the report and say where it is. What fails here is told, and nothing more: the work itself is done."""
+    with told_and_no_more("no report was written"):
+        write_report(path, make())
+        note(f"report: {path}")
+        return path
+    return None
+
+
+@contextmanager
+def told_and_no_more(what: str) -> Iterator[None]:
+    """Whatever is wrong with what is only there to be looked at, hours of training end well: it is told as ``what``."""
+    try:
+        yield
+    except Exception as error:
+        note(f"{what}: {sentence(error)}")

@@ -1,0 +1,159 @@
+"""What a training run tells of itself, a line of JSON each: when and how it was started, and its losses on the way.
+
+A run that goes on at iteration k drops the points after k, which it makes again, and keeps every start: so the file has
+each iteration at most once however often the run was killed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from degflow_aug.atomic_file import atomic_path
+
+HISTORY = "history.jsonl"
+_PACKAGES = ("degflow_aug", "torch", "basicsr", "numpy")
+
+
+@dataclass(frozen=True)
+class Point:
+    """Losses at an iteration.
+
+    Attributes:
+        seconds: of training until then, pauses left out; NaN where that is not known.
+        losses: by name; NaN where one was not finite.
+    """
+
+    iteration: int
+    seconds: float
+    losses: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Start:
+    """A start of the run: the first one, or one that went on at ``iteration``.
+
+    Attributes:
+        time: in seconds since 1970, by the clock of the machine.
+        command: that started it; empty where that is not known.
+        versions: of Python and of packages, by name.
+        device: as its maker calls it.
+    """
+
+    iteration: int
+    time: float
+    command: str
+    versions: Mapping[str, str]
+    device: str
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A history as it was read; ``damaged`` counts lines that a full disk has left in part."""
+
+    starts: tuple[Start, ...] = ()
+    points: tuple[Point, ...] = ()
+    damaged: int = 0
+
+
+class RunHistory:
+    """Writes the history of a run that starts, or goes on after iteration ``resumed_at``.
+
+    A line that cannot be written is left out: training goes on without it.
+
+    Attributes:
+        seconds: of the last point that was kept; 0 where there is none.
+    """
+
+    def __init__(self, path: Path, resumed_at: int = 0) -> None:
+        self.path, self.seconds = path, 0.0
+        with suppress(OSError, ValueError):
+            self._drop_after(resumed_at)
+
+    def start(self, iteration: int, command: str, device: str) -> None:
+        """Note a start."""
+        self._append({
+            "start": iteration, "time": time.time(), "command": command, "versions": versions(), "device": device,
+        })  # fmt: skip
+
+    def add(self, iteration: int, seconds: float, losses: Mapping[str, float]) -> None:
+        """Note losses."""
+        finite = {name: value if math.isfinite(value) else None for name, value in losses.items()}
+        self._append({"iter": iteration, "seconds": round(seconds, 3), "losses": finite})
+
+    def _append(self, line: dict[str, Any]) -> None:
+        with suppress(OSError), self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, allow_nan=False) + "\n")
+
+    def _drop_after(self, iteration: int) -> None:
+        if not self.path.is_file():
+            return
+        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if (found := _parse(line)) and found.get("iter", 0) <= iteration]
+        points = [read for line in kept if isinstance(read := _read_line(_parse(line)), Point)]
+        self.seconds = points[-1].seconds if points else 0.0
+        if kept != lines:
+            with atomic_path(self.path) as partial:
+                partial.write_text("".join(kept), encoding="utf-8")
+
+
+def read_history(path: Path) -> Recorded:
+    """What is in ``path``, which need not be there.
+
+    Raises:
+        ValueError: not a single line of a history in a file that is not empty.
+    """
+    if not path.is_file():
+        return Recorded()
+    starts, points, damaged = [], [], 0
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        read = _read_line(_parse(line))
+        if isinstance(read, Start):
+            starts.append(read)
+        elif isinstance(read, Point):
+            points.append(read)
+        else:
+            damaged += 1
+    if damaged and not starts and not points:
+        raise ValueError(f"expected the history of a training run in {path}, got other content")
+    return Recorded(tuple(starts), tuple(points), damaged)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a result depends on, without importing them."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    if not line.endswith("}") and not line.endswith("}\n"):
+        return None
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _read_line(found: dict[str, Any] | None) -> Start | Point | None:
+    try:
+        if found is None:
+            return None
+        if "start" in found:
+            known = {str(name): str(value) for name, value in found["versions"].items()}
+            return Start(int(found["start"]), float(found["time"]), str(found["command"]), known, str(found["device"]))
+        losses = {str(name): math.nan if value is None else float(value) for name, value in found["losses"].items()}
+        return Point(int(found["iter"]), float(found["seconds"]), losses)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
