@@ -50,7 +50,7 @@ class ForkServer:
     """A process that runs ``degflow`` commands; one at a time."""
 
     def __init__(self) -> None:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         # Its end of the pipes is its own: whatever a case prints goes to files.
         self._process = subprocess.Popen(
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment

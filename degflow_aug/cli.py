@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from degflow_aug import __version__
-from degflow_aug.commands.sentence import sentence
+from degflow_aug.commands.sentence import is_want_of_memory, sentence
 from degflow_aug.yaml_options import nearest_name
 
 COMMANDS = {
@@ -80,6 +80,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("DEGFLOW_TRACEBACK") == "1":
             raise
         print(f"degflow: {sentence(error)}", file=sys.stderr)
+        return 2
+    except (MemoryError, RuntimeError) as error:
+        if not is_want_of_memory(error) or os.environ.get("DEGFLOW_TRACEBACK") == "1":
+            raise
+        print(f"degflow: expected memory for what was asked for, got too little: {sentence(error)}", file=sys.stderr)
         return 2
 
 

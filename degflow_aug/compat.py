@@ -104,7 +104,11 @@ def patch_training() -> None:
         compat_metrics,
         compat_options,
         compat_training,
+        compat_unpickling,
     )
 
-    for module in (compat_devices, compat_options, compat_loading, compat_training, compat_metrics, compat_filters):
+    for module in (
+        compat_devices, compat_options, compat_loading, compat_training, compat_metrics, compat_filters,
+        compat_unpickling,
+    ):  # fmt: skip
         module.patch()
