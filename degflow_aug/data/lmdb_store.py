@@ -17,6 +17,7 @@ import numpy as np
 
 from degflow_aug.atomic_file import atomic_path
 from degflow_aug.data.image_decoder import ImageHeader, decode_image, open_header
+from degflow_aug.data.lmdb_check import check_lmdb
 from degflow_aug.data.scene import FoundImage
 
 META_INFO = "meta_info.txt"
@@ -124,7 +125,7 @@ class LmdbWriter:
 
         while self._pending:
             try:
-                with self._environment.begin(write=True) as transaction:
+                with _in_our_words(self.path), self._environment.begin(write=True) as transaction:
                     for key, value in self._pending.items():
                         transaction.put(key, value)
                 self._pending.clear()
@@ -135,13 +136,13 @@ class LmdbWriter:
         name = key.encode("utf-8")
         if name in self._pending:
             return True
-        with self._environment.begin(buffers=True) as transaction:
+        with _in_our_words(self.path), self._environment.begin(buffers=True) as transaction:
             return transaction.get(name) is not None
 
     def close(self) -> None:
         """Commit the rest and write meta_info.txt over all that the folder holds, whole or not at all."""
         self.flush()
-        with self._environment.begin(buffers=True) as transaction:
+        with _in_our_words(self.path), self._environment.begin(buffers=True) as transaction:
             lines = [_meta_line(bytes(key), value, self.path) for key, value in transaction.cursor()]
         self._environment.close()
         with atomic_path(self.path / META_INFO) as partial:
@@ -172,6 +173,7 @@ def _value(path: Path) -> Iterator[memoryview]:
     key = path.relative_to(folder).as_posix()
     with (
         _OPEN,
+        _in_our_words(folder),
         _open_environment(folder, readonly=True, lock=False, readahead=False) as environment,
         environment.begin(buffers=True) as transaction,
     ):
@@ -186,10 +188,23 @@ def _open_environment(folder: Path, **options: Any) -> Any:
         import lmdb
     except ImportError as error:
         raise ValueError(f"{folder}: expected the package lmdb to read it, got none; pip install lmdb") from error
-    try:
+    if (folder / "data.mdb").is_file():
+        check_lmdb(folder)
+    with _in_our_words(folder):
         return lmdb.open(str(folder), **options)
+
+
+@contextmanager
+def _in_our_words(folder: Path) -> Iterator[None]:
+    """Raise what LMDB says of a damaged folder as a ValueError."""
+    import lmdb
+
+    try:
+        yield
+    except lmdb.MapFullError:
+        raise
     except lmdb.Error as error:
-        raise ValueError(f"{folder}: expected an LMDB that can be opened, got: {error}") from error
+        raise ValueError(f"{folder}: expected an LMDB that can be opened and read, got: {error}") from error
 
 
 def _png_shape(data: bytes | memoryview, name: str) -> tuple[int, int, int]:
