@@ -2,8 +2,8 @@
 
 A case passes where ``degflow`` ends within 10 s, without a traceback or a signal, with exit code 2 and one sentence; or
 with 1 and a sentence an image where ``generate`` skips images; or with 0, or a training that has begun, where the input
-is valid in spite of its change. Images that are accepted are decoded by OpenCV too, and count as shown valid where it
-sees the same. No case may take more than twice the memory of the largest valid input of its kind, run code that was put
+is valid in spite of its change. Images that are accepted are decoded by OpenCV too, and count as decoded alike where
+it sees the same. No case may take more than twice the memory of the largest valid input of its kind, run code that was put
 into its input, or leave a file outside its folder.
 """
 
@@ -42,7 +42,12 @@ def tallies(
     readers = [reader for reader in READERS if not only or any(name in reader.name for name in only)]
     with tempfile.TemporaryDirectory() as scratch, ForkServer() as server:
         valid = seeds or make_seeds(Path(scratch) / "valid")
-        return [run_reader(reader, server, valid, Path(scratch), share, seed, keep) for reader in readers]
+        found = []
+        for reader in readers:
+            found.append(run_reader(reader, server, valid, Path(scratch), share, seed, keep))
+            count = f"{found[-1].cases} cases, {len(found[-1].failures)} failures"
+            print(f"{found[-1].fault}: {count}", *found[-1].failures, sep="\n", file=sys.stderr, flush=True)
+        return found
 
 
 def make_seeds(folder: Path) -> Path:
@@ -57,15 +62,15 @@ def run_reader(
     reader: Reader, server: ForkServer, seeds: Path, scratch: Path, share: float, seed: int, keep: Path | None
 ) -> Tally:
     """All cases of one kind."""
-    folder = _fresh(scratch / "case")
+    folder = _fresh(scratch / "1/2/3/case")
     largest = server.run(reader.largest(folder, seeds), folder)
     if largest.code not in (0, INTERRUPTED):
         raise RuntimeError(f"expected the largest valid input of {reader.name} to be read, got: {largest.stderr[-800:]}")
     tally = Tally(f"malformed {reader.name}")
-    figures = dict.fromkeys(("refused", "skipped", "still valid", "shown valid", "slowest s", "most MB"), 0.0)
+    figures = dict.fromkeys(("refused", "skipped", "still valid", "decoded alike", "all s", "slowest s", "most MB"), 0.0)
     for number in range(max(1, round(reader.cases * share))):
         rng = random.Random(zlib.crc32(f"{reader.name} {seed} {number}".encode()))
-        folder = _fresh(scratch / "case")
+        folder = _fresh(scratch / "1/2/3/case")
         case = reader.make(rng, folder, seeds)
         outcome = server.run(case.argv, folder, case.environment)
         if outcome.hung:
@@ -98,7 +103,7 @@ def verdict(outcome: Outcome, case: Case, folder: Path, memory: int) -> str | No
         return f"traceback: {end}"
     if next(folder.rglob("ran"), None) is not None:
         return "code of the input was run"
-    if strays := [path.name for path in folder.parent.iterdir() if path.name not in ("case", "valid")]:
+    if strays := _strays(folder):
         return f"files outside its folder: {strays[0]}"
     if outcome.peak > memory:
         return f"{outcome.peak / 1e6:.0f} MB of memory, more than {memory / 1e6:.0f}: {' '.join(case.argv)[:300]}"
@@ -111,11 +116,20 @@ def verdict(outcome: Outcome, case: Case, folder: Path, memory: int) -> str | No
     return None if outcome.code in (0, INTERRUPTED) else f"exit code {outcome.code}: {end}"
 
 
+def _strays(folder: Path) -> list[Path]:
+    """What a name with ``..`` would have left: beside the folder, above it, or where an absolute name points to."""
+    parents = list(folder.parents)[:4]
+    near = [path for parent in parents[:3] for path in parent.iterdir() if path != folder and path not in parents]
+    named = [*parents[3].glob("escaped*"), *Path(tempfile.gettempdir()).glob("escaped*")]
+    return near + named
+
+
 def _note(figures: dict[str, float], outcome: Outcome, case: Case) -> None:
     kind = {2: "refused", 1: "skipped", 0: "still valid", INTERRUPTED: "still valid"}.get(outcome.code or 0)
     if kind and outcome.code is not None:
         figures[kind] += 1
-        figures["shown valid"] += kind == "still valid" and case.changed is not None and seen_alike(case.changed)
+        figures["decoded alike"] += kind == "still valid" and case.changed is not None and seen_alike(case.changed)
+    figures["all s"] += outcome.seconds
     figures["slowest s"] = max(figures["slowest s"], outcome.seconds)
     figures["most MB"] = max(figures["most MB"], outcome.peak / 1e6)
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import os
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -71,6 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 is done, 1 done in part (the command says what is missing), 2 a mistake, said in one sentence on stderr with
     nothing half-written, 130 and 143 interrupted. ``DEGFLOW_TRACEBACK=1`` shows where a mistake was found.
     """
+    _keep_pillow_quiet()
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:
@@ -86,6 +89,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"degflow: expected memory for what was asked for, got too little: {sentence(error)}", file=sys.stderr)
         return 2
+
+
+def _keep_pillow_quiet() -> None:
+    """What Pillow minds in a damaged image and does not raise; such an image is refused, or good enough."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def _run(arguments: list[str]) -> int:

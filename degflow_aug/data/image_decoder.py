@@ -17,6 +17,8 @@ import cv2
 import numpy as np
 from PIL import BmpImagePlugin, Image, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
+from degflow_aug.data.png_rows import has_all_rows, may_lack_rows
+
 PIXEL_LIMIT = 256_000_000
 # A photograph takes a byte for 2 to 50 pixels; files that claim thousands are made to fill the memory.
 PIXELS_A_BYTE = 1000
@@ -72,7 +74,7 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
         return _decode_16_bits(image, data, name)
     if image.mode not in _READABLE_MODES:
         raise ValueError(f"{name}: expected gray or RGB of 8 or 16 bits a channel, got {image.mode}; convert it to RGB")
-    _load(image, name)
+    _load(image, data, name)
     transparent = "A" in image.mode or "transparency" in image.info
     upright = ImageOps.exif_transpose(image)
     if not transparent:
@@ -136,18 +138,21 @@ def _bits(image: Any, start: bytes) -> int:
     return 16 if max(depths) == 16 else 8
 
 
-def _load(image: Any, name: str) -> None:
+def _load(image: Any, data: bytes, name: str) -> None:
     try:
         image.load()
+        whole = image.format != "PNG" or not may_lack_rows(image) or has_all_rows(data)
     except Exception as error:  # damaged bytes make decoders raise anything
         raise ValueError(f"{name}: expected a whole image, got one that is cut off or damaged ({error})") from error
+    if not whole:
+        raise ValueError(f"{name}: expected a whole image, got fewer rows than the header speaks of")
 
 
 def _decode_16_bits(image: Any, data: bytes, name: str) -> np.ndarray:
     tags = image.tag_v2 if image.format == "TIFF" else {}
     usual = all(set(np.atleast_1d(tags.get(tag, 1))) <= values for tag, values in _SIXTEEN_BIT_TIFF.items())
     turned = tags.get(_ORIENTATION, 1) != 1
-    _load(image, name)
+    _load(image, data, name)
     turned = turned or (not tags and image.getexif().get(_ORIENTATION, 1) != 1)
     if not usual or turned or "transparency" in image.info:
         raise ValueError(
