@@ -1,12 +1,13 @@
 """Runs the command line many times without paying for its imports: a server that forks a process a case.
 
-``ForkServer`` starts this file as a process of its own, which imports everything once and has no threads; each case is
-a child of it in a process group of its own, so that one that hangs is killed, one that crashes costs nothing but itself,
-and the peak of its memory is its own (Linux resets the high-water mark at a fork).
+``ForkServer`` starts this file as a process of its own, which imports everything once and has no threads. Each case is
+a child of it in a process group of its own: one that hangs is killed, one that crashes costs nothing but itself, and
+the peak of its memory is its own (Linux resets the high-water mark at a fork).
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -62,7 +63,8 @@ class ForkServer:
         Raises:
             RuntimeError: the server itself has ended.
         """
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         request = {"argv": list(argv), "folder": str(folder), "environment": dict(environment or {})}
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
@@ -171,10 +173,8 @@ def _serve(request: dict[str, Any]) -> dict[str, Any]:
 
 def _kill_group(leader: int) -> None:
     """End what the case has started and left: workers of a data loader."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def _main() -> None:
@@ -202,7 +202,7 @@ def _main() -> None:
     import degflow_aug.models.noise_fit
     import degflow_aug.models.option_check
     import degflow_aug.models.testing_check
-    import degflow_aug.official_weights  # noqa: F401
+    import degflow_aug.official_weights
 
     _stop_in_first_step()
     for line in sys.stdin:

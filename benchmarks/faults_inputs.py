@@ -2,9 +2,9 @@
 
 A case passes where ``degflow`` ends within 10 s, without a traceback or a signal, with exit code 2 and one sentence; or
 with 1 and a sentence an image where ``generate`` skips images; or with 0, or a training that has begun, where the input
-is valid in spite of its change. Images that are accepted are decoded by OpenCV too, and count as decoded alike where
-it sees the same. No case may take more than twice the memory of the largest valid input of its kind, run code that was put
-into its input, or leave a file outside its folder.
+is valid in spite of its change. Images that are accepted are decoded by OpenCV too, and count as decoded alike where it
+sees the same. No case may take more than twice the memory of the largest valid input of its kind, run code that was
+put into its input, or leave a file outside its folder.
 """
 
 from __future__ import annotations
@@ -50,11 +50,10 @@ def tallies(
         return found
 
 
-def make_seeds(folder: Path) -> Path:
-    """The valid inputs, made in a process of its own; returns the folder."""
-    subprocess.run(
-        [sys.executable, str(_SEEDS_SCRIPT), str(folder)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+def make_seeds(folder: Path, *, fit: bool = True) -> Path:
+    """The valid inputs, made in a process of its own, without the work folder of a fit if not ``fit``; the folder."""
+    command = [sys.executable, str(_SEEDS_SCRIPT), str(folder), *([] if fit else ["--no-fit"])]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     return folder
 
 
@@ -65,9 +64,13 @@ def run_reader(
     folder = _fresh(scratch / "1/2/3/case")
     largest = server.run(reader.largest(folder, seeds), folder)
     if largest.code not in (0, INTERRUPTED):
-        raise RuntimeError(f"expected the largest valid input of {reader.name} to be read, got: {largest.stderr[-800:]}")
+        raise RuntimeError(
+            f"expected the largest valid input of {reader.name} to be read, got: {largest.stderr[-800:]}"
+        )
     tally = Tally(f"malformed {reader.name}")
-    figures = dict.fromkeys(("refused", "skipped", "still valid", "decoded alike", "all s", "slowest s", "most MB"), 0.0)
+    figures = dict.fromkeys(
+        ("refused", "skipped", "still valid", "decoded alike", "all s", "slowest s", "most MB"), 0.0
+    )
     for number in range(max(1, round(reader.cases * share))):
         rng = random.Random(zlib.crc32(f"{reader.name} {seed} {number}".encode()))
         folder = _fresh(scratch / "1/2/3/case")
@@ -109,7 +112,11 @@ def verdict(outcome: Outcome, case: Case, folder: Path, memory: int) -> str | No
         return f"{outcome.peak / 1e6:.0f} MB of memory, more than {memory / 1e6:.0f}: {' '.join(case.argv)[:300]}"
     if outcome.code == 2:
         said = lines[-1:] if case.logs else lines
-        return None if len(said) == 1 and said[0].startswith("degflow: ") else f"not one sentence: {' / '.join(lines)[:400]}"
+        return (
+            None
+            if len(said) == 1 and said[0].startswith("degflow: ")
+            else f"not one sentence: {' / '.join(lines)[:400]}"
+        )
     if outcome.code == 1:
         skipped = lines and all(line.startswith("degflow: skipped ") for line in lines)
         return None if skipped else f"exit code 1: {end}"

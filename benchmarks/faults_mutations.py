@@ -99,7 +99,7 @@ def bad_value(rng: random.Random, old: Any) -> Any:
         None, "", "x", [], {}, [[]], {"a": 1}, True, False, -1, 0, 1e-300, 1e308, float("nan"), float("inf"),
         -float("inf"), 2**31, 2**63, 10**30, 10**400, "../../../escaped", "/etc/passwd", "a" * 10_000, "\ud7ff\x1b[31m",
         "nan", "1e5", "$(touch ran)", [old], {"type": old}, [old, old], str(old), 10**9, 123_456, [None], "\0", 0.5,
-        nested(rng.choice((3, 60, 900))),
+        nested(rng.choice((3, 60, 150))),
     ))  # fmt: skip
 
 

@@ -77,11 +77,22 @@ def _image(names: tuple[str, ...], largest: str, cases: int, kind: str) -> Reade
         if suffix != ".png":
             _to_png_names(folder / "pairs", suffix)
         if use < 0.8:
-            return Case(["generate", str(path.parent), "--bundle", str(seeds / KERNEL), "--scales", "2", "--out", "out"],
-                        changed=path)  # fmt: skip
+            return Case(
+                ["generate", str(path.parent), "--bundle", str(seeds / KERNEL), "--scales", "2", "--out", "out"],
+                changed=path,
+            )
         if use < 0.9:
             return Case(["evaluate", str(seeds / KERNEL), "--pairs", *_pairs_of(folder / "pairs")], changed=path)
-        fit = ["fit", *_pairs_of(folder / "pairs"), "--preset", "kernel", "--held-out", "none", "--out", "k.safetensors"]
+        fit = [
+            "fit",
+            *_pairs_of(folder / "pairs"),
+            "--preset",
+            "kernel",
+            "--held-out",
+            "none",
+            "--out",
+            "k.safetensors",
+        ]
         return Case(fit, changed=path)
 
     def largest_of(folder: Path, seeds: Path) -> list[str]:
@@ -120,11 +131,42 @@ def _option_file(rng: random.Random, folder: Path, seeds: Path) -> Case:
 
 def _forced_options(rng: random.Random, folder: Path, seeds: Path) -> Case:
     options = _options(seeds / "sr.yml")
-    keys = rng.choice(("train:total_iter", "train:optim_g:lr", "datasets:train:gt_size", "name", "degflow:lr_size", "x:y",
-                       "network_g", "path:resume_state", "path:pretrain_network_g", "scale", "logger:print_freq", "train",
-                       "datasets", "degradation:type", "num_gpu", "manual_seed", "datasets:train:dataroot_gt"))  # fmt: skip
-    hostile = ("__import__('os').system('touch ran')", "!!python/object/apply:os.system ['touch ran']", "open('ran','w')",
-               "exec(\"open('ran','w')\")", "&a [*a]", "[" * 2000, "1:" * 900 + "1", "{", "'", "*x", "", "=", "a=b")  # fmt: skip
+    keys = rng.choice(
+        (
+            "train:total_iter",
+            "train:optim_g:lr",
+            "datasets:train:gt_size",
+            "name",
+            "degflow:lr_size",
+            "x:y",
+            "network_g",
+            "path:resume_state",
+            "path:pretrain_network_g",
+            "scale",
+            "logger:print_freq",
+            "train",
+            "datasets",
+            "degradation:type",
+            "num_gpu",
+            "manual_seed",
+            "datasets:train:dataroot_gt",
+        )
+    )
+    hostile = (
+        "__import__('os').system('touch ran')",
+        "!!python/object/apply:os.system ['touch ran']",
+        "open('ran','w')",
+        "exec(\"open('ran','w')\")",
+        "&a [*a]",
+        "[" * 2000,
+        "1:" * 900 + "1",
+        "{",
+        "'",
+        "*x",
+        "",
+        "=",
+        "a=b",
+    )
     value = rng.choice(hostile) if rng.random() < 0.6 else str(bad_value(rng, options))[:20_000].replace("\0", "")
     entry = rng.choice((f"{keys}={value}", f"{keys}={value}", f"{keys}", f"={value}", f":={value}", f"{value}={value}"))
     return Case(["train", "-opt", str(seeds / "sr.yml"), "--force_yml", entry], logs=True)
@@ -132,8 +174,19 @@ def _forced_options(rng: random.Random, folder: Path, seeds: Path) -> Case:
 
 def _pattern_file(rng: random.Random, folder: Path, seeds: Path) -> Case:
     path = folder / "pattern.yml"
-    escapes = ("../pairs/HR/{id}.png", "/etc/{id}.png", "HR/../HR/{id}.png", "{id}", "HR/{id}{id}.png", "{camera}/{x}.png",
-               "HR/{id}.png/..", "(.*){id}.png", "{id}" * 30 + ".png", "~/{id}.png", "HR/" * 200 + "{id}.png")  # fmt: skip
+    escapes = (
+        "../pairs/HR/{id}.png",
+        "/etc/{id}.png",
+        "HR/../HR/{id}.png",
+        "{id}",
+        "HR/{id}{id}.png",
+        "{camera}/{x}.png",
+        "HR/{id}.png/..",
+        "(.*){id}.png",
+        "{id}" * 30 + ".png",
+        "~/{id}.png",
+        "HR/" * 200 + "{id}.png",
+    )
     tree = {"hr": "HR/{id}.png", "views": {2: "x2/{id}.png", 4: "x4/{id}.png"}}
     if rng.random() < 0.35:
         part = rng.choice(escapes)
@@ -274,9 +327,17 @@ def _mutate_page(data: bytes, rng: random.Random) -> bytes:
 def _fit_folder(rng: random.Random, folder: Path, seeds: Path) -> Case:
     shutil.copytree(seeds / "fitted.fit", folder / "fitted.fit")
     last = "fitted.fit/refine"
-    name = rng.choice(("fitted.fit/plan.json", "fitted.fit/plan.json", f"{last}/clock.json", "fitted.fit/kernel.safetensors",
-                       f"{last}/training_states/3.state", f"{last}/models/net_g_3.pth",
-                       "fitted.fit/lfm/models/generator_latest.safetensors"))  # fmt: skip
+    name = rng.choice(
+        (
+            "fitted.fit/plan.json",
+            "fitted.fit/plan.json",
+            f"{last}/clock.json",
+            "fitted.fit/kernel.safetensors",
+            f"{last}/training_states/3.state",
+            f"{last}/models/net_g_3.pth",
+            "fitted.fit/lfm/models/generator_latest.safetensors",
+        )
+    )
     path = folder / name
     data = path.read_bytes()
     if path.suffix == ".json":
@@ -289,31 +350,93 @@ def _fit_folder(rng: random.Random, folder: Path, seeds: Path) -> Case:
 
 
 def _fit(seeds: Path) -> list[str]:
-    return ["fit", *_pairs_of(seeds / "pairs"), "--preset", "tiny", "--iters", "6", "--held-out", "none",
-            "--save-every", "0.001", "--out", "fitted.safetensors"]  # fmt: skip
+    return [
+        "fit",
+        *_pairs_of(seeds / "pairs"),
+        "--preset",
+        "tiny",
+        "--iters",
+        "6",
+        "--held-out",
+        "none",
+        "--save-every",
+        "0.001",
+        "--out",
+        "fitted.safetensors",
+    ]
 
 
 def _words(rng: random.Random, folder: Path, seeds: Path) -> Case:
     """Strings of the command line: scales, scenes, cameras, numbers, devices."""
     text = str(rng.choice((mutate_tree(["2,3,4"], rng), bad_value(rng, 2)))).replace("\0", "")[:50_000]
-    pieces = ("1:4:0", "4:1:1", "1:1e9:1e-9", "nan", "inf", "1e400", "-2", "0.5", "2,,3", ":", "::", "2:3:4:5", "٣", "2e", ",",
-              "1_0", "0x2", "1:4:1e-300", "½", "2 3", "+2", "9" * 5000, "1e-400", "001-060", "x-y", "-", "1-", "999-1", "a,b",
-              "../x", "\u202e", "\udcff", "2;3", "2" + ",2" * 20_000)  # fmt: skip
+    pieces = (
+        "1:4:0",
+        "4:1:1",
+        "1:1e9:1e-9",
+        "nan",
+        "inf",
+        "1e400",
+        "-2",
+        "0.5",
+        "2,,3",
+        ":",
+        "::",
+        "2:3:4:5",
+        "٣",
+        "2e",
+        ",",
+        "1_0",
+        "0x2",
+        "1:4:1e-300",
+        "½",
+        "2 3",
+        "+2",
+        "9" * 5000,
+        "1e-400",
+        "001-060",
+        "x-y",
+        "-",
+        "1-",
+        "999-1",
+        "a,b",
+        "../x",
+        "\u202e",
+        "\udcff",
+        "2;3",
+        "2" + ",2" * 20_000,
+    )
     value = rng.choice((*pieces, text))
     generate = ["generate", str(seeds / "pairs/x4/000.png"), "--bundle", str(seeds / KERNEL), "--out", "out"]
     evaluate = ["evaluate", str(seeds / KERNEL), "--pairs", *_pairs_of(seeds / "pairs")]
     options = {
-        "--scales": generate, "--tile": [*generate, "--scales", "2"], "--steps": [*generate, "--scales", "2"],
-        "--device": [*generate, "--scales", "2"], "--camera": [*generate, "--scales", "2"], "--solver": [*generate, "--scales", "2"],
-        "--scenes": evaluate, "--cameras": evaluate, "--knots": evaluate, "--limit": evaluate, "--split": evaluate,
-    }  # fmt: skip
+        "--scales": generate,
+        "--tile": [*generate, "--scales", "2"],
+        "--steps": [*generate, "--scales", "2"],
+        "--device": [*generate, "--scales", "2"],
+        "--camera": [*generate, "--scales", "2"],
+        "--solver": [*generate, "--scales", "2"],
+        "--scenes": evaluate,
+        "--cameras": evaluate,
+        "--knots": evaluate,
+        "--limit": evaluate,
+        "--split": evaluate,
+    }
     option = rng.choice(("--scales", "--scales", "--scales", "--scenes", *options))
     return Case([*options[option], f"{option}={value}"])
 
 
 def _environment(rng: random.Random, folder: Path, seeds: Path) -> Case:
     value = rng.choice(("", "-1", "x", "1e9", "99999999999999999999", "0x1", " 1", "1.5", "nan", "٣", "1;2", "7"))
-    generate = ["generate", str(seeds / "pairs/x4/000.png"), "--bundle", str(seeds / KERNEL), "--scales", "2", "--out", "o"]
+    generate = [
+        "generate",
+        str(seeds / "pairs/x4/000.png"),
+        "--bundle",
+        str(seeds / KERNEL),
+        "--scales",
+        "2",
+        "--out",
+        "o",
+    ]
     train = ["train", "-opt", str(seeds / "sr.yml")]
     launched = [*train, "--launcher", rng.choice(("pytorch", "slurm"))]
     name = rng.choice(("RANK", "WORLD_SIZE", "LOCAL_RANK"))
@@ -341,6 +464,11 @@ def _generate_again(folder: Path, seeds: Path) -> list[str]:
     return ["generate", hr, "--bundle", str(seeds / KERNEL), "--scales", "2,4", "--out", str(folder / "again")]
 
 
+def _fit_kernel(folder: Path, seeds: Path) -> list[str]:
+    fit = ["fit", *_pairs_of(seeds / "pairs"), "--preset", "kernel", "--held-out", "none"]
+    return [*fit, "--out", str(folder / "k.safetensors")]
+
+
 def _fit_again(folder: Path, seeds: Path) -> list[str]:
     shutil.copytree(seeds / "fitted.fit", folder / "fitted.fit")
     return _fit(seeds)
@@ -355,7 +483,7 @@ READERS: tuple[Reader, ...] = (
     _image(("small.bmp",), "large.bmp", 100, "BMP"),
     Reader("option file", 320, _option_file, _train_valid),
     Reader("--force_yml", 120, _forced_options, _train_valid),
-    Reader("pattern file", 140, _pattern_file, _generate_again),
+    Reader("pattern file", 140, _pattern_file, _fit_kernel),
     Reader("bundle", 320, _bundle, lambda folder, seeds: _generate_small(folder, seeds, "city100-iphone")),
     Reader("official checkpoint", 180, _official, _convert_large),
     Reader("checkpoint of ours", 120, _own_checkpoint, _convert_large),

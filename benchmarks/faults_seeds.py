@@ -1,6 +1,6 @@
 """The valid inputs that the campaign makes malformed ones of: small, and of every kind that a command reads.
 
-``python faults_seeds.py FOLDER`` writes them; the commands that make them run in that process.
+``python faults_seeds.py FOLDER [--no-fit]`` writes them; the commands that make them run in that process.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ LIIF = {
 PATTERN = {"hr": "HR/{id}.png", "views": {"2": "x2/{id}.png", "4": "x4/{id}.png"}}
 
 
-def write_seeds(folder: Path) -> None:
-    """Pairs, bundles, checkpoints, option files, a generated set, an LMDB and the work folder of a fit."""
+def write_seeds(folder: Path, *, fit: bool = True) -> None:
+    """Pairs, bundles, checkpoints, option files, a generated set, an LMDB and, after ``fit``, its work folder."""
     import torch
 
     torch.set_num_threads(1)
@@ -39,6 +39,12 @@ def write_seeds(folder: Path) -> None:
         _run("train", "-opt", f"{stage}.yml")
     _run("generate", "pairs/HR", "--bundle", "kernel.safetensors", "--scales", "2,4", "--out", "generated")
     _run("generate", "pairs/HR", "--bundle", "kernel.safetensors", "--scales", "2", "--format", "lmdb", "--out", "lmdb")
+    if fit:
+        _fit(folder)
+
+
+def _fit(folder: Path) -> None:
+    """A fit that has one step to go."""
     fit = ["fit", "pairs", *_pairs(), "--preset", "tiny", "--iters", "6", "--held-out", "none", "--save-every", "0.001"]
     _run(*fit, "--out", "fitted.safetensors")
     for latest in (folder / "fitted.fit").rglob("net_g_latest.pth"):
@@ -119,7 +125,7 @@ def _write_networks(folder: Path) -> None:
     velocity = NCSNpp(latent_channels=4, base_channels=8, multipliers=(1, 2), blocks=1, condition_channels=48).eval()
     spec = GeneratorSpec(rae.spec, velocity.spec, (1.0, 2.0, 4.0), 4.0, camera="tiny", training={"scenes": ["a", "b"]})
     save_bundle(folder / "tiny.safetensors", Bundle(spec, rae, velocity))
-    for name, base, levels in (("", 4, (1, 2)), ("large_", 64, (1, 2, 2))):
+    for name, base, levels in (("", 4, (1, 2)), ("large_", 32, (1, 2, 2))):
         rae = ResidualAutoencoder(base_channels=base, latent_channels=4)
         velocity = NCSNpp(latent_channels=4, base_channels=2 * base, multipliers=levels, blocks=1)
         parts = {"encoder": rae.encoder.state_dict(), "decoder": rae.decoder.state_dict()}
@@ -196,4 +202,4 @@ def _completed(options: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    write_seeds(Path(sys.argv[1]).resolve())
+    write_seeds(Path(sys.argv[1]).resolve(), fit="--no-fit" not in sys.argv)

@@ -97,7 +97,7 @@ def bomb(data: bytes, rng: random.Random) -> bytes:
     ):
         for name in before.namelist():
             grown = name.endswith(("data/0", "data.pkl")) and rng.random() < 0.8
-            after.writestr(name, before.read(name) + (b"\0" * 300_000_000 if grown else b""))
+            after.writestr(name, before.read(name) + (b"\0" * 100_000_000 if grown else b""))
     return buffer.getvalue()
 
 
@@ -113,7 +113,8 @@ def _with_bad_tensor(content: Any, rng: random.Random) -> Any:
         lambda: value.to(torch.int64), lambda: value.to(torch.complex64), lambda: value.to(torch.float16),
         lambda: value.flatten(), lambda: value[:0], lambda: value[None], lambda: value * float("nan"),
         lambda: value.to_sparse(), lambda: value.to("meta"), lambda: torch.zeros(1).expand(10**6, 10**6),
-        lambda: torch.zeros(()), lambda: value.bool(), lambda: torch.quantize_per_tensor(value.float(), 0.1, 0, torch.qint8),
+        lambda: torch.zeros(()), lambda: value.bool(),
+        lambda: torch.quantize_per_tensor(value.float(), 0.1, 0, torch.qint8),
         lambda: [1.0, 2.0], lambda: None, lambda: {key: value}, lambda: "weights",
     )  # fmt: skip
     try:

@@ -75,11 +75,11 @@ def _check_alike(found: Mapping[str, Any], fresh: Mapping[str, Any], what: str) 
 
 
 def _is_alike(value: Any, fresh: Any) -> bool:
-    if fresh is None or value is None:
+    if fresh is None or isinstance(fresh, bool):
         # Flags such as foreach are None until torch decides.
         return value is None or isinstance(value, bool)
-    if isinstance(fresh, bool) or isinstance(value, bool):
-        return isinstance(value, bool)
+    if value is None or isinstance(value, bool):
+        return False
     if isinstance(fresh, Real):
         return isinstance(value, Real) and abs(float(value)) < float("inf")
     if isinstance(fresh, Mapping):

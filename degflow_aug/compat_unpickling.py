@@ -1,4 +1,4 @@
-"""BasicSR's own ``torch.load``: it asks for tensors and gets whatever code a file holds, before torch 2.6 without a word."""
+"""BasicSR's own ``torch.load``, which before torch 2.6 runs whatever code a file holds."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from degflow_aug.archs.ncsnpp_arch import NCSNpp
@@ -75,9 +74,10 @@ def official_rae(parts: dict[str, State], name: str) -> ResidualAutoencoder:
     """The autoencoder whose encoder and decoder tensors are ``parts``; its width is that of the stem."""
     try:
         encoder = parts["encoder"]
-        sizes = {"base_channels": encoder["stem.weight"].shape[0], "latent_channels": encoder["conv_out.weight"].shape[0]}
-        outline(ResidualAutoencoder, sizes).encoder.load_state_dict(encoder, assign=True)
-        rae = ResidualAutoencoder(**sizes)
+        base, latent = encoder["stem.weight"].shape[0], encoder["conv_out.weight"].shape[0]
+        sizes = {"base_channels": base, "latent_channels": latent}
+        outline(ResidualAutoencoder, sizes).get_submodule("encoder").load_state_dict(encoder, assign=True)
+        rae = ResidualAutoencoder(base_channels=base, latent_channels=latent)
         rae.encoder.load_state_dict(encoder)
         rae.decoder.load_state_dict(parts["decoder"])
     except (KeyError, RuntimeError, IndexError, ValueError) as error:

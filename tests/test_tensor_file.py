@@ -31,7 +31,11 @@ class Runs:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64, torch.bool])
 def test_tensors_and_plain_values_come_back(tmp_path: Path, zipped: bool, dtype: torch.dtype) -> None:
     weights = torch.arange(24).reshape(2, 3, 4).to(dtype)
-    content = {"params": {"w": weights, "part": weights[:, 1], "none": weights[:0]}, "iter": 3, "names": ["a", ("b", None)]}
+    content = {
+        "params": {"w": weights, "part": weights[:, 1], "none": weights[:0]},
+        "iter": 3,
+        "names": ["a", ("b", None)],
+    }
     torch.save(content, tmp_path / "a.pth", _use_new_zipfile_serialization=zipped)
     found = load_tensors(tmp_path / "a.pth")
     assert found["iter"] == 3
@@ -116,7 +120,7 @@ def test_cut_off_files_are_refused(tmp_path: Path, cut: int) -> None:
     torch.save({"w": torch.randn(100)}, tmp_path / "a.pth")
     data = (tmp_path / "a.pth").read_bytes()
     (tmp_path / "a.pth").write_bytes(data[:cut])
-    with pytest.raises(ValueError, match="^[^\n]+$"):
+    with pytest.raises(ValueError, match=r"^[^\n]+$"):
         load_tensors(tmp_path / "a.pth")
 
 

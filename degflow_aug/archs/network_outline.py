@@ -31,7 +31,9 @@ def outline(network: Callable[..., nn.Module], arguments: Mapping[str, Any]) -> 
     return made
 
 
-def check_weights_fit(network: Callable[..., nn.Module], arguments: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
+def check_weights_fit(
+    network: Callable[..., nn.Module], arguments: Mapping[str, Any], state: Mapping[str, Tensor]
+) -> None:
     """Look whether weights fit the network of these arguments before it takes the memory that they ask for.
 
     Raises:

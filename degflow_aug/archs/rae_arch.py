@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from degflow_aug.archs.rae_coders import Decoder, Encoder, HRFeatures
 
-
 MOST_UNSHUFFLE = 64
 MOST_LEVELS = 8
 

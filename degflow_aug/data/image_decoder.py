@@ -65,8 +65,8 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
     image, header = _open(io.BytesIO(data), name)
     if header.height * header.width > max(SMALL, PIXELS_A_BYTE * len(data)):
         raise ValueError(
-            f"{name}: expected at most {PIXELS_A_BYTE} pixels a byte of the file, got {header.width}x{header.height} in "
-            f"{len(data)} bytes; no photograph is so small, so it is damaged or made to fill the memory"
+            f"{name}: expected at most {PIXELS_A_BYTE} pixels a byte of the file, got {header.width}x{header.height} "
+            f"in {len(data)} bytes; no photograph is so small, so it is damaged or made to fill the memory"
         )
     if image.format == "PNG" and _PNG_END not in data:
         raise ValueError(f"{name}: expected a whole image, got a PNG file that is cut off")

@@ -87,9 +87,7 @@ class _Pages:
         map_size = struct.unpack_from("<Q", self.data, start + 32)[0]
         if not flags & _META or (magic, version) != (_META_MAGIC, _VERSION) or map_size > _LARGEST_MAP:
             raise ValueError(f"meta page {number}")
-        trees = [
-            _Tree(*struct.unpack_from("<H32xQ", self.data, start + offset + 6)) for offset in (40, 88)
-        ]  # fmt: skip
+        trees = [_Tree(*struct.unpack_from("<H32xQ", self.data, start + offset + 6)) for offset in (40, 88)]
         last, transaction = struct.unpack_from("<QQ", self.data, start + 136)
         return transaction, trees[0], trees[1], last
 
@@ -100,9 +98,8 @@ class _Pages:
             raise ValueError(f"a tree of depth {tree.depth}")
         level = [tree.root]
         for depth in range(tree.depth, 0, -1):
-            level = [
-                child for page in level for child in self._entries(page, _LEAF if depth == 1 else _BRANCH, values_are_pages)
-            ]  # fmt: skip
+            kind = _LEAF if depth == 1 else _BRANCH
+            level = [child for page in level for child in self._entries(page, kind, values_are_pages)]
 
     def _entries(self, page: int, kind: int, values_are_pages: bool) -> list[int]:
         """Check a page of a tree; the pages below it, none below a leaf."""

@@ -19,7 +19,7 @@ _BLOCK = 1 << 20
 
 
 def may_lack_rows(image: Any) -> bool:
-    """Whether one of the last two rows of a decoded Pillow image is black, as all rows are that were not in the file."""
+    """Whether one of the last two rows of a decoded Pillow image is black, as rows are that were not in the file."""
     width, height = image.size
     last = np.asarray(image.crop((0, max(0, height - 2), width, height)))
     return not last.reshape(len(last), -1).any(1).all()

@@ -21,7 +21,7 @@ def registered_type(registry: Any, section: object, where: str) -> Any:
     """
     kind = section.get("type") if isinstance(section, Mapping) else None
     # BasicSR marks what other repositories register as well, and finds it without the mark.
-    if kind not in registry and f"{kind}_basicsr" not in registry:
+    if not isinstance(kind, str) or (kind not in registry and f"{kind}_basicsr" not in registry):
         nearest = nearest_name(kind, registry.keys()) if kind else ""
         raise ValueError(f"expected a type that is registered in {where}, got {kind!r}{nearest}")
     return registry.get(kind)

@@ -14,8 +14,8 @@ from degflow_aug.archs.rae_arch import ResidualAutoencoder
 
 NETWORKS = {
     "official-like autoencoder": (ResidualAutoencoder, {"base_channels": 8}),
-    "small autoencoder": (ResidualAutoencoder, {"base_channels": 4, "residual": True, "unshuffle": 2, "multipliers": [1, 2]}),
-    "velocity": (NCSNpp, {"base_channels": 8, "multipliers": [1, 2], "blocks": 1, "condition_channels": 12, "cameras": 3}),
+    "small autoencoder": (ResidualAutoencoder, {"base_channels": 4, "residual": True, "unshuffle": 2}),
+    "velocity": (NCSNpp, {"base_channels": 8, "blocks": 1, "condition_channels": 12, "cameras": 3}),
     "one-step velocity": (NCSNpp, {"base_channels": 8, "blocks": 1, "local": True, "end_time": True}),
 }  # fmt: skip
 

@@ -53,7 +53,14 @@ def test_cut_off_files_are_refused_at_every_page(tmp_path: Path) -> None:
 
 
 # Offsets into the root page and what is put there: a page number, its kind, its bounds, the place of its first entry.
-DAMAGE = {"number": (0, 77), "kind": (10, 4), "lower": (12, 5000), "upper": (14, 0), "entry": (16, 65_535), "low entry": (16, 2)}
+DAMAGE = {
+    "number": (0, 77),
+    "kind": (10, 4),
+    "lower": (12, 5000),
+    "upper": (14, 0),
+    "entry": (16, 65_535),
+    "low entry": (16, 2),
+}
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
