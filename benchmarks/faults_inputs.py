@@ -19,8 +19,9 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from faults_cases import Case, Reader
 from faults_forks import ForkServer, Outcome
-from faults_readers import READERS, Case, Reader
+from faults_readers import READERS
 from faults_tally import Tally, tally_table
 
 INTERRUPTED = 130
@@ -61,15 +62,10 @@ def run_reader(
     reader: Reader, server: ForkServer, seeds: Path, scratch: Path, share: float, seed: int, keep: Path | None
 ) -> Tally:
     """All cases of one kind."""
-    folder = _fresh(scratch / "1/2/3/case")
-    largest = server.run(reader.largest(folder, seeds), folder)
-    if largest.code not in (0, INTERRUPTED):
-        raise RuntimeError(
-            f"expected the largest valid input of {reader.name} to be read, got: {largest.stderr[-800:]}"
-        )
+    largest = _largest_peak(reader, server, seeds, scratch)
     tally = Tally(f"malformed {reader.name}")
     figures = dict.fromkeys(
-        ("refused", "skipped", "still valid", "decoded alike", "all s", "slowest s", "most MB"), 0.0
+        ("refused", "skipped", "still valid", "decoded alike", "slow once", "all s", "slowest s", "most MB"), 0.0
     )
     for number in range(max(1, round(reader.cases * share))):
         rng = random.Random(zlib.crc32(f"{reader.name} {seed} {number}".encode()))
@@ -78,14 +74,26 @@ def run_reader(
         outcome = server.run(case.argv, folder, case.environment)
         if outcome.hung:
             # Others work on this machine: what is slow twice is a hang.
+            figures["slow once"] += 1
             outcome = server.run(case.argv, folder, case.environment)
-        failure = verdict(outcome, case, folder, 2 * largest.peak)
+        failure = verdict(outcome, case, folder, 2 * largest)
         tally.count(failure and f"{reader.name} {seed} {number}: {failure}")
         _note(figures, outcome, case)
         if failure and keep:
             shutil.copytree(folder, _fresh(keep / f"{reader.name} {seed} {number}"), dirs_exist_ok=True)
-    tally.figures = {**figures, "largest valid MB": largest.peak / 1e6}
+    tally.figures = {**figures, "largest valid MB": largest / 1e6}
     return tally
+
+
+def _largest_peak(reader: Reader, server: ForkServer, seeds: Path, scratch: Path) -> int:
+    """Bytes that the largest valid input takes; readers of one input share the measurement."""
+    if reader.largest not in server.peaks:
+        folder = _fresh(scratch / "1/2/3/case")
+        outcome = server.run(reader.largest(folder, seeds), folder)
+        if outcome.code not in (0, INTERRUPTED):
+            raise RuntimeError(f"expected a valid input of {reader.name} to be read, got: {outcome.stderr[-800:]}")
+        server.peaks[reader.largest] = outcome.peak
+    return server.peaks[reader.largest]
 
 
 def _fresh(folder: Path) -> Path:

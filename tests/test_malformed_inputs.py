@@ -15,9 +15,10 @@ from test_tensor_file import Runs
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
+from faults_cases import Case, Reader
 from faults_forks import ForkServer, Outcome
 from faults_inputs import make_seeds, run_reader, verdict
-from faults_readers import READERS, Case, Reader
+from faults_readers import READERS
 
 # The work folder of a fit takes half a minute to make; the whole campaign tries it.
 SAMPLED = [reader for reader in READERS if "work folder" not in reader.name]
@@ -56,7 +57,8 @@ GOOD = Outcome(code=2, signal=0, hung=False, stderr="degflow: expected a, got b\
 WRONG = [
     {"code": None, "hung": True}, {"code": None, "signal": 11}, {"code": 1}, {"code": 3}, {"peak": 201},
     {"code": 1, "stderr": "Traceback (most recent call last):\n  File\nValueError: x\n"},
-    {"stderr": "degflow: a\ndegflow: b\n"}, {"stderr": "a warning\ndegflow: a\n"}, {"stderr": ""}, {"stderr": "usage: x\n"},
+    {"stderr": "degflow: a\ndegflow: b\n"}, {"stderr": "a warning\ndegflow: a\n"}, {"stderr": ""},
+    {"stderr": "usage: x\n"},
 ]  # fmt: skip
 
 
@@ -86,8 +88,7 @@ def test_traces_of_code_and_of_paths_are_failures(tmp_path: Path) -> None:
     assert verdict(GOOD, Case([]), folder, 200) == "code of the input was run"
 
 
-def test_the_server_tells_hangs_signals_tracebacks_and_memory(server: ForkServer, tmp_path: Path) -> None:
-    """The command line has no way to hang: the environment puts one in, as a user's site-packages might."""
+def test_the_server_tells_exit_codes_sentences_and_memory(server: ForkServer, tmp_path: Path) -> None:
     done = server.run(["bundles"], tmp_path)
     assert (done.code, done.signal, done.hung, done.stderr) == (0, 0, False, "")
     refused = server.run(["bundle"], tmp_path)

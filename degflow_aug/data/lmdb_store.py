@@ -17,6 +17,7 @@ import numpy as np
 
 from degflow_aug.atomic_file import atomic_path
 from degflow_aug.data.image_decoder import ImageHeader, decode_image, open_header
+from degflow_aug.data.image_tree import check_inside
 from degflow_aug.data.lmdb_check import check_lmdb
 from degflow_aug.data.scene import FoundImage
 
@@ -63,7 +64,7 @@ def lmdb_keys(folder: str | Path) -> list[str]:
     lines = [line for line in meta_info.read_text(encoding="utf-8").splitlines() if line.strip()]
     if not lines:
         raise ValueError(f"{meta_info}: expected lines 'name.png (height,width,channels) compression', got none")
-    return [line.split(" (")[0].rsplit(".", 1)[0] for line in lines]
+    return [check_inside(line.split(" (")[0].rsplit(".", 1)[0], meta_info) for line in lines]
 
 
 def find_lmdb_images(hr: str | Path, views: Mapping[float, str | Path]) -> Iterator[FoundImage]:
