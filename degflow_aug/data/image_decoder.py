@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from PIL import BmpImagePlugin, Image, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
-from degflow_aug.data.png_rows import has_all_rows, may_lack_rows
+from degflow_aug.data.png_rows import has_its_rows, may_lack_rows, only_pixels
 
 PIXEL_LIMIT = 256_000_000
 # A photograph takes a byte for 2 to 50 pixels; files that claim thousands are made to fill the memory.
@@ -141,11 +141,11 @@ def _bits(image: Any, start: bytes) -> int:
 def _load(image: Any, data: bytes, name: str) -> None:
     try:
         image.load()
-        whole = image.format != "PNG" or not may_lack_rows(image) or has_all_rows(data)
+        whole = image.format != "PNG" or not (data[24] == 16 or may_lack_rows(image)) or has_its_rows(data)
     except Exception as error:  # damaged bytes make decoders raise anything
         raise ValueError(f"{name}: expected a whole image, got one that is cut off or damaged ({error})") from error
     if not whole:
-        raise ValueError(f"{name}: expected a whole image, got fewer rows than the header speaks of")
+        raise ValueError(f"{name}: expected a whole image, got other rows than the header speaks of")
 
 
 def _decode_16_bits(image: Any, data: bytes, name: str) -> np.ndarray:
@@ -159,7 +159,8 @@ def _decode_16_bits(image: Any, data: bytes, name: str) -> np.ndarray:
             f"{name}: expected a 16-bit image that is upright, opaque, gray or RGB, unsigned and interleaved, "
             "got one that is not; save it so"
         )
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    encoded = only_pixels(data) if image.format == "PNG" else data
+    pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16:
         raise ValueError(f"{name}: expected 16-bit gray or RGB, got what OpenCV cannot decode; save it as a 16-bit PNG")
     if pixels.ndim == 2:

@@ -28,7 +28,7 @@ from degflow_aug.data.image_file import (
     to_tensor,
     write_image,
 )
-from degflow_aug.data.png_rows import has_all_rows
+from degflow_aug.data.png_rows import has_its_rows
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (24, 40, 3), dtype=np.uint8)
@@ -321,11 +321,11 @@ def test_rows_are_counted_as_png_lays_them_out(width: int, height: int, interlac
     rows = [(len({column for _, column in found}), len({row for row, _ in found})) for found in passes.values()]
     expected = sum(height * (1 + 3 * width) for width, height in rows)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, interlaced)
-    for length in (expected - 1, expected):
+    for length in (expected - 1, expected, expected + 1):
         packed = zlib.compress(bytes(length))
         parts = [(b"IHDR", header), (b"IDAT", packed[:5]), (b"IDAT", packed[5:]), (b"IEND", b"")]
         chunks = [struct.pack(">I", len(part)) + name + part + struct.pack(">I", 0) for name, part in parts]
-        assert has_all_rows(b"\x89PNG\r\n\x1a\n" + b"".join(chunks)) == (length == expected)
+        assert has_its_rows(b"\x89PNG\r\n\x1a\n" + b"".join(chunks)) == (length == expected)
 
 
 def test_a_small_file_of_very_many_pixels_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
@@ -346,4 +346,20 @@ def test_what_libtiff_minds_does_not_reach_stderr(tmp_path: Path, capfd: pytest.
     (tmp_path / "damaged.tif").write_bytes(data)
     with pytest.raises(ValueError, match=r"damaged\.tif: expected a whole image"):
         read_image(tmp_path / "damaged.tif")
+    assert capfd.readouterr().err == ""
+
+
+def test_what_libpng_minds_does_not_reach_stderr(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A profile that libpng calls incorrect is common in photographs; rows too many are not."""
+    profile = b"iCCP" + b"x\0\0" + zlib.compress(bytes(200))
+    chunk = struct.pack(">I", len(profile) - 4) + profile + struct.pack(">I", zlib.crc32(profile))
+    data = WHOLE["deep.png"]
+    assert cv2.imdecode(np.frombuffer(data[:33] + chunk + data[33:], np.uint8), -1) is not None
+    assert "iCCP" in capfd.readouterr().err
+    (tmp_path / "profile.png").write_bytes(data[:33] + chunk + data[33:])
+    (tmp_path / "plain.png").write_bytes(data)
+    np.testing.assert_array_equal(read_image(tmp_path / "profile.png"), read_image(tmp_path / "plain.png"))
+    (tmp_path / "short.png").write_bytes(_with_size(data, 40, 5))
+    with pytest.raises(ValueError, match=r"short\.png: expected a whole image, got other rows"):
+        read_image(tmp_path / "short.png")
     assert capfd.readouterr().err == ""
