@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 LONGEST_SECONDS = 10.0
+PATIENT_SECONDS = 90.0
 _MEMORY_LIMIT = 6 << 30
 
 
@@ -33,9 +34,10 @@ class Outcome:
     Attributes:
         code: exit code; None where a signal ended it.
         signal: the signal, or 0; that of a hang is SIGKILL.
-        hung: it was killed after ``LONGEST_SECONDS``.
+        hung: it was killed after the time it was given.
         stderr: all of it.
         seconds: wall time.
+        working: seconds of the processor, of its children too where they have ended.
         peak: bytes of resident memory at the highest, above those at the start.
     """
 
@@ -45,6 +47,7 @@ class Outcome:
     stderr: str
     seconds: float
     peak: int
+    working: float = 0.0
 
 
 class ForkServer:
@@ -62,7 +65,13 @@ class ForkServer:
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
 
-    def run(self, argv: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> Outcome:
+    def run(
+        self,
+        argv: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+        limit: float = LONGEST_SECONDS,
+    ) -> Outcome:
         """Run ``degflow argv`` in ``folder``; a training is stopped in its first step, as by Ctrl-C.
 
         Raises:
@@ -70,7 +79,7 @@ class ForkServer:
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        request = {"argv": list(argv), "folder": str(folder), "environment": dict(environment or {})}
+        request = {"argv": list(argv), "folder": str(folder), "environment": dict(environment or {}), "limit": limit}
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
@@ -84,7 +93,11 @@ class ForkServer:
     def __exit__(self, *_: object) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(timeout=30)
+        try:
+            self._process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 def _memory(name: str) -> int:
@@ -145,7 +158,7 @@ def _case(request: dict[str, Any], answer: int) -> None:
         code = 1
     sys.stdout.flush()
     sys.stderr.flush()
-    os.write(answer, json.dumps([code, _memory("VmHWM") - before]).encode())
+    os.write(answer, json.dumps([code, _memory("VmHWM") - before, sum(os.times()[:4])]).encode())
 
 
 def _serve(request: dict[str, Any]) -> dict[str, Any]:
@@ -159,7 +172,7 @@ def _serve(request: dict[str, Any]) -> dict[str, Any]:
         finally:
             os._exit(0)
     os.close(writing)
-    ready, _, _ = select.select([reading], [], [], LONGEST_SECONDS)
+    ready, _, _ = select.select([reading], [], [], request["limit"])
     said = os.read(reading, 4096) if ready else b""
     seconds = time.monotonic() - began
     if not said:
@@ -167,12 +180,13 @@ def _serve(request: dict[str, Any]) -> dict[str, Any]:
     os.close(reading)
     _, status = os.waitpid(child, 0)
     _kill_group(child)
-    code, peak = json.loads(said) if said else (None, 0)
+    code, peak, working = json.loads(said) if said else (None, 0, 0.0)
     printed = Path(request["folder"], ".stderr")
     stderr = printed.read_text(encoding="utf-8", errors="replace") if printed.exists() else ""
     number = os.WTERMSIG(status) if os.WIFSIGNALED(status) and not said else 0
     return {
-        "code": code, "signal": number, "hung": not ready, "stderr": stderr, "seconds": seconds, "peak": peak
+        "code": code, "signal": number, "hung": not ready, "stderr": stderr, "seconds": seconds, "peak": peak,
+        "working": working,
     }  # fmt: skip
 
 
@@ -212,6 +226,8 @@ def _main() -> None:
     _stop_in_first_step()
     for line in sys.stdin:
         print(json.dumps(_serve(json.loads(line))), flush=True)
+    # Nothing is to be saved, and torch takes seconds to leave.
+    os._exit(0)
 
 
 if __name__ == "__main__":

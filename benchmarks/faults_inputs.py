@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from faults_cases import Case, Reader
-from faults_forks import ForkServer, Outcome
+from faults_forks import LONGEST_SECONDS, PATIENT_SECONDS, ForkServer, Outcome
 from faults_readers import READERS
 from faults_tally import Tally, tally_table
 
@@ -73,9 +73,9 @@ def run_reader(
         case = reader.make(rng, folder, seeds)
         outcome = server.run(case.argv, folder, case.environment)
         if outcome.hung:
-            # Others work on this machine: what is slow twice is a hang.
+            # Others work on this machine: what is slow again, or works for as long itself, is a hang.
             figures["slow once"] += 1
-            outcome = server.run(case.argv, folder, case.environment)
+            outcome = server.run(case.argv, folder, case.environment, PATIENT_SECONDS)
         failure = verdict(outcome, case, folder, 2 * largest)
         tally.count(failure and f"{reader.name} {seed} {number}: {failure}")
         _note(figures, outcome, case)
@@ -89,7 +89,7 @@ def _largest_peak(reader: Reader, server: ForkServer, seeds: Path, scratch: Path
     """Bytes that the largest valid input takes; readers of one input share the measurement."""
     if reader.largest not in server.peaks:
         folder = _fresh(scratch / "1/2/3/case")
-        outcome = server.run(reader.largest(folder, seeds), folder)
+        outcome = server.run(reader.largest(folder, seeds), folder, limit=PATIENT_SECONDS)
         if outcome.code not in (0, INTERRUPTED):
             raise RuntimeError(f"expected a valid input of {reader.name} to be read, got: {outcome.stderr[-800:]}")
         server.peaks[reader.largest] = outcome.peak
@@ -106,7 +106,7 @@ def verdict(outcome: Outcome, case: Case, folder: Path, memory: int) -> str | No
     """What is wrong with the end of a case; None if nothing is."""
     lines = [line for line in outcome.stderr.splitlines() if line.strip()]
     end = lines[-1][:300] if lines else "nothing on stderr"
-    if outcome.hung:
+    if outcome.hung or outcome.working > LONGEST_SECONDS:
         return f"no end in time: {' '.join(case.argv)[:300]}"
     if outcome.signal:
         return f"ended by signal {outcome.signal}: {' '.join(case.argv)[:300]}"

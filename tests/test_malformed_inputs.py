@@ -55,7 +55,8 @@ def test_malformed_inputs_are_refused_in_one_sentence(
 
 GOOD = Outcome(code=2, signal=0, hung=False, stderr="degflow: expected a, got b\n", seconds=0.1, peak=100)
 WRONG = [
-    {"code": None, "hung": True}, {"code": None, "signal": 11}, {"code": 1}, {"code": 3}, {"peak": 201},
+    {"code": None, "hung": True}, {"working": 10.5}, {"code": None, "signal": 11}, {"code": 1}, {"code": 3},
+    {"peak": 201},
     {"code": 1, "stderr": "Traceback (most recent call last):\n  File\nValueError: x\n"},
     {"stderr": "degflow: a\ndegflow: b\n"}, {"stderr": "a warning\ndegflow: a\n"}, {"stderr": ""},
     {"stderr": "usage: x\n"},
