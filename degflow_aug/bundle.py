@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,15 +18,20 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from degflow_aug.archs.ncsnpp_arch import NCSNpp
+from degflow_aug.archs.network_outline import check_weights_fit
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.atomic_file import atomic_path
 from degflow_aug.bundle_spec import GeneratorSpec, KernelSpec
+
+Network = TypeVar("Network", bound=nn.Module)
 
 FORMAT = "degflow-bundle-1"
 KERNEL_FORMAT = "degflow-kernel-1"
 WEIGHTS = Path(__file__).parent / "weights"
 # What ships with the package, made by benchmarks/train_shipped.py.
 SHIPPED = ("city100-iphone", "city100-nikon", "city100", "simulator")
+# What Python says of a header that holds other things than it should.
+_MISFITS = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,7 @@ def read_spec(path_or_name: str | Path) -> GeneratorSpec | KernelSpec:
     path = bundle_path(path_or_name)
     try:
         return _spec(_read(path, tensors=False)[0])
-    except (KeyError, TypeError, ValueError) as error:
+    except _MISFITS as error:
         raise ValueError(f"expected a bundle with its spec in the header, got {path}: {misfit(error)}") from None
 
 
@@ -146,10 +152,9 @@ def load_any_bundle(path_or_name: str | Path) -> Bundle | KernelBundle:
         if isinstance(spec, KernelSpec):
             _check_kernels(kernels)
             return KernelBundle(spec, kernels, noise)
-        rae, velocity = ResidualAutoencoder(**spec.rae), NCSNpp(**spec.velocity)
-        _fill(rae, "rae.", tensors)
-        _fill(velocity, "velocity.", tensors)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        rae = _filled(ResidualAutoencoder, spec.rae, _part("rae.", tensors))
+        velocity = _filled(NCSNpp, spec.velocity, _part("velocity.", tensors))
+    except (*_MISFITS, RuntimeError) as error:
         raise ValueError(f"expected a whole bundle, got {path} whose parts do not fit: {misfit(error)}") from None
     return Bundle(spec, rae, velocity, kernels, noise)
 
@@ -199,6 +204,9 @@ def _part(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
-def _fill(network: nn.Module, prefix: str, tensors: dict[str, Tensor]) -> None:
-    network.load_state_dict(_part(prefix, tensors))
-    network.eval().requires_grad_(False)
+def _filled(kind: type[Network], arguments: Mapping[str, Any], state: dict[str, Tensor]) -> Network:
+    """The network of a header's arguments, which may ask for any amount of memory, with its weights."""
+    check_weights_fit(kind, arguments, state)
+    network = kind(**arguments)
+    network.load_state_dict(state)
+    return network.eval().requires_grad_(False)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, ClassVar
 
+MOST_STEPS = 1000
+
 
 @dataclass(frozen=True)
 class GeneratorSpec:
@@ -39,7 +41,12 @@ class GeneratorSpec:
     metrics: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        _check_facts(self)
         knots = self.knots
+        if not isinstance(self.solver, str) or type(self.steps) is not int or not 0 < self.steps <= MOST_STEPS:
+            raise ValueError(f"expected a solver and 1 to {MOST_STEPS} steps, got {self.solver!r} and {self.steps!r}")
+        if isinstance(self.s_max, bool) or not isinstance(self.s_max, (int, float)):
+            raise ValueError(f"expected a number for s_max, got {self.s_max!r}")
         rising = all(low < high for low, high in pairwise(knots))
         if len(knots) < 2 or knots[0] != 1 or not rising or not math.isfinite(self.s_max) or knots[-1] > self.s_max:
             raise ValueError(f"expected knots that rise from 1 to s_max, got {list(knots)} and s_max {self.s_max}")
@@ -69,3 +76,13 @@ class KernelSpec:
     licence: str = ""
     metrics: list[dict[str, Any]] = field(default_factory=list)
     cameras: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        _check_facts(self)
+
+
+def _check_facts(spec: GeneratorSpec | KernelSpec) -> None:
+    """What a header may say is up to whoever wrote it; these are the kinds that its readers count on."""
+    for name, kind in (("camera", str), ("licence", str), ("training", dict)):
+        if not isinstance(getattr(spec, name), kind):
+            raise ValueError(f"expected {name} as a {kind.__name__}, got {getattr(spec, name)!r}")

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import os
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
 from degflow_aug import __version__
 from degflow_aug.commands.command_line import command_line
 from degflow_aug.commands.json_output import FLAG, print_json
-from degflow_aug.commands.sentence import sentence
+from degflow_aug.commands.sentence import is_want_of_memory, sentence
 from degflow_aug.yaml_options import nearest_name
 
 COMMANDS = {
@@ -77,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     ``DEGFLOW_TRACEBACK=1`` shows where a mistake was found.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _keep_pillow_quiet()
     try:
         return _run(arguments)
     except KeyboardInterrupt:
@@ -87,6 +90,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         _say(sentence(error), arguments)
         return 2
+    except (MemoryError, RuntimeError) as error:
+        if not is_want_of_memory(error) or os.environ.get("DEGFLOW_TRACEBACK") == "1":
+            raise
+        _say(f"expected memory for what was asked for, got too little: {sentence(error)}", arguments)
+        return 2
+
+
+def _keep_pillow_quiet() -> None:
+    """What Pillow minds in a damaged image and does not raise; such an image is refused, or good enough."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def _say(said: str, arguments: Sequence[str]) -> None:

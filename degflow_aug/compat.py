@@ -105,9 +105,11 @@ def patch_training() -> None:
         compat_metrics,
         compat_options,
         compat_training,
+        compat_unpickling,
     )
 
     for module in (
         compat_devices, compat_options, compat_loading, compat_training, compat_history, compat_metrics, compat_filters,
+        compat_unpickling,
     ):  # fmt: skip
         module.patch()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import glob
 import os
-import pickle
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -17,8 +16,9 @@ from typing import Any
 
 import torch
 
+from degflow_aug.tensor_file import load_tensors
+
 _STATE_KEYS = ("epoch", "iter", "optimizers", "schedulers")
-_UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError)
 
 
 def find_resume_state(opt: Mapping[str, Any]) -> tuple[Path, dict[str, Any]] | None:
@@ -87,6 +87,14 @@ def read_training_state(path: Path) -> dict[str, Any]:
     state = _load(path)
     if not isinstance(state, dict) or any(key not in state for key in _STATE_KEYS):
         raise ValueError(f"expected {', '.join(_STATE_KEYS)} in the training state {path}, got something else")
+    for key in ("epoch", "iter"):
+        if type(state[key]) is not int or not 0 <= state[key] < 2**62:
+            raise ValueError(f"expected a whole number as {key} of the training state {path}, got {state[key]!r:.80}")
+    for key in ("optimizers", "schedulers"):
+        if not isinstance(state[key], list) or not all(isinstance(part, dict) for part in state[key]):
+            raise ValueError(f"expected a list of states as {key} of the training state {path}, got something else")
+    if not isinstance(state.get("best_metric_results", {}), dict):
+        raise ValueError(f"expected best_metric_results by name in the training state {path}, got something else")
     return state
 
 
@@ -103,10 +111,10 @@ def _load(path: Path) -> Any:
     if hasattr(torch.serialization, "add_safe_globals"):
         torch.serialization.add_safe_globals([Counter])
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return load_tensors(path)
     except FileNotFoundError as error:
         raise ValueError(f"expected a checkpoint at {path}, got no such file") from error
-    except _UNREADABLE as error:
+    except (OSError, ValueError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(f"expected a readable checkpoint at {path}, got something else ({reason})") from error
 

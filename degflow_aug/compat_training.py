@@ -15,6 +15,7 @@ import torch
 
 from degflow_aug import compat_resume
 from degflow_aug.compat_loading import settle_loading_options
+from degflow_aug.compat_state import checked
 from degflow_aug.data.draws import DrawSampler
 
 Loaders = tuple[Any, Any, list[Any], int, int]
@@ -115,7 +116,7 @@ def patch() -> None:
     basicsr.train.create_train_val_dataloader = training.create_train_val_dataloader
     basicsr.train.init_tb_loggers = _remembering(basicsr.train.init_tb_loggers)
 
-    resume_training = BaseModel.resume_training
+    resume_training = checked(BaseModel.resume_training)
 
     @functools.wraps(resume_training)
     def resume_with_best_metrics(self: Any, resume_state: dict[str, Any]) -> None:

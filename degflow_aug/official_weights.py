@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from degflow_aug.archs.ncsnpp_arch import NCSNpp
+from degflow_aug.archs.network_outline import check_weights_fit, outline
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.bundle import Bundle, GeneratorSpec, misfit
+from degflow_aug.tensor_file import load_tensors
 
 State = dict[str, Tensor]
 
@@ -51,7 +52,7 @@ def read_checkpoint(path: str | Path, parts: tuple[str, ...]) -> dict[str, State
         kind = "a folder" if path.is_dir() else "nothing there"
         raise ValueError(f"expected an official checkpoint file, got {path}: {kind}")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_tensors(path)
     except Exception:
         raise ValueError(
             f"expected a checkpoint of plain tensors, got {path}, which is damaged, another kind of file, or holds "
@@ -73,9 +74,10 @@ def official_rae(parts: dict[str, State], name: str) -> ResidualAutoencoder:
     """The autoencoder whose encoder and decoder tensors are ``parts``; its width is that of the stem."""
     try:
         encoder = parts["encoder"]
-        rae = ResidualAutoencoder(
-            base_channels=encoder["stem.weight"].shape[0], latent_channels=encoder["conv_out.weight"].shape[0]
-        )
+        base, latent = encoder["stem.weight"].shape[0], encoder["conv_out.weight"].shape[0]
+        sizes = {"base_channels": base, "latent_channels": latent}
+        outline(ResidualAutoencoder, sizes).get_submodule("encoder").load_state_dict(encoder, assign=True)
+        rae = ResidualAutoencoder(base_channels=base, latent_channels=latent)
         rae.encoder.load_state_dict(encoder)
         rae.decoder.load_state_dict(parts["decoder"])
     except (KeyError, RuntimeError, IndexError, ValueError) as error:
@@ -87,7 +89,9 @@ def official_velocity(state: State, name: str) -> NCSNpp:
     """The velocity network whose tensors are ``state``; the dead buffer ``sigmas`` is dropped."""
     state = {key: value for key, value in state.items() if key != "sigmas"}
     try:
-        velocity = NCSNpp(**velocity_sizes(state))
+        sizes = velocity_sizes(state)
+        check_weights_fit(NCSNpp, sizes, state)
+        velocity = NCSNpp(**sizes)
         velocity.load_state_dict(state)
     except (KeyError, RuntimeError, IndexError, ValueError, StopIteration, ZeroDivisionError) as error:
         raise ValueError(f"expected DegFlow's NCSN++ in {name}, got other tensors: {misfit(error)}") from None

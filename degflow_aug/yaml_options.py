@@ -16,6 +16,9 @@ from typing import Any
 import yaml
 
 from degflow_aug import basicsr_keys
+from degflow_aug.plain_values import DEEPEST, check_plain
+
+LONGEST_FILE = 1 << 20
 
 
 def _is_scalar(node: yaml.Node) -> bool:
@@ -23,7 +26,10 @@ def _is_scalar(node: yaml.Node) -> bool:
 
 
 class OptionLoader(yaml.SafeLoader):
-    """``yaml.SafeLoader`` that reads ``1e-4`` as a number and refuses a key given twice."""
+    """``yaml.SafeLoader`` that reads ``1e-4`` as a number and ``2024-01-01`` as text, and refuses a key given twice.
+
+    It makes numbers, text, lists and mappings; other tags (``!!python/...``, ``!!binary``) are errors.
+    """
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         """Check one mapping as it was written, before merges (``<<``) bring in keys that it may override."""
@@ -51,6 +57,30 @@ class OptionLoader(yaml.SafeLoader):
         ]  # fmt: skip
 
 
+def _whole_number(loader: OptionLoader, node: yaml.ScalarNode) -> int:
+    """Python's whole numbers have no end; those of options fit into 64 bits."""
+    number: int = 0
+    # Hexadecimal digits and sexagesimals are not limited as decimal ones are, and cannot be printed then.
+    if len(node.value) <= _LONGEST_NUMBER:
+        number = loader.construct_yaml_int(node)
+    if len(node.value) > _LONGEST_NUMBER or not -(2**63) <= number < 2**63:
+        raise yaml.constructor.ConstructorError(
+            problem=f"a whole number of more than 64 bits, {node.value[:20]}...", problem_mark=node.start_mark
+        )
+    return number
+
+
+_DATE, _INT = "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:int"
+_LONGEST_NUMBER = 100
+_KEPT = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "seq", "map")}
+OptionLoader.yaml_constructors = {
+    tag: make for tag, make in yaml.SafeLoader.yaml_constructors.items() if tag is None or tag in _KEPT
+}
+OptionLoader.add_constructor(_INT, _whole_number)
+OptionLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _DATE]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 OptionLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+$"),
@@ -72,8 +102,8 @@ def load_yaml(path_or_text: str | Path) -> dict[str, Any]:
         OSError: the file cannot be read.
     """
     path = _as_path(path_or_text)
-    text = path.read_text(encoding="utf-8") if path else str(path_or_text)
     where = str(path) if path else "the YAML text"
+    text = _read(path) if path else str(path_or_text)
     options = _parse(text, where)
     if not isinstance(options, dict):
         raise ValueError(f"expected a mapping of options in {where}, got {_kind(options)}")
@@ -96,16 +126,34 @@ def _as_path(path_or_text: str | Path) -> Path | None:
     return Path(path_or_text) if is_name else None
 
 
+def _read(path: Path) -> str:
+    with path.open("rb") as file:
+        data = file.read(LONGEST_FILE + 1)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"expected UTF-8 text in {path}, got other bytes ({error.reason})") from None
+
+
 def _parse(text: str, where: str) -> Any:
+    if len(text) > LONGEST_FILE:
+        raise ValueError(f"expected at most {LONGEST_FILE} bytes of YAML in {where}, got more; is it an option file?")
     try:
         # OptionLoader is a SafeLoader: it builds plain values only.
-        return yaml.load(text, Loader=OptionLoader)
+        value = yaml.load(text, Loader=OptionLoader)
+    except RecursionError:
+        raise ValueError(f"expected at most {DEEPEST} levels in {where}, got more") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f" on line {mark.line + 1}" if mark else ""
         raise ValueError(f"expected valid YAML in {where}, got {error.problem or error.context}{line}") from error
     except yaml.YAMLError as error:
         raise ValueError(f"expected valid YAML in {where}, got {' '.join(str(error).split())}") from error
+    except ValueError as error:
+        # A value that its own tag does not fit, such as !!int x.
+        raise ValueError(f"expected valid YAML in {where}, got {error}") from error
+    check_plain(value, where)
+    return value
 
 
 def _kind(value: Any) -> str:

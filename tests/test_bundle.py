@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import struct
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -367,3 +368,36 @@ def test_a_kernel_bundle_that_lacks_something_is_refused(sample: Bundle, path: P
     save_bundle(broken, endless)
     with pytest.raises(ValueError, match=r"noise\.scales holds values that are not finite"):
         load_any_bundle(broken)
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("rae", {"base_channels": 10**6}), ("rae", {"multipliers": [1] * 10**4}), ("rae", {"unshuffle": 10**5}),
+        ("velocity", {"base_channels": 10**6}), ("velocity", {"blocks": 10**9}),
+        ("velocity", {"multipliers": [10**4] * 4}),
+        ("velocity", {"cameras": 10**9}), ("", {"steps": 10**9}), ("", {"steps": 0}), ("", {"s_max": "4"}),
+        ("", {"training": 3.0}), ("", {"camera": ["x"]}), ("", {"knots": [1, 10**400]}), ("", {"solver": 3}),
+    ],
+)  # fmt: skip
+def test_a_header_that_asks_for_more_than_the_file_holds_is_refused_at_once(
+    path: Path, part: str, change: dict[str, object]
+) -> None:
+    began = time.monotonic()
+    with safe_open(path, framework="pt") as file:
+        header, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    spec = json.loads(header["spec"])
+    (spec[part] if part else spec).update(change)
+    save_file(tensors, path, {**header, "spec": json.dumps(spec)})
+    with pytest.raises(ValueError, match=r"^expected a whole bundle, got [^\n]+ whose parts do not fit: [^\n]+$"):
+        load_any_bundle(path)
+    assert time.monotonic() - began < 20
+
+
+def test_a_header_without_end_is_refused(path: Path) -> None:
+    with safe_open(path, framework="pt") as file:
+        header, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    save_file(tensors, path, {**header, "spec": "[" * 200_000})
+    for read in (read_spec, load_any_bundle):
+        with pytest.raises(ValueError, match="bundle"):
+            read(path)

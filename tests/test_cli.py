@@ -222,3 +222,28 @@ def test_the_traceback_is_there_for_those_who_ask(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("DEGFLOW_TRACEBACK", "1")
     with pytest.raises(ValueError, match="expected a command"):
         main(["no-such-command"])
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_want_of_memory_is_a_sentence(
+    error: Exception, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> int:
+        raise error
+
+    monkeypatch.setattr("degflow_aug.commands.bundles.run", fail)
+    assert "expected memory for what was asked for, got too little" in spoken(capsys, ["bundles"])
+
+
+def test_another_runtime_error_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> int:
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr("degflow_aug.commands.bundles.run", fail)
+    with pytest.raises(RuntimeError, match="a mistake of ours"):
+        main(["bundles"])
+
+
+def test_what_a_file_says_cannot_write_to_the_terminal() -> None:
+    assert sentence(ValueError("got \x1b[2J\x07 and \u202e")) == "got \\x1b[2J\\x07 and \\x202e"
+    assert len(sentence(ValueError("x" * 100_000))) < 2100

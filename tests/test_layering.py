@@ -31,18 +31,22 @@ HELPERS = {
     "compat_metrics",
     "compat_options",
     "compat_resume",
+    "compat_state",
     "compat_training",
     "progress",
     "run_history",
+    "compat_unpickling",
+    "plain_values",
+    "tensor_file",
 }
 GENERATOR = {"bundle", "bundle_spec", "official_weights"}
 LOWER = HELPERS | {"flow", "archs"} | GENERATOR
 ALLOWED: dict[str, set[str]] = {
     "flow": {"flow"},
-    "archs": {"archs", "compat", "yaml_options"},
+    "archs": {"archs", "compat", "tensor_file", "yaml_options"},
     "bundle": {"archs", "atomic_file", "bundle_spec"},
     "bundle_spec": set(),
-    "official_weights": {"archs", "bundle", "atomic_file"},
+    "official_weights": {"archs", "bundle", "atomic_file", "tensor_file"},
     "degradations": {"degradations"} | LOWER,
     **{leaf: {leaf} | HELPERS for leaf in LEAVES},
     # LPIPS is one distance, whether it is trained on or reported.

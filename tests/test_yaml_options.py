@@ -189,3 +189,71 @@ def test_every_option_that_basicsr_reads_is_known() -> None:
     prefixes = tuple(key[:-1] for key in known if key.endswith("*"))
     assert len(read) > 60
     assert {key for key in read if not key.startswith(prefixes)} <= known | owned
+
+
+CODE = [
+    "!!python/object/apply:os.mkdir [ran]", "!!python/object/new:os.mkdir [ran]", "!!python/name:os.mkdir ''",
+    "!!python/module:os ''", "!!python/object:os.Foo {}", "!!python/tuple [1]",
+    "!<tag:yaml.org,2002:python/name:os.mkdir> ''",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", CODE)
+def test_no_tag_of_python_is_followed(value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.yml").write_text(f"name: x\ntrain: {{lr: {value}}}\n")
+    for read in (lambda: load_yaml(tmp_path / "a.yml"), lambda: parse_value(value)):
+        with pytest.raises(ValueError, match="expected valid YAML"):
+            read()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.yml"]
+
+
+def test_tags_of_other_kinds_are_refused_and_dates_are_text() -> None:
+    for value in ("!!binary aGVsbG8=", "!!set {a}", "!!omap [a: 1]", "!!timestamp 2024-01-01", "!mine {a: 1}"):
+        with pytest.raises(ValueError, match="expected valid YAML"):
+            parse_value(value)
+    assert parse_value("2024-01-01") == "2024-01-01"
+    assert parse_value("2024-13-45") == "2024-13-45"
+
+
+def laughs(levels: int) -> str:
+    """Ten aliases of ten aliases of ..."""
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, levels)]
+    return "\n".join(lines) + "\n"
+
+
+def test_aliases_that_stand_for_very_many_values_are_refused() -> None:
+    assert len(load_yaml(laughs(4))["a3"]) == 10
+    with pytest.raises(ValueError, match="at most 1000000 values in the YAML text, got more"):
+        load_yaml(laughs(30))
+
+
+DEEP = ["a: &loop [*loop]", "a: &loop {again: *loop}", "[" * 5000, "a: " + "[" * 100 + "]" * 100]
+
+
+@pytest.mark.parametrize("text", DEEP)
+def test_values_deeper_than_people_write_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"at most 64 levels in the YAML text|expected valid YAML"):
+        load_yaml(text)
+
+
+LONG = ["9" * 30, "0x" + "f" * 30, "9" * 5000, "0x" + "f" * 9000, "1" + ":1" * 500, str(2**63)]
+
+
+@pytest.mark.parametrize("text", LONG)
+def test_whole_numbers_fit_into_64_bits(text: str) -> None:
+    with pytest.raises(ValueError, match=r"more than 64 bits, .* on line 1$"):
+        parse_value(text)
+    assert parse_value(str(2**63 - 1)) == 2**63 - 1
+    assert parse_value(str(-(2**63))) == -(2**63)
+    assert parse_value("0x1F") == 31
+
+
+def test_a_file_that_is_no_option_file_is_not_read_to_its_end(tmp_path: Path) -> None:
+    (tmp_path / "huge.yml").write_text("a: " + "x" * 2_000_000)
+    with pytest.raises(ValueError, match=r"at most 1048576 bytes of YAML in .*huge\.yml"):
+        load_yaml(tmp_path / "huge.yml")
+    (tmp_path / "binary.yml").write_bytes(b"name: \xff\xfe")
+    with pytest.raises(ValueError, match=r"expected UTF-8 text in .*binary\.yml"):
+        load_yaml(tmp_path / "binary.yml")

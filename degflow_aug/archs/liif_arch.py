@@ -15,6 +15,7 @@ from degflow_aug.archs.encoders import build_encoder, from_liif_keys
 from degflow_aug.archs.feature_lookup import cell_in_pixels, check_image, check_query, look_up, neighbours, rows
 from degflow_aug.archs.implicit_mlp import build_imnet
 from degflow_aug.archs.network_spec import check_kind, plain
+from degflow_aug.tensor_file import load_tensors
 
 IMNET_SPEC = {"name": "mlp", "args": {"out_dim": 3, "hidden_list": [256, 256, 256, 256]}}
 
@@ -147,7 +148,7 @@ def load_official(path: str | Path) -> LIIF:
 def _read_official(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The constructor's arguments and the tensors of a checkpoint."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_tensors(path)
     except FileNotFoundError:
         raise ValueError(f"expected an official LIIF checkpoint, got {path}: nothing there") from None
     except Exception:

@@ -13,6 +13,8 @@ from degflow_aug.archs.ncsnpp_layers import Attention, Block, conv, dense, norma
 from degflow_aug.archs.rae_coders import HRFeatures
 
 TIME_SCALE = 999.0
+MOST_LEVELS = 8
+MOST_BLOCKS = 64
 Layer = TypeVar("Layer", bound=nn.Module)
 
 
@@ -64,6 +66,8 @@ class NCSNpp(nn.Module):
         counts = (latent_channels, blocks, len(multipliers), *multipliers)
         if min(counts) < 1 or base_channels < 4 or condition_channels < 0:
             raise ValueError("expected positive widths (base_channels >= 4), levels and blocks of the velocity network")
+        if len(multipliers) > MOST_LEVELS or blocks > MOST_BLOCKS:
+            raise ValueError(f"expected at most {MOST_LEVELS} levels and {MOST_BLOCKS} blocks of the velocity network")
         if cameras < 0 or cameras == 1:
             raise ValueError(f"expected network_g.cameras of 0, for one camera, or at least 2, got {cameras}")
         self.spec = {

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from degflow_aug.archs.rae_coders import Decoder, Encoder, HRFeatures
 
+MOST_UNSHUFFLE = 64
+MOST_LEVELS = 8
+
 
 def _margins(unshuffle: int, levels: int, encoder_blocks: int, decoder_blocks: int) -> tuple[int, int]:
     """Pixels on each side that an encoded and a decoded pixel depend on, rounded up to whole latents."""
@@ -78,6 +81,8 @@ class ResidualAutoencoder(nn.Module):
                 "expected an unshuffle of at least 1 and two or more multipliers of at least 1, got "
                 f"{unshuffle} and {list(multipliers)}"
             )
+        if unshuffle > MOST_UNSHUFFLE or len(multipliers) > MOST_LEVELS:
+            raise ValueError(f"expected an unshuffle of at most {MOST_UNSHUFFLE} and at most {MOST_LEVELS} multipliers")
         if anchored and not residual:
             raise ValueError("expected an anchored autoencoder to be residual, got one whose output adds to nothing")
         if {encoder_blocks, decoder_blocks} - {1, 2}:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+LONGEST = 2000
+_WANT_OF_MEMORY = ("not enough memory", "out of memory", "can't allocate memory", "Cannot allocate memory")
 _IN_WORKER = re.compile(
     r"Caught (?P<kind>\w+) in DataLoader worker .*\n(?:[\w.]+\.)?(?P=kind): (?P<said>.*)", re.DOTALL
 )
@@ -11,10 +13,25 @@ _IN_WORKER = re.compile(
 
 def sentence(error: Exception) -> str:
     """What an error says, on one line; an error of the system without its number, one of a worker as it was there."""
+    return _on_a_line(_said(error)) or type(error).__name__
+
+
+def is_want_of_memory(error: Exception) -> bool:
+    """Whether an allocation failed: Python's, that of torch on a GPU, or that of torch on the CPU."""
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in _WANT_OF_MEMORY)
+
+
+def _said(error: Exception) -> str:
     in_worker = _IN_WORKER.match(str(error))
     if in_worker:
         # DataLoader raises the whole traceback as the message; what the worker said is at its end.
-        return " ".join(re.sub(r"^\[Errno \d+\] ", "", in_worker["said"]).split())
+        return re.sub(r"^\[Errno \d+\] ", "", in_worker["said"])
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename is not None else error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
+    return str(error)
+
+
+def _on_a_line(text: str) -> str:
+    """Text that was read from a file may be long, and hold what a terminal would obey."""
+    line = "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in " ".join(text.split()))
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"

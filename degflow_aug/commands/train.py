@@ -55,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
 
     for entry in args.force_yml or ():
         override(opt, entry)
+    if not isinstance(opt.get("path") or {}, dict):
+        raise ValueError(f"expected a mapping of options in path of {args.opt}, got {opt['path']!r}")
     root = Path.cwd()
     name = str(opt.get("name"))
     name = name if name.startswith("debug") or not args.debug else f"debug_{name}"

@@ -9,7 +9,7 @@ from typing import Any
 from degflow_aug.data import dataset_keys as keys
 from degflow_aug.data.hr_crops import HRCrops
 from degflow_aug.data.image_file import read_header, read_image
-from degflow_aug.data.image_tree import TreeImage, find_images
+from degflow_aug.data.image_tree import TreeImage, check_inside, find_images
 from degflow_aug.data.lmdb_store import lmdb_keys, read_lmdb_header, read_lmdb_image
 from degflow_aug.data.pair_layouts import find_pair_scenes
 from degflow_aug.data.scene_pairs import pair_names
@@ -105,7 +105,7 @@ def _read_list(path: Path, root: Path, lmdb: bool) -> list[TreeImage]:
     if not path.is_file():
         raise ValueError(f"{path}: expected the list of images that meta_info names, got none")
     lines = [line.split(" (")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    names = [Path(line) for line in lines if line]
+    names = [Path(check_inside(line, path)) for line in lines if line]
     if not names:
         raise ValueError(f"{path}: expected a line for each image, its path below {root}, got none")
     files = [name.with_suffix("") for name in names] if lmdb else names

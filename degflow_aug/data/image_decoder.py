@@ -7,6 +7,8 @@ gray), reads sizes from headers, and knows palettes, transparency and EXIF orien
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import io
 from collections.abc import Callable
 from typing import Any, BinaryIO, NamedTuple
@@ -15,7 +17,12 @@ import cv2
 import numpy as np
 from PIL import BmpImagePlugin, Image, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
+from degflow_aug.data.png_rows import has_its_rows, may_lack_rows, only_pixels
+
 PIXEL_LIMIT = 256_000_000
+# A photograph takes a byte for 2 to 50 pixels; files that claim thousands are made to fill the memory.
+PIXELS_A_BYTE = 1000
+SMALL = 4_000_000
 
 # Image.open would refuse large photographs at a limit that is global to the process, hence the openers themselves.
 _OPENERS: dict[bytes, Callable[[BinaryIO], Any]] = {
@@ -53,16 +60,21 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
 
     Raises:
         ValueError: the file is cut off, damaged, of another format, transparent, CMYK, floating point, animated, or
-            has more than ``PIXEL_LIMIT`` pixels.
+            has more than ``PIXEL_LIMIT`` pixels, or more than ``SMALL`` and ``PIXELS_A_BYTE`` for each of its bytes.
     """
     image, header = _open(io.BytesIO(data), name)
+    if header.height * header.width > max(SMALL, PIXELS_A_BYTE * len(data)):
+        raise ValueError(
+            f"{name}: expected at most {PIXELS_A_BYTE} pixels a byte of the file, got {header.width}x{header.height} "
+            f"in {len(data)} bytes; no photograph is so small, so it is damaged or made to fill the memory"
+        )
     if image.format == "PNG" and _PNG_END not in data:
         raise ValueError(f"{name}: expected a whole image, got a PNG file that is cut off")
     if header.bits == 16:
         return _decode_16_bits(image, data, name)
     if image.mode not in _READABLE_MODES:
         raise ValueError(f"{name}: expected gray or RGB of 8 or 16 bits a channel, got {image.mode}; convert it to RGB")
-    _load(image, name)
+    _load(image, data, name)
     transparent = "A" in image.mode or "transparency" in image.info
     upright = ImageOps.exif_transpose(image)
     if not transparent:
@@ -76,10 +88,27 @@ def open_header(stream: BinaryIO, name: str) -> ImageHeader:
     return _open(stream, name)[1]
 
 
+@functools.cache
+def silence_libtiff() -> None:
+    """Keep libtiff from printing to stderr, past Python, what Pillow raises as an error or does not mind.
+
+    Pillow has no option for it. Where its libtiff does not show these functions, it goes on printing.
+    """
+    try:
+        library = ctypes.CDLL(Image.core.__file__)
+        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            set_handler = getattr(library, name)
+            set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+            set_handler(None)
+    except (OSError, AttributeError):
+        return
+
+
 def _open(stream: BinaryIO, name: str) -> tuple[Any, ImageHeader]:
     """The Pillow image, not yet decoded, and its header."""
     start = stream.read(32)
     stream.seek(0)
+    silence_libtiff()
     opener = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), None)
     if opener is None:
         raise ValueError(f"{name}: expected a PNG, JPEG, WebP, TIFF or BMP image, got another kind of file")
@@ -89,7 +118,7 @@ def _open(stream: BinaryIO, name: str) -> tuple[Any, ImageHeader]:
         tags = image.tag_v2 if image.format == "TIFF" else {}
         # The getexif of Pillow's PNG class would decode the pixels to look for a tag behind them.
         turned = int((tags or Image.Image.getexif(image)).get(_ORIENTATION, 1)) >= 5
-        width, height = (tags[256], tags[257]) if tags else image.size
+        width, height = (int(tags[256]), int(tags[257])) if tags else image.size
     except Exception as error:  # damaged bytes make decoders raise anything
         raise ValueError(f"{name}: expected a whole image, got a damaged or unknown file ({error})") from error
     if frames > 1:
@@ -109,25 +138,29 @@ def _bits(image: Any, start: bytes) -> int:
     return 16 if max(depths) == 16 else 8
 
 
-def _load(image: Any, name: str) -> None:
+def _load(image: Any, data: bytes, name: str) -> None:
     try:
         image.load()
+        whole = image.format != "PNG" or not (data[24] == 16 or may_lack_rows(image)) or has_its_rows(data)
     except Exception as error:  # damaged bytes make decoders raise anything
         raise ValueError(f"{name}: expected a whole image, got one that is cut off or damaged ({error})") from error
+    if not whole:
+        raise ValueError(f"{name}: expected a whole image, got other rows than the header speaks of")
 
 
 def _decode_16_bits(image: Any, data: bytes, name: str) -> np.ndarray:
     tags = image.tag_v2 if image.format == "TIFF" else {}
     usual = all(set(np.atleast_1d(tags.get(tag, 1))) <= values for tag, values in _SIXTEEN_BIT_TIFF.items())
     turned = tags.get(_ORIENTATION, 1) != 1
-    _load(image, name)
+    _load(image, data, name)
     turned = turned or (not tags and image.getexif().get(_ORIENTATION, 1) != 1)
     if not usual or turned or "transparency" in image.info:
         raise ValueError(
             f"{name}: expected a 16-bit image that is upright, opaque, gray or RGB, unsigned and interleaved, "
             "got one that is not; save it so"
         )
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    encoded = only_pixels(data) if image.format == "PNG" else data
+    pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16:
         raise ValueError(f"{name}: expected 16-bit gray or RGB, got what OpenCV cannot decode; save it as a 16-bit PNG")
     if pixels.ndim == 2:

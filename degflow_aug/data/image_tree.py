@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from degflow_aug.data.image_file import IMAGE_SUFFIXES, is_image_name
@@ -51,6 +51,18 @@ def find_images(root: str | Path, skip: str | Path | None = None) -> list[TreeIm
     if not found:
         raise ValueError(f"{root}: expected images ({', '.join(IMAGE_SUFFIXES)}) here or in folders below, got none")
     return [TreeImage(name, found[name]) for name in sorted(found)]
+
+
+def check_inside(name: str, source: Path) -> str:
+    """A name that a file lists, which must be one below the folder that the list is of; links there are followed.
+
+    Raises:
+        ValueError: an absolute name, or one with ``..``.
+    """
+    path = PurePath(name)
+    if path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise ValueError(f"{source}: expected names below the folder that it lists, got '{name}'; take the line out")
+    return name
 
 
 def _walk(root: Path, skip: Path | None) -> Iterator[Path]:

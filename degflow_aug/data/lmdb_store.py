@@ -17,6 +17,8 @@ import numpy as np
 
 from degflow_aug.atomic_file import atomic_path
 from degflow_aug.data.image_decoder import ImageHeader, decode_image, open_header
+from degflow_aug.data.image_tree import check_inside
+from degflow_aug.data.lmdb_check import check_lmdb
 from degflow_aug.data.scene import FoundImage
 
 META_INFO = "meta_info.txt"
@@ -62,7 +64,7 @@ def lmdb_keys(folder: str | Path) -> list[str]:
     lines = [line for line in meta_info.read_text(encoding="utf-8").splitlines() if line.strip()]
     if not lines:
         raise ValueError(f"{meta_info}: expected lines 'name.png (height,width,channels) compression', got none")
-    return [line.split(" (")[0].rsplit(".", 1)[0] for line in lines]
+    return [check_inside(line.split(" (")[0].rsplit(".", 1)[0], meta_info) for line in lines]
 
 
 def find_lmdb_images(hr: str | Path, views: Mapping[float, str | Path]) -> Iterator[FoundImage]:
@@ -124,7 +126,7 @@ class LmdbWriter:
 
         while self._pending:
             try:
-                with self._environment.begin(write=True) as transaction:
+                with _in_our_words(self.path), self._environment.begin(write=True) as transaction:
                     for key, value in self._pending.items():
                         transaction.put(key, value)
                 self._pending.clear()
@@ -135,13 +137,13 @@ class LmdbWriter:
         name = key.encode("utf-8")
         if name in self._pending:
             return True
-        with self._environment.begin(buffers=True) as transaction:
+        with _in_our_words(self.path), self._environment.begin(buffers=True) as transaction:
             return transaction.get(name) is not None
 
     def close(self) -> None:
         """Commit the rest and write meta_info.txt over all that the folder holds, whole or not at all."""
         self.flush()
-        with self._environment.begin(buffers=True) as transaction:
+        with _in_our_words(self.path), self._environment.begin(buffers=True) as transaction:
             lines = [_meta_line(bytes(key), value, self.path) for key, value in transaction.cursor()]
         self._environment.close()
         with atomic_path(self.path / META_INFO) as partial:
@@ -172,6 +174,7 @@ def _value(path: Path) -> Iterator[memoryview]:
     key = path.relative_to(folder).as_posix()
     with (
         _OPEN,
+        _in_our_words(folder),
         _open_environment(folder, readonly=True, lock=False, readahead=False) as environment,
         environment.begin(buffers=True) as transaction,
     ):
@@ -186,10 +189,23 @@ def _open_environment(folder: Path, **options: Any) -> Any:
         import lmdb
     except ImportError as error:
         raise ValueError(f"{folder}: expected the package lmdb to read it, got none; pip install lmdb") from error
-    try:
+    if (folder / "data.mdb").is_file():
+        check_lmdb(folder)
+    with _in_our_words(folder):
         return lmdb.open(str(folder), **options)
+
+
+@contextmanager
+def _in_our_words(folder: Path) -> Iterator[None]:
+    """Raise what LMDB says of a damaged folder as a ValueError."""
+    import lmdb
+
+    try:
+        yield
+    except lmdb.MapFullError:
+        raise
     except lmdb.Error as error:
-        raise ValueError(f"{folder}: expected an LMDB that can be opened, got: {error}") from error
+        raise ValueError(f"{folder}: expected an LMDB that can be opened and read, got: {error}") from error
 
 
 def _png_shape(data: bytes | memoryview, name: str) -> tuple[int, int, int]:

@@ -10,6 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from degflow_aug.tensor_file import load_tensors
+
 VGG_FILE = "vgg16-397923af.pth"
 
 
@@ -68,7 +70,7 @@ def read_vgg(path: str | Path | None) -> dict[str, Tensor]:
             "degflow.lpips_vgg, or set degflow.lpips_weight: 0 to train without LPIPS"
         )
     try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
+        state = load_tensors(file)
         return {key: value for key, value in state.items() if key.startswith("features.")}
     except Exception:
         raise ValueError(f"expected torchvision's VGG16 weights in {file}, got another kind of file") from None

@@ -24,6 +24,7 @@ from degflow_aug.models.presets import Preset, StagePreset
 from degflow_aug.models.rae_model import RAEModel
 from degflow_aug.models.refine_model import RefineModel
 from degflow_aug.models.stage_run import Budget, BuildModel, Schedule, StageRun, is_finished, make_folders
+from degflow_aug.plain_values import check_plain
 
 StageReport = Callable[[str, int, int, float], None]
 LATENT_MODELS: dict[str, Callable[[dict[str, Any]], LatentStageModel]] = {
@@ -69,7 +70,10 @@ class FitPlan:
         try:
             known = json.loads(path.read_text(encoding="utf-8"))
             iterations, seconds, before = dict(known["iterations"]), float(known["seconds"]), dict(known["request"])
-        except (ValueError, TypeError, KeyError):
+            check_plain(before, str(path))
+            if not 0 <= seconds < math.inf or not all(type(count) is int for count in iterations.values()):
+                raise ValueError("no seconds, or no iterations")
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             raise ValueError(f"expected the plan of a fit in {path}, got other content; remove that folder") from None
         changed = [key for key in request if before.get(key) != request[key]]
         if changed:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from degflow_aug.atomic_file import atomic_path
+from degflow_aug.tensor_file import load_tensors
 
 WEIGHTS = ("params", "params_ema")
 
@@ -89,7 +90,7 @@ def _load(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"expected a checkpoint, got {path}: {'a folder' if path.is_dir() else 'nothing there'}")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_tensors(path)
     except Exception:
         raise ValueError(
             f"expected a checkpoint of plain tensors, got {path}, which is damaged or holds code"

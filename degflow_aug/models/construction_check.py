@@ -68,7 +68,7 @@ def check_optimizer(section: Any, known: Mapping[str, Callable[..., Any]], where
         ValueError: another type, a learning rate that is no number above 0, or what the optimiser refuses.
     """
     kind: Any = section.get("type") if isinstance(section, Mapping) else None
-    if kind not in known:
+    if not isinstance(kind, str) or kind not in known:
         raise ValueError(f"expected {where}.type out of {', '.join(known)}, got {kind!r}")
     rate = section.get("lr")
     if isinstance(rate, bool) or not isinstance(rate, (int, float)) or rate <= 0:

@@ -102,7 +102,8 @@ def _check_numbers(opt: Mapping[str, Any]) -> None:
     if not isinstance(decay, (int, float)) or not 0 <= decay < 1:
         raise ValueError(f"expected train.ema_decay from 0 to below 1, got {decay!r}")
     scheduler = opt["train"].get("scheduler")
-    if not isinstance(scheduler, Mapping) or scheduler.get("type") not in SCHEDULERS:
+    kind = scheduler.get("type") if isinstance(scheduler, Mapping) else None
+    if not isinstance(kind, str) or kind not in SCHEDULERS:
         raise ValueError(
             f"expected train.scheduler with a type out of {', '.join(sorted(SCHEDULERS))}, got {scheduler!r}"
         )

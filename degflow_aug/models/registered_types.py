@@ -9,6 +9,7 @@ from typing import Any
 
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY
 
+from degflow_aug.archs.network_outline import TooLargeError, outline
 from degflow_aug.yaml_options import check_known_keys, nearest_name
 
 
@@ -20,7 +21,7 @@ def registered_type(registry: Any, section: object, where: str) -> Any:
     """
     kind = section.get("type") if isinstance(section, Mapping) else None
     # BasicSR marks what other repositories register as well, and finds it without the mark.
-    if kind not in registry and f"{kind}_basicsr" not in registry:
+    if not isinstance(kind, str) or (kind not in registry and f"{kind}_basicsr" not in registry):
         nearest = nearest_name(kind, registry.keys()) if kind else ""
         raise ValueError(f"expected a type that is registered in {where}, got {kind!r}{nearest}")
     return registry.get(kind)
@@ -47,13 +48,25 @@ def build_network(network: Any, section: Mapping[str, Any], where: str) -> Any:
     Raises:
         ValueError: it cannot be built, whatever Python says of it.
     """
+    arguments = {key: value for key, value in section.items() if key != "type"}
+    _check_memory(network, arguments, where)
     try:
-        return network(**{key: deepcopy(value) for key, value in section.items() if key != "type"})
+        return network(**deepcopy(arguments))
     except (ValueError, OSError):
         raise
     except Exception as error:
         said = f"{type(error).__name__}: {error}"
         raise ValueError(f"expected arguments that make a {section['type']} in {where}, got {said}") from error
+
+
+def _check_memory(network: Any, arguments: Mapping[str, Any], where: str) -> None:
+    """Refuse widths that no memory has room for; networks that cannot be made without values are not looked at."""
+    try:
+        outline(network, deepcopy(arguments))
+    except TooLargeError as error:
+        raise ValueError(f"{error} in {where}; lower its widths") from None
+    except Exception:
+        return
 
 
 def check_datasets(opt: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from degflow_aug.atomic_file import atomic_path, remove_partial
+from degflow_aug.compat_resume import read_training_state
 from degflow_aug.data.draws import DrawSampler
 from degflow_aug.models.stage_model import StageModel
 from degflow_aug.run_history import HISTORY, RunHistory
@@ -108,7 +109,7 @@ class StageRun:
         self.opt["path"]["pretrain_network_g"] = str(Path(self.opt["path"]["models"]) / f"net_g_{saved[-1]}.pth")
         model = build(self.opt)
         state = Path(self.opt["path"]["training_states"]) / f"{saved[-1]}.state"
-        model.resume_training(torch.load(state, map_location="cpu", weights_only=True))
+        model.resume_training(read_training_state(state))
         return model, saved[-1]
 
     def run(self) -> StageModel:
@@ -156,7 +157,13 @@ class StageRun:
     def _read_clock(self) -> float:
         if self.start == 0 or not self.clock_file.is_file():
             return 0.0
-        return float(json.loads(self.clock_file.read_text(encoding="utf-8"))["seconds"])
+        try:
+            seconds = float(json.loads(self.clock_file.read_text(encoding="utf-8"))["seconds"])
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            seconds = -1.0
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"expected seconds in {self.clock_file}, got other content; remove the work folder")
+        return seconds
 
     def _write_clock(self) -> None:
         with atomic_path(self.clock_file) as partial:

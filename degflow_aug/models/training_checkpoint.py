@@ -151,6 +151,9 @@ def _check_optimizers(saved: Sequence[Mapping[str, Any]], optimizers: Sequence[t
             f"{len(saved)}; {advice}"
         )
     for state, optimizer in zip(saved, optimizers, strict=True):
+        groups = state.get("param_groups")
+        if not isinstance(groups, list) or not groups or not isinstance(groups[0], Mapping):
+            raise ValueError(f"expected a training state with param_groups of its optimisers, got none; {advice}")
         old, new = state["param_groups"][0], optimizer.param_groups[0]
         # Versions of torch differ in keys that one of them lacks; types of optimisers in keys of both.
         other = bool(set(old) - set(new) and set(new) - set(old))

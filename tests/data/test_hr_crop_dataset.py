@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from degflow_aug.data.draws import DrawSampler, SampleDraw
 from degflow_aug.data.hr_crop_dataset import HRCropDataset
 from degflow_aug.data.hr_crops import HRCrops
-from degflow_aug.data.image_file import encode_image, read_image
+from degflow_aug.data.image_file import encode_image, read_image, write_image
 from degflow_aug.data.image_tree import find_images
 from degflow_aug.data.lmdb_store import LmdbWriter
 
@@ -226,3 +226,21 @@ def test_the_real_city100(city100: Path) -> None:
     dataset = HRCropDataset(options)
     assert len(dataset) == 10
     assert {Path(dataset[number]["gt_path"]).name for number in range(10)} == {f"{n:03d}H.PNG" for n in range(1, 11)}
+
+
+ESCAPES = ["../secret.png", "a/../../secret.png", "/etc/secret.png", "..", "a\0.png"]
+
+
+@pytest.mark.parametrize("name", ESCAPES)
+def test_listed_names_stay_below_their_folder(tmp_path: Path, name: str) -> None:
+    root = _tree(tmp_path / "images")
+    write_image(tmp_path / "secret.png", np.zeros((64, 64, 3), np.uint8))
+    (tmp_path / "list.txt").write_text(f"{name} (64,64,3)\n")
+    with pytest.raises(ValueError, match=r"list\.txt: expected names below the folder"):
+        HRCropDataset(_options(root, meta_info=str(tmp_path / "list.txt")))
+
+
+def test_a_folder_may_be_a_link(tmp_path: Path) -> None:
+    root = _tree(tmp_path / "images")
+    (tmp_path / "link").symlink_to(root, target_is_directory=True)
+    assert len(HRCropDataset(_options(tmp_path / "link"))) == len(HRCropDataset(_options(root)))

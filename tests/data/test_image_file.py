@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from degflow_aug.data.image_file import (
     to_tensor,
     write_image,
 )
+from degflow_aug.data.png_rows import has_its_rows
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (24, 40, 3), dtype=np.uint8)
@@ -282,3 +284,82 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     for path, got in ((tmp_path, "none"), (tmp_path / "none", "nothing"), (tmp_path / "file", "a file")):
         with pytest.raises(ValueError, match=f"{path}: expected .* got {got}"):
             list_images(path)
+
+
+def _with_size(png: bytes, width: int, height: int) -> bytes:
+    """A PNG file whose header speaks of another size, with a checksum that fits."""
+    chunk = b"IHDR" + struct.pack(">II", width, height) + png[24:29]
+    return png[:12] + chunk + struct.pack(">I", zlib.crc32(chunk)) + png[33:]
+
+
+@pytest.mark.parametrize("name", ["a.png", "deep.png"])
+@pytest.mark.parametrize("height", [25, 48, 1000, 60_000])
+def test_a_png_with_fewer_rows_than_it_says_is_refused(tmp_path: Path, name: str, height: int) -> None:
+    (tmp_path / name).write_bytes(_with_size(WHOLE[name], 40, height))
+    with pytest.raises(ValueError, match=r"png: expected (a whole image|at most 1000 pixels a byte)"):
+        read_image(tmp_path / name)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "LA"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 2), (40, 24), (33, 17)])
+def test_black_rows_that_are_there_are_read(tmp_path: Path, mode: str, size: tuple[int, int]) -> None:
+    image = Image.new("LA", size, (0, 255)) if mode == "LA" else Image.new(mode, size)
+    image.save(tmp_path / "black.png")
+    assert not read_image(tmp_path / "black.png").any()
+    assert read_image(tmp_path / "black.png").shape == (size[1], size[0], 3)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (2, 3), (5, 4), (8, 8), (9, 17)])
+@pytest.mark.parametrize("interlaced", [0, 1])
+def test_rows_are_counted_as_png_lays_them_out(width: int, height: int, interlaced: int) -> None:
+    """Adam7 visits every pixel once, whichever way it is divided: the passes are counted pixel by pixel here."""
+    pattern = ["16462646", "77777777", "56565656", "77777777", "36463646", "77777777", "56565656", "77777777"]
+    passes: dict[str, set[tuple[int, int]]] = {}
+    for row in range(height):
+        for column in range(width):
+            passes.setdefault(pattern[row % 8][column % 8] if interlaced else "1", set()).add((row, column))
+    rows = [(len({column for _, column in found}), len({row for row, _ in found})) for found in passes.values()]
+    expected = sum(height * (1 + 3 * width) for width, height in rows)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, interlaced)
+    for length in (expected - 1, expected, expected + 1):
+        packed = zlib.compress(bytes(length))
+        parts = [(b"IHDR", header), (b"IDAT", packed[:5]), (b"IDAT", packed[5:]), (b"IEND", b"")]
+        chunks = [struct.pack(">I", len(part)) + name + part + struct.pack(">I", 0) for name, part in parts]
+        assert has_its_rows(b"\x89PNG\r\n\x1a\n" + b"".join(chunks)) == (length == expected)
+
+
+def test_a_small_file_of_very_many_pixels_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    Image.new("1", (15_000, 15_000)).save(tmp_path / "bomb.png")
+    assert (tmp_path / "bomb.png").stat().st_size < 100_000
+    assert image_size(tmp_path / "bomb.png") == (15_000, 15_000)
+    began = time.monotonic()
+    with pytest.raises(
+        ValueError, match=r"bomb\.png: expected at most 1000 pixels a byte of the file, got 15000x15000"
+    ):
+        read_image(tmp_path / "bomb.png")
+    assert time.monotonic() - began < 1
+
+
+def test_what_libtiff_minds_does_not_reach_stderr(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    data = bytearray(_bytes(RGB, "TIFF", compression="tiff_deflate"))
+    data[300:340] = bytes(40)
+    (tmp_path / "damaged.tif").write_bytes(data)
+    with pytest.raises(ValueError, match=r"damaged\.tif: expected a whole image"):
+        read_image(tmp_path / "damaged.tif")
+    assert capfd.readouterr().err == ""
+
+
+def test_what_libpng_minds_does_not_reach_stderr(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A profile that libpng calls incorrect is common in photographs; rows too many are not."""
+    profile = b"iCCP" + b"x\0\0" + zlib.compress(bytes(200))
+    chunk = struct.pack(">I", len(profile) - 4) + profile + struct.pack(">I", zlib.crc32(profile))
+    data = WHOLE["deep.png"]
+    assert cv2.imdecode(np.frombuffer(data[:33] + chunk + data[33:], np.uint8), -1) is not None
+    assert "iCCP" in capfd.readouterr().err
+    (tmp_path / "profile.png").write_bytes(data[:33] + chunk + data[33:])
+    (tmp_path / "plain.png").write_bytes(data)
+    np.testing.assert_array_equal(read_image(tmp_path / "profile.png"), read_image(tmp_path / "plain.png"))
+    (tmp_path / "short.png").write_bytes(_with_size(data, 40, 5))
+    with pytest.raises(ValueError, match=r"short\.png: expected a whole image, got other rows"):
+        read_image(tmp_path / "short.png")
+    assert capfd.readouterr().err == ""

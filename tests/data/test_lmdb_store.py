@@ -189,3 +189,12 @@ def test_files_and_lmdb_hold_the_same(tmp_path: Path) -> None:
     with LmdbWriter(tmp_path / "a.lmdb") as writer:
         writer.put("1", file.read_bytes(), (20, 30, 3))
     np.testing.assert_array_equal(read_lmdb_image(tmp_path / "a.lmdb" / "1"), read_image(file))
+
+
+@pytest.mark.parametrize("key", ["../b.lmdb/1", "/tmp/b.lmdb/1", "x/../../b.lmdb/1"])
+def test_keys_of_a_list_lead_into_no_other_lmdb(tmp_path: Path, key: str) -> None:
+    path = _write(tmp_path / "a.lmdb", ["1"])
+    _write(tmp_path / "b.lmdb", ["1"])
+    (path / "meta_info.txt").write_text(f"{key}.png (24,40,3) 1\n")
+    with pytest.raises(ValueError, match=r"meta_info\.txt: expected names below the folder"):
+        lmdb_keys(path)

@@ -1,0 +1,95 @@
+"""Whether a training state fits the optimisers and schedules that it goes into.
+
+PyTorch takes nearly anything for such a state: a learning rate that is text, or averages of another shape, come to
+light in a later step, in the words of whatever fails there.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_ADVICE = "repair it, or take it away to start anew"
+_MISFITS = (KeyError, TypeError, AttributeError, IndexError, ValueError, RuntimeError, AssertionError)
+
+
+def checked(resume_training: Callable[[Any, dict[str, Any]], None]) -> Callable[[Any, dict[str, Any]], None]:
+    """BasicSR's ``resume_training``, which then says in one sentence that a state is none of this model."""
+
+    @functools.wraps(resume_training)
+    def resume_or_refuse(self: Any, resume_state: dict[str, Any]) -> None:
+        groups = [_groups(optimizer) for optimizer in self.optimizers]
+        schedules = [dict(schedule.state_dict()) for schedule in self.schedulers]
+        try:
+            resume_training(self, resume_state)
+            for optimizer, before in zip(self.optimizers, groups, strict=True):
+                _check_optimizer(optimizer, before)
+            for schedule, kept in zip(self.schedulers, schedules, strict=True):
+                _check_alike(schedule.state_dict(), kept, "the schedule")
+        except _MISFITS as error:
+            said = " ".join(str(error).split()) or type(error).__name__
+            path = (self.opt.get("path") or {}).get("resume_state") or "the training state"
+            raise ValueError(f"expected a training state of this model in {path}, got: {said}; {_ADVICE}") from error
+
+    return resume_or_refuse
+
+
+def _groups(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
+    return [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+
+
+def _check_optimizer(optimizer: torch.optim.Optimizer, before: Sequence[Mapping[str, Any]]) -> None:
+    for group, fresh in zip(_groups(optimizer), before, strict=True):
+        _check_alike(group, fresh, "the optimiser")
+    for weight, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.numel() > 1 and value.shape != weight.shape:
+                raise ValueError(f"{name} of shape {tuple(value.shape)} for a weight of {tuple(weight.shape)}")
+            if not isinstance(value, (Tensor, Real)) and value is not None:
+                raise ValueError(f"{name} of an optimiser is {_shown(value)}")
+            if isinstance(value, Tensor) and (value.is_complex() or not bool(torch.isfinite(value).all())):
+                raise ValueError(f"{name} of an optimiser holds values that are not finite")
+        if missing := _missing(optimizer, state):
+            raise ValueError(f"an optimiser without its {missing}")
+
+
+def _missing(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> str:
+    """A name that the states of the other weights have, and this one lacks."""
+    every = {name for other in optimizer.state.values() for name in other}
+    return min(every - set(state), default="")
+
+
+def _check_alike(found: Mapping[str, Any], fresh: Mapping[str, Any], what: str) -> None:
+    """Every value must be of the kind that a new one has."""
+    for key, value in found.items():
+        if key in fresh and not _is_alike(value, fresh[key]):
+            raise ValueError(f"{key} of {what} is {_shown(value)}, where a new one has {_shown(fresh[key])}")
+    unknown = [key for key in found if not isinstance(key, str)]
+    if unknown:
+        raise ValueError(f"{what} has the key {_shown(unknown[0])}")
+
+
+def _is_alike(value: Any, fresh: Any) -> bool:
+    if fresh is None or isinstance(fresh, bool):
+        # Flags such as foreach are None until torch decides.
+        return value is None or isinstance(value, bool)
+    if value is None or isinstance(value, bool):
+        return False
+    if isinstance(fresh, Real):
+        return isinstance(value, Real) and abs(float(value)) < float("inf")
+    if isinstance(fresh, Mapping):
+        return isinstance(value, Mapping)
+    if isinstance(fresh, (list, tuple)):
+        alike = isinstance(value, (list, tuple)) and (len(value) == len(fresh) or not fresh)
+        return alike and all(_is_alike(one, other) for one, other in zip(value, fresh, strict=False))
+    return isinstance(value, type(fresh))
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
