@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from degflow_aug import __version__
 from degflow_aug.commands.sentence import sentence
-from degflow_aug.yaml_options import nearest_name
+from degflow_aug.nearest_name import nearest_name
 
 COMMANDS = {
     "fit": "learn a camera from its pairs: both stages, one bundle",
@@ -28,6 +28,7 @@ COMMANDS = {
     "bundles": "list the bundles that ship with the package, or say all of one",
     "convert": "make a bundle of DegFlow's official checkpoints",
     "demo": "the whole way on photographs that come with scikit-image, on a CPU, in minutes",
+    "doctor": "what works on this machine, what does not, and the command that mends it",
 }
 _NEGATIVE_NUMBER = re.compile(r"-\d+|-\d*\.\d+")
 
