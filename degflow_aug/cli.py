@@ -22,6 +22,7 @@ COMMANDS = {
     "fit": "learn a camera from its pairs: both stages, one bundle",
     "train": "train from a BasicSR option file, with our models and datasets registered",
     "test": "test a trained network from a BasicSR option file: metrics by scale, images",
+    "options": "list the option files that come with the package, or print one",
     "noise": "teach a bundle the noise of its real pairs, which degflow fit has done already",
     "generate": "write the LR images of a folder of HR images at any scales",
     "evaluate": "compare a bundle's views with real ones, beside the baselines",
