@@ -52,7 +52,7 @@ ALLOWED: dict[str, set[str]] = {
     **{helper: HELPERS | {"data"} for helper in HELPERS},
 }
 # These stand above everything: they put the parts together.
-TOP = {"commands", "cli", "__main__", "__init__", "plugin"}
+TOP = {"commands", "cli", "__main__", "__init__", "plugin", "option_reference"}
 
 
 @dataclass(frozen=True)
