@@ -101,9 +101,7 @@ def _summary(kind: type) -> str:
 
 def _table(kind: type, *told_before: type) -> str:
     """Keys of ``kind``, a row each, but for those that come from one of ``told_before``."""
-    own = {
-        name for each in kind.__mro__ if each not in told_before for name in each.__dict__.get("__annotations__", ())
-    }
+    own = {name for each in kind.__mro__ if each not in told_before for name in inspect.get_annotations(each)}
     told, hints = descriptions(kind), get_type_hints(kind)
     rows = [
         f"| `{item.name}` | {_kind(hints[item.name])} | {_default(item)} | {_cell(told[item.name])} |"
