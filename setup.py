@@ -3,12 +3,45 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+from setuptools.command.sdist import sdist
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "degflow_aug/__init__.py").read_text(encoding="utf-8"))[1]
+
+
+class BuildWithOptions(build_py):
+    """Puts the option files into the package, where ``degflow options`` finds them without a checkout."""
+
+    def run(self) -> None:
+        """Build, and copy; an editable install has the files beside the package."""
+        super().run()
+        if self.editable_mode:
+            return
+        folder = Path(self.build_lib, "degflow_aug", "basicsr_options")
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in sorted((ROOT / "basicsr_options").glob("*.yml")):
+            shutil.copy(file, folder / file.name)
+
+
+class WholeSource(sdist):
+    """Adds what the wheel does not need: MANIFEST.in, where this is said else, would stand at the top level."""
+
+    def make_distribution(self) -> None:
+        """Pack tests, option files, benchmarks and the settings of the tools."""
+        for name in ("basicsr_options", "benchmarks", "tests", ".ci", ".github"):
+            self.filelist.extend(
+                str(file.relative_to(ROOT))
+                for file in sorted((ROOT / name).rglob("*"))
+                if file.is_file() and "__pycache__" not in file.parts
+            )
+        self.filelist.extend(file.name for file in sorted(ROOT.glob(".*.*")) if file.is_file())
+        super().make_distribution()
+
 
 setup(
     name="degflow_aug",
@@ -17,12 +50,34 @@ setup(
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
+    license_files=["degflow_aug/LICENSE", "degflow_aug/THIRD_PARTY_NOTICES.md"],
+    author="degflow_aug authors",
+    keywords="super-resolution, degradation, image restoration, flow matching, BasicSR",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Environment :: GPU :: NVIDIA CUDA",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Image Processing",
+        "Typing :: Typed",
+    ],
+    cmdclass={"build_py": BuildWithOptions, "sdist": WholeSource},
     packages=find_packages(include=["degflow_aug", "degflow_aug.*"]),
     package_data={
         "degflow_aug": [
             "py.typed",
+            "LICENSE",
+            "THIRD_PARTY_NOTICES.md",
             "weights/*.safetensors",
             "weights/README.md",
+            "docs/*.md",
+            "docs/figures/*.png",
             "pages/*.css",
             "pages/*.html",
             "pages/*.js",

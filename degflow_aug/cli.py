@@ -20,12 +20,13 @@ from degflow_aug import __version__
 from degflow_aug.commands.command_line import command_line
 from degflow_aug.commands.json_output import FLAG, print_json
 from degflow_aug.commands.sentence import is_want_of_memory, sentence
-from degflow_aug.yaml_options import nearest_name
+from degflow_aug.nearest_name import nearest_name
 
 COMMANDS = {
     "fit": "learn a camera from its pairs: both stages, one bundle",
     "train": "train from a BasicSR option file, with our models and datasets registered",
     "test": "test a trained network from a BasicSR option file: metrics by scale, images",
+    "options": "list the option files that come with the package, or print one",
     "noise": "teach a bundle the noise of its real pairs, which degflow fit has done already",
     "generate": "write the LR images of a folder of HR images at any scales",
     "preview": "show one image at all scales beside other degradations: a page with a slider, and a picture",
@@ -34,6 +35,7 @@ COMMANDS = {
     "bundles": "list the bundles that ship with the package, or say all of one",
     "convert": "make a bundle of DegFlow's official checkpoints",
     "demo": "the whole way on photographs that come with scikit-image, on a CPU, in minutes",
+    "doctor": "what works on this machine, what does not, and the command that mends it",
 }
 _NEGATIVE_NUMBER = re.compile(r"-\d+|-\d*\.\d+")
 

@@ -146,7 +146,8 @@ class LFMOptions(PathOptions):
         rollout_weight: weight of the L1 distance between the real view at a scale of the path and the one decoded after
             integrating from the HR image to there; trains what the solver will do, and stops at what it cannot know.
         rollout_steps: Euler steps of that integration.
-        solver, steps: how validation and the bundle integrate.
+        solver: how validation and the bundle integrate: euler, midpoint, heun or rk4.
+        steps: steps of that solver from the HR image to any scale.
     """
 
     rae: str = ""

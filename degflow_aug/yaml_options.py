@@ -6,7 +6,6 @@ float, equal keys are an error, and an unknown key is an error that names the ne
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 from collections.abc import Iterable, Mapping
@@ -16,6 +15,7 @@ from typing import Any
 import yaml
 
 from degflow_aug import basicsr_keys
+from degflow_aug.nearest_name import nearest_name
 from degflow_aug.plain_values import DEEPEST, check_plain
 
 LONGEST_FILE = 1 << 20
@@ -158,12 +158,6 @@ def _parse(text: str, where: str) -> Any:
 
 def _kind(value: Any) -> str:
     return "nothing" if value is None else f"a {type(value).__name__}"
-
-
-def nearest_name(name: object, known: Iterable[str]) -> str:
-    """``"; did you mean 'ema_decay'?"`` for the known name nearest to ``name``, or an empty string."""
-    close = difflib.get_close_matches(str(name), sorted(known), n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def check_known_keys(section: Mapping[str, Any], known: Iterable[str], where: str) -> None:

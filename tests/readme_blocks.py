@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +23,26 @@ class Block(NamedTuple):
     text: str
 
 
-BLOCKS = [Block(match["language"], match["name"] or "", match["text"]) for match in _BLOCK.finditer(README)]
+def blocks_of(text: str) -> list[Block]:
+    """The fenced blocks of a page."""
+    return [Block(match["language"], match["name"] or "", match["text"]) for match in _BLOCK.finditer(text)]
+
+
+BLOCKS = blocks_of(README)
+
+
+def lines_of_bash(blocks: Sequence[Block] = BLOCKS) -> list[str]:
+    """The commands in the blocks, a line each, continued lines joined."""
+    text = "\n".join(each.text for each in blocks if each.language == "bash").replace("\\\n", " ")
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def commands(blocks: Sequence[Block] = BLOCKS) -> list[list[str]]:
+    """What follows ``degflow`` or ``-m degflow_aug``, up to where its output goes."""
+    split = (shlex.split(line, comments=True) for line in lines_of_bash(blocks))
+    starts = [(words, word) for words in split for word in ("degflow", "degflow_aug") if word in words]
+    following = (words[words.index(start) + 1 :] for words, start in starts)
+    return [words[: words.index(">")] if ">" in words else words for words in following]
 
 
 def block(name: str, language: str = "python") -> str:

@@ -9,6 +9,7 @@ from compat_experiment import run_python
 
 from degflow_aug import compat
 
+needs_basicsr = pytest.mark.skipif(not compat.has_basicsr(), reason="BasicSR is not installed")
 WITHOUT = """
 import importlib.machinery, sys, warnings
 warnings.simplefilter("ignore")
@@ -31,6 +32,7 @@ sys.meta_path[:] = [
 """
 
 
+@needs_basicsr
 def test_basicsr_does_not_import_as_it_is() -> None:
     done = run_python("-c", "import basicsr")
     assert done.returncode != 0
@@ -49,6 +51,7 @@ def test_dropped_modules_are_missing_as_it_is(module: str, statement: str) -> No
     assert f"No module named '{module}'" in done.stderr
 
 
+@needs_basicsr
 def test_basicsr_imports_after_apply_without_any_dropped_module() -> None:
     check = """
 from degflow_aug import compat
@@ -92,11 +95,13 @@ def test_require_basicsr_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> Non
         compat.require_basicsr("degflow train")
 
 
+@needs_basicsr
 def test_require_basicsr_is_silent_where_it_is_installed() -> None:
     assert compat.has_basicsr()
     compat.require_basicsr("degflow train")
 
 
+@needs_basicsr
 def test_patch_training_is_idempotent() -> None:
     compat.patch_training()
     import basicsr.models.base_model

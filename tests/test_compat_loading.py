@@ -16,6 +16,9 @@ from torch.utils.data import DataLoader, Dataset
 from degflow_aug import compat
 from degflow_aug.compat_loading import PrefetchGenerator, seed_worker, settle_loading_options
 
+if not compat.has_basicsr():
+    pytest.skip("BasicSR is not installed", allow_module_level=True)
+
 
 @pytest.fixture(scope="module", autouse=True)
 def patched() -> None:

@@ -11,6 +11,9 @@ from compat_experiment import as_is
 from degflow_aug import compat
 from degflow_aug.compat_metrics import tolerant_niqe
 
+if not compat.has_basicsr():
+    pytest.skip("BasicSR is not installed", allow_module_level=True)
+
 
 @pytest.fixture(scope="module", autouse=True)
 def patched() -> None:

@@ -15,6 +15,9 @@ from compat_experiment import as_is, register_recording_dataset, write_experimen
 from degflow_aug import compat
 from degflow_aug.compat_options import options_as_text, override, parse_options
 
+if not compat.has_basicsr():
+    pytest.skip("BasicSR is not installed", allow_module_level=True)
+
 
 @pytest.fixture(scope="module", autouse=True)
 def patched() -> None:

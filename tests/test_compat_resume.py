@@ -153,6 +153,7 @@ def test_numpy_scalars_are_refused_and_named(opt: dict[str, Any]) -> None:
         assert found(opt) == 100
 
 
+@pytest.mark.skipif(not compat.has_basicsr(), reason="BasicSR is not installed")
 def test_best_metrics_come_back() -> None:
     assert as_is()["best metrics after resume"] is False
     compat.patch_training()

@@ -15,6 +15,9 @@ from compat_experiment import as_is, register_recording_dataset, train, write_ex
 from degflow_aug import compat
 from degflow_aug.compat_training import last_epoch
 
+if not compat.has_basicsr():
+    pytest.skip("BasicSR is not installed", allow_module_level=True)
+
 
 @pytest.fixture(scope="module")
 def asked() -> list[int]:

@@ -21,6 +21,7 @@ LEAVES = {"data", "losses", "metrics", "pages"}
 # Top-level modules that stand below every subpackage: no trainer, no network.
 HELPERS = {
     "atomic_file",
+    "nearest_name",
     "yaml_options",
     "basicsr_keys",
     "compat",
@@ -58,7 +59,7 @@ ALLOWED: dict[str, set[str]] = {
     **{helper: HELPERS | {"data"} for helper in HELPERS},
 }
 # These stand above everything: they put the parts together.
-TOP = {"commands", "cli", "__main__", "__init__", "plugin"}
+TOP = {"commands", "cli", "__main__", "__init__", "plugin", "option_reference"}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import pytest
 import torch
 import yaml
 from random_networks import random_noise, random_rae, random_velocity
-from readme_blocks import BLOCKS, README, ROOT, block, of_language
+from readme_blocks import BLOCKS, README, ROOT, block, commands, lines_of_bash, of_language
 
 import degflow_aug
 from degflow_aug import compat
@@ -34,18 +34,6 @@ needs_basicsr = pytest.mark.skipif(not compat.has_basicsr(), reason="BasicSR is 
 OPTION_FILES = ROOT / "basicsr_options"
 ONLY_IN_A_SHELL = ("python3 -m venv", ". .venv/bin/activate", "python -m pip", "python -m pytest")
 IN_A_PROJECT = {"train.py", "stock", "realesrgan/models/degflow_model.py", "realesrgan", "loop", "lightning"}
-
-
-def lines_of_bash() -> list[str]:
-    text = "\n".join(each.text for each in BLOCKS if each.language == "bash").replace("\\\n", " ")
-    return [line for line in text.splitlines() if line.strip()]
-
-
-def commands() -> list[list[str]]:
-    """What follows ``degflow`` or ``-m degflow_aug``."""
-    split = (shlex.split(line, comments=True) for line in lines_of_bash())
-    starts = [(words, word) for words in split for word in ("degflow", "degflow_aug") if word in words]
-    return [words[words.index(start) + 1 :] for words, start in starts]
 
 
 def write_camera(folder: Path) -> None:

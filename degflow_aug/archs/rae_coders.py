@@ -44,7 +44,8 @@ class Encoder(nn.Module):
         x = self.stem(F.pixel_unshuffle(image, self.unshuffle) if self.unshuffle > 1 else image)
         levels = []
         for level in range(self.levels):
-            x = self.get_submodule(f"EB{level}")(x)
+            # Not get_submodule, which torch.compile of torch 2.4 does not know.
+            x = getattr(self, f"EB{level}")(x)
             levels.append(x)
         return self.conv_out(x), HRFeatures(tuple(levels), image)
 
@@ -72,7 +73,7 @@ class Decoder(nn.Module):
 
     def join(self, level: int) -> nn.Conv2d:
         """The convolution that joins HR features of that level to the path from the latent."""
-        found = self.get_submodule(f"conv_cat{level}")
+        found = getattr(self, f"conv_cat{level}")
         assert isinstance(found, nn.Conv2d)
         return found
 
@@ -91,7 +92,7 @@ class Decoder(nn.Module):
         """The view of a latent; see the class."""
         x = self.conv_in(latent)
         for index, level in enumerate(reversed(range(self.levels))):
-            x = self.get_submodule(f"DB{index}")(x)
+            x = getattr(self, f"DB{index}")(x)
             if level:
                 x = F.conv2d(x, self.join(level - 1).weight[:, : x.shape[1]]) + projected.levels[level - 1]
         out = self.refine(x)

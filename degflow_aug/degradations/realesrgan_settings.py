@@ -22,7 +22,7 @@ class RealESRGANSettings:
         jpeg_range: JPEG quality.
         second_blur_prob: probability of the second blur.
         blur_kernel_size: odd side that kernels are padded to; their own sides are odd, from 7 to this.
-        kernel_list: kinds of blur kernel, with the weights ``kernel_prob``.
+        kernel_list, kernel_prob: kinds of blur kernel, and their weights.
         sinc_prob: probability of a sinc kernel instead of one of those.
         blur_sigma: standard deviations of the kernels in pixels.
         betag_range: shape of the generalised Gaussian kernels, around 1.

@@ -56,7 +56,8 @@ class DegFlowOptions:
 
     Attributes:
         bundle: path of its bundle, or the name of one that ships with the package.
-        solver, steps: none means the bundle's own.
+        solver: euler, midpoint, heun or rk4, or jump for a one-step student; none means the bundle's own.
+        steps: steps of that solver; none means the bundle's own.
         tile: larger images pass the autoencoder in tiles of that side.
         amp: none, or bf16 for autocast.
         compile: pass the networks through ``torch.compile``; a name is that of its mode.
