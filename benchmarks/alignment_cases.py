@@ -67,7 +67,9 @@ def make(case: Case, photograph: np.ndarray) -> tuple[np.ndarray, np.ndarray, np
     return hr, _photographed(case, photograph, np.linalg.inv(truth), (int(size[1]), int(size[0]))), truth
 
 
-def true_error(found: np.ndarray, truth: np.ndarray, left: float, top: float, right: float, bottom: float) -> np.ndarray:
+def true_error(
+    found: np.ndarray, truth: np.ndarray, left: float, top: float, right: float, bottom: float
+) -> np.ndarray:
     """HR pixels between where the found and the true motion see things, on a grid over a rectangle of HR, (N,)."""
     x, y = np.meshgrid(np.linspace(left, right, 25), np.linspace(top, bottom, 25))
     points = np.stack([x.ravel(), y.ravel(), np.ones(x.size)])

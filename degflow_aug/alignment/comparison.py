@@ -45,7 +45,7 @@ class SmallGrid:
         self.hr_size = (max(1, round(hr[1] / per_place)), max(1, round(hr[0] / per_place)))
         self.places = apply(reduction((hr[1] / self.hr_size[0], hr[0] / self.hr_size[1])), places)
         last = np.array(self.hr_size) - 1
-        self.inside = ((self.places >= 0) & (self.places <= last)).all(-1)
+        self.inside = np.asarray(((self.places >= 0) & (self.places <= last)).all(-1))
 
     def hr(self, light: np.ndarray) -> np.ndarray:
         """Light (H, W) of HR at the places, averaged over as much as an LR place covers."""

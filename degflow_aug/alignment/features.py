@@ -9,12 +9,13 @@ import numpy as np
 
 from degflow_aug.alignment.geometry import reduction
 
-PIXELS = 1_500_000
-FEATURES = 8000
+PIXELS = 1_000_000
+FEATURES = 5000
 RATIO = 0.8
 # RANSAC's distance in pixels of the reduced LR photograph; ECC mends what it leaves.
 TOLERANCE = 2.0
 FEWEST = 8
+CHUNK = 500
 
 
 def match_features(hr: np.ndarray, lr: np.ndarray, scale: float | None = None) -> tuple[np.ndarray | None, int]:
@@ -30,17 +31,12 @@ def match_features(hr: np.ndarray, lr: np.ndarray, scale: float | None = None) -
     lr_points, lr_words = _features(lr, lr_factor)
     if min(len(hr_points), len(lr_points)) < FEWEST:
         return None, 0
-    pairs = cv2.BFMatcher(cv2.NORM_L2).knnMatch(hr_words, lr_words, k=2)
-    good = [pair[0] for pair in pairs if len(pair) == 2 and pair[0].distance < RATIO * pair[1].distance]
-    if len(good) < FEWEST:
-        return None, len(good)
+    hr_good, lr_good = _matches(hr_words, lr_words)
+    if len(hr_good) < FEWEST:
+        return None, len(hr_good)
     cv2.setRNGSeed(0)
     linear, inliers = cv2.estimateAffinePartial2D(
-        hr_points[[match.queryIdx for match in good]],
-        lr_points[[match.trainIdx for match in good]],
-        ransacReprojThreshold=TOLERANCE,
-        maxIters=5000,
-        confidence=0.999,
+        hr_points[hr_good], lr_points[lr_good], ransacReprojThreshold=TOLERANCE, maxIters=5000, confidence=0.999
     )
     agreeing = 0 if inliers is None else int(inliers.sum())
     if linear is None or agreeing < FEWEST:
@@ -49,13 +45,30 @@ def match_features(hr: np.ndarray, lr: np.ndarray, scale: float | None = None) -
     return np.linalg.inv(reduction(lr_factor)) @ small @ reduction(hr_factor), agreeing
 
 
+def _matches(hr: np.ndarray, lr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of HR and LR descriptors of which the nearest is clearly nearer than the second (Lowe, 2004)."""
+    squares = (lr**2).sum(1)
+    hr_good, lr_good = [], []
+    for start in range(0, len(hr), CHUNK):
+        part = hr[start : start + CHUNK]
+        distances = np.maximum((part**2).sum(1)[:, None] + squares - 2 * (part @ lr.T), 0)
+        nearest = distances.argmin(1)
+        rows = np.arange(len(part))
+        first = distances[rows, nearest]
+        distances[rows, nearest] = np.inf
+        good = np.flatnonzero(first < RATIO**2 * distances.min(1))
+        hr_good.append(start + good)
+        lr_good.append(nearest[good])
+    return np.concatenate(hr_good), np.concatenate(lr_good)
+
+
 def _features(image: np.ndarray, factor: float) -> tuple[np.ndarray, np.ndarray]:
     """Places (N, 2) in the reduced image, and descriptors (N, 128)."""
     size = (max(16, round(image.shape[1] / factor)), max(16, round(image.shape[0] / factor)))
     small = np.sqrt(cv2.resize(image, size, interpolation=cv2.INTER_AREA) if factor > 1 else image)
     low, high = np.percentile(small, (0.5, 99.5))
     levels = np.clip((small - low) * (255 / max(high - low, 1e-3)), 0, 255).astype(np.uint8)
-    detector = cv2.SIFT_create(nfeatures=FEATURES, contrastThreshold=0.02, enable_precise_upscale=True)
+    detector = cv2.SIFT.create(nfeatures=FEATURES, contrastThreshold=0.02, enable_precise_upscale=True)
     points, words = detector.detectAndCompute(levels, None)
     if words is None:
         return np.zeros((0, 2), np.float32), np.zeros((0, 128), np.float32)

@@ -98,7 +98,7 @@ def covered(matrix: np.ndarray, hr: Size, lr: Size, inset: float, step: int = 1)
     y, x = np.mgrid[0 : hr[0] : step, 0 : hr[1] : step]
     there = apply(matrix, np.stack([x, y], -1).astype(float))
     last = np.array([lr[1] - 1, lr[0] - 1]) - inset
-    return ((there >= inset) & (there <= last)).all(-1)
+    return np.asarray(((there >= inset) & (there <= last)).all(-1))
 
 
 class Rectangle(NamedTuple):

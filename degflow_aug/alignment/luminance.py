@@ -28,11 +28,10 @@ def to_light(image: np.ndarray) -> np.ndarray:
     return _light_of_levels(np.iinfo(image.dtype).max + 1)[image]
 
 
-def from_light(light: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Linear light to the nearest sRGB levels of ``dtype``; light outside [0, 1] is clipped."""
+def from_light(light: np.ndarray) -> np.ndarray:
+    """Linear light to sRGB values in [0, 1]; light outside [0, 1] is clipped."""
     light = np.clip(light, 0, 1)
-    value = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.rint(value * np.iinfo(dtype).max).astype(dtype)
+    return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
 
 
 def luminance(image: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from degflow_aug.alignment.features import match_features
 from degflow_aug.alignment.geometry import Motion, Rectangle, covered, largest_rectangle, motion_of
 from degflow_aug.alignment.luminance import Exposure, gain, luminance, to_light
 from degflow_aug.alignment.refinement import Seen, refine
-from degflow_aug.alignment.residual import NOTHING_MEASURED, Residual, judge
+from degflow_aug.alignment.residual import FEWEST, NOTHING_MEASURED, Residual, judge
 from degflow_aug.alignment.windows import measure
 
 BLURS = (0.1, 0.17, 0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0)
@@ -23,7 +23,7 @@ SMALLEST_CROP = 64
 SMALLEST_SCALE = 0.9
 LARGEST_ANISOTROPY = 1.03
 MOST_RIVAL = 0.9
-GRID = 400
+GRID = 200
 
 
 class NotAligned(ValueError):
@@ -49,15 +49,12 @@ class Alignment:
     reason: str = ""
 
 
-def align_pair(
-    hr: np.ndarray, lr: np.ndarray, *, scale: float | None = None, tolerance: float = 0.05, limit: float = 0.3
-) -> Alignment:
+def align_pair(hr: np.ndarray, lr: np.ndarray, *, scale: float | None = None, limit: float = 0.3) -> Alignment:
     """Find the motion between two photographs of one scene and judge it.
 
     Args:
         hr, lr: sRGB levels (H, W, 3) in uint8 or uint16, of any sizes.
-        scale: the scale that it should have; None if any will do.
-        tolerance: share of ``scale`` by which the measured one may differ.
+        scale: roughly the scale, which helps to find features again; None if it is not known.
         limit: HR pixels that the residual must stay below.
     """
     found = Alignment()
@@ -77,11 +74,12 @@ def align_pair(
                 found = Alignment(candidate, motion, None, residual)
             if found.residual.worst < limit:
                 break
-        assert found.matrix is not None and found.motion is not None
+        assert found.matrix is not None
+        assert found.motion is not None
         grid = SmallGrid(found.matrix, hr.shape[:2], lr.shape[:2], found.motion.scale)
         found = dataclasses.replace(found, gains=_gains(grid, hr, lr))
         images = view.exposure.of_hr(grid.hr(hr_light)), view.exposure.of_lr(grid.lr(lr_light))
-        _check(found, rival(*images, grid.inside), scale, tolerance, limit)
+        _check(found, rival(*images, grid.inside), limit)
     except (NotAligned, ValueError) as error:
         return dataclasses.replace(found, reason=str(error))
     return found
@@ -90,7 +88,7 @@ def align_pair(
 def common_crop(
     matrices: list[np.ndarray], hr: tuple[int, int], lr: list[tuple[int, int]], inset: float = INSET
 ) -> Rectangle:
-    """The largest rectangle of HR that every LR photograph shows whole, found to about 1 / 400 of HR's side.
+    """The largest rectangle of HR that every LR photograph shows whole, found to about 1 / 200 of HR's side.
 
     Args:
         matrices: of the LR photographs.
@@ -125,9 +123,7 @@ def _first_guess(hr: np.ndarray, lr: np.ndarray, scale: float | None) -> tuple[n
     return matrix, Seen(max(1.0, motion.scale), Exposure.of(ratio))
 
 
-def _refined(
-    matrix: np.ndarray, hr: np.ndarray, lr: np.ndarray, view: Seen, kind: str
-) -> tuple[np.ndarray, Seen]:
+def _refined(matrix: np.ndarray, hr: np.ndarray, lr: np.ndarray, view: Seen, kind: str) -> tuple[np.ndarray, Seen]:
     """ECC with a usual blur, then with the one that explains LR best."""
     matrix = refine(matrix, hr, lr, view, kind)
     view = view._replace(scale=max(1.0, motion_of(matrix, hr.shape, lr.shape).scale))
@@ -163,22 +159,20 @@ def _gains(grid: SmallGrid, hr: np.ndarray, lr: np.ndarray) -> tuple[float, floa
     return values[0], values[1], values[2]
 
 
-def _check(found: Alignment, rivalry: float, scale: float | None, tolerance: float, limit: float) -> None:
+def _check(found: Alignment, rivalry: float, limit: float) -> None:
     """Raise what speaks against using a found motion."""
     assert found.motion is not None
     residual = found.residual
-    if residual.windows == 0 or residual.bound == np.inf and not residual.mismatched > 0.05:
+    if residual.windows < FEWEST:
         raise NotAligned(f"too little texture to measure the residual ({residual.windows} windows)")
     if residual.mismatched > 0.05:
         raise NotAligned(f"{residual.mismatched:.0%} of the windows show something else (movement, depth, other scene)")
     if not residual.worst < limit:
         raise NotAligned(f"residual {residual.worst:.2f} px, expected below {limit:g}")
     if found.motion.anisotropy > LARGEST_ANISOTROPY:
-        raise NotAligned(f"the motion stretches the image by {found.motion.anisotropy:.3f}; not one scene from one place")
+        raise NotAligned(f"the motion stretches the image by {found.motion.anisotropy:.3f}, expected one scene")
     if rivalry > MOST_RIVAL:
         raise NotAligned("the texture repeats itself, so that another place fits as well")
-    if scale is not None and abs(found.motion.scale / scale - 1) > tolerance:
-        raise NotAligned(f"scale {found.motion.scale:.3f} measured, expected {scale:g} within {tolerance:.0%}")
 
 
 def _sides(crop: Rectangle) -> str:

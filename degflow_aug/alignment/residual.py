@@ -12,8 +12,8 @@ from degflow_aug.alignment.windows import Windows
 
 FEWEST = 9
 """Windows with texture below which nothing is said."""
-MATCHING = 0.6
-"""Correlation below which a window shows something else."""
+MATCHING, EXCESS = 0.6, 4.0
+"""A window shows something else if it correlates less and leaves more times the usual noise: faint texture does not."""
 DEVIATIONS = 2.0
 ROUNDS = 8
 
@@ -51,13 +51,14 @@ def judge(windows: Windows, crop: Rectangle, limit: float) -> Residual:
     if not len(windows.places):
         return NOTHING_MEASURED
     largest = np.linalg.eigvalsh(windows.covariance)[:, 1]
-    deviation = np.sqrt(largest * np.median(windows.noise))
+    noise = float(np.median(windows.noise))
+    deviation = np.sqrt(largest * noise)
     within = (windows.places >= (crop.left, crop.top)) & (windows.places < (crop.right, crop.bottom))
     textured = (deviation < limit / 3) & within.all(1)
     count = int(textured.sum())
     if count < FEWEST:
         return Residual(math.nan, math.inf, math.inf, count, math.nan)
-    matching = windows.correlation[textured] >= MATCHING
+    matching = (windows.correlation[textured] >= MATCHING) | (windows.noise[textured] <= EXCESS * noise)
     lengths = np.where(matching, np.hypot(*windows.displacements[textured].T), np.inf)
     kept = np.flatnonzero(textured)[matching]
     bound = math.inf

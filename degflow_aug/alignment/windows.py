@@ -18,7 +18,7 @@ from degflow_aug.alignment.refinement import Seen, matching_blur, overlap
 from degflow_aug.alignment.sampling import sample
 
 ROWS, COLUMNS = 9, 12
-SIDES = (20, 64)
+SIDES = (20, 48)
 PAD = 4
 STEPS = 6
 STILL = 0.005
@@ -72,12 +72,12 @@ def _corners(
     region: tuple[tuple[int, int], tuple[int, int]], side: int, most: tuple[int, int]
 ) -> list[tuple[int, int]]:
     """First pixels (x, y) of windows that fill the region evenly, at most half overlapping."""
-    lines = []
+    lines: list[list[int]] = []
     for start, length, limit in zip(region[0], region[1], most, strict=True):
         room = length - side - 2 * PAD
         count = int(np.clip(2 * room // side + 1, 1, limit)) if room >= 0 else 0
-        lines.append(np.rint(np.linspace(start + PAD, start + PAD + max(room, 0), count)).astype(int) if count else [])
-    return [(int(left), int(top)) for top in lines[1] for left in lines[0]]
+        lines.append(np.rint(np.linspace(start + PAD, start + PAD + max(room, 0), count)).astype(int).tolist())
+    return [(left, top) for top in lines[1] for left in lines[0]]
 
 
 def _window(
