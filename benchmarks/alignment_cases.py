@@ -87,7 +87,8 @@ def _largest_half(photograph: tuple[int, int], case: Case) -> np.ndarray:
 
 def _photographed(case: Case, photograph: np.ndarray, back: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     rng = np.random.default_rng(case.seed + 1_000_000)
-    count = math.ceil(2 * case.scale)
+    # A sample a photograph's pixel along each axis, and four an LR pixel: the lens leaves nothing finer.
+    count = max(2, math.ceil(case.scale))
     inside = (np.arange(count) + 0.5) / count - 0.5
     rows = (np.arange(size[0])[:, None] + inside).ravel()
     columns = (np.arange(size[1])[:, None] + inside).ravel()

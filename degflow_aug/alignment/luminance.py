@@ -1,4 +1,4 @@
-"""Light of photographs: sRGB values to linear light and back, and how many times brighter one was taken than another."""
+"""Light of photographs: sRGB values to linear light and back, and how much brighter one was taken than another."""
 
 from __future__ import annotations
 

@@ -42,7 +42,9 @@ def test_the_jacobian_is_the_derivative() -> None:
     matrix = similarity(2, 1, (3, 4), HR, LR)
     matrix[2, :2] = 1e-4, -2e-4
     point, step = np.array([37.0, 81.0]), 1e-4
-    numeric = [(apply(matrix, point + step * axis) - apply(matrix, point - step * axis)) / (2 * step) for axis in np.eye(2)]
+    numeric = [
+        (apply(matrix, point + step * axis) - apply(matrix, point - step * axis)) / (2 * step) for axis in np.eye(2)
+    ]
     assert jacobian(matrix, point) == pytest.approx(np.stack(numeric, 1), rel=1e-6)
 
 

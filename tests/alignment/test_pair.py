@@ -79,7 +79,9 @@ def test_a_perspective_is_followed() -> None:
 
 def flat(seed: int) -> np.ndarray:
     noise = np.random.default_rng(seed).normal(0, 2, (400, 600, 3))
-    return (gaussian_filter(photograph("coffee").astype(float), (60, 60, 0)) + noise).round().clip(0, 255).astype(np.uint8)
+    return (
+        (gaussian_filter(photograph("coffee").astype(float), (60, 60, 0)) + noise).round().clip(0, 255).astype(np.uint8)
+    )
 
 
 def seen(name: str, **more: object) -> np.ndarray:
