@@ -173,8 +173,8 @@ def report(content: Mapping[str, Any]) -> str:
     text = (
         f"# degflow align on motions that are known\n\n{found['cases']} cases (seed {known['seed']}) of "
         f"{known['photographs']} photographs: rotation to 2 degrees, shift to 40 HR pixels along each axis, "
-        f"scale 1 to 4, exposure x0.7 to x1.4, lens of 0.25 to 0.6 LR pixels, shot and read noise, 8 bits. The true residual is the "
-        f"largest distance in HR pixels over the part that would be written.\n\n"
+        f"scale 1 to 4, exposure x0.7 to x1.4, lens of 0.25 to 0.6 LR pixels, shot and read noise, 8 bits. "
+        f"The true residual is the largest distance in HR pixels over the part that would be written.\n\n"
         f"Aligned with a true residual below {LIMIT} px: {found['aligned_and_below']} of {found['cases']} "
         f"({share:.1%}); reported as failed: {found['failed']}; called aligned though they are not: "
         f"{found['silently_wrong']}. True residual of the aligned ones: median {found['true_median']:.3f}, "
