@@ -23,6 +23,7 @@ from degflow_aug.commands.sentence import is_want_of_memory, sentence
 from degflow_aug.nearest_name import nearest_name
 
 COMMANDS = {
+    "align": "bring photographs of scenes at several focal lengths to one grid, as pairs for fit",
     "fit": "learn a camera from its pairs: both stages, one bundle",
     "train": "train from a BasicSR option file, with our models and datasets registered",
     "test": "test a trained network from a BasicSR option file: metrics by scale, images",

@@ -49,6 +49,8 @@ ALLOWED: dict[str, set[str]] = {
     "bundle_spec": set(),
     "official_weights": {"archs", "bundle", "atomic_file", "tensor_file"},
     "degradations": {"degradations"} | LOWER,
+    # Photographs to pairs: arrays only, no torch.
+    "alignment": set(),
     **{leaf: {leaf} | HELPERS for leaf in LEAVES},
     # LPIPS is one distance, whether it is trained on or reported.
     "metrics": {"metrics", "losses"} | HELPERS,

@@ -35,6 +35,7 @@ _OPENERS: dict[bytes, Callable[[BinaryIO], Any]] = {
 }
 _READABLE_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"}
 _ORIENTATION = 274
+_EXIF = 34665
 _BITS_PER_SAMPLE = 258
 # What OpenCV and Pillow are known to read alike: neither inverted nor CMYK, channels interleaved, values unsigned.
 _SIXTEEN_BIT_TIFF = {262: {1, 2}, 284: {1}, 339: {1}}
@@ -86,6 +87,21 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
 def open_header(stream: BinaryIO, name: str) -> ImageHeader:
     """Size and depth of an image file from its first bytes; refuses what these give away."""
     return _open(stream, name)[1]
+
+
+def exif_tags(stream: BinaryIO, name: str) -> dict[int, Any]:
+    """The tags of an image file's EXIF section by number, empty where it has none.
+
+    Raises:
+        ValueError: what :func:`open_header` refuses, or an EXIF section that cannot be read.
+    """
+    image, _ = _open(stream, name)
+    try:
+        # The getexif of Pillow's PNG class would decode the pixels to look for a tag behind them.
+        found = image.getexif() if image.format == "TIFF" else Image.Image.getexif(image)
+        return dict(found.get_ifd(_EXIF))
+    except Exception as error:  # damaged bytes make decoders raise anything
+        raise ValueError(f"{name}: expected EXIF that can be read, got damaged ({error})") from error
 
 
 @functools.cache

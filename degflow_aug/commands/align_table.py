@@ -1,0 +1,58 @@
+"""What ``degflow align`` prints: a line a photograph, and what became of the scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+HEAD = ("scene", "file", "scale", "measured", "rotation", "shift", "gain", "residual", "clipped", "state")
+ALIGNED = "aligned"
+
+
+def alignment_table(records: Sequence[dict[str, Any]]) -> str:
+    """Columns: scale as named and as measured, degrees, HR pixels (x, y), gains of light (red, green, blue), what is
+    left in HR pixels (median / 95 % of the windows / bound), percent clipped, and ``aligned`` or why not."""
+    rows: list[tuple[str, ...]] = [HEAD]
+    for record in records:
+        for view in record["views"]:
+            rows.append(_row(record, view))
+        if not record["views"] or (record["state"] != ALIGNED and not any(view["reason"] for view in record["views"])):
+            rows.append((record["name"], *[""] * 8, f"failed: {record.get('reason', '')}"))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD) - 1)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
+    )
+
+
+def summary(records: Sequence[dict[str, Any]], out: str, scales: Sequence[float]) -> str:
+    """How many scenes can be used, and how."""
+    aligned = sum(record["state"] == ALIGNED for record in records)
+    text = f"{out}: {aligned} scenes aligned, {len(records) - aligned} failed and not written"
+    if not scales:
+        return text
+    return f"{text}\nnext: degflow fit {out} --layout pattern --pattern {out}/pattern.yml --out camera.safetensors"
+
+
+def _row(record: dict[str, Any], view: dict[str, Any]) -> tuple[str, ...]:
+    left = view["residual_hr_pixels"]
+    shift, gains = view["shift_hr_pixels"], view["gains"]
+    if view["reason"]:
+        state = f"failed: {view['reason']}"
+    else:
+        state = ALIGNED if record["state"] == ALIGNED else "failed: with its scene"
+    return (
+        record["name"],
+        view["file"],
+        _number(view["scale"], "g"),
+        _number(view["measured_scale"], ".3f"),
+        _number(view["rotation_degrees"], ".2f"),
+        f"{shift[0]:.1f}, {shift[1]:.1f}" if shift else "",
+        " ".join(f"{gain:.2f}" for gain in gains) if gains else "",
+        " / ".join(_number(left[key], ".2f") or "-" for key in ("median", "percentile95", "bound")),
+        _number(100 * view["clipped"], ".1f") + " %" if view.get("clipped") is not None else "",
+        state,
+    )
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
