@@ -115,7 +115,7 @@ def _first_guess(hr: np.ndarray, lr: np.ndarray, scale: float | None) -> tuple[n
         )
     motion = motion_of(matrix, hr.shape, lr.shape)
     if np.isnan(motion.scale):
-        raise NotAligned("the features that agree say nothing of the motion: too little texture, or two different scenes")
+        raise NotAligned("features that agree give no motion: too little texture, or two different scenes")
     if motion.scale < SMALLEST_SCALE:
         raise NotAligned(f"the LR photograph is {1 / motion.scale:.2f} times finer than HR; HR must be the finest")
     grid = SmallGrid(matrix, hr.shape, lr.shape, motion.scale)
