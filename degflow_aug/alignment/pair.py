@@ -114,7 +114,9 @@ def _first_guess(hr: np.ndarray, lr: np.ndarray, scale: float | None) -> tuple[n
             f"only {agreeing} features of both photographs agree: too little texture, blur, or two different scenes"
         )
     motion = motion_of(matrix, hr.shape, lr.shape)
-    if not motion.scale >= SMALLEST_SCALE:
+    if np.isnan(motion.scale):
+        raise NotAligned("features that agree give no motion: too little texture, or two different scenes")
+    if motion.scale < SMALLEST_SCALE:
         raise NotAligned(f"the LR photograph is {1 / motion.scale:.2f} times finer than HR; HR must be the finest")
     grid = SmallGrid(matrix, hr.shape, lr.shape, motion.scale)
     ratio = gain(grid.hr(hr)[grid.inside], grid.lr(lr)[grid.inside])
