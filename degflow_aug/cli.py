@@ -10,12 +10,16 @@ import argparse
 import importlib
 import os
 import re
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import NoReturn
 
 from degflow_aug import __version__
-from degflow_aug.commands.sentence import sentence
+from degflow_aug.commands.sentence import lost_worker, sentence
 from degflow_aug.yaml_options import nearest_name
 
 COMMANDS = {
@@ -72,7 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     nothing half-written, 130 and 143 interrupted. ``DEGFLOW_TRACEBACK=1`` shows where a mistake was found.
     """
     try:
-        return _run(list(sys.argv[1:] if argv is None else argv))
+        with _ended_by_sigterm():
+            return _run(list(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:
         print("degflow: interrupted", file=sys.stderr)
         return 130
@@ -81,6 +86,36 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"degflow: {sentence(error)}", file=sys.stderr)
         return 2
+    except RuntimeError as error:
+        lost = lost_worker(error)
+        if lost is None or os.environ.get("DEGFLOW_TRACEBACK") == "1":
+            raise
+        print(f"degflow: {lost}", file=sys.stderr)
+        return 2
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends a command as an error would, so that it leaves nothing half-written, and with exit code 143.
+
+    Commands that train save first: they take the signal themselves, see :mod:`degflow_aug.models.interrupt`.
+    """
+    owner = os.getpid()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != owner:
+            # A worker forked from this process has nothing to clean up.
+            os._exit(128 + number)
+        raise SystemExit(128 + number)
+
+    mine = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    if mine:
+        signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        if mine:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _run(arguments: list[str]) -> int:

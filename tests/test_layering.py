@@ -21,6 +21,7 @@ LEAVES = {"data", "losses", "metrics"}
 # Top-level modules that stand below every subpackage: no trainer, no network.
 HELPERS = {
     "atomic_file",
+    "sole_writer",
     "yaml_options",
     "basicsr_keys",
     "compat",

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from degflow_aug.sole_writer import sole_writer
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -43,8 +45,9 @@ def run(args: argparse.Namespace) -> int:
             "the two of one training"
         )
     make = _own_bundle if own else convert_official
-    bundle = make(args.rae, args.flow, args.camera)
-    save_bundle(out, bundle)
+    with sole_writer(out):
+        bundle = make(args.rae, args.flow, args.camera)
+        save_bundle(out, bundle)
     print(f"{out}: {_describe(bundle)}")
     return 0
 

@@ -20,6 +20,7 @@ from degflow_aug.commands.arguments import (
     pick_device,
     process_number,
 )
+from degflow_aug.sole_writer import sole_writer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,7 +80,10 @@ def run(args: argparse.Namespace) -> int:
     generator = build_generator(args.bundle, args)
     generator.check_scales(args.scales)
     _check_camera(generator)
-    with GeneratedSet(out, _settings(args, generator, source), images) as generated:
+    with (
+        GeneratedSet(out, _settings(args, generator, source), images) as generated,
+        sole_writer(out, out / f".{rank}.lock"),
+    ):
         pending = generated.begin(images[rank::world], first_process=rank == 0)
         _generate(generator, generated, pending, args)
         failed, waiting = generated.outcome()

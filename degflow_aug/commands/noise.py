@@ -7,6 +7,7 @@ from pathlib import Path
 
 from degflow_aug.commands.arguments import pick_device
 from degflow_aug.commands.pairs import add_pairs_arguments, find_pairs, load_scenes
+from degflow_aug.sole_writer import sole_writer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out) if args.out else path
     knots = [knot for knot in bundle.spec.knots if knot != 1]
     device = pick_device(args.device)
-    noise = add_noise(out, bundle, load_scenes(spread_out(scenes), knots, device), device).noise
+    with sole_writer(out):
+        noise = add_noise(out, bundle, load_scenes(spread_out(scenes), knots, device), device).noise
     for index, name in enumerate(bundle.spec.cameras or ("",)):
         found = camera_part(noise, index) if name else noise
         deviations = found["tables"][:, :2].square().sum(1).sqrt().flatten(1) * 255

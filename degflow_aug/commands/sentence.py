@@ -9,6 +9,20 @@ _IN_WORKER = re.compile(
 )
 
 
+_LOST_WORKER = re.compile(r"DataLoader worker \(pid.*?\) (?P<end>[^.]*)")
+
+
+def lost_worker(error: RuntimeError) -> str | None:
+    """One line on a process that loads images and was ended from outside, or None for another error."""
+    found = _LOST_WORKER.match(str(error))
+    if found is None:
+        return None
+    return (
+        f"expected the processes that load images to live on, got one that {' '.join(found['end'].split())}, as where "
+        "memory runs out; ask for fewer workers, and go on from what is saved"
+    )
+
+
 def sentence(error: Exception) -> str:
     """What an error says, on one line; an error of the system without its number, one of a worker as it was there."""
     in_worker = _IN_WORKER.match(str(error))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -29,6 +29,12 @@ TAP_SCALE = 0.5
 """How much a tap changes beside a kernel's values for an equal step, so that both are found together."""
 RIDGE = 1e-5
 """Weight of the distance to where the search began, beside the share of the error that is left."""
+Watch = Callable[[int, int], None]
+"""Called as (steps done, steps at most) whenever the error has been looked at; may end the search by raising."""
+
+
+def unwatched(done: int, total: int) -> None:
+    """Nobody waits for the search."""
 
 
 class Pipeline(NamedTuple):
@@ -89,7 +95,7 @@ class _Search(nn.Module):
             yield weighted[..., self.inner, self.inner].mean() / len(self.windows)
 
     @torch.enable_grad()
-    def run(self) -> None:
+    def run(self, watch: Watch) -> None:
         """Go to the best pipeline near the start."""
         optimizer = torch.optim.LBFGS(
             self.parameters(), max_iter=ITERATIONS, history_size=HISTORY, line_search_fn="strong_wolfe",
@@ -99,6 +105,7 @@ class _Search(nn.Module):
 
         def closure() -> float:
             """The share of the error that is left and the ridge, with gradients."""
+            watch(optimizer.state[self.step].get("n_iter", 0), ITERATIONS)
             optimizer.zero_grad()
             total = 0.0
             distance = self.step.square().sum() + self.tap_step.square().sum()
@@ -123,7 +130,9 @@ class _Search(nn.Module):
         return Pipeline(blur.detach(), exponent.detach(), taps.detach(), left)
 
 
-def estimate_pipeline(pairs: Pairs, knots: Sequence[float], kernels: Tensor, seed: int = 0) -> Pipeline:
+def estimate_pipeline(
+    pairs: Pairs, knots: Sequence[float], kernels: Tensor, seed: int = 0, *, watch: Watch = unwatched
+) -> Pipeline:
     """The pipeline that leaves least of the views of ``pairs``.
 
     min over K, g, S of sum_k |view_k - S_k * (K_k * HR^g)^(1 / g)|^2 over detailed windows of the pairs, see
@@ -134,6 +143,7 @@ def estimate_pipeline(pairs: Pairs, knots: Sequence[float], kernels: Tensor, see
         knots: K + 1 scales, 1 first.
         kernels: (K + 1, 3, k, k), the linear kernels of these pairs; the first is a unit impulse.
         seed: of the choice of windows.
+        watch: told of every step.
 
     Returns:
         The pipeline at all knots, on the device of ``kernels``.
@@ -141,7 +151,7 @@ def estimate_pipeline(pairs: Pairs, knots: Sequence[float], kernels: Tensor, see
     windows = draw_windows(pairs, dict(zip(knots[1:], kernels[1:], strict=True)), seed)
     parts = {scale: found.split(HELD_OUT) for scale, found in windows.items()}
     search = _Search({scale: part for scale, (_, part) in parts.items()}, kernels[1:].clone())
-    search.run()
+    search.run(watch)
     return _with_knot_one(search.found({scale: part for scale, (part, _) in parts.items()}))
 
 

@@ -16,7 +16,7 @@ from degflow_aug.degradations.camera_kernels import StageKernel
 from degflow_aug.models import interrupt
 from degflow_aug.models.distill_model import LFMDistillModel
 from degflow_aug.models.fit_options import FitSettings, largest_crop, stage_options
-from degflow_aug.models.kernel_source import fit_kernel, read_kernel, write_kernel
+from degflow_aug.models.kernel_source import StageReport, fit_kernel, read_kernel, unreported, write_kernel
 from degflow_aug.models.latent_cache import LatentCache, LatentCrops
 from degflow_aug.models.latent_stage import LatentStageModel
 from degflow_aug.models.lfm_model import LFMModel
@@ -25,7 +25,6 @@ from degflow_aug.models.rae_model import RAEModel
 from degflow_aug.models.refine_model import RefineModel
 from degflow_aug.models.stage_run import Budget, BuildModel, Schedule, StageRun, is_finished, make_folders
 
-StageReport = Callable[[str, int, int, float], None]
 LATENT_MODELS: dict[str, Callable[[dict[str, Any]], LatentStageModel]] = {
     "lfm": LFMModel,
     "distill": LFMDistillModel,
@@ -97,7 +96,8 @@ class CameraFit:
         minutes: budget of all stages together; 0 where ``iterations`` is given.
         iterations: of all stages together, split by the stages' shares.
         save_seconds: time between checkpoints.
-        report: called as (stage, done, total, loss); for the cache of windows the loss is nan.
+        report: called as (stage, done, total, loss); the loss is nan for the camera without networks (kernel, pipeline)
+            and for the cache of windows (encode).
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class CameraFit:
         minutes: float = 0.0,
         iterations: int = 0,
         save_seconds: float = 60.0,
-        report: StageReport = lambda *state: None,
+        report: StageReport = unreported,
     ) -> None:
         self.preset, self.settings, self.plan, self.report = preset, settings, plan, report
         self.save_seconds = save_seconds
@@ -141,7 +141,8 @@ class CameraFit:
                 **self.settings.train,
             }
             began = time.monotonic()
-            write_kernel(path, fit_kernel(dataset, self.settings.cameras, pipeline=self.preset.pipeline))
+            cameras, pipeline = self.settings.cameras, self.preset.pipeline
+            write_kernel(path, fit_kernel(dataset, cameras, pipeline=pipeline, report=self.report))
             self.plan.seconds += time.monotonic() - began
             self.plan.write()
         return read_kernel(path)
@@ -192,9 +193,7 @@ class CameraFit:
 
     def _report_window(self, done: int, windows: int) -> None:
         self.report("encode", done, windows, math.nan)
-        number = interrupt.requested()
-        if number is not None:
-            raise interrupt.stop(number)
+        interrupt.check()
 
     def _budget(self, stage: str, spent: float) -> Budget:
         """A stage's share of the iterations asked for, or of the time left; ``spent`` went into its preparation."""

@@ -14,9 +14,19 @@ WEIGHTS = ("params", "params_ema")
 
 
 def write_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
-    """``torch.save`` under a temporary name, then rename. ``content``: tensors and plain types only."""
-    with atomic_path(path) as partial:
-        torch.save(content, partial)
+    """``torch.save`` under a temporary name, then rename. ``content``: tensors and plain types only.
+
+    Raises:
+        OSError: it cannot be written, as on a full disk.
+    """
+    with atomic_path(path) as partial, open(partial, "wb") as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:
+            # torch.save ends the file in any case, and then complains of its length instead.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def state_on_cpu(network: nn.Module) -> dict[str, Tensor]:

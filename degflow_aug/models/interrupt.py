@@ -79,6 +79,15 @@ class Interrupt:
         """Number of the signal that asks training to stop, or None."""
         return self._requested
 
+    def check(self) -> None:
+        """Stop here where a signal has asked for it; for work that has nothing to save.
+
+        Raises:
+            KeyboardInterrupt, SystemExit: see :func:`stop`.
+        """
+        if self._requested is not None:
+            raise stop(self._requested)
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._owner:
             self._handle_in_worker(number)
@@ -109,4 +118,5 @@ def stop(number: int) -> BaseException:
 
 _interrupt = Interrupt()
 install, uninstall, requested = _interrupt.install, _interrupt.uninstall, _interrupt.requested
+check = _interrupt.check
 on_stop, stoppable = _interrupt.on_stop, _interrupt.stoppable

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from basicsr.data import build_dataset
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch.utils.data import Subset
 
 from degflow_aug.atomic_file import atomic_path
@@ -17,10 +19,14 @@ from degflow_aug.bundle import Bundle
 from degflow_aug.degradations.camera_kernels import CameraKernels, StageKernel, kernel_in
 from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted_pipeline import FittedPipeline
+from degflow_aug.degradations.kernel_estimation import ROUNDS
+from degflow_aug.models import interrupt
 from degflow_aug.models.sample_cameras import known_camera
 from degflow_aug.models.whole_pairs import WholePairs
 from degflow_aug.options import StageOptions
 
+KERNEL_PASSES = 1 + ROUNDS
+StageReport = Callable[[str, int, int, float], None]
 LARGEST_LEFT = 0.5
 """Share of a kernel's error that a pipeline may leave and still be taken by ``pipeline: auto``."""
 
@@ -76,7 +82,13 @@ def kernel_after(before: Bundle, opt: dict[str, Any], options: StageOptions) -> 
     return kernel_for(opt, options)
 
 
-def fit_kernel(dataset_opt: dict[str, Any], cameras: Sequence[str], *, pipeline: str) -> StageKernel:
+def unreported(stage: str, done: int, total: int, loss: float) -> None:
+    """Nobody waits for the fit."""
+
+
+def fit_kernel(
+    dataset_opt: dict[str, Any], cameras: Sequence[str], *, pipeline: str, report: StageReport = unreported
+) -> StageKernel:
     """A kernel or pipeline fitted to a training set, or one for each of ``cameras`` to its part of it.
 
     Networks that add to a view have an easier task beside a pipeline that explains most of what a kernel leaves, as on
@@ -87,15 +99,34 @@ def fit_kernel(dataset_opt: dict[str, Any], cameras: Sequence[str], *, pipeline:
         dataset_opt: section of the data set.
         cameras: those to tell apart; empty: one camera.
         pipeline: auto, always or never, as in :class:`StageOptions`. All cameras get the same kind.
+        report: called as (kernel or pipeline, done, total, nan), of each camera in turn.
 
     Raises:
+        KeyboardInterrupt, SystemExit: a signal has asked to stop, see :mod:`degflow_aug.models.interrupt`.
         ValueError: a camera without pairs, or without some knot of another one.
     """
     parts = [whole_pairs(dataset_opt, cameras, index) for index in range(max(1, len(cameras)))]
-    fitted: list[FittedKernel] = [(FittedKernel if pipeline == "never" else FittedPipeline).fit(part) for part in parts]
+    fitted = [_fit(part, pipeline, report) for part in parts]
     if pipeline == "auto" and any(isinstance(each, FittedPipeline) and each.left > LARGEST_LEFT for each in fitted):
         fitted = [FittedKernel(each.knots, each.kernels) for each in fitted]
     return CameraKernels(fitted) if cameras else fitted[0]
+
+
+def _fit(pairs: WholePairs, pipeline: str, report: StageReport) -> FittedKernel:
+    """The kernel or pipeline of one camera, stopped between two images or two steps."""
+    passes = KERNEL_PASSES + (pipeline != "never")
+    looks = itertools.count(1)
+
+    def looked_at() -> None:
+        interrupt.check()
+        report("kernel", next(looks), passes * len(pairs), math.nan)
+
+    def watch(done: int, total: int) -> None:
+        interrupt.check()
+        report("pipeline", done, total, math.nan)
+
+    pairs.looked_at = looked_at
+    return FittedKernel.fit(pairs) if pipeline == "never" else FittedPipeline.fit(pairs, watch=watch)
 
 
 def whole_pairs(dataset_opt: dict[str, Any], cameras: Sequence[str] = (), camera: int = 0) -> WholePairs:
@@ -126,7 +157,7 @@ def write_kernel(path: Path, fitted: StageKernel) -> None:
     """Write the state of what was fitted, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as partial:
-        save_file({key: value.cpu().contiguous() for key, value in fitted.state_dict().items()}, partial)
+        partial.write_bytes(save({key: value.cpu().contiguous() for key, value in fitted.state_dict().items()}))
 
 
 def read_kernel(path: Path) -> StageKernel:
