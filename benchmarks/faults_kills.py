@@ -1,0 +1,66 @@
+"""``kill -9`` at random moments of a command, and again of the command that goes on: nothing lost, nothing doubled."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from faults_checks import left_behind, unsound
+from faults_jobs import Job, jobs
+from faults_processes import HUNG
+from faults_tally import Tally
+
+
+def tallies(folder: Path, cases: int, seed: int, names: Sequence[str] | None = None) -> list[Tally]:
+    """Every job, or those named, killed ``cases`` times below ``folder``."""
+    known = jobs(folder / "data")
+    return [killed(known[name], folder / name, cases, seed + index) for index, name in enumerate(names or known)]
+
+
+def killed(job: Job, folder: Path, cases: int, seed: int) -> Tally:
+    """Kill and go on, until the job gets to its end between two kills; then compare, and begin anew."""
+    tally, chance = Tally(f"kill -9: {job.name}"), random.Random(seed)
+    seconds = undisturbed(job, folder / "whole")
+    found, kills, chains = folder / "killed", 0, 0
+    while tally.cases < cases or kills:
+        started = job.start(found)
+        # The last case gets its end without another kill.
+        moment = chance.uniform(0, seconds) if tally.cases < cases else HUNG
+        if started.kill_after(moment) and moment < HUNG:
+            tally.count(unsound(found))
+            kills += 1
+            continue
+        if kills:
+            chains += 1
+            problem = _end(job, started.process.exitcode, folder)
+            if problem:
+                tally.failures.append(f"{problem}; {started.complaint()}")
+        shutil.rmtree(found, ignore_errors=True)
+        kills = 0
+    tally.figures = {"seconds undisturbed": seconds, "ends compared": chains}
+    return tally
+
+
+def undisturbed(job: Job, folder: Path) -> float:
+    """Run the job once to its end, for comparison; the seconds that it took.
+
+    Raises:
+        RuntimeError: it cannot even do that.
+    """
+    began = time.monotonic()
+    started = job.start(folder)
+    if started.end() != 0:
+        raise RuntimeError(f"{job.name} fails undisturbed: {started.said()}")
+    return time.monotonic() - began
+
+
+def _end(job: Job, code: int | None, folder: Path) -> str | None:
+    """What is wrong with a job that has come to its end after kills."""
+    if code != 0:
+        return f"went on to exit code {code}"
+    return unsound(folder / "killed") or left_behind(folder / "killed") or job.different(
+        folder / "whole", folder / "killed"
+    )
