@@ -16,7 +16,7 @@ from faults_kills import undisturbed
 from faults_processes import Started
 from faults_tally import Tally
 
-DISK_MB = 64
+DISK_MB = 192
 SAID = {
     "disk full": ("No space left on device", "free some space"),
     "read-only": ("Read-only file system",),
@@ -24,7 +24,7 @@ SAID = {
 
 
 def tallies(folder: Path, cases: int, seed: int, names: Sequence[str] | None = None) -> list[Tally]:
-    """Every job, or those named, on a disk of 64 MB that has room for a random part of it, then read-only."""
+    """Every job, or those named, on a small disk that has room for a random part of it, then read-only."""
     known = jobs(folder / "data")
     found = []
     for index, name in enumerate(names or known):
@@ -103,7 +103,7 @@ def _goes_on(job: Job, folder: Path, found: Path) -> str | None:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
-    """A file system of 64 MB in memory at ``folder``.
+    """A file system of ``DISK_MB`` in memory at ``folder``.
 
     Raises:
         PermissionError: this user may not mount one.

@@ -34,12 +34,14 @@ class Job:
         arguments: of ``degflow``; it is run in a folder of its own and writes below that.
         results: glob pattern of the files that have to be those of an undisturbed run.
         hook: makes the work smaller, in the process itself.
+        quick: it writes one file at its end.
     """
 
     name: str
     arguments: tuple[str, ...]
     results: tuple[str, ...]
     hook: Hook | None = None
+    quick: bool = False
 
     def start(self, folder: Path, hook: Hook | None = None, log: Path | None = None) -> Started:
         """Begin it, or go on with it, in ``folder``; what it prints goes to ``log``, by default beside that."""
@@ -95,10 +97,26 @@ def jobs(root: Path) -> dict[str, Job]:
     generate = ("generate", str(root / "photographs"), "--bundle", str(bundle), "--scales", "1.5,2", "--out", "lr")
     made = [
         Job("fit", fit, ("camera.safetensors",), shorten_fit),
-        _training("train", sr_options("arbitrary", root, iterations=SR_ITERATIONS, degradation=_degflow(bundle)), root),
-        _training("distil", student_options(root, bundle), root),
+        training(
+            "train", sr_options("arbitrary", root, iterations=SR_ITERATIONS, degradation=degflow_section(bundle)), root
+        ),
+        training("distil", student_options(root, bundle), root),
         Job("generate", generate, ("lr/**/*.png", "lr/*.json*")),
         Job("generate LMDB", (*generate, "--format", "lmdb"), ("lr/*/*.mdb", "lr/*/meta_info.txt", "lr/*.json*")),
+    ]
+    return {job.name: job for job in made}
+
+
+def short_jobs(root: Path) -> dict[str, Job]:
+    """Commands that do not go on where they were stopped, on the data of :func:`jobs`."""
+    bundle, fixtures = str(root / "teacher.safetensors"), Path(__file__).resolve().parents[1] / "tests" / "fixtures"
+    pairs = ("--pairs", str(root / "pairs"), "--layout", "pattern", "--pattern", str(root / "pairs" / "pattern.yml"))
+    official = ("--rae", str(fixtures / "tiny_ae.pth"), "--flow", str(fixtures / "tiny_flow.pth"))
+    written = ("--out", "camera.safetensors")
+    made = [
+        Job("evaluate", ("evaluate", bundle, *pairs), ()),
+        Job("noise", ("noise", bundle, *pairs, *written), written[1:], quick=True),
+        Job("convert", ("convert", *official, *written), written[1:], quick=True),
     ]
     return {job.name: job for job in made}
 
@@ -118,17 +136,17 @@ def student_options(root: Path, teacher: Path) -> dict[str, Any]:
     return opt
 
 
-def _degflow(bundle: Path) -> dict[str, Any]:
+def degflow_section(bundle: Path) -> dict[str, Any]:
+    """The section ``degradation`` for a generator of scales 1 to 2."""
     return {"type": "DegFlow", "bundle": str(bundle), "scale_range": [1.0, 2.0]}
 
 
-def _training(name: str, opt: dict[str, Any], root: Path) -> Job:
+def training(name: str, opt: dict[str, Any], root: Path, save_every: int = 3) -> Job:
+    """``degflow train`` of an option file that is written to ``root``."""
     if "scale_range" in opt["degflow"]:
         opt["degflow"]["scale_range"] = [1, 2]
     opt |= {"name": name}
-    opt["logger"]["save_checkpoint_freq"] = 3
+    opt["logger"]["save_checkpoint_freq"] = save_every
     path = root / f"{name}.yml"
     path.write_text(yaml.safe_dump(opt), encoding="utf-8")
-    experiment = f"experiments/{name}"
-    return Job(name, ("train", "-opt", str(path), "--auto_resume"), (f"{experiment}/models/*.pth",))
-
+    return Job(name, ("train", "-opt", str(path), "--auto_resume"), (f"experiments/{name}/models/*.pth",))

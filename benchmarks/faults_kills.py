@@ -61,6 +61,8 @@ def _end(job: Job, code: int | None, folder: Path) -> str | None:
     """What is wrong with a job that has come to its end after kills."""
     if code != 0:
         return f"went on to exit code {code}"
-    return unsound(folder / "killed") or left_behind(folder / "killed") or job.different(
-        folder / "whole", folder / "killed"
+    return (
+        unsound(folder / "killed")
+        or left_behind(folder / "killed")
+        or job.different(folder / "whole", folder / "killed")
     )

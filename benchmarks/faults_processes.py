@@ -40,10 +40,18 @@ class Started:
         self.process.kill()
         return self.end() == -signal.SIGKILL
 
-    def send(self, number: int) -> None:
-        """Send a signal, if it still runs."""
+    def send_after(self, number: int, seconds: float) -> bool:
+        """Send a signal to it and its workers after so many seconds; False where it had ended before."""
+        self.process.join(seconds)
         if self.running():
-            os.kill(self.pid, number)
+            os.killpg(self.pid, number)
+            return True
+        return False
+
+    def workers(self) -> list[int]:
+        """Process ids of its children."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        return [int(pid) for pid in children.read_text().split()] if children.exists() else []
 
     def end(self, seconds: float = HUNG) -> int | None:
         """Wait for its exit code, negative for a signal; None where it hung and had to be killed."""
@@ -83,8 +91,16 @@ def finish(arguments: Sequence[str], folder: Path, log: Path, hook: Hook | None 
     return started, time.monotonic() - began
 
 
+def close_server() -> None:
+    """End the server, which would otherwise live as long as this process."""
+    from multiprocessing import forkserver
+
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
+
+
 def _command(arguments: list[str], folder: Path, log: Path, hook: Hook | None) -> None:
     os.chdir(folder)
+    os.setsid()
     with open(log, "wb") as file:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()

@@ -80,10 +80,8 @@ def run(args: argparse.Namespace) -> int:
     generator = build_generator(args.bundle, args)
     generator.check_scales(args.scales)
     _check_camera(generator)
-    with (
-        GeneratedSet(out, _settings(args, generator, source), images) as generated,
-        sole_writer(out, out / f".{rank}.lock"),
-    ):
+    generated = GeneratedSet(out, _settings(args, generator, source), images)
+    with sole_writer(out, out / f".{rank}.lock"), generated:
         pending = generated.begin(images[rank::world], first_process=rank == 0)
         _generate(generator, generated, pending, args)
         failed, waiting = generated.outcome()
