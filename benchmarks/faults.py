@@ -58,8 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for part in args.parts:
             found = PARTS[part](Path(folder) / part, args.cases, args.seed)
             print(f"\n{part}, {(time.monotonic() - began) / 60:.0f} minutes\n\n{tally_table(found)}", flush=True)
-            for tally in found:
-                print(*(f"- {tally.fault}: {failure}" for failure in tally.failures), sep="\n", flush=True)
+            for said in failures_in(found):
+                print(said, flush=True)
             tallies += found
             _write(args, tallies, time.monotonic() - began)
     close_server()
@@ -81,17 +81,22 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
+def failures_in(tallies: Sequence[Tally]) -> list[str]:
+    """A line of Markdown for each."""
+    return [f"- {tally.fault}: {failure}" for tally in tallies for failure in tally.failures]
+
+
 def _write(args: argparse.Namespace, tallies: Sequence[Tally], seconds: float) -> None:
     """Both files, after every part, so that a campaign that is broken off has not been for nothing."""
-    cases, failures = sum(tally.cases for tally in tallies), [tally for tally in tallies if tally.failures]
+    said = failures_in(tallies)
     settings = {"parts": args.parts, "cases": args.cases, "seed": args.seed, "seconds": round(seconds)}
     where = facts(torch.device("cpu"), **settings)
-    said = [f"- {tally.fault}: {failure}" for tally in failures for failure in tally.failures]
     lines = [
-        "# Fault campaign", "", f"{cases} cases, {sum(len(tally.failures) for tally in failures)} failures.", "",
+        "# Fault campaign", "", f"{sum(tally.cases for tally in tallies)} cases, {len(said)} failures.", "",
         tally_table(tallies), "", *said, *([""] if said else []),
-        f"{where['device']}, {where['threads']} thread, Python {where['python']}, torch {where['torch']}, seed {args.seed}, "
-        f"{seconds / 60:.0f} minutes. `python benchmarks/faults.py --parts {','.join(args.parts)} --cases {args.cases}`",
+        f"{where['device']}, {where['threads']} thread, Python {where['python']}, torch {where['torch']}, "
+        f"{seconds / 60:.0f} minutes.", "",
+        f"`python benchmarks/faults.py --parts {','.join(args.parts)} --cases {args.cases} --seed {args.seed}`",
     ]  # fmt: skip
     write_results(args.out, {"facts": where, "tallies": tallies_as_data(tallies)}, "\n".join(lines))
 
@@ -100,7 +105,7 @@ def _write(args: argparse.Namespace, tallies: Sequence[Tally], seconds: float) -
 if find_spec("faults_inputs"):
     import faults_inputs
 
-    PARTS["inputs"] = lambda folder, cases, seed: list(faults_inputs.tallies())
+    PARTS["inputs"] = lambda folder, cases, seed: list(faults_inputs.tallies(share=min(1.0, cases / 50), seed=seed))
 
 if __name__ == "__main__":
     sys.exit(main())

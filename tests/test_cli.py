@@ -222,3 +222,25 @@ def test_the_traceback_is_there_for_those_who_ask(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("DEGFLOW_TRACEBACK", "1")
     with pytest.raises(ValueError, match="expected a command"):
         main(["no-such-command"])
+
+
+TERMINATED = """
+import os, signal, sys, time
+from degflow_aug import cli
+from degflow_aug.atomic_file import atomic_path
+def run(arguments):
+    with atomic_path(arguments[0]) as partial:
+        partial.write_text("half")
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(30)
+cli._run = run
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def test_sigterm_ends_any_command_with_143_and_leaves_nothing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TERMINATED, str(tmp_path / "out.json")], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (143, "")
+    assert list(tmp_path.iterdir()) == []

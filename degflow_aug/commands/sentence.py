@@ -9,7 +9,7 @@ _IN_WORKER = re.compile(
 )
 
 
-_LOST_WORKER = re.compile(r"DataLoader worker \(pid.*?\) (?P<end>[^.]*)")
+_LOST_WORKER = re.compile(r"DataLoader worker \(pid(?:\(s\))? [\d, ]+\) (?P<end>[^.]*)")
 
 
 def lost_worker(error: RuntimeError) -> str | None:

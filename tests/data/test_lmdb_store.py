@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -189,3 +190,24 @@ def test_files_and_lmdb_hold_the_same(tmp_path: Path) -> None:
     with LmdbWriter(tmp_path / "a.lmdb") as writer:
         writer.put("1", file.read_bytes(), (20, 30, 3))
     np.testing.assert_array_equal(read_lmdb_image(tmp_path / "a.lmdb" / "1"), read_image(file))
+
+
+def test_a_full_disk_is_an_error_that_keeps_what_was_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise lmdb.DiskError("No space left on device")
+
+    def fill() -> None:
+        with LmdbWriter(tmp_path / "a.lmdb", batch=1) as writer:
+            writer.put("1", _png(1), SHAPE)
+            writer._environment = Refusing(writer._environment)
+            writer.put("2", _png(2), SHAPE)
+
+    class Refusing:
+        def __init__(self, real: Any) -> None:
+            self.begin, self.close = refuse, real.close
+
+    with pytest.raises(OSError, match=r"a\.lmdb: expected to write .* No space left on device; free some space"):
+        fill()
+    with LmdbWriter(tmp_path / "a.lmdb") as writer:
+        assert "1" in writer
+        assert "2" not in writer
