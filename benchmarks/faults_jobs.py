@@ -23,6 +23,8 @@ from tiny_sr import sr_options
 from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
 
 FIT_ITERATIONS, SR_ITERATIONS, STUDENT_ITERATIONS, IMAGES = 10, 60, 16, 24
+SMALL_RAE: dict[str, Any] = {"base_channels": 4}
+SMALL_VELOCITY: dict[str, Any] = {"base_channels": 8, "multipliers": [1, 2], "blocks": 1}
 STUDENT = {"type": "NCSNpp", "base_channels": 8, "multipliers": [1, 2], "blocks": 1, "dropout": 0.0, "end_time": True}
 
 
@@ -33,8 +35,10 @@ class Job:
     Attributes:
         arguments: of ``degflow``; it is run in a folder of its own and writes below that.
         results: glob pattern of the files that have to be those of an undisturbed run.
-        hook: makes the work smaller, in the process itself.
         quick: it writes one file at its end.
+        checkpoints: that of files which a run that was only killed has to have too; one that is stopped or fails saves
+            where it stands.
+        hook: makes the work smaller, in the process itself.
     """
 
     name: str
@@ -42,6 +46,7 @@ class Job:
     results: tuple[str, ...]
     hook: Hook | None = None
     quick: bool = False
+    checkpoints: tuple[str, ...] = ()
 
     def start(self, folder: Path, hook: Hook | None = None, log: Path | None = None) -> Started:
         """Begin it, or go on with it, in ``folder``; what it prints goes to ``log``, by default beside that."""
@@ -49,9 +54,10 @@ class Job:
         log = log or folder.with_name(f"{folder.name}.log")
         return start(self.arguments, folder, log, _both(self.hook, hook))
 
-    def different(self, expected: Path, found: Path) -> str | None:
-        """What the two folders differ in, or None."""
-        return next(filter(None, (different(expected, found, pattern) for pattern in self.results)), None)
+    def different(self, expected: Path, found: Path, *, killed: bool = False) -> str | None:
+        """What the two folders differ in, or None; after kills alone in their checkpoints as well."""
+        patterns = self.results + (self.checkpoints if killed else ())
+        return next(filter(None, (different(expected, found, pattern) for pattern in patterns)), None)
 
 
 @dataclass(frozen=True)
@@ -68,19 +74,26 @@ def _both(first: Hook | None, second: Hook | None) -> Hook | None:
     return _Both(first, second) if first and second else first or second
 
 
-def shorten_fit() -> None:
-    """Five steps of the search for a pipeline, small batches and small windows."""
+def shorten_search() -> None:
+    """Five steps of the search for a pipeline."""
     from degflow_aug.degradations import pipeline_estimation
-    from degflow_aug.models import camera_fit, presets
 
     pipeline_estimation.ITERATIONS = 5
+
+
+def shorten_fit() -> None:
+    """A short search, small networks, batches and windows."""
+    from degflow_aug.models import camera_fit, presets
+
+    shorten_search()
     camera_fit.CACHED_WINDOW = 64
     known = presets.preset
 
     def small(name: str, recipe: str | None = None) -> presets.Preset:
         chosen = known(name, recipe)
         stages = {key: replace(stage, crop=min(stage.crop, 64), batch=1) for key, stage in chosen.stages.items()}
-        return replace(chosen, stages=stages)
+        rae, velocity = {**chosen.rae, **SMALL_RAE}, {**chosen.velocity, **SMALL_VELOCITY}
+        return replace(chosen, rae=rae, velocity=velocity, stages=stages)
 
     presets.preset = small
 
@@ -100,7 +113,7 @@ def jobs(root: Path) -> dict[str, Job]:
         training(
             "train", sr_options("arbitrary", root, iterations=SR_ITERATIONS, degradation=degflow_section(bundle)), root
         ),
-        training("distil", student_options(root, bundle), root),
+        training("distil", student_options(root, bundle), root, hook=shorten_search),
         Job("generate", generate, ("lr/**/*.png", "lr/*.json*")),
         Job("generate LMDB", (*generate, "--format", "lmdb"), ("lr/*/*.mdb", "lr/*/meta_info.txt", "lr/*.json*")),
     ]
@@ -141,7 +154,7 @@ def degflow_section(bundle: Path) -> dict[str, Any]:
     return {"type": "DegFlow", "bundle": str(bundle), "scale_range": [1.0, 2.0]}
 
 
-def training(name: str, opt: dict[str, Any], root: Path, save_every: int = 3) -> Job:
+def training(name: str, opt: dict[str, Any], root: Path, save_every: int = 3, hook: Hook | None = None) -> Job:
     """``degflow train`` of an option file that is written to ``root``."""
     if "scale_range" in opt["degflow"]:
         opt["degflow"]["scale_range"] = [1, 2]
@@ -149,4 +162,6 @@ def training(name: str, opt: dict[str, Any], root: Path, save_every: int = 3) ->
     opt["logger"]["save_checkpoint_freq"] = save_every
     path = root / f"{name}.yml"
     path.write_text(yaml.safe_dump(opt), encoding="utf-8")
-    return Job(name, ("train", "-opt", str(path), "--auto_resume"), (f"experiments/{name}/models/*.pth",))
+    arguments = ("train", "-opt", str(path), "--auto_resume")
+    models = f"experiments/{name}/models"
+    return Job(name, arguments, (f"{models}/*_latest.pth",), hook, checkpoints=(f"{models}/*.pth",))

@@ -61,8 +61,5 @@ def _end(job: Job, code: int | None, folder: Path) -> str | None:
     """What is wrong with a job that has come to its end after kills."""
     if code != 0:
         return f"went on to exit code {code}"
-    return (
-        unsound(folder / "killed")
-        or left_behind(folder / "killed")
-        or job.different(folder / "whole", folder / "killed")
-    )
+    whole, found = folder / "whole", folder / "killed"
+    return unsound(found) or left_behind(found) or job.different(whole, found, killed=True)

@@ -101,6 +101,8 @@ def close_server() -> None:
 def _command(arguments: list[str], folder: Path, log: Path, hook: Hook | None) -> None:
     os.chdir(folder)
     os.setsid()
+    # Its loading processes are forks, as in a command that was typed, and not of another such server.
+    multiprocessing.set_start_method("fork", force=True)
     with open(log, "wb") as file:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()

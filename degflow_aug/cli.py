@@ -81,16 +81,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("degflow: interrupted", file=sys.stderr)
         return 130
-    except (ValueError, OSError) as error:
-        if os.environ.get("DEGFLOW_TRACEBACK") == "1":
+    except Exception as error:
+        said = lost_worker(error) or (sentence(error) if isinstance(error, (ValueError, OSError)) else None)
+        if said is None or os.environ.get("DEGFLOW_TRACEBACK") == "1":
             raise
-        print(f"degflow: {sentence(error)}", file=sys.stderr)
-        return 2
-    except RuntimeError as error:
-        lost = lost_worker(error)
-        if lost is None or os.environ.get("DEGFLOW_TRACEBACK") == "1":
-            raise
-        print(f"degflow: {lost}", file=sys.stderr)
+        print(f"degflow: {said}", file=sys.stderr)
         return 2
 
 

@@ -6,13 +6,14 @@ import pickle
 import subprocess
 import sys
 import time
+from multiprocessing import connection
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from degflow_aug import __version__
+from degflow_aug import __version__, cli
 from degflow_aug.cli import COMMANDS, main
 from degflow_aug.commands.sentence import sentence
 
@@ -222,6 +223,21 @@ def test_the_traceback_is_there_for_those_who_ask(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("DEGFLOW_TRACEBACK", "1")
     with pytest.raises(ValueError, match="expected a command"):
         main(["no-such-command"])
+
+
+@pytest.mark.parametrize("end", ["close", "refuse"])
+def test_a_worker_that_dies_while_it_hands_over_a_batch_is_named(
+    end: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def receive(arguments: list[str]) -> int:
+        if end == "refuse":
+            connection.Client(str(tmp_path / "nobody"))
+        here, there = connection.Pipe()
+        there.close()
+        return int(here.recv())
+
+    monkeypatch.setattr(cli, "_run", receive)
+    assert "images to live on, got one that broke off while it handed over a batch" in spoken(capsys, [])
 
 
 TERMINATED = """

@@ -102,7 +102,8 @@ class Interrupt:
     def _ignore_the_end_of_workers(self) -> None:
         """A signal to the whole group ends a DataLoader's workers, whose SIGCHLD handler would break off the step."""
         if hasattr(signal, "SIGCHLD"):
-            self._previous.setdefault(signal.SIGCHLD, signal.signal(signal.SIGCHLD, signal.SIG_DFL))
+            # A function and not SIG_DFL: Python complains of a signal that has come already and has no handler now.
+            self._previous.setdefault(signal.SIGCHLD, signal.signal(signal.SIGCHLD, lambda number, frame: None))
 
     @staticmethod
     def _handle_in_worker(number: int) -> None:
