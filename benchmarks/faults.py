@@ -2,20 +2,23 @@
 
     python benchmarks/faults.py [--parts kills,disk,files,signals,clock,locks,soak] [--cases 50] [--seed 0]
 
-Prints what every fault came to, writes JSON and Markdown to ``benchmarks/results/faults``, and ends with exit code 1
-if anything failed. ``--cases`` is the number of kills of each command; of the other faults there are a tenth as many.
+Prints what every fault came to, writes JSON and Markdown to ``benchmarks/results/faults``, part by part beside what is
+there of others, and ends with exit code 1 if anything failed. ``--cases`` is the number of kills of each command; of the
+other faults there are a tenth as many.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 # Before torch starts its threads; all that is started from here inherits it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -52,18 +55,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the parts asked for; 1 if anything failed, else 0."""
     args = parse(arguments)
     torch.set_num_threads(1)
-    tallies: list[Tally] = []
-    began = time.monotonic()
+    failed = 0
     with tempfile.TemporaryDirectory(prefix="degflow_faults_") as folder:
         for part in args.parts:
-            found = PARTS[part](Path(folder) / part, args.cases, args.seed)
-            print(f"\n{part}, {(time.monotonic() - began) / 60:.0f} minutes\n\n{tally_table(found)}", flush=True)
-            for said in failures_in(found):
-                print(said, flush=True)
-            tallies += found
-            _write(args, tallies, time.monotonic() - began)
+            began = time.monotonic()
+            tallies = PARTS[part](Path(folder) / part, args.cases, args.seed)
+            seconds = time.monotonic() - began
+            failures = failures_in(tallies)
+            failed += len(failures)
+            print("\n".join((f"\n{part}, {seconds / 60:.1f} minutes\n", tally_table(tallies), *failures)), flush=True)
+            settings = {"cases": args.cases, "seed": args.seed, "seconds": round(seconds)}
+            add_results(args.out, part, {"facts": facts(torch.device("cpu"), **settings)}, tallies)
     close_server()
-    return int(any(tally.failures for tally in tallies))
+    return int(failed > 0)
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -86,19 +90,32 @@ def failures_in(tallies: Sequence[Tally]) -> list[str]:
     return [f"- {tally.fault}: {failure}" for tally in tallies for failure in tally.failures]
 
 
-def _write(args: argparse.Namespace, tallies: Sequence[Tally], seconds: float) -> None:
-    """Both files, after every part, so that a campaign that is broken off has not been for nothing."""
-    said = failures_in(tallies)
-    settings = {"parts": args.parts, "cases": args.cases, "seed": args.seed, "seconds": round(seconds)}
-    where = facts(torch.device("cpu"), **settings)
+def add_results(stem: Path, part: str, content: dict[str, Any], tallies: Sequence[Tally]) -> None:
+    """Write a part as soon as it is done, beside the other parts that are there."""
+    path = stem.with_name(f"{stem.name}.json")
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    known[part] = {**content, "tallies": tallies_as_data(tallies)}
+    known = {name: known[name] for name in PARTS if name in known}
+    write_results(stem, known, report(known))
+
+
+def report(parts: Mapping[str, dict[str, Any]]) -> str:
+    """All parts as Markdown."""
+    found = {name: [Tally(**tally) for tally in part["tallies"]] for name, part in parts.items()}
+    everything = [tally for tallies in found.values() for tally in tallies]
+    failures = failures_in(everything)
     lines = [
-        "# Fault campaign", "", f"{sum(tally.cases for tally in tallies)} cases, {len(said)} failures.", "",
-        tally_table(tallies), "", *said, *([""] if said else []),
-        f"{where['device']}, {where['threads']} thread, Python {where['python']}, torch {where['torch']}, "
-        f"{seconds / 60:.0f} minutes.", "",
-        f"`python benchmarks/faults.py --parts {','.join(args.parts)} --cases {args.cases} --seed {args.seed}`",
+        "# Fault campaign", "", f"{sum(tally.cases for tally in everything)} cases, {len(failures)} failures.", "",
+        tally_table(everything), "", *failures, *([""] if failures else []),
+        "Run by `python benchmarks/faults.py`:", "",
     ]  # fmt: skip
-    write_results(args.out, {"facts": where, "tallies": tallies_as_data(tallies)}, "\n".join(lines))
+    for name, part in parts.items():
+        where = part["facts"]
+        lines.append(
+            f"- `--parts {name} --cases {where['cases']} --seed {where['seed']}`: {where['seconds'] / 60:.0f} minutes, "
+            f"{where['device']}, {where['threads']} thread, Python {where['python']}, torch {where['torch']}"
+        )
+    return "\n".join(lines)
 
 
 # Malformed inputs are a part like the others, in a file of their own.

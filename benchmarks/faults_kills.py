@@ -10,7 +10,7 @@ from pathlib import Path
 
 from faults_checks import left_behind, unsound
 from faults_jobs import Job, jobs
-from faults_processes import HUNG
+from faults_processes import HUNG, finish
 from faults_tally import Tally
 
 
@@ -50,6 +50,9 @@ def undisturbed(job: Job, folder: Path) -> float:
     Raises:
         RuntimeError: it cannot even do that.
     """
+    # The first command of all waits for the server.
+    folder.mkdir(parents=True, exist_ok=True)
+    finish(["--version"], folder.parent, folder.with_suffix(".log"))
     began = time.monotonic()
     started = job.start(folder)
     if started.end() != 0:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-HUNG = 180.0
+HUNG = 300.0
 """Seconds after which a command that should have ended is taken for hung."""
 Hook = Callable[[], None]
 
