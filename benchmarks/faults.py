@@ -3,8 +3,8 @@
     python benchmarks/faults.py [--parts kills,disk,files,signals,clock,locks,soak] [--cases 50] [--seed 0]
 
 Prints what every fault came to, writes JSON and Markdown to ``benchmarks/results/faults``, part by part beside what is
-there of others, and ends with exit code 1 if anything failed. ``--cases`` is the number of kills of each command; of the
-other faults there are a tenth as many.
+there of others, and ends with exit code 1 if anything failed. ``--cases`` is the number of kills of each command; there
+are a tenth as many of the other faults.
 """
 
 from __future__ import annotations
