@@ -79,13 +79,18 @@ class Interrupt:
         """Number of the signal that asks training to stop, or None."""
         return self._requested
 
-    def check(self) -> None:
-        """Stop here where a signal has asked for it; for work that has nothing to save.
+    def check(self, *, saving: bool = False) -> None:
+        """Stop here where a signal has asked for it; for long work between two steps.
+
+        Args:
+            saving: save before, as :meth:`on_stop` says.
 
         Raises:
             KeyboardInterrupt, SystemExit: see :func:`stop`.
         """
         if self._requested is not None:
+            if saving and self._save is not None:
+                self._save()
             raise stop(self._requested)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

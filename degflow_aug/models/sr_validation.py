@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from degflow_aug.atomic_file import atomic_path
 from degflow_aug.data.image_file import to_array, write_image
+from degflow_aug.models import interrupt
 from degflow_aug.models.best_checkpoint import BestOptions, BestRecord, check_best, deciding_value
 from degflow_aug.models.scale_table import ScaleTable
 from degflow_aug.models.validation_item import ValidationItem, read_item, strip
@@ -49,7 +50,8 @@ class SRValidation:
     def validation(self, dataloader: Any, current_iter: int | str, tb_logger: Any, save_img: bool = False) -> None:
         """Metrics of ``val.metrics`` for every scale of the dataset: logged, to TensorBoard and to a JSON file.
 
-        Under DDP rank 0 validates and the others wait.
+        Under DDP rank 0 validates and the others wait. A signal stops it between two images, and what was trained is
+        saved; the run goes on after the iteration, and this validation is not made up for.
 
         Args:
             dataloader: batches of one image.
@@ -78,6 +80,7 @@ class SRValidation:
         table: ScaleTable | None = None
         default = dataloader.dataset.opt.get("scale", self.opt.get("scale"))
         for batch in tqdm(dataloader, desc=f"Validation {dataset}", unit="image", disable=not options.get("pbar")):
+            interrupt.check(saving=True)
             item = read_item(batch, default)
             result = self._restore(item)
             if table is None:
