@@ -2,20 +2,20 @@
 
     python benchmarks/faults.py [--parts kills,disk,files,signals,clock,locks,soak] [--cases 50] [--seed 0]
 
-Prints what every fault came to, writes JSON and Markdown to ``benchmarks/results/faults``, part by part beside what is
-there of others, and ends with exit code 1 if anything failed. ``--cases`` is the number of kills of each command; there
-are a tenth as many of the other faults.
+Prints what every fault came to, writes JSON and Markdown to ``benchmarks/results/faults``, fault by fault beside what
+is there of others, and ends with exit code 1 if anything failed. ``--cases`` is the number of kills of each command;
+there are a tenth as many of the other faults.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -36,14 +36,15 @@ from faults_tally import Tally, tallies_as_data, tally_table
 from result_files import RESULTS, facts, write_results
 
 SHARE = 10
-PARTS: dict[str, Callable[[Path, int, int], list[Tally]]] = {
-    "kills": faults_kills.tallies,
-    "disk": lambda folder, cases, seed: faults_disk.tallies(folder, _some(cases), seed),
-    "files": lambda folder, cases, seed: faults_files.tallies(folder, _some(cases), seed),
-    "signals": lambda folder, cases, seed: faults_signals.tallies(folder, _some(cases), seed),
-    "clock": lambda folder, cases, seed: faults_clock.tallies(folder, _some(cases), seed),
-    "locks": lambda folder, cases, seed: faults_locks.tallies(folder, _some(cases), seed),
-    "soak": lambda folder, cases, seed: faults_soak.tallies(folder),
+Part = Callable[[Path, argparse.Namespace], Iterable[Tally]]
+PARTS: dict[str, Part] = {
+    "kills": lambda folder, args: faults_kills.tallies(folder, args.cases, args.seed, args.commands, args.minutes),
+    "disk": lambda folder, args: faults_disk.tallies(folder, _some(args.cases), args.seed, args.commands),
+    "files": lambda folder, args: faults_files.tallies(folder, _some(args.cases), args.seed, args.commands),
+    "signals": lambda folder, args: faults_signals.tallies(folder, _some(args.cases), args.seed, args.commands),
+    "clock": lambda folder, args: faults_clock.tallies(folder, _some(args.cases), args.seed, args.commands),
+    "locks": lambda folder, args: faults_locks.tallies(folder, _some(args.cases), args.seed, args.commands),
+    "soak": lambda folder, args: faults_soak.tallies(folder),
 }
 
 
@@ -58,14 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = 0
     with tempfile.TemporaryDirectory(prefix="degflow_faults_") as folder:
         for part in args.parts:
-            began = time.monotonic()
-            tallies = PARTS[part](Path(folder) / part, args.cases, args.seed)
-            seconds = time.monotonic() - began
-            failures = failures_in(tallies)
-            failed += len(failures)
-            print("\n".join((f"\n{part}, {seconds / 60:.1f} minutes\n", tally_table(tallies), *failures)), flush=True)
-            settings = {"cases": args.cases, "seed": args.seed, "seconds": round(seconds)}
-            add_results(args.out, part, {"facts": facts(torch.device("cpu"), **settings)}, tallies)
+            for tally in PARTS[part](Path(folder) / part, args):
+                failed += len(tally.failures)
+                print("\n".join((tally_table([tally]).splitlines()[-1], *failures_in([tally]))), flush=True)
+                where = facts(torch.device("cpu"), cases=args.cases, seed=args.seed)
+                add_results(args.out, part, where, tally)
     close_server()
     return int(failed > 0)
 
@@ -74,11 +72,16 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The options; parts as a list of names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", default=",".join(PARTS), help=f"out of {', '.join(PARTS)} (default: all)")
+    parser.add_argument("--commands", help="out of fit, train, distil, generate, generate LMDB (default: all)")
     parser.add_argument("--cases", type=int, default=50, help="kills of each command (default: 50)")
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="at most for the kills of a command, which are fewer then"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=RESULTS / "faults", help="path of the results without suffix")
     args = parser.parse_args(arguments)
     args.parts = args.parts.split(",")
+    args.commands = args.commands.split(",") if args.commands else None
     unknown = [part for part in args.parts if part not in PARTS]
     if unknown or args.cases < 1:
         parser.error(f"expected parts out of {', '.join(PARTS)} and a case or more, got {unknown} and {args.cases}")
@@ -90,11 +93,12 @@ def failures_in(tallies: Sequence[Tally]) -> list[str]:
     return [f"- {tally.fault}: {failure}" for tally in tallies for failure in tally.failures]
 
 
-def add_results(stem: Path, part: str, content: dict[str, Any], tallies: Sequence[Tally]) -> None:
-    """Write a part as soon as it is done, beside the other parts that are there."""
+def add_results(stem: Path, part: str, where: dict[str, Any], tally: Tally) -> None:
+    """Write a tally as soon as there is one, beside those that are there, in place of one of the same fault."""
     path = stem.with_name(f"{stem.name}.json")
     known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    known[part] = {**content, "tallies": tallies_as_data(tallies)}
+    others = [each for each in known.get(part, {}).get("tallies", []) if each["fault"] != tally.fault]
+    known[part] = {"facts": where, "tallies": [*others, *tallies_as_data([tally])]}
     known = {name: known[name] for name in PARTS if name in known}
     write_results(stem, known, report(known))
 
@@ -112,7 +116,7 @@ def report(parts: Mapping[str, dict[str, Any]]) -> str:
     for name, part in parts.items():
         where = part["facts"]
         lines.append(
-            f"- `--parts {name} --cases {where['cases']} --seed {where['seed']}`: {where['seconds'] / 60:.0f} minutes, "
+            f"- `--parts {name} --cases {where['cases']} --seed {where['seed']}`: "
             f"{where['device']}, {where['threads']} thread, Python {where['python']}, torch {where['torch']}"
         )
     return "\n".join(lines)
@@ -122,7 +126,7 @@ def report(parts: Mapping[str, dict[str, Any]]) -> str:
 if find_spec("faults_inputs"):
     import faults_inputs
 
-    PARTS["inputs"] = lambda folder, cases, seed: list(faults_inputs.tallies(share=min(1.0, cases / 50), seed=seed))
+    PARTS["inputs"] = lambda folder, args: faults_inputs.tallies(share=min(1.0, args.cases / 50), seed=args.seed)
 
 if __name__ == "__main__":
     sys.exit(main())

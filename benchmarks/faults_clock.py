@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,10 +40,10 @@ class SetClock:
         time.time_ns = lambda: nanoseconds() + int(offset()) * 10**9
 
 
-def tallies(folder: Path, cases: int, seed: int, names: Sequence[str] | None = None) -> list[Tally]:
+def tallies(folder: Path, cases: int, seed: int, names: Sequence[str] | None = None) -> Iterator[Tally]:
     """Every job, or those named, ``cases`` times with the clock set forth or back, and as often with files of the
     future; a fit within minutes as well."""
-    known, found = jobs(folder / "data"), []
+    known = jobs(folder / "data")
     for index, name in enumerate(names or known):
         job, chance = known[name], random.Random(seed + index)
         seconds = undisturbed(job, folder / name / "whole")
@@ -52,10 +52,9 @@ def tallies(folder: Path, cases: int, seed: int, names: Sequence[str] | None = N
             jump = SetClock(chance.choice((-DAY, DAY)), chance.uniform(0, seconds))
             jumps.count(_with_clock(job, folder / name, jump, seconds))
             future.count(_with_times(job, folder / name, chance, seconds))
-        found += [jumps, future]
+        yield from (jumps, future)
     if names is None or "fit" in names:
-        found.append(_within_minutes(known["fit"], folder / "minutes", cases, seed))
-    return found
+        yield _within_minutes(known["fit"], folder / "minutes", cases, seed)
 
 
 def _with_clock(job: Job, folder: Path, jump: SetClock, seconds: float) -> str | None:

@@ -23,13 +23,11 @@ SAID = {
 }
 
 
-def tallies(folder: Path, cases: int, seed: int, names: Sequence[str] | None = None) -> list[Tally]:
+def tallies(folder: Path, cases: int, seed: int, names: Sequence[str] | None = None) -> Iterator[Tally]:
     """Every job, or those named, on a small disk that has room for a random part of it, then read-only."""
     known = jobs(folder / "data")
-    found = []
     for index, name in enumerate(names or known):
-        found += _on_small_disk(known[name], folder / name, cases, seed + index)
-    return found
+        yield from _on_small_disk(known[name], folder / name, cases, seed + index)
 
 
 def _on_small_disk(job: Job, folder: Path, cases: int, seed: int) -> Iterator[Tally]:

@@ -8,7 +8,7 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,9 +28,9 @@ SKIPS = ("generate", "generate LMDB")
 """These pass a bad image over, and note that beside what they note of it later."""
 
 
-def tallies(folder: Path, cases: int, seed: int, names: Sequence[str] | None = None) -> list[Tally]:
+def tallies(folder: Path, cases: int, seed: int, names: Sequence[str] | None = None) -> Iterator[Tally]:
     """Every job, or those named, ``cases`` times a fault, at random moments."""
-    known, found = jobs(folder / "data"), []
+    known = jobs(folder / "data")
     for index, name in enumerate(names or known):
         job, chance = known[name], random.Random(seed + index)
         job = replace(job, results=tuple(pattern for pattern in job.results if "json" not in pattern))
@@ -40,14 +40,13 @@ def tallies(folder: Path, cases: int, seed: int, names: Sequence[str] | None = N
             tally = Tally(f"{fault}: {name}")
             for _ in range(cases):
                 tally.count(_with_file(job, folder / name, hurt, chance.choice(sources), chance.uniform(0, seconds)))
-            found.append(tally)
+            yield tally
         if name in WORKERS:
             with_workers = replace(job, arguments=(*job.arguments, *WORKERS[name]))
             tally = Tally(f"worker killed: {name}")
             for _ in range(cases):
                 tally.count(_without_worker(with_workers, folder / name, chance, chance.uniform(0, seconds)))
-            found.append(tally)
-    return found
+            yield tally
 
 
 def _sources(name: str) -> str:

@@ -79,6 +79,7 @@ def shorten_search() -> None:
     from degflow_aug.degradations import pipeline_estimation
 
     pipeline_estimation.ITERATIONS = 5
+    pipeline_estimation.KEPT_EVERY = 2
 
 
 def shorten_fit() -> None:

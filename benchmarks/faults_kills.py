@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from faults_checks import left_behind, unsound
@@ -14,22 +15,24 @@ from faults_processes import HUNG, finish
 from faults_tally import Tally
 
 
-def tallies(folder: Path, cases: int, seed: int, names: Sequence[str] | None = None) -> list[Tally]:
-    """Every job, or those named, killed ``cases`` times below ``folder``."""
+def tallies(
+    folder: Path, cases: int, seed: int, names: Sequence[str] | None = None, minutes: float = math.inf
+) -> Iterator[Tally]:
+    """Every job, or those named, killed ``cases`` times below ``folder``, or as often as so many minutes allow."""
     known = jobs(folder / "data")
-    return [killed(known[name], folder / name, cases, seed + index) for index, name in enumerate(names or known)]
+    for index, name in enumerate(names or known):
+        yield killed(known[name], folder / name, cases, seed + index, minutes)
 
 
-def killed(job: Job, folder: Path, cases: int, seed: int) -> Tally:
+def killed(job: Job, folder: Path, cases: int, seed: int, minutes: float = math.inf) -> Tally:
     """Kill and go on, until the job gets to its end between two kills; then compare, and begin anew."""
     tally, chance = Tally(f"kill -9: {job.name}"), random.Random(seed)
     seconds = undisturbed(job, folder / "whole")
-    found, kills, chains = folder / "killed", 0, 0
-    while tally.cases < cases or kills:
+    found, kills, chains, deadline = folder / "killed", 0, 0, time.monotonic() + 60 * minutes
+    while (more := tally.cases < cases and time.monotonic() < deadline) or kills:
         started = job.start(found)
-        # The last case gets its end without another kill.
-        moment = chance.uniform(0, seconds) if tally.cases < cases else HUNG
-        if started.kill_after(moment) and moment < HUNG:
+        # After the last kill the job gets to its end without another one.
+        if started.kill_after(chance.uniform(0, seconds) if more else HUNG) and more:
             tally.count(unsound(found))
             kills += 1
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,14 +18,12 @@ from faults_tally import Tally
 SAID = ("expected no other process to write there, got process",)
 
 
-def tallies(folder: Path, cases: int, seed: int, names: Sequence[str] | None = None) -> list[Tally]:
+def tallies(folder: Path, cases: int, seed: int, names: Sequence[str] | None = None) -> Iterator[Tally]:
     """Every job that writes, or those named, ``cases`` times."""
     known = {**jobs(folder / "data"), **short_jobs(folder / "data")}
-    found = []
     for name in names or known:
         if known[name].results:
-            found += _both(known[name], folder / name, cases)
-    return found
+            yield from _both(known[name], folder / name, cases)
 
 
 @dataclass(frozen=True)

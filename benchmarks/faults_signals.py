@@ -6,7 +6,7 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,19 +21,17 @@ LIMIT = 30.0
 STOPPED = 128 + signal.SIGTERM
 
 
-def tallies(folder: Path, cases: int, seed: int, names: Sequence[str] | None = None) -> list[Tally]:
+def tallies(folder: Path, cases: int, seed: int, names: Sequence[str] | None = None) -> Iterator[Tally]:
     """Every job, or those named, ``cases`` times, and the two long stretches of a fit between two trainings."""
     known = {**jobs(folder / "data"), **short_jobs(folder / "data")}
-    found = []
     for index, name in enumerate(names or known):
         job = replace(known[name], arguments=(*known[name].arguments, *WORKERS.get(name, ())))
-        found.append(stopped(job, folder / name, cases, seed + index))
+        yield stopped(job, folder / name, cases, seed + index)
     if names is None or "fit" in names:
         # As long as they are for a user.
         fit = replace(known["fit"], hook=None)
-        found.append(in_stretch(fit, folder / "search", cases, seed, "pipeline", lambda work: True))
-        found.append(in_stretch(fit, folder / "encode", cases, seed, "encode", lambda work: _has_network(work, "rae")))
-    return found
+        yield in_stretch(fit, folder / "search", cases, seed, "pipeline", lambda work: True)
+        yield in_stretch(fit, folder / "encode", cases, seed, "encode", lambda work: _has_network(work, "rae"))
 
 
 def stopped(job: Job, folder: Path, cases: int, seed: int) -> Tally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,11 +43,12 @@ class Recorder:
         ArbitraryScaleSRModel.optimize_parameters = recorded  # type: ignore[method-assign]
 
 
-def tallies(folder: Path, steps: int = STEPS, names: Sequence[str] = ("DegFlow", "RealESRGAN")) -> list[Tally]:
+def tallies(folder: Path, steps: int = STEPS, names: Sequence[str] | None = None) -> Iterator[Tally]:
     """Two runs of the same seed for each of these degradations."""
     folder.mkdir(parents=True, exist_ok=True)
     sections = {"DegFlow": degflow_section(write_teacher(folder / "teacher.safetensors")), "RealESRGAN": REAL_ESRGAN}
-    return [soaked(name, sections[name], folder, steps) for name in names]
+    for name in names or sections:
+        yield soaked(name, sections[name], folder, steps)
 
 
 def soaked(name: str, degradation: dict[str, Any], folder: Path, steps: int) -> Tally:

@@ -7,7 +7,10 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
+
+from degflow_aug.atomic_file import PARTIAL_SUFFIX
 
 try:
     import fcntl
@@ -21,7 +24,7 @@ WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, er
 
 @contextmanager
 def sole_writer(output: str | Path, lock: str | Path | None = None) -> Iterator[None]:
-    """Be the only process inside such a block for ``output``.
+    """Be the only process inside such a block for ``output``; what killed ones left of that file is removed.
 
     The lock is the operating system's, on a file that is removed afterwards: it ends with the process, however that
     ends, and the loading processes that a killed one leaves for some seconds do not hold it.
@@ -42,6 +45,8 @@ def sole_writer(output: str | Path, lock: str | Path | None = None) -> Iterator[
     except OSError as error:
         error.filename = str(output)
         raise
+    for stray in output.parent.glob(f".{escape(output.name)}.*{PARTIAL_SUFFIX}") if lock is None else ():
+        stray.unlink(missing_ok=True)
     try:
         yield
     finally:

@@ -103,3 +103,12 @@ def test_an_output_that_cannot_be_written_is_an_error_that_names_it(tmp_path: Pa
     with pytest.raises(OSError, match="out") as caught, sole_writer(tmp_path / "file" / "out"):
         pass
     assert caught.value.filename == str(tmp_path / "file" / "out")
+
+
+def test_what_a_killed_writer_left_of_the_file_is_removed(tmp_path: Path) -> None:
+    output, other = tmp_path / "a.safetensors", tmp_path / ".b.safetensors.7.partial"
+    (tmp_path / ".a.safetensors.7.partial").touch()
+    other.touch()
+    with sole_writer(output):
+        pass
+    assert list(tmp_path.iterdir()) == [other]

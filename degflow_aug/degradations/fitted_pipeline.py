@@ -13,7 +13,7 @@ from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.degradations.kernel_estimation import Pairs
 from degflow_aug.degradations.kernel_interpolation import bracket
 from degflow_aug.degradations.patch_resampling import without_autocast
-from degflow_aug.degradations.pipeline_estimation import EXPONENTS, Watch, estimate_pipeline, unwatched
+from degflow_aug.degradations.pipeline_estimation import EXPONENTS, UNWATCHED, SearchWatch, estimate_pipeline
 from degflow_aug.degradations.residual_noise import ResidualNoise
 from degflow_aug.degradations.sharpening import TAPS, kernel_side, sharpening_kernels
 from degflow_aug.degradations.view_parameters import NEGLIGIBLE, ViewParameters
@@ -98,11 +98,11 @@ class FittedPipeline(FittedKernel):
         regularisation: float = 1e-3,
         *,
         robust: bool = True,
-        watch: Watch = unwatched,
+        watch: SearchWatch = UNWATCHED,
     ) -> Self:
         """Fit a pipeline to pairs: the kernels as :meth:`FittedKernel.fit`, then :func:`estimate_pipeline`.
 
-        Its windows are aligned and weighed in any case. ``watch`` is told of every step of the search.
+        Its windows are aligned and weighed in any case. ``watch`` is told of every step of the search and keeps it.
 
         Raises:
             ValueError: no pairs, or pairs that cannot be fitted.

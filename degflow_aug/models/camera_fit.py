@@ -10,13 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from degflow_aug.atomic_file import atomic_path
+from degflow_aug.atomic_file import atomic_path, remove_partial
 from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
 from degflow_aug.degradations.camera_kernels import StageKernel
 from degflow_aug.models import interrupt
 from degflow_aug.models.distill_model import LFMDistillModel
 from degflow_aug.models.fit_options import FitSettings, largest_crop, stage_options
-from degflow_aug.models.kernel_source import StageReport, fit_kernel, read_kernel, unreported, write_kernel
+from degflow_aug.models.kernel_source import (
+    StageReport,
+    fit_kernel,
+    read_kernel,
+    search_files,
+    unreported,
+    write_kernel,
+)
 from degflow_aug.models.latent_cache import LatentCache, LatentCrops
 from degflow_aug.models.latent_stage import LatentStageModel
 from degflow_aug.models.lfm_model import LFMModel
@@ -118,6 +125,7 @@ class CameraFit:
 
     def run(self, out: Path) -> Bundle:
         """Train what is not trained yet and write the bundle to ``out``."""
+        remove_partial(self.settings.work)
         kernel = self.fit_kernel()
         for stage in self.preset.stages:
             if not is_finished(self.options(stage)):
@@ -142,9 +150,12 @@ class CameraFit:
             }
             began = time.monotonic()
             cameras, pipeline = self.settings.cameras, self.preset.pipeline
-            write_kernel(path, fit_kernel(dataset, cameras, pipeline=pipeline, report=self.report))
+            keep = self.settings.work
+            write_kernel(path, fit_kernel(dataset, cameras, pipeline=pipeline, report=self.report, keep=keep))
             self.plan.seconds += time.monotonic() - began
             self.plan.write()
+        for file in search_files(self.settings.work):
+            file.unlink()
         return read_kernel(path)
 
     def run_stage(self, stage: str) -> float:
