@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from degflow_aug.atomic_file import atomic_path
 
 WEIGHTS = ("params", "params_ema")
+_ROOM = 1 << 20
 
 
 def write_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
@@ -19,14 +20,19 @@ def write_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
     Raises:
         OSError: it cannot be written, as on a full disk.
     """
-    with atomic_path(path) as partial, open(partial, "wb") as file:
+    with atomic_path(path) as partial:
         try:
-            torch.save(content, file)
-        except RuntimeError as error:
-            # torch.save ends the file in any case, and then complains of its length instead.
-            if isinstance(error.__context__, OSError):
-                raise error.__context__ from None
+            # Not to a file of Python's: what a signal raises in its write ends the process in torch.save.
+            torch.save(content, partial)
+        except RuntimeError:
+            _look_for_room(partial)
             raise
+
+
+def _look_for_room(partial: Path) -> None:
+    """Raise what the system says where nothing more can be written; torch.save complains of a wrong length instead."""
+    with open(partial, "ab") as file:
+        file.write(bytes(_ROOM))
 
 
 def state_on_cpu(network: nn.Module) -> dict[str, Tensor]:
