@@ -24,6 +24,7 @@ WORKERS = {
     "train": ("--force_yml", "datasets:train:num_worker_per_gpu=2"),
     "distil": ("--force_yml", "datasets:train:num_worker_per_gpu=2"),
 }
+BEGUN = (".pth", ".json", ".safetensors")
 SKIPS = ("generate", "generate LMDB")
 """These pass a bad image over, and note that beside what they note of it later."""
 
@@ -67,6 +68,9 @@ def _with_file(job: Job, folder: Path, hurt: Callable[[Path, Path], None], path:
     found, kept = folder / "found", folder / "kept.png"
     started = job.start(found)
     started.process.join(seconds)
+    # Before, a folder's images have perhaps not been listed, and one that is gone then is none of this run.
+    while started.running() and not any(file.suffix in BEGUN for file in found.rglob("*")):
+        time.sleep(0.002)
     hurt(path, kept)
     try:
         code = started.end()
