@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PARTIAL_SUFFIX = ".partial"
@@ -14,15 +14,22 @@ PARTIAL_SUFFIX = ".partial"
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """A temporary name beside ``path`` that becomes ``path`` when the block ends well, and is removed when not.
 
-    The process id keeps two writers apart; a killed writer leaves a name that :func:`remove_partial` knows.
+    The process id keeps two writers apart; a killed writer leaves a name that :func:`remove_partial` knows. An error
+    of the system, such as a full disk, names ``path``.
     """
     path = Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
     try:
         yield partial
         os.replace(partial, path)
+    except OSError as error:
+        if error.errno is not None and str(error.filename) in ("None", str(partial)):
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
-        partial.unlink(missing_ok=True)
+        # On a file system that takes no more changes, what went wrong before is what there is to tell.
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def remove_partial(folder: str | Path) -> int:

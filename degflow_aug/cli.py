@@ -11,15 +11,19 @@ import importlib
 import logging
 import os
 import re
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import NoReturn
 
 from degflow_aug import __version__
 from degflow_aug.commands.command_line import command_line
 from degflow_aug.commands.json_output import FLAG, print_json
-from degflow_aug.commands.sentence import is_want_of_memory, sentence
+from degflow_aug.commands.sentence import is_want_of_memory, lost_worker, sentence
 from degflow_aug.nearest_name import nearest_name
 
 COMMANDS = {
@@ -84,20 +88,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     _keep_pillow_quiet()
     try:
-        return _run(arguments)
+        with _ended_by_sigterm():
+            return _run(arguments)
     except KeyboardInterrupt:
         _say("interrupted", arguments)
         return 130
-    except (ValueError, OSError) as error:
-        if os.environ.get("DEGFLOW_TRACEBACK") == "1":
+    except Exception as error:
+        said = _said_of(error)
+        if said is None or os.environ.get("DEGFLOW_TRACEBACK") == "1":
             raise
-        _say(sentence(error), arguments)
+        _say(said, arguments)
         return 2
-    except (MemoryError, RuntimeError) as error:
-        if not is_want_of_memory(error) or os.environ.get("DEGFLOW_TRACEBACK") == "1":
-            raise
-        _say(f"expected memory for what was asked for, got too little: {sentence(error)}", arguments)
-        return 2
+
+
+def _said_of(error: Exception) -> str | None:
+    """The sentence about what went wrong outside the program; None for a mistake of its own."""
+    if lost := lost_worker(error):
+        return lost
+    if isinstance(error, (ValueError, OSError)):
+        return sentence(error)
+    if isinstance(error, (MemoryError, RuntimeError)) and is_want_of_memory(error):
+        return f"expected memory for what was asked for, got too little: {sentence(error)}"
+    return None
 
 
 def _keep_pillow_quiet() -> None:
@@ -110,6 +122,30 @@ def _say(said: str, arguments: Sequence[str]) -> None:
     print(f"degflow: {said}", file=sys.stderr)
     if FLAG in arguments:
         print_json({"error": said})
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends a command as an error would, so that it leaves nothing half-written, and with exit code 143.
+
+    Commands that train save first: they take the signal themselves, see :mod:`degflow_aug.models.interrupt`.
+    """
+    owner = os.getpid()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != owner:
+            # A worker forked from this process has nothing to clean up.
+            os._exit(128 + number)
+        raise SystemExit(128 + number)
+
+    mine = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    if mine:
+        signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        if mine:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _run(arguments: list[str]) -> int:

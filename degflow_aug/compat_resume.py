@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from degflow_aug.atomic_file import remove_partial
 from degflow_aug.tensor_file import load_tensors
 
 _STATE_KEYS = ("epoch", "iter", "optimizers", "schedulers")
@@ -120,8 +121,10 @@ def _load(path: Path) -> Any:
 
 
 def prepare_folders(opt: Mapping[str, Any]) -> None:
-    """Make the folders of an experiment that continues; BasicSR makes them for new ones only."""
+    """Make the folders of an experiment that continues, which BasicSR does for new ones only, and remove what a killed
+    run left half written."""
     if opt["rank"] == 0:
+        remove_partial(opt["path"]["experiments_root"])
         for name in ("experiments_root", "models", "training_states", "visualization"):
             os.makedirs(opt["path"][name], exist_ok=True)
 

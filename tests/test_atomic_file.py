@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 
 from degflow_aug.atomic_file import PARTIAL_SUFFIX, atomic_path, remove_partial
+from degflow_aug.models.checkpoint import write_checkpoint
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -67,3 +72,28 @@ def test_what_a_killed_writer_leaves_is_known_and_removed(tmp_path: Path) -> Non
     assert remove_partial(tmp_path) == 1
     assert {file.name for file in folder.iterdir()} == {"net.pth", "kept.partial"}
     assert remove_partial(tmp_path) == remove_partial(tmp_path / "absent") == 0
+
+
+def test_a_full_disk_is_an_error_that_names_the_file_and_keeps_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "net.pth"
+    write_checkpoint(path, {"params": torch.zeros(3)})
+    old = path.read_bytes()
+    with limited_files(2000), pytest.raises(OSError, match="File too large") as caught:
+        write_checkpoint(path, {"params": torch.zeros(3000)})
+    assert caught.value.filename == str(path)
+    assert path.read_bytes() == old
+    assert list(tmp_path.iterdir()) == [path]
+    with limited_files(2), pytest.raises(OSError, match="File too large") as caught, atomic_path(path) as partial:
+        partial.write_text("more than that")
+    assert caught.value.filename == str(path)
+
+
+@contextmanager
+def limited_files(size: int) -> Iterator[None]:
+    """Let no file grow beyond so many bytes, which fails as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

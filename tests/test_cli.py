@@ -6,13 +6,14 @@ import os
 import pickle
 import subprocess
 import sys
+from multiprocessing import connection
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from degflow_aug import __version__
+from degflow_aug import __version__, cli
 from degflow_aug.cli import COMMANDS, main
 from degflow_aug.commands.sentence import sentence
 
@@ -249,3 +250,40 @@ def test_another_runtime_error_is_not_hidden(monkeypatch: pytest.MonkeyPatch) ->
 def test_what_a_file_says_cannot_write_to_the_terminal() -> None:
     assert sentence(ValueError("got \x1b[2J\x07 and \u202e")) == "got \\x1b[2J\\x07 and \\x202e"
     assert len(sentence(ValueError("x" * 100_000))) < 2100
+
+
+@pytest.mark.parametrize("end", ["close", "refuse"])
+def test_a_worker_that_dies_while_it_hands_over_a_batch_is_named(
+    end: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def receive(arguments: list[str]) -> int:
+        if end == "refuse":
+            connection.Client(str(tmp_path / "nobody"))
+        here, there = connection.Pipe()
+        there.close()
+        return int(here.recv())
+
+    monkeypatch.setattr(cli, "_run", receive)
+    assert "images to live on, got one that broke off while it handed over a batch" in spoken(capsys, [])
+
+
+TERMINATED = """
+import os, signal, sys, time
+from degflow_aug import cli
+from degflow_aug.atomic_file import atomic_path
+def run(arguments):
+    with atomic_path(arguments[0]) as partial:
+        partial.write_text("half")
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(30)
+cli._run = run
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def test_sigterm_ends_any_command_with_143_and_leaves_nothing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TERMINATED, str(tmp_path / "out.json")], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (143, "")
+    assert list(tmp_path.iterdir()) == []

@@ -178,3 +178,13 @@ def test_states_without_best_metrics_leave_the_model_alone() -> None:
     restore_best_metrics(model, {"best_metric_results": {"val": {"psnr": {}}}})
     restore_best_metrics(model, {})
     assert not hasattr(model, "best_metric_results")
+
+
+def test_what_a_killed_run_left_half_written_is_removed(opt: dict[str, Any]) -> None:
+    kept, half = Path(opt["path"]["models"], "net_g_100.pth"), Path(opt["path"]["models"], ".net_g_120.pth.77.partial")
+    half.write_bytes(b"half")
+    prepare_folders({**opt, "rank": 1})
+    assert half.exists()
+    prepare_folders(opt)
+    assert kept.exists()
+    assert not half.exists()

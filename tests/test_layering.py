@@ -22,6 +22,7 @@ LEAVES = {"data", "losses", "metrics", "pages"}
 HELPERS = {
     "atomic_file",
     "nearest_name",
+    "sole_writer",
     "yaml_options",
     "basicsr_keys",
     "compat",

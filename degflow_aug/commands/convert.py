@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from degflow_aug.commands.json_output import add_json_argument, print_json, said_to_people
+from degflow_aug.sole_writer import sole_writer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,9 +47,9 @@ def run(args: argparse.Namespace) -> int:
             "the two of one training"
         )
     make = _own_bundle if own else convert_official
-    with said_to_people(args):
+    with said_to_people(args), sole_writer(out):
         bundle = make(args.rae, args.flow, args.camera)
-    save_bundle(out, bundle)
+        save_bundle(out, bundle)
     if args.json:
         rae, velocity = _parameters(bundle)
         spec = bundle.spec

@@ -30,6 +30,7 @@ from degflow_aug.commands.pairs import (
 from degflow_aug.commands.report_file import add_report_argument
 from degflow_aug.progress import Progress, note
 from degflow_aug.run_history import HISTORY, RunHistory
+from degflow_aug.sole_writer import sole_writer
 
 if TYPE_CHECKING:
     from degflow_aug.bundle import Bundle, KernelBundle
@@ -123,7 +124,8 @@ def run(args: argparse.Namespace) -> int:
         check_alone(args)
     training, held_out = split_scenes(args)
     with said_to_people(args):
-        bundle = with_noise(args, fit_kernel(args, training) if alone else train(args, training), training)
+        with sole_writer(args.out):
+            bundle = with_noise(args, fit_kernel(args, training) if alone else train(args, training), training)
         print(f"{args.out}: {bundle.spec.camera} at knots {', '.join(f'{knot:g}' for knot in bundle.spec.knots)}")
         if bundle.spec.cameras:
             print(f"it tells {', '.join(bundle.spec.cameras)} apart: name one as camera, or weights by name, or any")
@@ -147,7 +149,8 @@ def train(args: argparse.Namespace, scenes: list[Scene]) -> Bundle:
         fit = prepare(args, scenes, progress)
         from degflow_aug.models import interrupt
 
-        with interrupt.stoppable():
+        work = fit.settings.work
+        with sole_writer(work, work / ".lock"), interrupt.stoppable():
             return fit.run(Path(args.out))
 
 

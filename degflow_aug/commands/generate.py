@@ -21,6 +21,7 @@ from degflow_aug.commands.arguments import (
 )
 from degflow_aug.commands.json_output import add_json_argument, print_json
 from degflow_aug.progress import note, track
+from degflow_aug.sole_writer import sole_writer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,7 +83,8 @@ def run(args: argparse.Namespace) -> int:
     generator = build_generator(args.bundle, args)
     generator.check_scales(args.scales)
     check_camera(generator)
-    with GeneratedSet(out, _settings(args, generator, source), images) as generated:
+    generated = GeneratedSet(out, _settings(args, generator, source), images)
+    with sole_writer(out, out / f".{rank}.lock"), generated:
         pending = generated.begin(mine, first_process=rank == 0)
         _generate(generator, generated, pending, len(mine) - len(pending), args)
         failed, waiting = generated.outcome()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from degflow_aug.commands.arguments import pick_device
 from degflow_aug.commands.json_output import add_json_argument, print_json
 from degflow_aug.commands.pairs import add_pairs_arguments, find_pairs, load_scenes
+from degflow_aug.sole_writer import sole_writer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out) if args.out else path
     knots = [knot for knot in bundle.spec.knots if knot != 1]
     device = pick_device(args.device)
-    noise = add_noise(out, bundle, load_scenes(spread_out(scenes), knots, device, "noise"), device).noise
+    with sole_writer(out):
+        noise = add_noise(out, bundle, load_scenes(spread_out(scenes), knots, device, "noise"), device).noise
     deviations = list(_deviations(noise, bundle.spec.cameras))
     if args.json:
         print_json({"bundle": out, "noise": deviations})

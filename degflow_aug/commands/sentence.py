@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 import re
+import traceback
 
 LONGEST = 2000
 _WANT_OF_MEMORY = ("not enough memory", "out of memory", "can't allocate memory", "Cannot allocate memory")
 _IN_WORKER = re.compile(
     r"Caught (?P<kind>\w+) in DataLoader worker .*\n(?:[\w.]+\.)?(?P=kind): (?P<said>.*)", re.DOTALL
 )
+
+
+_LOST_WORKER = re.compile(r"DataLoader worker \(pid(?:\(s\))? [\d, ]+\) (?P<end>[^.]*)")
+
+
+def lost_worker(error: Exception) -> str | None:
+    """One line on a process that loads images and was ended from outside, or None for another error."""
+    found = _LOST_WORKER.match(str(error)) if isinstance(error, RuntimeError) else None
+    if found is None and not _broke_off_a_transfer(error):
+        return None
+    end = " ".join(found["end"].split()) if found else "broke off while it handed over a batch"
+    return (
+        f"expected the processes that load images to live on, got one that {end}, as where memory runs out; ask for "
+        "fewer workers, and go on from what is saved"
+    )
+
+
+def _broke_off_a_transfer(error: Exception) -> bool:
+    """Whether the connection to another process failed, which is all that Python says of a killed one."""
+    if not isinstance(error, (OSError, EOFError)) or error.__traceback__ is None:
+        return False
+    innermost = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][-1]
+    return str(innermost.f_globals.get("__name__")).startswith("multiprocessing.")
 
 
 def sentence(error: Exception) -> str:

@@ -14,6 +14,7 @@ from degflow_aug.commands.earlier_run import given_back_if_nothing_comes_of_it
 from degflow_aug.commands.pipeline import command_line
 from degflow_aug.commands.report_file import report_at_the_end
 from degflow_aug.commands.sentence import sentence
+from degflow_aug.sole_writer import sole_writer
 from degflow_aug.yaml_options import load_yaml
 
 PAGE = "report.html"
@@ -65,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     check_training_options(opt, args.opt, resumes)
     try:
         with (
+            _sole_trainer(root / "experiments" / name, args.launcher),
             _earlier_run_given_back(root, name),
             interrupt.stoppable(),
             command_line("degflow train", _basicsr_arguments(args)),
@@ -88,6 +90,13 @@ def run(args: argparse.Namespace) -> int:
         _leave_process_group()
     _report(root / "experiments" / name)
     return 0
+
+
+def _sole_trainer(experiment: Path, launcher: str) -> AbstractContextManager[None]:
+    """A second run would rename the folder that the first one writes to; the processes of one run are all one."""
+    if process_number("SLURM_PROCID" if launcher == "slurm" else "RANK", 0) != 0:
+        return nullcontext()
+    return sole_writer(experiment)
 
 
 def _earlier_run_given_back(root: Path, name: str) -> AbstractContextManager[None]:

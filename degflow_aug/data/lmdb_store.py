@@ -121,7 +121,11 @@ class LmdbWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Commit what was put so far."""
+        """Commit what was put so far.
+
+        Raises:
+            OSError: it cannot be written, as on a full disk; what was committed before is kept.
+        """
         import lmdb
 
         while self._pending:
@@ -132,6 +136,10 @@ class LmdbWriter:
                 self._pending.clear()
             except lmdb.MapFullError:
                 self._environment.set_mapsize(2 * self._environment.info()["map_size"])
+            except lmdb.Error as error:
+                # Closing the folder would try to write them once more.
+                self._pending.clear()
+                raise OSError(f"{self.path}: expected to write to this LMDB, got: {error}; free some space") from error
 
     def __contains__(self, key: str) -> bool:
         name = key.encode("utf-8")

@@ -13,7 +13,7 @@ from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.degradations.kernel_estimation import Pairs
 from degflow_aug.degradations.kernel_interpolation import bracket
 from degflow_aug.degradations.patch_resampling import without_autocast
-from degflow_aug.degradations.pipeline_estimation import EXPONENTS, estimate_pipeline
+from degflow_aug.degradations.pipeline_estimation import EXPONENTS, UNWATCHED, SearchWatch, estimate_pipeline
 from degflow_aug.degradations.residual_noise import ResidualNoise
 from degflow_aug.degradations.sharpening import TAPS, kernel_side, sharpening_kernels
 from degflow_aug.degradations.view_parameters import NEGLIGIBLE, ViewParameters
@@ -91,10 +91,18 @@ class FittedPipeline(FittedKernel):
         return self.blur.shape[-1] + self.sharpening_side - 1 - 2 * NEGLIGIBLE
 
     @classmethod
-    def fit(cls, pairs: Pairs, size: int = 31, regularisation: float = 1e-3, *, robust: bool = True) -> Self:
+    def fit(
+        cls,
+        pairs: Pairs,
+        size: int = 31,
+        regularisation: float = 1e-3,
+        *,
+        robust: bool = True,
+        watch: SearchWatch = UNWATCHED,
+    ) -> Self:
         """Fit a pipeline to pairs: the kernels as :meth:`FittedKernel.fit`, then :func:`estimate_pipeline`.
 
-        Its windows are aligned and weighed in any case.
+        Its windows are aligned and weighed in any case. ``watch`` is told of every step of the search and keeps it.
 
         Raises:
             ValueError: no pairs, or pairs that cannot be fitted.
@@ -102,7 +110,7 @@ class FittedPipeline(FittedKernel):
         if isinstance(pairs, Iterator):
             pairs = list(pairs)
         start = FittedKernel.fit(pairs, size, regularisation, robust=robust)
-        found = estimate_pipeline(pairs, start.knots.tolist(), start.kernels)
+        found = estimate_pipeline(pairs, start.knots.tolist(), start.kernels, watch=watch)
         widening = torch.tensor(fit_widening(start.knots, found.blur))
         fitted = cls(start.knots, start.kernels, found.blur, found.exponent, found.taps, widening)
         fitted.left = found.left

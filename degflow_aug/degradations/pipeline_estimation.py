@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,8 @@ EXPONENTS = (1 / 3, 3.0)
 """Lowest and highest. Beyond, float32 has no precision left for black."""
 ITERATIONS = 80
 HISTORY = 20
+LOOKS = 1.25
+"""Looks at the error for each step, at most and on average."""
 LEAST_GAIN = 2e-5
 """Share of the first error that a step has to gain. On the simulator all steps do; where there is little to find the
 search ends early."""
@@ -29,6 +31,26 @@ TAP_SCALE = 0.5
 """How much a tap changes beside a kernel's values for an equal step, so that both are found together."""
 RIDGE = 1e-5
 """Weight of the distance to where the search began, beside the share of the error that is left."""
+KEPT_EVERY = 10
+"""Steps after which the state of the search is kept, which costs one more look at the error."""
+
+
+class SearchWatch:
+    """Who waits for a search; this one is nobody."""
+
+    def step(self, done: int, total: int) -> None:
+        """Told of the steps done, and how many there are at most, whenever the error has been looked at; may end the
+        search by raising."""
+
+    def recall(self) -> dict[str, Any] | None:
+        """What :meth:`keep` was given last, by the search that this one goes on with."""
+        return None
+
+    def keep(self, state: dict[str, Any]) -> None:
+        """Take the state of the search, plain values and tensors."""
+
+
+UNWATCHED = SearchWatch()
 
 
 class Pipeline(NamedTuple):
@@ -89,16 +111,20 @@ class _Search(nn.Module):
             yield weighted[..., self.inner, self.inner].mean() / len(self.windows)
 
     @torch.enable_grad()
-    def run(self) -> None:
-        """Go to the best pipeline near the start."""
+    def run(self, watch: SearchWatch) -> None:
+        """Go to the best pipeline near the start; a search that was stopped goes on as if it had not been."""
         optimizer = torch.optim.LBFGS(
-            self.parameters(), max_iter=ITERATIONS, history_size=HISTORY, line_search_fn="strong_wolfe",
-            tolerance_grad=0, tolerance_change=LEAST_GAIN,
+            self.parameters(), history_size=HISTORY, line_search_fn="strong_wolfe", tolerance_grad=0,
+            tolerance_change=LEAST_GAIN,
         )  # fmt: skip
-        first = max(self.error(), 1e-12)
+        steps, looks, ended = self._recall(watch.recall(), optimizer)
+        first = max(self._error_at_start(), 1e-12)
 
         def closure() -> float:
             """The share of the error that is left and the ridge, with gradients."""
+            nonlocal looks
+            looks += 1
+            watch.step(optimizer.state[self.step].get("n_iter", 0), ITERATIONS)
             optimizer.zero_grad()
             total = 0.0
             distance = self.step.square().sum() + self.tap_step.square().sum()
@@ -108,7 +134,28 @@ class _Search(nn.Module):
                 total += float(part.detach())
             return total
 
-        optimizer.step(closure)
+        group = optimizer.param_groups[0]
+        while not ended:
+            planned = min(steps + KEPT_EVERY, ITERATIONS)
+            # Going on begins with a look that does not count.
+            looks -= steps > 0
+            group["max_iter"], group["max_eval"] = planned - steps, LOOKS * ITERATIONS - looks
+            optimizer.step(closure)
+            steps = int(optimizer.state[self.step]["n_iter"])
+            ended = steps < planned or steps == ITERATIONS or looks >= LOOKS * ITERATIONS
+            known = {"start": self.start, "steps": steps, "looks": looks, "ended": ended}
+            watch.keep({**known, "search": self.state_dict(), "optimizer": optimizer.state_dict()})
+
+    def _recall(self, known: dict[str, Any] | None, optimizer: torch.optim.Optimizer) -> tuple[int, int, bool]:
+        """Steps, looks at the error and whether it has ended, of a search that was kept, if it was of these pairs."""
+        if known is None or not torch.equal(known["start"].to(self.start), self.start):
+            return 0, 0, False
+        self.load_state_dict(known["search"])
+        optimizer.load_state_dict(known["optimizer"])
+        return int(known["steps"]), int(known["looks"]), bool(known["ended"])
+
+    def _error_at_start(self) -> float:
+        return type(self)(self.windows, self.start).error()
 
     @torch.no_grad()
     def error(self) -> float:
@@ -123,7 +170,9 @@ class _Search(nn.Module):
         return Pipeline(blur.detach(), exponent.detach(), taps.detach(), left)
 
 
-def estimate_pipeline(pairs: Pairs, knots: Sequence[float], kernels: Tensor, seed: int = 0) -> Pipeline:
+def estimate_pipeline(
+    pairs: Pairs, knots: Sequence[float], kernels: Tensor, seed: int = 0, *, watch: SearchWatch = UNWATCHED
+) -> Pipeline:
     """The pipeline that leaves least of the views of ``pairs``.
 
     min over K, g, S of sum_k |view_k - S_k * (K_k * HR^g)^(1 / g)|^2 over detailed windows of the pairs, see
@@ -134,6 +183,7 @@ def estimate_pipeline(pairs: Pairs, knots: Sequence[float], kernels: Tensor, see
         knots: K + 1 scales, 1 first.
         kernels: (K + 1, 3, k, k), the linear kernels of these pairs; the first is a unit impulse.
         seed: of the choice of windows.
+        watch: told of every step, and keeps the search for one that goes on.
 
     Returns:
         The pipeline at all knots, on the device of ``kernels``.
@@ -141,7 +191,7 @@ def estimate_pipeline(pairs: Pairs, knots: Sequence[float], kernels: Tensor, see
     windows = draw_windows(pairs, dict(zip(knots[1:], kernels[1:], strict=True)), seed)
     parts = {scale: found.split(HELD_OUT) for scale, found in windows.items()}
     search = _Search({scale: part for scale, (_, part) in parts.items()}, kernels[1:].clone())
-    search.run()
+    search.run(watch)
     return _with_knot_one(search.found({scale: part for scale, (part, _) in parts.items()}))
 
 

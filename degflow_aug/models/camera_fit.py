@@ -10,13 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from degflow_aug.atomic_file import atomic_path
+from degflow_aug.atomic_file import atomic_path, remove_partial
 from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
 from degflow_aug.degradations.camera_kernels import StageKernel
 from degflow_aug.models import interrupt
 from degflow_aug.models.distill_model import LFMDistillModel
 from degflow_aug.models.fit_options import FitSettings, largest_crop, stage_options
-from degflow_aug.models.kernel_source import fit_kernel, read_kernel, write_kernel
+from degflow_aug.models.kernel_source import (
+    StageReport,
+    fit_kernel,
+    read_kernel,
+    search_files,
+    unreported,
+    write_kernel,
+)
 from degflow_aug.models.latent_cache import LatentCache, LatentCrops
 from degflow_aug.models.latent_stage import LatentStageModel
 from degflow_aug.models.lfm_model import LFMModel
@@ -26,7 +33,6 @@ from degflow_aug.models.refine_model import RefineModel
 from degflow_aug.models.stage_run import Budget, BuildModel, Schedule, StageRun, is_finished, make_folders
 from degflow_aug.plain_values import check_plain
 
-StageReport = Callable[[str, int, int, float], None]
 LATENT_MODELS: dict[str, Callable[[dict[str, Any]], LatentStageModel]] = {
     "lfm": LFMModel,
     "distill": LFMDistillModel,
@@ -101,7 +107,8 @@ class CameraFit:
         minutes: budget of all stages together; 0 where ``iterations`` is given.
         iterations: of all stages together, split by the stages' shares.
         save_seconds: time between checkpoints.
-        report: called as (stage, done, total, loss); for the cache of windows the loss is nan.
+        report: called as (stage, done, total, loss); the loss is nan for the camera without networks (kernel, pipeline)
+            and for the cache of windows (encode).
     """
 
     def __init__(
@@ -113,7 +120,7 @@ class CameraFit:
         minutes: float = 0.0,
         iterations: int = 0,
         save_seconds: float = 60.0,
-        report: StageReport = lambda *state: None,
+        report: StageReport = unreported,
     ) -> None:
         self.preset, self.settings, self.plan, self.report = preset, settings, plan, report
         self.save_seconds = save_seconds
@@ -122,6 +129,7 @@ class CameraFit:
 
     def run(self, out: Path) -> Bundle:
         """Train what is not trained yet and write the bundle to ``out``."""
+        remove_partial(self.settings.work)
         kernel = self.fit_kernel()
         for stage in self.preset.stages:
             if not is_finished(self.options(stage)):
@@ -145,9 +153,13 @@ class CameraFit:
                 **self.settings.train,
             }
             began = time.monotonic()
-            write_kernel(path, fit_kernel(dataset, self.settings.cameras, pipeline=self.preset.pipeline))
+            cameras, pipeline = self.settings.cameras, self.preset.pipeline
+            keep = self.settings.work
+            write_kernel(path, fit_kernel(dataset, cameras, pipeline=pipeline, report=self.report, keep=keep))
             self.plan.seconds += time.monotonic() - began
             self.plan.write()
+        for file in search_files(self.settings.work):
+            file.unlink()
         return read_kernel(path)
 
     def run_stage(self, stage: str) -> float:
@@ -196,9 +208,7 @@ class CameraFit:
 
     def _report_window(self, done: int, windows: int) -> None:
         self.report("encode", done, windows, math.nan)
-        number = interrupt.requested()
-        if number is not None:
-            raise interrupt.stop(number)
+        interrupt.check()
 
     def _budget(self, stage: str, spent: float) -> Budget:
         """A stage's share of the iterations asked for, or of the time left; ``spent`` went into its preparation."""

@@ -12,12 +12,28 @@ from degflow_aug.atomic_file import atomic_path
 from degflow_aug.tensor_file import load_tensors
 
 WEIGHTS = ("params", "params_ema")
+_ROOM = 1 << 20
 
 
 def write_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
-    """``torch.save`` under a temporary name, then rename. ``content``: tensors and plain types only."""
+    """``torch.save`` under a temporary name, then rename. ``content``: tensors and plain types only.
+
+    Raises:
+        OSError: it cannot be written, as on a full disk.
+    """
     with atomic_path(path) as partial:
-        torch.save(content, partial)
+        try:
+            # Not to a file of Python's: what a signal raises in its write ends the process in torch.save.
+            torch.save(content, partial)
+        except RuntimeError:
+            _look_for_room(partial)
+            raise
+
+
+def _look_for_room(partial: Path) -> None:
+    """Raise what the system says where nothing more can be written; torch.save complains of a wrong length instead."""
+    with open(partial, "ab") as file:
+        file.write(bytes(_ROOM))
 
 
 def state_on_cpu(network: nn.Module) -> dict[str, Tensor]:

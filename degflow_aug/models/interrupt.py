@@ -79,6 +79,20 @@ class Interrupt:
         """Number of the signal that asks training to stop, or None."""
         return self._requested
 
+    def check(self, *, saving: bool = False) -> None:
+        """Stop here where a signal has asked for it; for long work between two steps.
+
+        Args:
+            saving: save before, as :meth:`on_stop` says.
+
+        Raises:
+            KeyboardInterrupt, SystemExit: see :func:`stop`.
+        """
+        if self._requested is not None:
+            if saving and self._save is not None:
+                self._save()
+            raise stop(self._requested)
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._owner:
             self._handle_in_worker(number)
@@ -93,7 +107,8 @@ class Interrupt:
     def _ignore_the_end_of_workers(self) -> None:
         """A signal to the whole group ends a DataLoader's workers, whose SIGCHLD handler would break off the step."""
         if hasattr(signal, "SIGCHLD"):
-            self._previous.setdefault(signal.SIGCHLD, signal.signal(signal.SIGCHLD, signal.SIG_DFL))
+            # A function and not SIG_DFL: Python complains of a signal that has come already and has no handler now.
+            self._previous.setdefault(signal.SIGCHLD, signal.signal(signal.SIGCHLD, lambda number, frame: None))
 
     @staticmethod
     def _handle_in_worker(number: int) -> None:
@@ -109,4 +124,5 @@ def stop(number: int) -> BaseException:
 
 _interrupt = Interrupt()
 install, uninstall, requested = _interrupt.install, _interrupt.uninstall, _interrupt.requested
+check = _interrupt.check
 on_stop, stoppable = _interrupt.on_stop, _interrupt.stoppable

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from basicsr.data import build_dataset
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch.utils.data import Subset
 
 from degflow_aug.atomic_file import atomic_path
@@ -17,10 +19,16 @@ from degflow_aug.bundle import Bundle
 from degflow_aug.degradations.camera_kernels import CameraKernels, StageKernel, kernel_in
 from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted_pipeline import FittedPipeline
+from degflow_aug.degradations.kernel_estimation import ROUNDS
+from degflow_aug.degradations.pipeline_estimation import SearchWatch
+from degflow_aug.models import interrupt
+from degflow_aug.models.checkpoint import write_checkpoint
 from degflow_aug.models.sample_cameras import known_camera
 from degflow_aug.models.whole_pairs import WholePairs
 from degflow_aug.options import StageOptions
 
+KERNEL_PASSES = 1 + ROUNDS
+StageReport = Callable[[str, int, int, float], None]
 LARGEST_LEFT = 0.5
 """Share of a kernel's error that a pipeline may leave and still be taken by ``pipeline: auto``."""
 
@@ -76,7 +84,18 @@ def kernel_after(before: Bundle, opt: dict[str, Any], options: StageOptions) -> 
     return kernel_for(opt, options)
 
 
-def fit_kernel(dataset_opt: dict[str, Any], cameras: Sequence[str], *, pipeline: str) -> StageKernel:
+def unreported(stage: str, done: int, total: int, loss: float) -> None:
+    """Nobody waits for the fit."""
+
+
+def fit_kernel(
+    dataset_opt: dict[str, Any],
+    cameras: Sequence[str],
+    *,
+    pipeline: str,
+    report: StageReport = unreported,
+    keep: Path | None = None,
+) -> StageKernel:
     """A kernel or pipeline fitted to a training set, or one for each of ``cameras`` to its part of it.
 
     Networks that add to a view have an easier task beside a pipeline that explains most of what a kernel leaves, as on
@@ -87,15 +106,57 @@ def fit_kernel(dataset_opt: dict[str, Any], cameras: Sequence[str], *, pipeline:
         dataset_opt: section of the data set.
         cameras: those to tell apart; empty: one camera.
         pipeline: auto, always or never, as in :class:`StageOptions`. All cameras get the same kind.
+        report: called as (kernel or pipeline, done, total, nan), of each camera in turn.
+        keep: a folder that keeps the search for a pipeline, from which one that was stopped goes on.
 
     Raises:
+        KeyboardInterrupt, SystemExit: a signal has asked to stop, see :mod:`degflow_aug.models.interrupt`.
         ValueError: a camera without pairs, or without some knot of another one.
     """
     parts = [whole_pairs(dataset_opt, cameras, index) for index in range(max(1, len(cameras)))]
-    fitted: list[FittedKernel] = [(FittedKernel if pipeline == "never" else FittedPipeline).fit(part) for part in parts]
+    watches = [_Watch(report, keep and keep / f"search_{index}.pth") for index in range(len(parts))]
+    fitted = [_fit(part, pipeline, report, watch) for part, watch in zip(parts, watches, strict=True)]
     if pipeline == "auto" and any(isinstance(each, FittedPipeline) and each.left > LARGEST_LEFT for each in fitted):
         fitted = [FittedKernel(each.knots, each.kernels) for each in fitted]
     return CameraKernels(fitted) if cameras else fitted[0]
+
+
+def search_files(folder: Path) -> list[Path]:
+    """Searches that are kept in a folder."""
+    return sorted(folder.glob("search_*.pth"))
+
+
+class _Watch(SearchWatch):
+    """Shows a search, stops it where a signal asks, and keeps it in a file."""
+
+    def __init__(self, report: StageReport, path: Path | None) -> None:
+        self.report, self.path = report, path
+
+    def step(self, done: int, total: int) -> None:
+        interrupt.check()
+        self.report("pipeline", done, total, math.nan)
+
+    def recall(self) -> dict[str, Any] | None:
+        if self.path is None or not self.path.is_file():
+            return None
+        return dict(torch.load(self.path, map_location="cpu", weights_only=True))
+
+    def keep(self, state: dict[str, Any]) -> None:
+        if self.path is not None:
+            write_checkpoint(self.path, state)
+
+
+def _fit(pairs: WholePairs, pipeline: str, report: StageReport, watch: SearchWatch) -> FittedKernel:
+    """The kernel or pipeline of one camera, stopped between two images or two steps."""
+    passes = KERNEL_PASSES + (pipeline != "never")
+    looks = itertools.count(1)
+
+    def looked_at() -> None:
+        interrupt.check()
+        report("kernel", next(looks), passes * len(pairs), math.nan)
+
+    pairs.looked_at = looked_at
+    return FittedKernel.fit(pairs) if pipeline == "never" else FittedPipeline.fit(pairs, watch=watch)
 
 
 def whole_pairs(dataset_opt: dict[str, Any], cameras: Sequence[str] = (), camera: int = 0) -> WholePairs:
@@ -126,7 +187,7 @@ def write_kernel(path: Path, fitted: StageKernel) -> None:
     """Write the state of what was fitted, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as partial:
-        save_file({key: value.cpu().contiguous() for key, value in fitted.state_dict().items()}, partial)
+        partial.write_bytes(save({key: value.cpu().contiguous() for key, value in fitted.state_dict().items()}))
 
 
 def read_kernel(path: Path) -> StageKernel:

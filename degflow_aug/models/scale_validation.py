@@ -10,6 +10,7 @@ from basicsr.utils import get_root_logger, tensor2img
 from torch import Tensor
 
 from degflow_aug.data.image_file import write_image
+from degflow_aug.models import interrupt
 from degflow_aug.models.scale_table import ScaleTable
 from degflow_aug.models.validation_file import iteration_label, results_folder, write_results
 from degflow_aug.models.validation_metrics import best_records, check_metrics, measure
@@ -31,7 +32,8 @@ class ScaleValidation:
     def validation(self, dataloader: Any, current_iter: int, tb_logger: Any, save_img: bool = False) -> None:
         """Metrics of ``val.metrics`` for each scale of the dataset, logged as ``metric_x2.9`` and as their mean.
 
-        Under DDP rank 0 validates and the others wait.
+        Under DDP rank 0 validates and the others wait. A signal stops it between two images, and what was trained is
+        saved; the run goes on after the iteration, and this validation is not made up for.
         """
         if self.opt.get("rank", 0) == 0:
             self._validate(dataloader, iteration_label(self.opt, current_iter), tb_logger, save_img)
@@ -44,6 +46,7 @@ class ScaleValidation:
         table = ScaleTable(metrics)
         shown = self.opt["val"].get("pbar") is not False
         for index, item in enumerate(track(dataloader, f"validation {name}", "scene", shown=shown)):
+            interrupt.check(saving=True)
             hr, (camera,) = item["hr"].to(self.device), item.get("camera", [""])
             for column in item["available"][0].nonzero().flatten().tolist():
                 scale = round(float(item["scales"][0, column]), 6)

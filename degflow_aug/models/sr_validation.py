@@ -13,6 +13,7 @@ from basicsr.utils import get_root_logger
 from torch import Tensor
 
 from degflow_aug.data.image_file import to_array, write_image
+from degflow_aug.models import interrupt
 from degflow_aug.models.best_checkpoint import BestOptions, BestRecord, check_best, deciding_value
 from degflow_aug.models.scale_table import ScaleTable
 from degflow_aug.models.validation_file import iteration_label, results_folder, write_results
@@ -48,7 +49,8 @@ class SRValidation:
     def validation(self, dataloader: Any, current_iter: int | str, tb_logger: Any, save_img: bool = False) -> None:
         """Metrics of ``val.metrics`` for every scale of the dataset: logged, to TensorBoard and to a JSON file.
 
-        Under DDP rank 0 validates and the others wait.
+        Under DDP rank 0 validates and the others wait. A signal stops it between two images, and what was trained is
+        saved; the run goes on after the iteration, and this validation is not made up for.
 
         Args:
             dataloader: batches of one image.
@@ -73,6 +75,7 @@ class SRValidation:
         default = dataloader.dataset.opt.get("scale", self.opt.get("scale"))
         shown = options.get("pbar") is not False
         for batch in track(dataloader, f"validation {dataset}", "image", shown=shown):
+            interrupt.check(saving=True)
             item = read_item(batch, default)
             result = self._restore(item)
             if table is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -16,13 +16,22 @@ class WholePairs:
     Args:
         dataset: its items as :class:`AlignedScales` makes them.
         device: of the images.
+        looked_at: called after every pair, as often as it is read; may end the work by raising.
     """
 
-    def __init__(self, dataset: Dataset[dict[str, Any]], device: torch.device | str = "cpu") -> None:
-        self.dataset, self.device = dataset, device
+    def __init__(
+        self,
+        dataset: Dataset[dict[str, Any]],
+        device: torch.device | str = "cpu",
+        looked_at: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.dataset, self.device, self.looked_at = dataset, device, looked_at
+
+    def __len__(self) -> int:
+        return len(self.dataset)  # type: ignore[arg-type]
 
     def __iter__(self) -> Iterator[tuple[Tensor, dict[float, Tensor]]]:
-        for index in range(len(self.dataset)):  # type: ignore[arg-type]
+        for index in range(len(self)):
             item = self.dataset[index]
             views = {
                 round(float(scale), 6): view.to(self.device)
@@ -30,3 +39,4 @@ class WholePairs:
                 if there
             }
             yield item["hr"].to(self.device), views
+            self.looked_at()

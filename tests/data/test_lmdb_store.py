@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -198,3 +199,24 @@ def test_keys_of_a_list_lead_into_no_other_lmdb(tmp_path: Path, key: str) -> Non
     (path / "meta_info.txt").write_text(f"{key}.png (24,40,3) 1\n")
     with pytest.raises(ValueError, match=r"meta_info\.txt: expected names below the folder"):
         lmdb_keys(path)
+
+
+def test_a_full_disk_is_an_error_that_keeps_what_was_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise lmdb.DiskError("No space left on device")
+
+    def fill() -> None:
+        with LmdbWriter(tmp_path / "a.lmdb", batch=1) as writer:
+            writer.put("1", _png(1), SHAPE)
+            writer._environment = Refusing(writer._environment)
+            writer.put("2", _png(2), SHAPE)
+
+    class Refusing:
+        def __init__(self, real: Any) -> None:
+            self.begin, self.close = refuse, real.close
+
+    with pytest.raises(OSError, match=r"a\.lmdb: expected to write .* No space left on device; free some space"):
+        fill()
+    with LmdbWriter(tmp_path / "a.lmdb") as writer:
+        assert "1" in writer
+        assert "2" not in writer

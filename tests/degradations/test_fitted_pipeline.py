@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+from typing import Any
+
 import pytest
 import torch
 from skimage import data
@@ -16,6 +19,7 @@ from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted_pipeline import FittedPipeline
 from degflow_aug.degradations.grid import to_lr_grid
 from degflow_aug.degradations.pair_windows import draw_windows
+from degflow_aug.degradations.pipeline_estimation import SearchWatch
 from degflow_aug.degradations.pseudo_views import pseudo_views
 from degflow_aug.degradations.sharpening import kernel_side, sharpening_kernels
 from degflow_aug.degradations.view_parameters import TOE, from_light, to_light
@@ -109,6 +113,54 @@ def test_a_known_pipeline_is_found() -> None:
     assert float(found.exponent) == pytest.approx(2.0, abs=0.35)
     view, linear = truth.render(unseen[None], 2.0), FittedKernel(found.knots, found.kernels)
     assert psnr_y(found.render(unseen[None], 2.0), view) > psnr_y(linear.render(unseen[None], 2.0), view) + 5
+
+
+class Kept(SearchWatch):
+    """Remembers a search as a file would, and breaks it off at a look."""
+
+    def __init__(self, last_look: int = 1000) -> None:
+        self.last_look, self.steps = last_look, []
+        self.state: bytes | None = None
+
+    def step(self, done: int, total: int) -> None:
+        self.steps.append(done)
+        if len(self.steps) == self.last_look:
+            raise KeyboardInterrupt
+
+    def recall(self) -> dict[str, Any] | None:
+        return None if self.state is None else torch.load(io.BytesIO(self.state), weights_only=True)
+
+    def keep(self, state: dict[str, Any]) -> None:
+        file = io.BytesIO()
+        torch.save(state, file)
+        self.state = file.getvalue()
+
+
+@pytest.mark.parametrize("last_look", [3, 14])
+def test_a_search_that_was_stopped_goes_on_as_if_it_had_not(last_look: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline_estimation, "ITERATIONS", 13)
+    monkeypatch.setattr(pair_windows, "WINDOW", 64)
+    truth, known = pipeline(exponent=2.0, gain=0.4, knots=(1.0, 2.0)), photographs()[:2]
+    pairs = [(hr, {2.0: truth.render(hr[None], 2.0)[0]}) for hr in known]
+    whole, kept = Kept(), Kept(last_look)
+    expected = FittedPipeline.fit(pairs, watch=whole)
+    assert whole.steps[-1] > 10
+    with pytest.raises(KeyboardInterrupt):
+        FittedPipeline.fit(pairs, watch=kept)
+    kept.last_look, kept.steps = 1000, []
+    found = FittedPipeline.fit(pairs, watch=kept)
+    assert kept.steps[0] == (0 if last_look == 3 else 10)
+    assert kept.steps[-1] == whole.steps[-1]
+    for key, value in expected.state_dict().items():
+        assert torch.equal(found.state_dict()[key], value), key
+    assert found.left == expected.left
+
+    kept.steps = []
+    FittedPipeline.fit(pairs, watch=kept)
+    assert kept.steps == []
+    # Of other pairs it is another search.
+    FittedPipeline.fit([(hr.flip(-1), {2.0: view[2.0].flip(-1)}) for hr, view in pairs], watch=kept)
+    assert kept.steps[0] == 0
 
 
 @pytest.mark.usefixtures("long_search")

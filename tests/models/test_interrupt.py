@@ -121,3 +121,13 @@ def test_the_module_has_one_of_its_own() -> None:
         assert interrupt.requested() == signal.SIGINT
     finally:
         interrupt.uninstall()
+
+
+@pytest.mark.parametrize(("number", "end"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_work_with_nothing_to_save_is_stopped_where_it_asks(
+    taken: Interrupt, number: int, end: type[BaseException]
+) -> None:
+    taken.check()
+    os.kill(os.getpid(), number)
+    with pytest.raises(end):
+        taken.check()

@@ -12,7 +12,7 @@ from tiny_camera import write_pairs
 import degflow_aug
 from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted_pipeline import FittedPipeline
-from degflow_aug.models import kernel_source
+from degflow_aug.models import interrupt, kernel_source
 from degflow_aug.models.kernel_source import fit_kernel, kernel_for, write_kernel
 from degflow_aug.options import StageOptions
 from degflow_aug.yaml_options import load_yaml
@@ -66,3 +66,35 @@ def test_a_kernel_of_the_other_kind_is_refused(
 def test_pipelines_are_named() -> None:
     with pytest.raises(ValueError, match=r"expected degflow\.pipeline out of auto, always, never, got 'on'"):
         StageOptions(knots=KNOTS, pipeline="on")
+
+
+def test_a_fit_says_how_far_it_is_and_stops_where_a_signal_asks(
+    dataset: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, int, int]] = []
+    fit_kernel(
+        dataset, (), pipeline="always", report=lambda stage, done, total, loss: seen.append((stage, done, total))
+    )
+    kernel = [state for state in seen if state[0] == "kernel"]
+    # Three images, three times for the kernel and once for the windows of the pipeline.
+    assert kernel == [("kernel", done, 12) for done in range(1, 13)]
+    steps = [done for stage, done, total in seen if stage == "pipeline"]
+    assert steps[0] == 0
+    assert steps == sorted(steps)
+    assert steps[-1] >= 3
+
+    for stage in ("kernel", "pipeline"):
+        asked: list[str] = []
+
+        def ask(at: str, *state: object, stage: str = stage, asked: list[str] = asked) -> None:
+            if at == stage:
+                asked.append(at)
+
+        def check(asked: list[str] = asked) -> None:
+            if asked:
+                raise SystemExit(143)
+
+        monkeypatch.setattr(interrupt, "check", check)
+        with pytest.raises(SystemExit):
+            fit_kernel(dataset, (), pipeline="always", report=ask)
+        assert asked == [stage]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +25,7 @@ degflow_aug.register()
 from basicsr.models.base_model import BaseModel  # noqa: E402
 
 from degflow_aug.data.image_file import read_image, to_tensor, write_image  # noqa: E402
+from degflow_aug.models import interrupt  # noqa: E402
 from degflow_aug.models.sr_validation import SRValidation  # noqa: E402
 from degflow_aug.models.validation_item import size_ratio  # noqa: E402
 
@@ -490,3 +493,28 @@ def test_cudnn_tries_no_algorithms_for_every_size(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(model, "super_resolve", lambda lq, size: (seen.append(cudnn.benchmark), usual(lq, size))[1])
     model.validation(loader([item(0, 2.0)]), 1, None, False)
     assert (seen, cudnn.benchmark) == ([False], True)
+
+
+def test_a_signal_stops_a_long_validation_after_saving(tmp_path: Path) -> None:
+    items, saved = [item(seed, 2.0) for seed in range(3)], []
+    model = Bicubic(options(tmp_path, metrics={"psnr": PSNR}))
+    super_resolve, seen = model.super_resolve, []
+
+    def signalled(lq: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        seen.append(size)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return super_resolve(lq, size)
+
+    model.super_resolve = signalled
+
+    def validate() -> None:
+        with interrupt.stoppable():
+            interrupt.on_stop(lambda: saved.append(True))
+            model.validation(loader(items), 5, None, False)
+
+    with pytest.raises(SystemExit) as end:
+        validate()
+    assert end.value.code == 143
+    assert len(seen) == 1
+    assert saved == [True]
+    assert not list(tmp_path.rglob("*.json"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -219,3 +220,30 @@ def test_bf16_trains(pairs: Path, tmp_path: Path) -> None:
     before = mean_loss(model, batch)
     train(model, [batch] * 60)
     assert mean_loss(model, batch) < before
+
+
+def test_a_signal_stops_a_long_validation_after_saving(pairs: Path, tmp_path: Path) -> None:
+    from basicsr.data import build_dataloader, build_dataset
+
+    opt = in_memory(stage_options("rae", pairs, tmp_path), tmp_path)
+    seen: list[float] = []
+
+    def signalled(hr: torch.Tensor, view: torch.Tensor, scale: float, camera: str) -> torch.Tensor:
+        seen.append(scale)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return hr
+
+    def train_and_validate() -> None:
+        with interrupt.stoppable():
+            model = build(opt)
+            train(model, batches(opt, 2))
+            model.generate_view = signalled
+            dataset = build_dataset(opt["datasets"]["val"])
+            model.validation(build_dataloader(dataset, opt["datasets"]["val"]), 2, None, False)
+
+    with pytest.raises(SystemExit) as end:
+        train_and_validate()
+    assert end.value.code == 143
+    # The scales of one image.
+    assert seen == [2.0, 4.0]
+    assert (tmp_path / "experiments" / "rae" / "training_states" / "2.state").is_file()

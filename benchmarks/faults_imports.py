@@ -1,0 +1,18 @@
+"""What the server of the fault campaign imports, once, before it forks a process for each command."""
+
+from __future__ import annotations
+
+import importlib
+
+import torch
+
+import degflow_aug
+import degflow_aug.models.camera_fit
+from degflow_aug import cli
+
+torch.set_num_threads(1)
+degflow_aug.register()
+for name in cli.COMMANDS:
+    importlib.import_module(f"degflow_aug.commands.{name}")
+for name in ("clock", "disk", "files", "jobs", "kills", "locks", "signals", "soak"):
+    importlib.import_module(f"faults_{name}")
