@@ -76,7 +76,7 @@ def run(command: str, work: Path, log: Path, interrupt: bool) -> Step:
             stdin=subprocess.DEVNULL, env={**os.environ, "PATH": path}, start_new_session=True,
         )  # fmt: skip
         while process.poll() is None and time.monotonic() - began < LONGEST:
-            if interrupt and b"iter:" in log.read_bytes():
+            if interrupt and b"lr:(" in log.read_bytes():
                 os.killpg(process.pid, signal.SIGINT)
                 interrupt = False
             time.sleep(0.2)
