@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from degflow_aug.atomic_file import PARTIAL_SUFFIX
 from degflow_aug.data.image_file import read_image
 from degflow_aug.data.lmdb_store import read_lmdb_image
+from degflow_aug.run_history import HISTORY, read_history
 
 
 def unsound(folder: Path) -> str | None:
@@ -23,7 +24,7 @@ def unsound(folder: Path) -> str | None:
         try:
             if path.name.endswith(PARTIAL_SUFFIX):
                 return f"{path.relative_to(folder)} is visible"
-            READERS.get(path.suffix, Path.stat)(path)
+            (_reader(path) or Path.stat)(path)
         except Exception as error:
             return f"{path.relative_to(folder)} is not whole: {type(error).__name__} {error}"[:300]
     return None
@@ -51,7 +52,7 @@ def different(expected: Path, found: Path, pattern: str) -> str | None:
     if not names[0]:
         return f"nothing of {pattern} was written"
     for name in sorted(names[0]):
-        read = READERS.get(name.suffix, Path.read_bytes)
+        read = _reader(name) or Path.read_bytes
         if not equal(read(expected / name), read(found / name)):
             return f"{name} is another one than that of the undisturbed run"
     return None
@@ -73,6 +74,18 @@ def _values(first: dict[Any, Any], second: dict[Any, Any]) -> tuple[list[Any], l
 def _records(path: Path) -> list[Any]:
     """Lines of JSON, in the order of their names; two of one name are as much another content as none."""
     return sorted((json.loads(line) for line in path.read_text().splitlines()), key=lambda record: str(record["name"]))
+
+
+def _history(path: Path) -> list[int]:
+    """The iterations of a training's history, each of which may stand there once."""
+    iterations = [point.iteration for point in read_history(path).points]
+    if len(set(iterations)) < len(iterations):
+        raise ValueError("an iteration stands there twice")
+    return iterations
+
+
+def _reader(path: Path) -> Callable[[Path], Any] | None:
+    return _history if path.name == HISTORY else READERS.get(path.suffix)
 
 
 def _lmdb_values(path: Path) -> dict[bytes, bytes]:

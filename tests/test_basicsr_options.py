@@ -131,7 +131,7 @@ def narrow(opt: dict[str, Any], camera: Path) -> dict[str, Any]:
     train = opt["datasets"].get("train")
     if opt["model_type"] == "ArbitraryScaleSRModel" and train:
         opt["degflow"] |= {"lr_size": 16, "queries": 64}
-        train["gt_size"] = 48
+        train["gt_size"] = 64
         if "lr_size" in train:
             train["lr_size"] = 16
             train["real"]["scales"] = [2.9]

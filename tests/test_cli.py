@@ -79,7 +79,7 @@ def test_the_module_is_the_program() -> None:
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        ([], "expected a command (fit, train, test,"),
+        ([], "expected a command (align, fit, train,"),
         (["--versoin"], "did you mean '--version'?"),
         (["x"], "got 'x'"),
         (["generate"], "arguments are required"),

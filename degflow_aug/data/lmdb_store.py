@@ -210,7 +210,7 @@ def _in_our_words(folder: Path) -> Iterator[None]:
 
     try:
         yield
-    except lmdb.MapFullError:
+    except (lmdb.MapFullError, lmdb.DiskError):
         raise
     except lmdb.Error as error:
         raise ValueError(f"{folder}: expected an LMDB that can be opened and read, got: {error}") from error

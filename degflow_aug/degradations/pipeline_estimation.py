@@ -134,15 +134,15 @@ class _Search(nn.Module):
                 total += float(part.detach())
             return total
 
-        group = optimizer.param_groups[0]
+        group, most = optimizer.param_groups[0], int(LOOKS * ITERATIONS)
         while not ended:
             planned = min(steps + KEPT_EVERY, ITERATIONS)
             # Going on begins with a look that does not count.
             looks -= steps > 0
-            group["max_iter"], group["max_eval"] = planned - steps, LOOKS * ITERATIONS - looks
+            group["max_iter"], group["max_eval"] = planned - steps, most - looks
             optimizer.step(closure)
             steps = int(optimizer.state[self.step]["n_iter"])
-            ended = steps < planned or steps == ITERATIONS or looks >= LOOKS * ITERATIONS
+            ended = steps < planned or steps == ITERATIONS or looks >= most
             known = {"start": self.start, "steps": steps, "looks": looks, "ended": ended}
             watch.keep({**known, "search": self.state_dict(), "optimizer": optimizer.state_dict()})
 

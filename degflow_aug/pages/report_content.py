@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import nan
 
 import numpy as np
+
+# What float32 holds: beyond, an axis would leave the range of float64.
+_SMALL, _LARGE = 1e-45, 3.5e38
 
 
 @dataclass(frozen=True)
 class Series:
-    """A line of a chart: values by iteration or scale, rising; a value that is not finite is a gap."""
+    """A line of a chart: values by iteration or scale, rising; one that is not finite or beyond float32 is a gap."""
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(
+            self, "y", [value if _SMALL <= abs(value) <= _LARGE or not value else nan for value in self.y]
+        )
 
 
 @dataclass(frozen=True)
