@@ -58,9 +58,9 @@ def prepare(work: Path) -> None:
     pairs.mkdir(exist_ok=True)
     for there, here in (("HR", "HR"), ("x2", "LR2"), ("x4", "LR4")):
         shutil.copytree(work / "simulated" / there, pairs / here, dirs_exist_ok=True)
-    (pattern,) = blocks("my_pairs.yml")
-    (work / "my_pairs.yml").write_text(pattern, encoding="utf-8")
-    assert set(load_yaml(work / "my_pairs.yml")) == {"hr", "views"}
+    (pattern,) = blocks("pattern.yml")
+    (pairs / "pattern.yml").write_text(pattern, encoding="utf-8")
+    assert set(load_yaml(pairs / "pattern.yml")) == {"hr", "views"}
     write_image(work / "my_photo.png", photographs["chelsea"])
     shutil.copytree(ROOT / "basicsr_options", work / "basicsr_options", dirs_exist_ok=True)
 

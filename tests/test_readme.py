@@ -88,7 +88,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
     named = {each.name for each in BLOCKS if each.language in ("python", "yaml") and each.name}
-    assert named == IN_A_PROJECT | {"one-of", "by-name", "my_pairs.yml"}
+    assert named == IN_A_PROJECT | {"one-of", "by-name", "pattern.yml"}
     assert {each.language for each in BLOCKS} == {"bash", "python", "yaml"}
     assert README.count("```") == 2 * len(BLOCKS)
 
@@ -96,7 +96,7 @@ def test_every_block_is_of_a_kind_that_is_tested() -> None:
 def test_the_pattern_file_describes_pairs(tmp_path: Path) -> None:
     from tiny_camera import write_pairs
 
-    text = block("my_pairs.yml", "yaml")
+    text = block("pattern.yml", "yaml")
     write_pairs(tmp_path, scenes=1)
     (tmp_path / "x2").rename(tmp_path / "LR2")
     (tmp_path / "x4").rename(tmp_path / "LR4")
