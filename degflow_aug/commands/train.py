@@ -44,26 +44,11 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError: a mistake in the options; nothing was written.
     """
-    opt = load_yaml(Path(args.opt))
-    from degflow_aug import register
-
-    register()
+    root, name = Path.cwd(), _checked_name(args)
     from basicsr.train import train_pipeline
 
-    from degflow_aug.compat_options import override
     from degflow_aug.models import interrupt
-    from degflow_aug.models.option_check import check_training_options
 
-    for entry in args.force_yml or ():
-        override(opt, entry)
-    if not isinstance(opt.get("path") or {}, dict):
-        raise ValueError(f"expected a mapping of options in path of {args.opt}, got {opt['path']!r}")
-    root = Path.cwd()
-    name = str(opt.get("name"))
-    name = name if name.startswith("debug") or not args.debug else f"debug_{name}"
-    states = root / "experiments" / name / "training_states"
-    resumes = (args.auto_resume and any(states.glob("*.state"))) or bool((opt.get("path") or {}).get("resume_state"))
-    check_training_options(opt, args.opt, resumes)
     try:
         with (
             _sole_trainer(root / "experiments" / name, args.launcher),
@@ -90,6 +75,27 @@ def run(args: argparse.Namespace) -> int:
         _leave_process_group()
     _report(root / "experiments" / name)
     return 0
+
+
+def _checked_name(args: argparse.Namespace) -> str:
+    """The name of the experiment, once its options have been checked."""
+    opt = load_yaml(Path(args.opt))
+    from degflow_aug import register
+
+    register()
+    from degflow_aug.compat_options import override
+    from degflow_aug.models.option_check import check_training_options
+
+    for entry in args.force_yml or ():
+        override(opt, entry)
+    if not isinstance(opt.get("path") or {}, dict):
+        raise ValueError(f"expected a mapping of options in path of {args.opt}, got {opt['path']!r}")
+    name = str(opt.get("name"))
+    name = name if name.startswith("debug") or not args.debug else f"debug_{name}"
+    states = Path.cwd() / "experiments" / name / "training_states"
+    resumes = (args.auto_resume and any(states.glob("*.state"))) or bool((opt.get("path") or {}).get("resume_state"))
+    check_training_options(opt, args.opt, resumes)
+    return name
 
 
 def _sole_trainer(experiment: Path, launcher: str) -> AbstractContextManager[None]:
