@@ -9,6 +9,7 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from degflow_aug.atomic_file import remove_partial
 from degflow_aug.commands.arguments import one_of, process_number
 from degflow_aug.commands.earlier_run import given_back_if_nothing_comes_of_it
 from degflow_aug.commands.pipeline import command_line
@@ -106,10 +107,11 @@ def _sole_trainer(experiment: Path, launcher: str) -> AbstractContextManager[Non
 
 
 def _earlier_run_given_back(root: Path, name: str) -> AbstractContextManager[None]:
-    """BasicSR's rank 0 renames, and so it is the one to undo that."""
+    """BasicSR's rank 0 renames, and so it is the one to undo that; what a killed run left half-written is cleared."""
     if process_number("RANK", 0) != 0:
         return nullcontext()
     experiment = root / "experiments" / name
+    remove_partial(experiment)
     return given_back_if_nothing_comes_of_it([experiment, root / "tb_logger" / name], experiment / "training_states")
 
 

@@ -284,6 +284,21 @@ def test_workers_that_die_of_the_signal_are_no_error_of_their_own(
     assert "images to live on, got one that exited unexpectedly, as where memory runs out" in capsys.readouterr().err
 
 
+def test_what_a_killed_run_left_half_written_is_not_archived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pipeline: Callable[[Callable[[], None]], list[list[str]]]
+) -> None:
+    """It had saved no state, so that the next run starts anew and BasicSR renames its folder."""
+    experiment = tmp_path / "experiments" / "tiny"
+    (experiment / "models").mkdir(parents=True)
+    (experiment / "models" / ".net_g_3.pth.123.partial").write_bytes(b"half")
+    (experiment / "models" / "mine.txt").write_text("kept")
+    pipeline(lambda: experiment.rename(experiment.with_name("tiny_archived_1")) and None)
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "-opt", str(write_options(tmp_path))]) == 0
+    archived = tmp_path / "experiments" / "tiny_archived_1"
+    assert [path.name for path in (archived / "models").iterdir()] == ["mine.txt"]
+
+
 def test_another_exit_is_passed_on(tmp_path: Path, pipeline: Callable[[Callable[[], None]], list[list[str]]]) -> None:
     def leave() -> None:
         sys.exit(3)
