@@ -267,6 +267,25 @@ def test_a_worker_that_dies_while_it_hands_over_a_batch_is_named(
     assert "images to live on, got one that broke off while it handed over a batch" in spoken(capsys, [])
 
 
+def test_a_worker_that_dies_while_a_thread_is_started_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python's own clearing up then fails with a KeyError, which training takes for a mistake in the options."""
+
+    def start(arguments: list[str]) -> int:
+        try:
+            try:
+                raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
+            except RuntimeError:
+                {}.pop("thread")
+        except KeyError as mistake:
+            raise ValueError("expected other options") from mistake
+        return 0
+
+    monkeypatch.setattr(cli, "_run", start)
+    assert "got one that is killed by signal: Killed, as where memory runs out" in spoken(capsys, [])
+
+
 TERMINATED = """
 import os, signal, sys, time
 from degflow_aug import cli

@@ -15,8 +15,13 @@ _IN_WORKER = re.compile(
 _LOST_WORKER = re.compile(r"DataLoader worker \(pid(?:\(s\))? [\d, ]+\) (?P<end>[^.]*)")
 
 
-def lost_worker(error: Exception) -> str | None:
-    """One line on a process that loads images and was ended from outside, or None for another error."""
+def lost_worker(error: BaseException) -> str | None:
+    """One line on a process that loads images and was ended from outside, or None for another error.
+
+    The end of the process is raised wherever its parent happens to be, and what it breaks off there may fail in turn.
+    """
+    if error.__context__ is not None and (said := lost_worker(error.__context__)):
+        return said
     found = _LOST_WORKER.match(str(error)) if isinstance(error, RuntimeError) else None
     if found is None and not _broke_off_a_transfer(error):
         return None
@@ -27,7 +32,7 @@ def lost_worker(error: Exception) -> str | None:
     )
 
 
-def _broke_off_a_transfer(error: Exception) -> bool:
+def _broke_off_a_transfer(error: BaseException) -> bool:
     """Whether the connection to another process failed, which is all that Python says of a killed one."""
     if not isinstance(error, (OSError, EOFError)) or error.__traceback__ is None:
         return False
