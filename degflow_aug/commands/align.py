@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from degflow_aug.commands.align_table import alignment_table, summary
 from degflow_aug.commands.arguments import argument, parse_scales, positive_number
+from degflow_aug.commands.json_output import add_json_argument, print_json
 from degflow_aug.commands.sentence import sentence
+from degflow_aug.sole_writer import sole_writer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PIXELS",
         help="HR pixels that what is left of the displacement must stay below (default: 0.3)",
     )
+    add_json_argument(parser)
     parser.epilog = (
         "The HR photograph is named HR (or scene_HR), else it is the one of the longest focal length in EXIF; the\n"
         "others are named x2, x4, ..., or their focal lengths tell. A scene of which a photograph cannot be aligned\n"
@@ -70,14 +73,17 @@ def run(args: argparse.Namespace) -> int:
     if out == shots or shots in out.parents or out in shots.parents:
         raise ValueError(f"{args.out}: expected --out apart from the photographs in {args.shots}; name another folder")
     folders = find_shot_folders(args.shots)
-    aligned = AlignedSet(args.out)
     records: list[Record] = []
-    with Progress() as progress:
+    with sole_writer(args.out), Progress() as progress:
+        aligned = AlignedSet(args.out)
         for done, folder in enumerate(folders, 1):
             records.append(_scene(folder, aligned, args))
             progress("align", done, len(folders), math.nan)
-    print(alignment_table(records))
-    print(summary(records, args.out, aligned.scales()))
+    if args.json:
+        print_json({"out": args.out, "scales": aligned.scales(), "scenes": records})
+    else:
+        print(alignment_table(records))
+        print(summary(records, args.out, aligned.scales()))
     return int(any(record["state"] == FAILED for record in records))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,7 +31,8 @@ def summary(records: Sequence[dict[str, Any]], out: str, scales: Sequence[float]
     text = f"{out}: {aligned} scenes aligned, {len(records) - aligned} failed and not written"
     if not scales:
         return text
-    return f"{text}\nnext: degflow fit {out} --layout pattern --pattern {out}/pattern.yml --out camera.safetensors"
+    command = ["degflow", "fit", out, "--layout", "pattern", "--pattern", f"{out}/pattern.yml"]
+    return f"{text}\nnext: {shlex.join([*command, '--out', 'camera.safetensors'])}"
 
 
 def _row(record: dict[str, Any], view: dict[str, Any]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 MOST_FRAMES, FEWEST_FRAMES = 33, 5
 DEFAULT_SIDE, SMALLEST_SIDE = 256, 32
 DEFAULT_MEGABYTES = 5.0
+DEFAULT_TILE = 1024
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -113,6 +115,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"expected --frames of at least {FEWEST_FRAMES}, got {args.frames}")
     if len({scale for scale, _ in args.real}) < len(args.real):
         raise ValueError("expected one --real for each scale, got two of the same")
+    sheet = page.with_suffix(".png")
+    _check_outputs(page, sheet, args)
     from degflow_aug.commands.preview_frames import prepare_preview
 
     preview = prepare_preview(args)
@@ -120,16 +124,31 @@ def run(args: argparse.Namespace) -> int:
     from degflow_aug.atomic_file import atomic_path
     from degflow_aug.commands.contact_sheet import write_contact_sheet
 
-    page.parent.mkdir(parents=True, exist_ok=True)
+    write_contact_sheet(sheet, preview.sheet_rows())
     with atomic_path(page) as partial:
         partial.write_bytes(content)
-    sheet = page.with_suffix(".png")
-    write_contact_sheet(sheet, preview.sheet_rows())
     if args.json:
         print_json({"page": page, "bytes": len(content), "sheet": sheet})
     else:
         print(f"{page}: {len(content) / 1e6:.1f} MB; the same as a picture: {sheet}")
     return 0
+
+
+def _check_outputs(page: Path, sheet: Path, args: argparse.Namespace) -> None:
+    """Refuse, before any work, outputs that cannot be written or would take the place of what is shown.
+
+    Raises:
+        ValueError, OSError: such an output.
+    """
+    read = {Path(args.image).resolve(), *(path.resolve() for _, path in args.real)}
+    for output in (page, sheet):
+        if output.resolve() in read:
+            raise ValueError(f"expected --out apart from the images, got {output}, which is one; name another page")
+        if output.is_dir():
+            raise ValueError(f"expected to write {output}, got a folder of that name; name another page with --out")
+    page.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=page.parent):
+        return
 
 
 def _fitting_page(preview: Preview, args: argparse.Namespace) -> bytes:
@@ -154,7 +173,7 @@ def command_line(args: argparse.Namespace) -> str:
     """What makes the page again, to be copied."""
     words = ["degflow", "preview", args.image, "--bundle", args.bundle]
     for scale, path in args.real:
-        words += ["--real", f"{scale:g}={path}"]
+        words += ["--real", f"{scale!r}={path}"]
     for name in ("out", "window", "camera", "solver", "steps"):
         value = getattr(args, name)
         if value is not None:
@@ -164,7 +183,8 @@ def command_line(args: argparse.Namespace) -> str:
         ("frames", MOST_FRAMES),
         ("megabytes", DEFAULT_MEGABYTES),
         ("seed", 0),
+        ("tile", DEFAULT_TILE),
     ):
         if getattr(args, name) != default:
-            words += [f"--{name}", f"{getattr(args, name):g}"]
+            words += [f"--{name}", str(getattr(args, name))]
     return shlex.join(words)

@@ -39,7 +39,9 @@ class AlignedSet:
             raise ValueError(f"{self.root}: expected a folder to write to, got a file")
         self.records = self._read()
         self.root.mkdir(parents=True, exist_ok=True)
-        remove_partial(self.root)
+        # Only where it writes itself: the folder may turn out to be another one.
+        for folder in (self.root / HR_FOLDER, *self.root.glob("LR*")):
+            remove_partial(folder)
 
     def finished(self, name: str, made_of: Record) -> Record | None:
         """The record of a scene that was made of the same, aligned or failed, and whose files are there.
@@ -96,7 +98,9 @@ class AlignedSet:
         content = {"format": FORMAT, "scenes": {key: self.records[key] for key in sorted(self.records)}}
         self._write_text(REPORT, json.dumps(content, indent=1) + "\n")
         views = "".join(f"  {scale:g}: LR{scale:g}/{{id}}.png\n" for scale in self.scales())
-        if views:
+        if not views:
+            (self.root / PATTERN_FILE).unlink(missing_ok=True)
+        else:
             self._write_text(PATTERN_FILE, f"hr: {HR_FOLDER}/{{id}}.png\nviews:\n{views}")
         return self.records[name]
 

@@ -130,7 +130,7 @@ class LmdbWriter:
 
         while self._pending:
             try:
-                with _in_our_words(self.path), self._environment.begin(write=True) as transaction:
+                with self._environment.begin(write=True) as transaction:
                     for key, value in self._pending.items():
                         transaction.put(key, value)
                 self._pending.clear()
@@ -205,13 +205,13 @@ def _open_environment(folder: Path, **options: Any) -> Any:
 
 @contextmanager
 def _in_our_words(folder: Path) -> Iterator[None]:
-    """Raise what LMDB says of a damaged folder as a ValueError."""
+    """Raise what LMDB says of a damaged folder as a ValueError, of a full disk as an OSError."""
     import lmdb
 
     try:
         yield
-    except (lmdb.MapFullError, lmdb.DiskError):
-        raise
+    except lmdb.DiskError as error:
+        raise OSError(f"{folder}: expected to write to this LMDB, got: {error}; free some space") from error
     except lmdb.Error as error:
         raise ValueError(f"{folder}: expected an LMDB that can be opened and read, got: {error}") from error
 

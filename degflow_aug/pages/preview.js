@@ -304,6 +304,7 @@ async function begin() {
   data.levels = levels();
   data.series.forEach(buildPanel);
   buildControls();
+  slider.value = data.first;
   choose("grid");
   document.body.dataset.ready = "1";
 }

@@ -73,9 +73,12 @@ def preview_page(facts: PreviewFacts, scales: Sequence[float], series: Sequence[
     for one in series:
         if strange := set(one.frames) - set(one.places(scales)):
             raise ValueError(f"expected frames of {one.name} at the scales of the slider, got {sorted(strange)}")
+    known = [scale for scale in facts.measured or facts.knots if scale in scales]
     data = {
         "scales": list(scales),
         "knots": [knot for knot in facts.knots if knot in scales],
+        # At scale 1 there is nothing to see yet.
+        "first": list(scales).index(max(known or scales)),
         "pair": [[one.name for one in series].index(name) for name in pair],
         "series": [
             {

@@ -144,7 +144,7 @@ def test_the_page_is_whole_safe_and_within_its_room(image: Path, noisy_bundle: P
 
 
 def test_its_own_command_makes_the_same_page(image: Path, noisy_bundle: Path) -> None:
-    page = preview(image, noisy_bundle, "--window", "80,6", "--solver", "euler", "--steps", "2")
+    page = preview(image, noisy_bundle, "--window", "80,6", "--solver", "euler", "--seed", "12345678")
     text = page.read_text(encoding="utf-8")
     words = shlex.split(html.unescape(text.partition("Made by <code>")[2].partition("</code>")[0]))
     page.unlink()
@@ -160,6 +160,24 @@ def test_the_sheet_has_a_row_a_scale_and_a_column_a_method(image: Path, noisy_bu
     assert sheet.shape[1] == columns * (SIDE + 4) + 4
     assert (sheet.shape[0] - 4) % (SIDE + 18 + 4) == 0
     np.testing.assert_array_equal(sheet[4 + 18 : 4 + 18 + SIDE, 4 : 4 + SIDE], shown(page)["HR"][1.0])
+
+
+def test_the_photograph_is_never_written_over(
+    image: Path, noisy_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = image.read_bytes()
+    arguments = ["preview", str(image), "--bundle", str(noisy_bundle), "--out"]
+    assert main([*arguments, str(image.with_suffix(".html"))]) == 2
+    assert "expected --out apart from the images" in capsys.readouterr().err
+    assert image.read_bytes() == before
+    real = image.with_name("real.png")
+    real.write_bytes(before)
+    assert main([*arguments, str(real.with_suffix(".html")), "--real", f"2={real}"]) == 2
+    assert real.read_bytes() == before
+    (image.parent / "folder.png").mkdir()
+    assert main([*arguments, str(image.parent / "folder.html")]) == 2
+    assert "got a folder of that name" in capsys.readouterr().err
+    assert not list(image.parent.glob("*.html"))
 
 
 @pytest.mark.parametrize(

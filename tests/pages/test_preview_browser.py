@@ -87,6 +87,8 @@ def open_page(browser: Any, file: Path, frames: dict[str, dict[float, np.ndarray
     opened.page.on("request", lambda request: opened.asked.append(request.url))
     opened.page.goto(file.as_uri())
     opened.page.wait_for_selector("body[data-ready]", timeout=60_000)
+    assert opened.scale() == REAL_AT
+    opened.page.evaluate("moveTo(0)")
     yield opened
     assert opened.said == []
     assert [url for url in opened.asked if not url.startswith("data:")] == [file.as_uri()]
