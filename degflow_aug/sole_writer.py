@@ -34,7 +34,7 @@ def sole_writer(output: str | Path, lock: str | Path | None = None) -> Iterator[
         lock: the file to lock; ``.NAME.lock`` beside ``output`` by default, whose folder is made.
 
     Raises:
-        ValueError: another process is in such a block.
+        ValueError: another process is in such a block, or the file to lock is a link.
         OSError: nothing can be written there.
     """
     output = Path(output)
@@ -61,7 +61,7 @@ def _lock(output: Path, path: Path) -> int | None:
     if fcntl is None:
         return None
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = _open(path)
         try:
             # POSIX's lock and not flock's, which forked processes share.
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -86,9 +86,19 @@ def _lock(output: Path, path: Path) -> int | None:
     return descriptor
 
 
+def _open(path: Path) -> int:
+    """The file to lock, which is emptied later: never what a link of that name leads to."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    except OSError:
+        if not path.is_symlink():
+            raise
+        raise ValueError(f"{path}: expected a file to lock, got a link; remove it") from None
+
+
 def _still_there(descriptor: int, path: Path) -> bool:
     """Whether the file that was locked is the one of that name, and not one that its holder has removed since."""
     try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
     except FileNotFoundError:
         return False

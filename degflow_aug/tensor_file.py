@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import _compat_pickle
+import io
 import math
+import pickletools
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
@@ -16,6 +19,19 @@ from degflow_aug.plain_values import check_plain
 
 MOST_OFTEN = 8
 """How often tensors may share what is stored: weights and their average are the same at the start of a training."""
+_SWELLING = {
+    "builtins.bytearray",
+    "_codecs.encode",
+    "torch._utils._rebuild_device_tensor_from_numpy",
+    "torch._utils._rebuild_device_tensor_from_cpu_tensor",
+}
+"""What torch calls without running code, and what makes a few bytes of a file as many as it names; weights need none.
+
+A number makes a bytearray, encoding as hexadecimals doubles each time, and conversions write out what is stretched.
+"""
+_LEGACY_PICKLES = 5
+"""In front of the values of files before torch 1.6: a number, a version, the machine, the content, and its storages."""
+_LARGEST_PICKLE = 1 << 28
 _ZIP = b"PK\x03\x04"
 
 
@@ -25,9 +41,11 @@ def load_tensors(path: str | Path) -> Any:
     Raises:
         OSError: the file cannot be read.
         ValueError: a damaged file or one of another kind, one that holds code (it is not run), compressed records,
-            tensors that are sparse, quantised or larger than what is stored of them, or values without end.
+            calls that fill the memory, tensors that are sparse, quantised or larger than what is stored of them, or
+            values without end.
     """
     _check_archive(Path(path))
+    _check_calls(Path(path))
     try:
         with warnings.catch_warnings():
             # Of pickle's protocols and of storages: nothing that whoever gave the file could act on.
@@ -60,6 +78,46 @@ def _check_archive(path: Path) -> None:
         raise ValueError("it has compressed records, which torch does not write")
     if sum(record.file_size for record in records) > path.stat().st_size:
         raise ValueError("its records are larger than the file")
+
+
+def _check_calls(path: Path) -> None:
+    """What the pickles of a file call, before torch does; what is damaged is left to torch, which stops there too."""
+    with open(path, "rb") as file:
+        zipped = file.read(len(_ZIP)) == _ZIP
+        file.seek(0)
+        called = set(_zipped_names(path) if zipped else _legacy_names(file))
+    if found := sorted(called & _SWELLING):
+        raise ValueError(f"it calls {found[0]}, which weights do not need and which can fill the memory")
+
+
+def _zipped_names(path: Path) -> Iterator[str]:
+    # torch's own reader, so that no second directory of the archive shows it other values.
+    try:
+        reader = torch._C.PyTorchFileReader(str(path))
+        size = reader.get_record_size("data.pkl")
+        content = reader.get_record("data.pkl") if size <= _LARGEST_PICKLE else b""
+    except RuntimeError:
+        return
+    if size > _LARGEST_PICKLE:
+        raise ValueError(f"it describes its tensors in {size} bytes, of at most {_LARGEST_PICKLE}")
+    yield from _names(io.BytesIO(content))
+
+
+def _legacy_names(file: IO[bytes]) -> Iterator[str]:
+    for _ in range(_LEGACY_PICKLES):
+        yield from _names(file)
+
+
+def _names(file: IO[bytes]) -> Iterator[str]:
+    """Full names of the functions and classes in a pickle, as torch maps them; torch reads no ``STACK_GLOBAL``."""
+    try:
+        for opcode, argument, _ in pickletools.genops(file):
+            if opcode.name == "GLOBAL":
+                module, name = str(argument).split(" ", 1)
+                module, name = _compat_pickle.NAME_MAPPING.get((module, name), (module, name))
+                yield f"{_compat_pickle.IMPORT_MAPPING.get(module, module)}.{name}"
+    except (ValueError, OverflowError, MemoryError):  # cut off, or no pickle
+        return
 
 
 def _stored_bytes(value: Any, seen: set[int]) -> Iterator[int]:

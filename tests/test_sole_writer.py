@@ -105,6 +105,21 @@ def test_an_output_that_cannot_be_written_is_an_error_that_names_it(tmp_path: Pa
     assert caught.value.filename == str(tmp_path / "file" / "out")
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path: Path, there: bool) -> None:
+    precious = tmp_path / "precious"
+    if there:
+        precious.write_text("kept")
+    (tmp_path / ".out.lock").symlink_to(precious)
+    with (
+        pytest.raises(ValueError, match=r"\.out\.lock: expected a file to lock, got a link; remove it$"),
+        sole_writer(tmp_path / "out"),
+    ):
+        pass
+    assert (precious.read_text() if there else precious.exists()) == ("kept" if there else False)
+    assert (tmp_path / ".out.lock").is_symlink()
+
+
 def test_what_a_killed_writer_left_of_the_file_is_removed(tmp_path: Path) -> None:
     output, other = tmp_path / "a.safetensors", tmp_path / ".b.safetensors.7.partial"
     (tmp_path / ".a.safetensors.7.partial").touch()

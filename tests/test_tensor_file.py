@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import pickle
@@ -65,6 +66,41 @@ def test_code_is_not_run(tmp_path: Path, how: str) -> None:
     if how == "pickle":
         pickle.loads((tmp_path / "a.pth").read_bytes())
         assert (tmp_path / "ran").is_dir()
+
+
+class Calls:
+    """Unpickled, it is what a call returns."""
+
+    def __init__(self, *call: Any) -> None:
+        self.call = call
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return self.call[0], self.call[1:]
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("module", ["builtins", "__builtin__"])
+def test_calls_that_fill_the_memory_are_refused_before(
+    tmp_path: Path, zipped: bool, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.pth"
+    torch.save({"params": Calls(bytearray, 1_500_000_000)}, path, _use_new_zipfile_serialization=zipped)
+    if module == "builtins" and not zipped:
+        path.write_bytes(path.read_bytes().replace(b"c__builtin__\n", b"cbuiltins\n"))
+    assert path.stat().st_size < 2000
+    monkeypatch.setattr(torch, "load", lambda *arguments, **options: pytest.fail("it was loaded"))
+    with pytest.raises(ValueError, match=r"^it calls builtins.bytearray, which weights do not need"):
+        load_tensors(path)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_encodings_that_double_each_time_are_refused(tmp_path: Path, zipped: bool) -> None:
+    content: Any = b"a"
+    for _ in range(20):
+        content = Calls(codecs.encode, content, "hex")
+    torch.save({"params": content}, tmp_path / "a.pth", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(ValueError, match=r"^it calls _codecs.encode"):
+        load_tensors(tmp_path / "a.pth")
 
 
 TENSORS = {

@@ -17,6 +17,9 @@ from typing import NamedTuple
 _META_MAGIC, _VERSION = 0xBEEFC0DE, 1
 _BRANCH, _LEAF, _OVERFLOW, _META = 1, 2, 4, 8
 _BIG_VALUE = 1
+_TREE_FLAGS = 0x7FFF
+_FREE_TREE_FLAGS = 0x08 | 0x4000
+"""Whole numbers as keys; and that the file was made without a folder, which the library notes in the same place."""
 _HEADER, _NODE = 16, 8
 _NOWHERE = 2**64 - 1
 _DEEPEST = 32
@@ -88,6 +91,9 @@ class _Pages:
         if not flags & _META or (magic, version) != (_META_MAGIC, _VERSION) or map_size > _LARGEST_MAP:
             raise ValueError(f"meta page {number}")
         trees = [_Tree(*struct.unpack_from("<H32xQ", self.data, start + offset + 6)) for offset in (40, 88)]
+        free_flags, main_flags = (struct.unpack_from("<H", self.data, start + offset + 4)[0] for offset in (40, 88))
+        if main_flags & _TREE_FLAGS or free_flags & _TREE_FLAGS & ~_FREE_TREE_FLAGS:
+            raise ValueError(f"a tree of another kind in meta page {number}")
         last, transaction = struct.unpack_from("<QQ", self.data, start + 136)
         return transaction, trees[0], trees[1], last
 
@@ -127,6 +133,9 @@ class _Pages:
 
     def _leaf(self, start: int, node: int, size: int, flags: int, key: int, values_are_pages: bool) -> int:
         """Check the value of an entry; where it ends in its page."""
+        if flags & ~_BIG_VALUE:
+            # Further trees and several values to a key: nothing here writes them, and the library ends on false ones.
+            raise ValueError("an entry of another kind")
         value = node + _NODE + key
         if not flags & _BIG_VALUE:
             if values_are_pages and value + size <= self.page_size:

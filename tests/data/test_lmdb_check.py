@@ -75,6 +75,45 @@ def test_a_damaged_root_is_refused(tmp_path: Path, kind: str, entries: int) -> N
         check_lmdb(folder)
 
 
+def patched(folder: Path, changes: dict[int, int]) -> None:
+    data = bytearray((folder / "data.mdb").read_bytes())
+    for offset, value in changes.items():
+        struct.pack_into("<H", data, offset, value)
+    (folder / "data.mdb").write_bytes(data)
+
+
+@pytest.mark.parametrize("flags", [2, 4, 8, 0x10, 0x24])
+@pytest.mark.parametrize("tree", [40, 88])
+def test_trees_of_another_kind_are_refused(tmp_path: Path, flags: int, tree: int) -> None:
+    folder = written(tmp_path / "a.lmdb", 3)
+    patched(folder, {meta * PAGE + tree + 4: flags for meta in (0, 1)})
+    if (flags, tree) == (8, 40):
+        check_lmdb(folder)
+        return
+    with pytest.raises(ValueError, match="a tree of another kind in meta page 0"):
+        check_lmdb(folder)
+
+
+@pytest.mark.parametrize("flags", [2, 4, 6])
+def test_entries_of_another_kind_are_refused(tmp_path: Path, flags: int) -> None:
+    folder = written(tmp_path / "a.lmdb", 3)
+    data = (folder / "data.mdb").read_bytes()
+    root = root_of(data) * PAGE
+    first = root + struct.unpack_from("<H", data, root + 16)[0]
+    patched(folder, {first + 4: struct.unpack_from("<H", data, first + 4)[0] | flags})
+    with pytest.raises(ValueError, match="an entry of another kind"):
+        check_lmdb(folder)
+
+
+def test_a_file_made_without_a_folder_is_whole(tmp_path: Path) -> None:
+    with (
+        lmdb.open(str(tmp_path / "data.mdb"), subdir=False, map_size=1 << 24) as environment,
+        environment.begin(write=True) as transaction,
+    ):
+        transaction.put(b"a", b"b")
+    check_lmdb(tmp_path)
+
+
 def test_pages_that_lead_back_are_refused(tmp_path: Path) -> None:
     folder = written(tmp_path / "a.lmdb", 700)
     data = bytearray((folder / "data.mdb").read_bytes())
