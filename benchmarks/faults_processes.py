@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -43,9 +44,10 @@ class Started:
     def send_after(self, number: int, seconds: float) -> bool:
         """Send a signal to it and its workers after so many seconds; False where it had ended before."""
         self.process.join(seconds)
-        if self.running():
-            os.killpg(self.pid, number)
-            return True
+        with suppress(ProcessLookupError):
+            if self.running():
+                os.killpg(self.pid, number)
+                return True
         return False
 
     def workers(self) -> list[int]:

@@ -113,7 +113,7 @@ def _names(file: IO[bytes]) -> Iterator[str]:
     try:
         for opcode, argument, _ in pickletools.genops(file):
             if opcode.name == "GLOBAL":
-                module, name = argument.split(" ", 1)
+                module, name = str(argument).split(" ", 1)
                 module, name = _compat_pickle.NAME_MAPPING.get((module, name), (module, name))
                 yield f"{_compat_pickle.IMPORT_MAPPING.get(module, module)}.{name}"
     except (ValueError, OverflowError, MemoryError):  # cut off, or no pickle

@@ -205,7 +205,7 @@ def check_basicsr_options(opt: Mapping[str, Any], extra: Mapping[str, Iterable[s
         )
     _check_training(_section(opt, "train"))
     for name, metric in _section(_section(opt, "val", ""), "metrics", "val.").items():
-        arguments = basicsr_keys.METRICS.get(metric.get("type")) if isinstance(metric, Mapping) else None
+        arguments = basicsr_keys.METRICS.get(str(metric.get("type"))) if isinstance(metric, Mapping) else None
         if arguments is not None:
             check_known_keys(metric, arguments, f"val.metrics.{name}")
     datasets = _section(opt, "datasets")
@@ -245,7 +245,7 @@ def _optimizer_keys(optimizer_type: object) -> tuple[str, ...] | None:
 
 
 def _check_dataset(dataset: Mapping[str, Any], where: str, more: Mapping[str, tuple[str, ...]]) -> None:
-    dataset_type = dataset.get("type")
+    dataset_type = str(dataset.get("type"))
     own = more.get(f"datasets.{dataset_type}")
     if own is None and dataset_type in basicsr_keys.DATASET_TYPES:
         own = basicsr_keys.DATASET

@@ -6,7 +6,8 @@ import argparse
 import shlex
 import signal
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from degflow_aug.atomic_file import remove_partial
@@ -45,25 +46,22 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError: a mistake in the options; nothing was written.
     """
-    root, name = Path.cwd(), _checked_name(args)
+    root = Path.cwd()
+    with _mistakes_of_options(args.opt):
+        name = _checked_name(args)
     from basicsr.train import train_pipeline
 
     from degflow_aug.models import interrupt
 
     try:
         with (
+            _mistakes_of_options(args.opt),
             _sole_trainer(root / "experiments" / name, args.launcher),
             _earlier_run_given_back(root, name),
             interrupt.stoppable(),
             command_line("degflow train", _basicsr_arguments(args)),
         ):
             train_pipeline(str(root))
-    except (KeyError, TypeError, AttributeError, NotImplementedError, AssertionError) as mistake:
-        # BasicSR looks at most options only when it uses them, and then fails with whatever Python says.
-        said = f"{type(mistake).__name__}: {sentence(mistake)}"
-        raise ValueError(
-            f"expected options that BasicSR can train with in {args.opt}, got {said}; DEGFLOW_TRACEBACK=1 shows where"
-        ) from mistake
     except (KeyboardInterrupt, SystemExit) as end:
         code = _stop_code(end)
         if code is None:
@@ -76,6 +74,18 @@ def run(args: argparse.Namespace) -> int:
         _leave_process_group()
     _report(root / "experiments" / name)
     return 0
+
+
+@contextmanager
+def _mistakes_of_options(path: str) -> Iterator[None]:
+    """BasicSR looks at most options only when it uses them, and then fails with whatever Python says."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, NotImplementedError, AssertionError) as mistake:
+        said = f"{type(mistake).__name__}: {sentence(mistake)}"
+        raise ValueError(
+            f"expected options that BasicSR can train with in {path}, got {said}; DEGFLOW_TRACEBACK=1 shows where"
+        ) from mistake
 
 
 def _checked_name(args: argparse.Namespace) -> str:

@@ -60,7 +60,7 @@ def find_scenes(
         "city100": lambda: _find_city100(root),
         "pattern": lambda: _find_pattern(root, pattern),
     }
-    if layout not in finders:
+    if str(layout) not in finders:
         raise ValueError(f"expected layout {', '.join(finders)}, got '{layout}'{nearest(layout, finders)}")
     root = Path(root)
     if not root.is_dir():
