@@ -75,7 +75,7 @@ class RunHistory:
 
     def __init__(self, path: Path, resumed_at: int = 0) -> None:
         self.path, self.seconds = path, 0.0
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, TypeError, ArithmeticError, RecursionError):
             self._drop_after(resumed_at)
 
     def start(self, iteration: int, command: str, device: str) -> None:
@@ -90,15 +90,21 @@ class RunHistory:
         self._append({"iter": iteration, "seconds": round(seconds, 3), "losses": finite})
 
     def _append(self, line: dict[str, Any]) -> None:
-        with suppress(OSError), self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, allow_nan=False) + "\n")
+        with suppress(OSError), self.path.open("ab+") as file:
+            content = json.dumps(line, allow_nan=False).encode() + b"\n"
+            if file.seek(0, 2):
+                file.seek(-1, 2)
+                # A line that was cut ends here, and does not swallow this one.
+                content = content if file.read(1) == b"\n" else b"\n" + content
+            file.write(content)
 
     def _drop_after(self, iteration: int) -> None:
         if not self.path.is_file():
             return
         lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if (found := _parse(line)) and found.get("iter", 0) <= iteration]
-        points = [read for line in kept if isinstance(read := _read_line(_parse(line)), Point)]
+        found = [(line, read) for line in lines if (read := _read_line(_parse(line))) is not None]
+        found = [(line, read) for line, read in found if isinstance(read, Start) or read.iteration <= iteration]
+        kept, points = [line for line, _ in found], [read for _, read in found if isinstance(read, Point)]
         self.seconds = points[-1].seconds if points else 0.0
         if kept != lines:
             with atomic_path(self.path) as partial:
@@ -141,7 +147,7 @@ def _parse(line: str) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 
@@ -155,5 +161,5 @@ def _read_line(found: dict[str, Any] | None) -> Start | Point | None:
             return Start(int(found["start"]), float(found["time"]), str(found["command"]), known, str(found["device"]))
         losses = {str(name): math.nan if value is None else float(value) for name, value in found["losses"].items()}
         return Point(int(found["iter"]), float(found["seconds"]), losses)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return None

@@ -90,3 +90,18 @@ def test_lines_are_json_without_what_json_lacks(tmp_path: Path) -> None:
 
     for line in (tmp_path / "history.jsonl").read_text().splitlines():
         json.loads(line, parse_constant=refuse)
+
+
+@pytest.mark.parametrize(
+    "line", ['{"iter": "x"}', '{"iter": null}', '{"iter": -1e999, "seconds": 1, "losses": {}}', '{"iter": 1, "lo']
+)
+def test_a_damaged_line_costs_itself_alone(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    history = RunHistory(path)
+    history.add(1, 1.0, {"total": 1.0})
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line)
+    history.add(2, 2.0, {"total": 1.0})
+    assert [point.iteration for point in read_history(path).points] == [1, 2]
+    assert RunHistory(path, 5).seconds == 2.0
+    assert read_history(path).damaged == 0

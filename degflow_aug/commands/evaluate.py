@@ -18,7 +18,7 @@ from degflow_aug.commands.arguments import (
 from degflow_aug.commands.command_line import started_as
 from degflow_aug.commands.json_output import add_json_argument, plain, print_json
 from degflow_aug.commands.pairs import add_pairs_arguments, find_pairs, load_scenes
-from degflow_aug.commands.report_file import NONE, add_report_argument, report_at_the_end
+from degflow_aug.commands.report_file import NONE, add_report_argument, check_report, report_at_the_end
 from degflow_aug.progress import note
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError: no bundle, no pairs, or pairs that the bundle cannot be compared with.
     """
+    check_report(args, args.bundle)
     scenes = _find_scenes(args)
     generator = build_generator(args.bundle, args)
     scales = _scales(scenes, generator, args.knots)

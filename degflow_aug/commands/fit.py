@@ -27,7 +27,7 @@ from degflow_aug.commands.pairs import (
     load_scenes,
     pairs_section,
 )
-from degflow_aug.commands.report_file import add_report_argument
+from degflow_aug.commands.report_file import add_report_argument, check_report
 from degflow_aug.progress import Progress, note
 from degflow_aug.run_history import HISTORY, RunHistory
 from degflow_aug.sole_writer import sole_writer
@@ -117,6 +117,7 @@ def run(args: argparse.Namespace) -> int:
     """
     if Path(args.out).suffix != ".safetensors" or Path(args.out).is_dir():
         raise ValueError(f"expected --out to name a file that ends in .safetensors, got {args.out}")
+    check_report(args, args.out)
     if args.minutes and args.iters:
         raise ValueError("expected --minutes or --iters, got both; leave one out")
     alone = args.preset in ALONE

@@ -44,7 +44,7 @@ def plain(value: Any) -> Any:
 
 def print_json(value: Any) -> None:
     """Print ``value`` as the one document."""
-    print(json.dumps(plain(value), allow_nan=False, ensure_ascii=False), flush=True)
+    print(json.dumps(plain(value), allow_nan=False, ensure_ascii=True), flush=True)
 
 
 def said_to_people(args: argparse.Namespace) -> AbstractContextManager[object]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from degflow_aug.commands.json_output import add_json_argument, print_json
-from degflow_aug.commands.report_file import write_report
+from degflow_aug.commands.report_file import check_page, write_page
 from degflow_aug.commands.train import PAGE
 
 if TYPE_CHECKING:
@@ -36,10 +36,9 @@ def run(args: argparse.Namespace) -> int:
     """
     source = Path(args.run)
     out = Path(args.out) if args.out else default_page(source)
-    if out.is_dir():
-        raise ValueError(f"expected --out to name a file, got the folder {out}")
-    report = read_report(source)
-    write_report(out, report)
+    check_page("--out", out, source)
+    report, page = read_report(source)
+    write_page(out, page)
     if args.json:
         print_json({"report": out, "run": source, "title": report.title, "warnings": report.warnings})
     else:
@@ -47,26 +46,33 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def read_report(source: Path) -> Report:
-    """The report of whatever ``source`` is.
+def read_report(source: Path) -> tuple[Report, str]:
+    """The report of whatever ``source`` is, and its page.
 
     Raises:
         ValueError: nothing that has a report.
     """
+    from degflow_aug.pages.report_page import report_page
+
+    try:
+        report = _find_report(source)
+        return report, report_page(report)
+    except (KeyError, TypeError, AttributeError, ArithmeticError, IndexError, RecursionError) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise ValueError(f"expected a run that can be read in {source}, got one that is damaged: {said}") from None
+
+
+def _find_report(source: Path) -> Report:
     from degflow_aug.commands.report_fit import fit_report, is_fit
     from degflow_aug.commands.report_result import result_report
     from degflow_aug.commands.report_training import is_training, training_report
 
-    try:
-        if source.is_file() and source.suffix == ".json":
-            return result_report(source)
-        if source.is_dir() and is_fit(source):
-            return fit_report(source)
-        if source.is_dir() and is_training(source):
-            return training_report(source)
-    except (KeyError, TypeError, AttributeError, OverflowError, IndexError, RecursionError) as error:
-        said = f"{type(error).__name__}: {error}"
-        raise ValueError(f"expected a run that can be read in {source}, got one that is damaged: {said}") from None
+    if source.is_file() and source.suffix == ".json":
+        return result_report(source)
+    if source.is_dir() and is_fit(source):
+        return fit_report(source)
+    if source.is_dir() and is_training(source):
+        return training_report(source)
     what = "a folder without any run" if source.is_dir() else "another file" if source.exists() else "nothing there"
     raise ValueError(
         f"expected the work folder of degflow fit, experiments/NAME of degflow train or a result's .json, got "

@@ -24,18 +24,40 @@ def add_report_argument(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
+def check_page(option: str, page: Path, source: Path) -> None:
+    """Raise a ValueError where ``option`` names what is no page, or what the page is made of."""
+    if page.is_dir():
+        raise ValueError(f"expected {option} to name a file, got the folder {page}; add a name that ends in .html")
+    if page.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"expected {option} to name a file that ends in .html, got {page}; name it so")
+    if page.resolve() == source.resolve():
+        raise ValueError(f"expected {option} to name a new page, got its source {page}; name another file")
+
+
+def check_report(args: argparse.Namespace, source: str) -> None:
+    """:func:`check_page` for ``--report``."""
+    if args.report and args.report != NONE:
+        check_page("--report", Path(args.report), Path(source))
+
+
 def write_report(path: Path, report: Report) -> None:
     """Write the page, whole or not at all.
 
     Raises:
         OSError: it cannot be written.
     """
-    from degflow_aug.atomic_file import atomic_path
     from degflow_aug.pages.report_page import report_page
+
+    write_page(path, report_page(report))
+
+
+def write_page(path: Path, content: str) -> None:
+    """Write the text of a page, whole or not at all."""
+    from degflow_aug.atomic_file import atomic_path
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as partial:
-        partial.write_text(report_page(report), encoding="utf-8")
+        partial.write_text(content, encoding="utf-8")
 
 
 def report_at_the_end(path: Path, make: Callable[[], Report]) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,6 @@ def _is_value(value: Any) -> bool:
 
 def _is_number(text: str) -> bool:
     try:
-        return bool(float(text) >= 1)
+        return math.isfinite(float(text)) and float(text) >= 1
     except ValueError:
         return False

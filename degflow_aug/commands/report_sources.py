@@ -28,12 +28,17 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         # Python writes NaN and infinity where JSON has null.
-        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda name: None)
+        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda name: None, parse_float=_finite)
     except (ValueError, RecursionError):
         raise ValueError(f"expected JSON in {path}, got other content") from None
     if not isinstance(found, dict):
         raise ValueError(f"expected an object in {path}, got {type(found).__name__}")
     return found
+
+
+def _finite(number: str) -> float | None:
+    value = float(number)
+    return value if math.isfinite(value) else None
 
 
 def read_strips(files: Iterable[tuple[str, Path]], warnings: list[str]) -> list[Strip]:

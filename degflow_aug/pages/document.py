@@ -41,7 +41,7 @@ def document(title: str, body: str, *, style: str = "", script: str = "", data: 
 
 def text(value: object) -> str:
     """``value`` as text that is safe in HTML and in its attributes."""
-    return html.escape(str(value), quote=True)
+    return html.escape(_whole(str(value)), quote=True)
 
 
 def asset(name: str) -> str:
@@ -68,4 +68,10 @@ def image_uri(pixels: np.ndarray, quality: int | None = None) -> str:
 
 def _as_json(data: Any) -> str:
     # A closing tag inside a string would end the element.
-    return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    dumped = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    return _whole(dumped).replace("<", "\\u003c")
+
+
+def _whole(value: str) -> str:
+    """The text with ``?`` for what UTF-8 lacks, such as a byte of a file name that is none."""
+    return value.encode("utf-8", "replace").decode("utf-8")

@@ -137,7 +137,7 @@ def _plot(chart: Chart, drawn: Sequence[Series], x: Axis, y: Axis, kind: str) ->
         look = _look(index)
         lines.append(_line(series.x, series.y, x, y, f"raw {look}" if chart.noisy else look))
         if chart.noisy:
-            step = math.ceil(len(whole.x) / MOST_POINTS)
+            step = max(1, math.ceil(len(whole.x) / MOST_POINTS))
             lines.append(_line(whole.x[::step], smoothed(whole.y)[::step], x, y, f"smooth {look}"))
     # The first line comes last, so that the others do not cover it.
     drawing = "".join(lines[::-1])

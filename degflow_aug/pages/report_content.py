@@ -12,6 +12,10 @@ import numpy as np
 _SMALL, _LARGE = 1e-45, 3.5e38
 
 
+def _held(value: float) -> bool:
+    return not value or _SMALL <= abs(value) <= _LARGE
+
+
 @dataclass(frozen=True)
 class Series:
     """A line of a chart: values by iteration or scale, rising; one that is not finite or beyond float32 is a gap."""
@@ -21,9 +25,9 @@ class Series:
     y: Sequence[float]
 
     def __post_init__(self) -> None:
-        object.__setattr__(
-            self, "y", [value if _SMALL <= abs(value) <= _LARGE or not value else nan for value in self.y]
-        )
+        points = [(at, value if _held(value) else nan) for at, value in zip(self.x, self.y, strict=True) if _held(at)]
+        object.__setattr__(self, "x", [at for at, _ in points])
+        object.__setattr__(self, "y", [value for _, value in points])
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,9 @@ class Chart:
     note: str = ""
     marks: Sequence[float] = ()
     noisy: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "marks", [at for at in self.marks if _held(at)])
 
 
 @dataclass(frozen=True)

@@ -291,3 +291,28 @@ def test_damaged_runs_are_a_page_or_one_sentence(tmp_path_factory: pytest.TempPa
 def test_times_are_short(seconds: float, said: str) -> None:
     assert duration(seconds) == said
     assert duration(np.nan) == "an unknown time"
+
+
+def test_a_page_never_replaces_its_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = tmp_path / "one.json"
+    result.write_text('{"a": 1}', encoding="utf-8")
+    assert "ends in .html" in spoken(capsys, result, "--out", result)
+    assert result.read_text(encoding="utf-8") == '{"a": 1}'
+    bundle = str(tmp_path / "camera.safetensors")
+    for command in (["evaluate", bundle], ["fit", "--out", bundle]):
+        assert main([*command, "--pairs", str(tmp_path), "--layout", "city100", "--report", bundle]) == 2
+        assert "expected --report to name a file that ends in .html" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"c": {"a": [[-1e308, 1], [0, 2], [1e308, 3]]}}',
+        '{"c": {"a": [[0, 1], [1, 1e400], [2, 3]]}, "b": 1}',
+        '{"a": "\\ud800", "\\ud800": {"x": [[0, 1], [1, 2], [2, 3]]}}',
+        '{"a": {"x": {"inf": 1, "nan": 2, "2": 3}, "y": {"inf": 1}}}',
+    ],
+)
+def test_odd_numbers_and_names_have_a_page(content: str, tmp_path: Path) -> None:
+    (tmp_path / "one.json").write_text(content, encoding="utf-8")
+    page_of(tmp_path / "one.json", tmp_path / "page.html")
