@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +10,15 @@ from test_report_page import example
 
 from degflow_aug.pages.report_page import report_page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 LONG = "/".join(["a-very-long-folder-name-without-a-space"] * 6)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-def opened(browser: Any, folder: Path, width: int, scheme: str = "light", name: str = "total") -> tuple[Any, list[str]]:
+def opened(
+    chromium: Any, folder: Path, width: int, scheme: str = "light", name: str = "total"
+) -> tuple[Any, list[str]]:
     """The example's page, and whatever the browser complains about."""
     (folder / "page.html").write_text(report_page(example(name=name, title=name)), encoding="utf-8")
-    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = chromium.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -40,16 +29,16 @@ def opened(browser: Any, folder: Path, width: int, scheme: str = "light", name: 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_it_fits_and_nothing_is_wrong(browser: Any, tmp_path: Path, width: int, scheme: str) -> None:
-    page, complaints = opened(browser, tmp_path, width, scheme, name=LONG)
+def test_it_fits_and_nothing_is_wrong(chromium: Any, tmp_path: Path, width: int, scheme: str) -> None:
+    page, complaints = opened(chromium, tmp_path, width, scheme, name=LONG)
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert complaints == []
     assert page.evaluate("document.querySelector('img').naturalWidth") == 90
     page.close()
 
 
-def test_toggles_work_by_keyboard(browser: Any, tmp_path: Path) -> None:
-    page, complaints = opened(browser, tmp_path, 1280)
+def test_toggles_work_by_keyboard(chromium: Any, tmp_path: Path) -> None:
+    page, complaints = opened(chromium, tmp_path, 1280)
     shown = "[...document.querySelectorAll('#losses .plot')].map(e => e.offsetParent !== null)"
     raw = "getComputedStyle(document.querySelector('#losses .logarithmic .raw, #losses .raw')).display"
     assert page.evaluate(shown) == [False, True]
@@ -69,8 +58,8 @@ def test_toggles_work_by_keyboard(browser: Any, tmp_path: Path) -> None:
     page.close()
 
 
-def test_the_pointer_reads_values(browser: Any, tmp_path: Path) -> None:
-    page, _ = opened(browser, tmp_path, 1280)
+def test_the_pointer_reads_values(chromium: Any, tmp_path: Path) -> None:
+    page, _ = opened(chromium, tmp_path, 1280)
     box = page.locator("#losses .logarithmic svg").bounding_box()
     page.mouse.move(box["x"] + box["width"] * 19 / 39, box["y"] + 20)
     assert page.locator("#losses .read").inner_text() == "iteration 20: total 0.05, kl 0.005"
@@ -79,9 +68,9 @@ def test_the_pointer_reads_values(browser: Any, tmp_path: Path) -> None:
     page.close()
 
 
-def test_lines_lie_where_their_values_are(browser: Any, tmp_path: Path) -> None:
+def test_lines_lie_where_their_values_are(chromium: Any, tmp_path: Path) -> None:
     """The loss is 1 / iteration; the lowest value of the axis is the last of kl, a tenth of it."""
-    page, _ = opened(browser, tmp_path, 1280)
+    page, _ = opened(chromium, tmp_path, 1280)
     first, last = page.evaluate(
         "(() => { const path = document.querySelector('#losses .linear path.raw.s1');"
         " return [path.getPointAtLength(0), path.getPointAtLength(path.getTotalLength())].map(p => [p.x, p.y]) })()"
