@@ -16,17 +16,16 @@ import torch
 import degflow_aug
 from degflow_aug import compat
 from degflow_aug.atomic_file import atomic_path
+from degflow_aug.run_history import processor_name
 
 RESULTS = Path(__file__).parent / "results"
-_CPU_INFO = Path("/proc/cpuinfo")
 
 
 def device_name(device: torch.device) -> str:
     """The device as its maker calls it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    names = re.findall(r"^model name\s*:\s*(.+)$", _CPU_INFO.read_text(), re.MULTILINE) if _CPU_INFO.is_file() else []
-    return names[0] if names else platform.processor() or platform.machine()
+    return processor_name()
 
 
 def device_slug(kind: str, name: str, threads: int) -> str:

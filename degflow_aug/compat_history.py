@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import platform
-import re
 import shlex
 import sys
 from pathlib import Path
@@ -11,11 +9,10 @@ from typing import Any
 
 import torch
 
-from degflow_aug.run_history import HISTORY, RunHistory
+from degflow_aug.run_history import HISTORY, RunHistory, processor_name
 
 # What BasicSR's loop adds to the losses of the model.
 _NOT_LOSSES = ("epoch", "iter", "lrs", "time", "data_time")
-_CPU_INFO = Path("/proc/cpuinfo")
 
 
 def patch() -> None:
@@ -55,7 +52,5 @@ def device_name(gpu: bool) -> str:
     """The device that trains, as its maker calls it."""
     if gpu and torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    info = _CPU_INFO.read_text(encoding="utf-8", errors="replace") if _CPU_INFO.is_file() else ""
-    names = re.findall(r"^model name\s*:\s*(.+)$", info, re.MULTILINE)
     threads = torch.get_num_threads()
-    return f"{names[0] if names else platform.machine()}, {threads} thread{'s' * (threads > 1)}"
+    return f"{processor_name()}, {threads} thread{'s' * (threads > 1)}"

@@ -23,6 +23,7 @@ def checked(resume_training: Callable[[Any, dict[str, Any]], None]) -> Callable[
 
     @functools.wraps(resume_training)
     def resume_or_refuse(self: Any, resume_state: dict[str, Any]) -> None:
+        """Resume, and compare what came with what was there."""
         groups = [_groups(optimizer) for optimizer in self.optimizers]
         schedules = [dict(schedule.state_dict()) for schedule in self.schedulers]
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,6 +21,7 @@ from typing import Any
 from degflow_aug.atomic_file import atomic_path
 
 HISTORY = "history.jsonl"
+_CPU_INFO = Path("/proc/cpuinfo")
 _PACKAGES = ("degflow_aug", "torch", "basicsr", "numpy")
 
 
@@ -131,6 +133,13 @@ def read_history(path: Path) -> Recorded:
     if damaged and not starts and not points:
         raise ValueError(f"expected the history of a training run in {path}, got other content")
     return Recorded(tuple(starts), tuple(points), damaged)
+
+
+def processor_name() -> str:
+    """The processor as its maker calls it."""
+    info = _CPU_INFO.read_text(encoding="utf-8", errors="replace") if _CPU_INFO.is_file() else ""
+    names = re.findall(r"^model name\s*:\s*(.+)$", info, re.MULTILINE)
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def versions() -> dict[str, str]:

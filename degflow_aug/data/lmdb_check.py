@@ -69,6 +69,7 @@ class _Pages:
         self.used = bytearray()
 
     def check(self) -> None:
+        """Walk both trees of the newest root; raises whatever damaged numbers lead to."""
         magic, version = struct.unpack_from("<II", self.data, _HEADER)
         if (magic, version) != (_META_MAGIC, _VERSION):
             # Another kind of file, or one of another version, is for the library to judge.

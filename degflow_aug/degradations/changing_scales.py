@@ -11,6 +11,8 @@ from torch import Tensor
 
 from degflow_aug.degradations.base import Degradation
 
+AT_ONCE = 8
+
 
 def candidate_scales(low: float, high: float, count: int) -> list[float]:
     """``count`` scales from ``low`` to ``high``, evenly spaced in log s, with four significant digits."""
@@ -24,32 +26,32 @@ def view_changes(
 ) -> list[float]:
     """Mean absolute difference, in gray levels, between the views of ``hr`` (1, 3, H, W) at neighbouring ``scales``.
 
-    One view at a time is in memory beside the one before.
+    ``AT_ONCE`` views at a time are in memory, made from one encoding.
 
     Args:
-        report: is told after each view how many are done.
+        report: is told of each how many are done.
 
     Returns:
         One number less than there are scales.
     """
     changes: list[float] = []
     before: Tensor | None = None
-    for done, scale in enumerate(scales, start=1):
-        view = degradation.render(hr, scale)
-        if before is not None:
-            changes.append(float((view - before).abs().mean()) * 255)
-        before = view
-        report(done)
+    for first in range(0, len(scales), AT_ONCE):
+        for done, view in enumerate(degradation.render_scales(hr, scales[first : first + AT_ONCE]), first + 1):
+            if before is not None:
+                changes.append(float((view - before).abs().mean()) * 255)
+            before = view
+            report(done)
     return changes
 
 
 def evenly_changing(
     scales: Sequence[float], changes: Sequence[float], count: int, always: Sequence[float] = ()
 ) -> list[float]:
-    """``count`` of the rising ``scales`` between which images change by equal amounts, with those of ``always``.
+    """``count`` of the rising ``scales`` between which images change by like amounts, with those of ``always``.
 
-    Scale i + 1 lies ``changes[i]`` further along than scale i. The whole way is cut into equal parts, and the scale
-    nearest to each cut is taken; where several cuts are nearest to one, the longest ways left are halved.
+    Scale i + 1 lies ``changes[i]`` further along than scale i; the longest way between two chosen scales is halved
+    until there are enough, so that no way is more than about twice as long as another.
 
     Args:
         always: scales that stand whatever changes there; they count among ``count`` as long as it suffices for them.
@@ -64,14 +66,7 @@ def evenly_changing(
     # A little for every step: an image that does not change is still shown along its whole range.
     steps = np.maximum(np.asarray(changes, dtype=np.float64), 1e-3 * (max(changes) or 1.0))
     way = np.concatenate([[0.0], np.cumsum(steps)])
-    fixed = {0, len(scales) - 1, *(list(scales).index(scale) for scale in always)}
-    chosen = set(fixed)
-    for parts in range(max(count - len(fixed), 0) + 1, count):
-        marks = way[-1] * np.arange(1, parts) / parts
-        nearest = fixed | {int(np.abs(way - mark).argmin()) for mark in marks}
-        if len(nearest) > count:
-            break
-        chosen = nearest
+    chosen = {0, len(scales) - 1, *(list(scales).index(scale) for scale in always)}
     while len(chosen) < min(count, len(scales)):
         chosen.add(_inside_widest(way, sorted(chosen)))
     return [scales[place] for place in sorted(chosen)]

@@ -34,6 +34,8 @@ RIDGE = 1e-5
 KEPT_EVERY = 10
 """Steps after which the state of the search is kept, which costs one more look at the error."""
 
+_KEPT = {"start", "steps", "looks", "ended", "search", "optimizer"}
+
 
 class SearchWatch:
     """Who waits for a search; this one is nobody."""
@@ -148,7 +150,7 @@ class _Search(nn.Module):
 
     def _recall(self, known: dict[str, Any] | None, optimizer: torch.optim.Optimizer) -> tuple[int, int, bool]:
         """Steps, looks at the error and whether it has ended, of a search that was kept, if it was of these pairs."""
-        if known is None or not torch.equal(known["start"].to(self.start), self.start):
+        if known is None or set(known) != _KEPT or not torch.equal(known["start"].to(self.start), self.start):
             return 0, 0, False
         self.load_state_dict(known["search"])
         optimizer.load_state_dict(known["optimizer"])

@@ -26,6 +26,7 @@ from degflow_aug.models.checkpoint import write_checkpoint
 from degflow_aug.models.sample_cameras import known_camera
 from degflow_aug.models.whole_pairs import WholePairs
 from degflow_aug.options import StageOptions
+from degflow_aug.tensor_file import load_tensors
 
 KERNEL_PASSES = 1 + ROUNDS
 StageReport = Callable[[str, int, int, float], None]
@@ -139,7 +140,11 @@ class _Watch(SearchWatch):
     def recall(self) -> dict[str, Any] | None:
         if self.path is None or not self.path.is_file():
             return None
-        return dict(torch.load(self.path, map_location="cpu", weights_only=True))
+        try:
+            return dict(load_tensors(self.path))
+        except (ValueError, TypeError):
+            # It saves time and nothing else: a damaged one is begun anew.
+            return None
 
     def keep(self, state: dict[str, Any]) -> None:
         if self.path is not None:

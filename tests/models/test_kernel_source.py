@@ -98,3 +98,14 @@ def test_a_fit_says_how_far_it_is_and_stops_where_a_signal_asks(
         with pytest.raises(SystemExit):
             fit_kernel(dataset, (), pipeline="always", report=ask)
         assert asked == [stage]
+
+
+def test_a_search_that_cannot_be_read_is_begun_anew(dataset: dict[str, Any], tmp_path: Path) -> None:
+    expected = fit_kernel(dataset, (), pipeline="always")
+    for content in (b"cut off", b""):
+        (tmp_path / "search_0.pth").write_bytes(content)
+        found = fit_kernel(dataset, (), pipeline="always", keep=tmp_path)
+        assert all(torch.equal(value, found.state_dict()[key]) for key, value in expected.state_dict().items())
+    torch.save({"start": torch.ones(2)}, tmp_path / "search_0.pth")
+    found = fit_kernel(dataset, (), pipeline="always", keep=tmp_path)
+    assert all(torch.equal(value, found.state_dict()[key]) for key, value in expected.state_dict().items())
