@@ -6,8 +6,6 @@ Nothing that could be missing or broken is imported here; libraries are looked a
 from __future__ import annotations
 
 import argparse
-import json
-from dataclasses import asdict
 
 from degflow_aug import __version__
 from degflow_aug.commands.doctor_finding import Finding, guarded
@@ -19,11 +17,12 @@ from degflow_aug.commands.doctor_machine import (
     thread_findings,
 )
 from degflow_aug.commands.doctor_packages import package_findings
+from degflow_aug.commands.json_output import add_json_argument, print_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    parser.add_argument("--json", action="store_true", help="for machines: one object with all findings")
+    add_json_argument(parser)
     parser.epilog = (
         "The exit code is 0 where all that generate, fit and train need works, whatever else is missing, and 1 where\n"
         "something of it does not."
@@ -35,8 +34,7 @@ def run(args: argparse.Namespace) -> int:
     found = findings()
     works = not any(finding.stops for finding in found)
     if args.json:
-        plain = [asdict(finding) for finding in found]
-        print(json.dumps({"version": __version__, "works": works, "findings": plain}, indent=2))
+        print_json({"version": __version__, "works": works, "findings": found})
         return int(not works)
     width = max(len(finding.name) for finding in found)
     print(f"degflow_aug {__version__}")

@@ -18,6 +18,7 @@ from degflow_aug.commands.arguments import (
     whole_number,
 )
 from degflow_aug.commands.json_output import add_json_argument, print_json
+from degflow_aug.commands.report_file import check_page
 
 if TYPE_CHECKING:
     from degflow_aug.commands.preview_frames import Preview
@@ -107,8 +108,7 @@ def run(args: argparse.Namespace) -> int:
         ValueError, OSError: no image, bundle or real LR that can be shown, or no room for it.
     """
     page = Path(args.out or f"{Path(args.image).stem}_preview.html")
-    if page.suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"expected --out to name a file that ends in .html, got {page}")
+    check_page("--out", page, Path(args.image))
     if args.side < SMALLEST_SIDE:
         raise ValueError(f"expected --side of at least {SMALLEST_SIDE} pixels, got {args.side}")
     if args.frames < FEWEST_FRAMES:
@@ -140,12 +140,10 @@ def _check_outputs(page: Path, sheet: Path, args: argparse.Namespace) -> None:
     Raises:
         ValueError, OSError: such an output.
     """
-    read = {Path(args.image).resolve(), *(path.resolve() for _, path in args.real)}
-    for output in (page, sheet):
-        if output.resolve() in read:
-            raise ValueError(f"expected --out apart from the images, got {output}, which is one; name another page")
-        if output.is_dir():
-            raise ValueError(f"expected to write {output}, got a folder of that name; name another page with --out")
+    if sheet.resolve() in {Path(args.image).resolve(), *(path.resolve() for _, path in args.real)}:
+        raise ValueError(f"expected --out apart from the images, got {page} with {sheet}, which is one; name another")
+    if sheet.is_dir():
+        raise ValueError(f"expected to write {sheet}, got a folder of that name; name another page with --out")
     page.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=page.parent):
         return
