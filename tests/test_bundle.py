@@ -284,7 +284,7 @@ def test_a_tensor_too_many_or_of_another_shape_is_refused(path: Path) -> None:
 @pytest.mark.parametrize(
     "key", ["rae.encoder.stem.weight", "rae.latent_std", "velocity.all_modules.0.bias", "kernel.kernels"]
 )
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -3e30])
 def test_values_that_are_not_finite_are_refused(path: Path, key: str, value: float) -> None:
     tensors, header = contents(path)
     tensors[key].view(-1)[-1] = value
