@@ -6,11 +6,13 @@ a thread whose exceptions nobody sees, so that a broken image leaves training wa
 
 from __future__ import annotations
 
+import functools
 import logging
 import queue
 import random
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -77,10 +79,29 @@ def settle_loading_options(dataset_opt: dict[str, Any], logger: logging.Logger) 
         dataset_opt["persistent_workers"] = False
 
 
+def quiet_end(iterator: type[Any]) -> None:
+    """Let an iterator over workers that was never finished be thrown away without a traceback.
+
+    The end of a killed worker is raised wherever its parent is. Where that is the making of the next epoch's iterator,
+    this one has no list of workers yet, and torch complains of that on stderr when it is collected.
+    """
+    collect = iterator.__del__  # type: ignore[attr-defined]
+
+    @functools.wraps(collect)
+    def collect_what_there_is(self: Any) -> None:
+        with suppress(AttributeError):
+            collect(self)
+
+    iterator.__del__ = collect_what_there_is  # type: ignore[attr-defined]
+
+
 def patch() -> None:
-    """Install the worker seeds and the prefetcher in BasicSR."""
+    """Install the worker seeds and the prefetcher in BasicSR, and the quiet end in torch."""
     import basicsr.data
     import basicsr.data.prefetch_dataloader
+    from torch.utils.data import dataloader
+
+    quiet_end(dataloader._MultiProcessingDataLoaderIter)
 
     basicsr.data.worker_init_fn = seed_worker
     basicsr.data.prefetch_dataloader.PrefetchGenerator = PrefetchGenerator

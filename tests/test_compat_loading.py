@@ -142,3 +142,18 @@ def test_persistent_workers_need_workers(
     settle_loading_options(opt, logging.getLogger("test"))
     assert opt["persistent_workers"] is kept
     assert bool(caplog.records) is not kept
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_an_iterator_that_was_never_finished_goes_quietly(begun: bool) -> None:
+    """A killed worker of the epoch before breaks off the making of the next iterator, before it knows its workers."""
+    from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
+
+    iterator = _MultiProcessingDataLoaderIter.__new__(_MultiProcessingDataLoaderIter)
+    if begun:
+        iterator._shutdown = False
+    with pytest.raises(AttributeError):
+        iterator._shutdown_workers()
+    if begun:
+        iterator._shutdown = False
+    iterator.__del__()
