@@ -7,6 +7,7 @@ Keys are image names without suffix, values the bytes of PNG files. An image in 
 from __future__ import annotations
 
 import io
+import mmap
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -102,8 +103,13 @@ class LmdbWriter:
         self.batch = batch
         self._pending: dict[bytes, bytes] = {}
         self.path.mkdir(parents=True, exist_ok=True)
-        # Grown when full: a map of a terabyte, as BasicSR makes it, is a file of that size on some file systems.
-        self._environment = _open_environment(self.path, map_size=_FIRST_MAP_BYTES)
+        _clear_stillborn(self.path)
+        try:
+            # Grown when full: a map of a terabyte, as BasicSR makes it, is a file of that size on some file systems.
+            self._environment = _open_environment(self.path, map_size=_FIRST_MAP_BYTES)
+        except OSError:
+            _clear_stillborn(self.path)
+            raise
 
     def put(self, key: str, png_bytes: bytes, shape: tuple[int, ...]) -> None:
         """Store the bytes of a PNG file of shape (H, W, 3); a key that is there already is replaced.
@@ -201,6 +207,17 @@ def _open_environment(folder: Path, **options: Any) -> Any:
         check_lmdb(folder)
     with _in_our_words(folder):
         return lmdb.open(str(folder), **options)
+
+
+def _clear_stillborn(folder: Path) -> None:
+    """Remove what a full disk has left of an LMDB in the making: fewer than the two pages that all of them begin with.
+
+    The library takes such a file for a damaged one, and would not go on when there is room again.
+    """
+    file = folder / "data.mdb"
+    if not (folder / META_INFO).exists() and file.is_file() and file.stat().st_size < 2 * mmap.PAGESIZE:
+        for name in ("data.mdb", "lock.mdb"):
+            (folder / name).unlink(missing_ok=True)
 
 
 @contextmanager

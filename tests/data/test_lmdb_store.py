@@ -220,3 +220,25 @@ def test_a_full_disk_is_an_error_that_keeps_what_was_committed(tmp_path: Path, m
     with LmdbWriter(tmp_path / "a.lmdb") as writer:
         assert "1" in writer
         assert "2" not in writer
+
+
+@pytest.mark.parametrize("size", [0, 4096])
+def test_what_a_full_disk_left_of_a_new_folder_is_begun_anew(size: int, tmp_path: Path) -> None:
+    """The library makes the file before it finds no room for its first pages."""
+    folder = tmp_path / "x.lmdb"
+    folder.mkdir()
+    (folder / "data.mdb").write_bytes(bytes(size))
+    with LmdbWriter(folder) as writer:
+        writer.put("a", _png(1), SHAPE)
+    assert lmdb_keys(folder) == ["a"]
+
+
+def test_a_full_disk_leaves_no_file_without_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def open_on_full_disk(path: str, **options: Any) -> Any:
+        Path(path, "data.mdb").write_bytes(bytes(4096))
+        raise lmdb.DiskError("No space left on device")
+
+    monkeypatch.setattr(lmdb, "open", open_on_full_disk)
+    with pytest.raises(OSError, match="free some space"):
+        LmdbWriter(tmp_path / "x.lmdb")
+    assert list((tmp_path / "x.lmdb").iterdir()) == []
