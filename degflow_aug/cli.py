@@ -34,6 +34,8 @@ COMMANDS = {
     "options": "list the option files that come with the package, or print one",
     "noise": "teach a bundle the noise of its real pairs, which degflow fit has done already",
     "generate": "write the LR images of a folder of HR images at any scales",
+    "upscale": "enlarge images and folders by a trained one-step system (FlowSR, OMGSR, FluxSR)",
+    "trajectories": "make FLUX's noise-image pairs, on which FluxSR is trained",
     "preview": "show one image at all scales beside other degradations: a page with a slider, and a picture",
     "evaluate": "compare a bundle's views with real ones, beside the baselines",
     "report": "write one page that shows a fit, a training run or a benchmark's result",
@@ -86,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     ``DEGFLOW_TRACEBACK=1`` shows where a mistake was found.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    _keep_pillow_quiet()
+    _keep_libraries_quiet()
     try:
         with _ended_by_sigterm():
             return _run(arguments)
@@ -112,8 +114,13 @@ def _said_of(error: Exception) -> str | None:
     return None
 
 
-def _keep_pillow_quiet() -> None:
-    """What Pillow minds in a damaged image and does not raise; such an image is refused, or good enough."""
+def _keep_libraries_quiet() -> None:
+    """What Pillow minds in a damaged image and does not raise; such an image is refused, or good enough.
+
+    And a line of a log that cannot be written, as on a full disk, or where the end of a process that loads images is
+    raised in the midst of it: what has gone wrong is told where it matters.
+    """
+    logging.raiseExceptions = False
     warnings.filterwarnings("ignore", module=r"PIL\.")
     logging.getLogger("PIL").addHandler(logging.NullHandler())
 

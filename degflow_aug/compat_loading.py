@@ -10,13 +10,16 @@ import functools
 import logging
 import queue
 import random
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 import torch
+import torch.utils.data
 
 
 def seed_worker(worker_id: int, num_workers: int = 0, rank: int = 0, seed: int = 0) -> None:
@@ -80,28 +83,40 @@ def settle_loading_options(dataset_opt: dict[str, Any], logger: logging.Logger) 
 
 
 def quiet_end(iterator: type[Any]) -> None:
-    """Let an iterator over workers that was never finished be thrown away without a traceback.
+    """Let an iterator over workers be thrown away without a traceback, whatever becomes of its workers meanwhile.
 
     The end of a killed worker is raised wherever its parent is. Where that is the making of the next epoch's iterator,
-    this one has no list of workers yet, and torch complains of that on stderr when it is collected.
+    this one has no list of workers yet; where it is the collection of one, nobody is there to take the exception. Python
+    prints both on stderr. A worker that is still needed is missed where its images are.
     """
     collect = iterator.__del__  # type: ignore[attr-defined]
 
     @functools.wraps(collect)
     def collect_what_there_is(self: Any) -> None:
-        with suppress(AttributeError):
+        with suppress(Exception):
             collect(self)
 
     iterator.__del__ = collect_what_there_is  # type: ignore[attr-defined]
 
 
+def tell_of_workers_once(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A ``sys.excepthook``: a worker whose batches nobody takes any more, because another was killed, says nothing.
+
+    The thread of multiprocessing that hands batches over would print how that failed; the parent tells it all.
+    """
+    if torch.utils.data.get_worker_info() is None or not isinstance(error, (ConnectionError, EOFError)):
+        sys.__excepthook__(kind, error, trace)
+
+
 def patch() -> None:
-    """Install the worker seeds and the prefetcher in BasicSR, and the quiet end in torch."""
+    """Install the worker seeds and the prefetcher in BasicSR, and the quiet ends in torch and in workers."""
     import basicsr.data
     import basicsr.data.prefetch_dataloader
     from torch.utils.data import dataloader
 
     quiet_end(dataloader._MultiProcessingDataLoaderIter)
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = tell_of_workers_once
 
     basicsr.data.worker_init_fn = seed_worker
     basicsr.data.prefetch_dataloader.PrefetchGenerator = PrefetchGenerator

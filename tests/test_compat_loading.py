@@ -157,3 +157,38 @@ def test_an_iterator_that_was_never_finished_goes_quietly(begun: bool) -> None:
     if begun:
         iterator._shutdown = False
     iterator.__del__()
+
+
+def test_a_worker_that_is_killed_while_its_iterator_goes_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
+
+    def killed(self: Any) -> None:
+        raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Killed. ")
+
+    iterator = _MultiProcessingDataLoaderIter.__new__(_MultiProcessingDataLoaderIter)
+    monkeypatch.setattr(_MultiProcessingDataLoaderIter, "_shutdown_workers", killed)
+    iterator.__del__()
+
+
+class Complaining(Dataset):
+    """Calls the hook for exceptions of threads, in a worker, as the thread that hands batches over does."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> int:
+        import sys
+
+        sys.excepthook(type(self.error), self.error, None)
+        return index
+
+
+@pytest.mark.parametrize(("error", "told"), [(BrokenPipeError("gone"), False), (ValueError("a mistake"), True)])
+def test_workers_do_not_tell_of_lost_connections(
+    error: Exception, told: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    list(DataLoader(Complaining(error), num_workers=1))
+    assert (str(error) in capfd.readouterr().err) is told
