@@ -14,6 +14,9 @@ ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "degflow_aug/__init__.py").read_text(encoding="utf-8"))[1]
 
 
+ONE_STEP = ["diffusers>=0.33", "peft>=0.15", "transformers>=4.48", "accelerate"]
+
+
 class BuildWithOptions(build_py):
     """Puts the option files into the package, where ``degflow options`` finds them without a checkout."""
 
@@ -112,8 +115,9 @@ setup(
             "types-PyYAML",
             "types-tqdm",
             "types-setuptools",
+            *ONE_STEP,
         ],
-        "onestep": [],
+        "onestep": ONE_STEP,
     },
     entry_points={"console_scripts": ["degflow=degflow_aug.cli:main"]},
 )

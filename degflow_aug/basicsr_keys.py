@@ -46,6 +46,8 @@ METRICS: dict[object, tuple[str, ...]] = {
     "calculate_psnr": _PAIR_METRIC,
     "calculate_ssim": _PAIR_METRIC,
     "calculate_lpips": ("better", "crop_border", "device", "type", "vgg_path"),
+    "calculate_pyiqa": ("better", "crop_border", "device", "metric", "type"),
+    "calculate_pyiqa_fr": ("better", "crop_border", "device", "metric", "type"),
     "calculate_niqe": ("better", "convert_to", "crop_border", "input_order", "type"),
 }
 

@@ -86,8 +86,8 @@ def quiet_end(iterator: type[Any]) -> None:
     """Let an iterator over workers be thrown away without a traceback, whatever becomes of its workers meanwhile.
 
     The end of a killed worker is raised wherever its parent is. Where that is the making of the next epoch's iterator,
-    this one has no list of workers yet; where it is the collection of one, nobody is there to take the exception. Python
-    prints both on stderr. A worker that is still needed is missed where its images are.
+    this one has no list of workers yet; where it is the collection of one, nobody is there to take the exception.
+    Python prints both on stderr. A worker that is still needed is missed where its images are.
     """
     collect = iterator.__del__  # type: ignore[attr-defined]
 

@@ -31,23 +31,41 @@ def register() -> None:
     from degflow_aug.data.any_scale_pair_dataset import AnyScalePairDataset
     from degflow_aug.data.hr_crop_dataset import HRCropDataset
     from degflow_aug.data.mixed_pair_dataset import MixedPairDataset
+    from degflow_aug.data.noise_image_dataset import NoiseImageDataset
+    from degflow_aug.losses.attention_diversification_loss import AttentionDiversificationLoss
     from degflow_aug.losses.lpips_loss import LPIPSLoss
+    from degflow_aug.losses.overlap_chunked_gan_loss import OverlapChunkedGANLoss
+    from degflow_aug.losses.overlap_chunked_lpips_loss import OverlapChunkedLPIPSLoss
+    from degflow_aug.losses.tv_lpips_loss import TVLPIPSLoss
     from degflow_aug.metrics.lpips_metric import calculate_lpips
+    from degflow_aug.metrics.pyiqa_metric import calculate_pyiqa, calculate_pyiqa_fr
     from degflow_aug.models.arbitrary_scale_sr_model import ArbitraryScaleSRModel
     from degflow_aug.models.degraded_sr_model import DegradedESRGANModel, DegradedSRModel
     from degflow_aug.models.distill_model import LFMDistillModel
+    from degflow_aug.models.flowsr_model import FlowSRModel
+    from degflow_aug.models.fluxsr_model import FluxSRModel
     from degflow_aug.models.lfm_model import LFMModel
+    from degflow_aug.models.omgsr_model import OMGSRModel
     from degflow_aug.models.rae_model import RAEModel
     from degflow_aug.models.refine_model import RefineModel
+    from degflow_aug.onestep.chunked_discriminator import OverlapChunkedDiscriminator
+    from degflow_aug.onestep.network import OneStepFlux, OneStepUNet
 
     compat.patch_training()
     stages = (RAEModel, LFMModel, RefineModel, LFMDistillModel)
-    models = (*stages, ArbitraryScaleSRModel, DegradedSRModel, DegradedESRGANModel)
+    one_step = (FlowSRModel, OMGSRModel, FluxSRModel)
+    models = (*stages, ArbitraryScaleSRModel, DegradedSRModel, DegradedESRGANModel, *one_step)
+    losses = (
+        LPIPSLoss, TVLPIPSLoss, OverlapChunkedLPIPSLoss, OverlapChunkedGANLoss, AttentionDiversificationLoss
+    )  # fmt: skip
+    datasets = (AlignedScalesDataset, HRCropDataset, AnyScalePairDataset, MixedPairDataset, NoiseImageDataset)
+    networks = (ResidualAutoencoder, NCSNpp, DegFlowGenerator, LIIF, LTE, MetaSR, CiaoSR)
+    published = (OneStepUNet, OneStepFlux, OverlapChunkedDiscriminator)
     for target, classes in (
-        (registry.ARCH_REGISTRY, (ResidualAutoencoder, NCSNpp, DegFlowGenerator, LIIF, LTE, MetaSR, CiaoSR)),
-        (registry.DATASET_REGISTRY, (AlignedScalesDataset, HRCropDataset, AnyScalePairDataset, MixedPairDataset)),
-        (registry.LOSS_REGISTRY, (LPIPSLoss,)),
-        (registry.METRIC_REGISTRY, (calculate_lpips,)),
+        (registry.ARCH_REGISTRY, (*networks, *published)),
+        (registry.DATASET_REGISTRY, datasets),
+        (registry.LOSS_REGISTRY, losses),
+        (registry.METRIC_REGISTRY, (calculate_lpips, calculate_pyiqa, calculate_pyiqa_fr)),
         (registry.MODEL_REGISTRY, models),
     ):
         for item in classes:

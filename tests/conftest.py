@@ -52,3 +52,20 @@ def chromium() -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def tiny_backbones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with random backbones in diffusers' format: sd, flux, clip and dino; prompts are cached beside them."""
+    for name in ("diffusers", "peft", "transformers"):
+        pytest.importorskip(name, reason="the extra onestep is not installed")
+    from degflow_aug.onestep import tiny_backbones
+
+    folder = tmp_path_factory.mktemp("backbones")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        tiny_backbones.write_stable_diffusion(folder / "sd")
+        tiny_backbones.write_flux(folder / "flux")
+        tiny_backbones.write_clip(folder / "clip")
+        tiny_backbones.write_dino(folder / "dino")
+        yield folder

@@ -22,7 +22,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "basicsr_options"
 FILES = sorted(FOLDER.glob("*.yml"))
 STAGES = ("rae", "lfm", "refine", "distill", "test")
 SUPER_RESOLUTION = [
-    file for file in FILES if file.stem.split("_")[0] not in ("rae", "lfm", "refine", "distill", "test")
+    file for file in FILES if file.stem.split("_")[0] not in ("rae", "lfm", "refine", "distill", "test", "onestep")
 ]
 SCALES = (2.0, 2.9, 4.0)
 

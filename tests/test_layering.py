@@ -55,9 +55,12 @@ ALLOWED: dict[str, set[str]] = {
     **{leaf: {leaf} | HELPERS for leaf in LEAVES},
     # LPIPS is one distance, whether it is trained on or reported.
     "metrics": {"metrics", "losses"} | HELPERS,
+    # One-step systems: diffusers' networks and formulas on tensors, no trainer.
+    "onestep": {"onestep", "losses", "degradations"} | HELPERS,
+    "onestep_options": {"onestep", "sr_options"} | HELPERS,
     "options": HELPERS,
     "sr_options": HELPERS,
-    "models": {"models", "degradations", "options", "sr_options"} | LOWER | LEAVES,
+    "models": {"models", "degradations", "options", "sr_options", "onestep", "onestep_options"} | LOWER | LEAVES,
     # BasicSR's loader is mended with our sampler, the one leaf that compat reaches for.
     **{helper: HELPERS | {"data"} for helper in HELPERS},
 }

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from degflow_aug.atomic_file import PARTIAL_SUFFIX, atomic_path
-from degflow_aug.data.generated_store import FolderStore, LmdbStore
+from degflow_aug.data.generated_store import FileStore, FolderStore, LmdbStore
 from degflow_aug.data.image_tree import TreeImage
 
 MANIFEST, RECORDS = "manifest.json", "files.jsonl"
 FORMAT = "degflow-generated-1"
-STORES: dict[str, type[FolderStore] | type[LmdbStore]] = {"folder": FolderStore, "lmdb": LmdbStore}
+STORES: dict[str, type[FolderStore] | type[LmdbStore]] = {"folder": FolderStore, "files": FileStore, "lmdb": LmdbStore}
 
 Record = dict[str, Any]
 
@@ -31,7 +31,7 @@ class GeneratedSet:
 
     Args:
         root: made if it is missing.
-        settings: what the files depend on, plain values; ``format`` (folder or lmdb) and ``scales`` among them.
+        settings: what the files depend on, plain values; ``format`` (folder, files or lmdb) and ``scales`` among them.
         images: all images of the set, those of other processes too.
 
     Raises:
@@ -45,7 +45,7 @@ class GeneratedSet:
             raise ValueError(f"{self.root}: expected a folder to write to, got a file")
         store.check_names([image.name for image in images])
         # Looked at first: a process that has written files has written the manifest before.
-        taken = [path for scale in settings["scales"] if (path := store.place(self.root, scale)).exists()]
+        taken = [path for scale in settings["scales"] if (path := store.taken(self.root, scale)) is not None]
         self._agree_on_settings(json.loads(json.dumps(settings)), taken)
         self.store = store(self.root, settings["scales"])
         self._records = self._read_records()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from degflow_aug.data.image_file import encode_image, write_image
+from degflow_aug.data.image_file import encode_image, is_image_name, write_image
 from degflow_aug.data.lmdb_store import META_INFO, LmdbWriter
 
 LONGEST_KEY = 500
@@ -24,6 +24,12 @@ class FolderStore:
     def place(root: Path, scale: float) -> Path:
         """The folder of one scale."""
         return root / f"{scale:g}"
+
+    @classmethod
+    def taken(cls, root: Path, scale: float) -> Path | None:
+        """What is there already of one scale."""
+        place = cls.place(root, scale)
+        return place if place.exists() else None
 
     @staticmethod
     def check_names(names: Sequence[str]) -> None:
@@ -58,6 +64,20 @@ class FolderStore:
         return self.place(self.root, scale) / f"{name}.png"
 
 
+class FileStore(FolderStore):
+    """``root/{name}.png``, of one scale."""
+
+    @staticmethod
+    def place(root: Path, scale: float) -> Path:
+        """The folder of the whole set."""
+        return root
+
+    @classmethod
+    def taken(cls, root: Path, scale: float) -> Path | None:
+        """An image that is there already."""
+        return next((file for file in sorted(root.glob("*")) if is_image_name(file.name)), None)
+
+
 class LmdbStore:
     """``root/{scale}.lmdb`` with the names as keys; the images of one name are committed together."""
 
@@ -71,6 +91,12 @@ class LmdbStore:
     def place(root: Path, scale: float) -> Path:
         """The LMDB folder of one scale."""
         return root / f"{scale:g}.lmdb"
+
+    @classmethod
+    def taken(cls, root: Path, scale: float) -> Path | None:
+        """The LMDB, where it is there already."""
+        place = cls.place(root, scale)
+        return place if place.exists() else None
 
     @staticmethod
     def check_names(names: Sequence[str]) -> None:

@@ -22,18 +22,23 @@ class LPIPSLoss(nn.Module):
         loss_weight: factor of the mean distance.
         vgg_path: torchvision's VGG16 weights; default: torchvision's cache.
         average_pooling: average instead of max pooling between VGG's stages, as the official DegFlow has it.
+        unit_range: images are in [0, 1], as super-resolution models give them to ``perceptual_opt``.
 
     Raises:
         ValueError: the VGG16 weights are not there, or are not VGG16's.
     """
 
     def __init__(
-        self, loss_weight: float = 1.0, vgg_path: str | Path | None = None, average_pooling: bool = True
+        self,
+        loss_weight: float = 1.0,
+        vgg_path: str | Path | None = None,
+        average_pooling: bool = True,
+        unit_range: bool = False,
     ) -> None:
         super().__init__()
         import lpips
 
-        self.loss_weight = loss_weight
+        self.loss_weight, self.unit_range = loss_weight, unit_range
         state = read_vgg(vgg_path)
         # The package announces itself on stdout and builds VGG through a deprecated argument.
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
@@ -45,11 +50,13 @@ class LPIPSLoss(nn.Module):
         self.eval().requires_grad_(False)
 
     def per_sample(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Distances (B,) between (B, 3, H, W) images in [-1, 1]."""
+        """Distances (B,) between (B, 3, H, W) images."""
+        if self.unit_range:
+            prediction, target = 2 * prediction - 1, 2 * target - 1
         return self.distance(prediction, target).flatten()
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Weighted mean distance between (B, 3, H, W) images in [-1, 1]."""
+        """Weighted mean distance between (B, 3, H, W) images."""
         return self.loss_weight * self.per_sample(prediction, target).mean()
 
     def train(self, mode: bool = True) -> LPIPSLoss:

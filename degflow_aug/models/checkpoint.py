@@ -54,6 +54,15 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]
     return content["spec"], content["params_ema" if "params_ema" in content else "params"]
 
 
+def read_trained_state(path: str | Path) -> dict[str, Any]:
+    """A checkpoint of a network whose other weights are published: ``spec``, ``params`` and what its model adds.
+
+    Raises:
+        ValueError: as :func:`read_checkpoint`.
+    """
+    return _read(path)
+
+
 def read_network(path: str | Path, network: nn.Module, strict: bool, part: str) -> None:
     """Fill ``network`` with the weights ``part`` (params where it is absent) of a checkpoint of ours.
 

@@ -32,7 +32,7 @@ def check_has_lr(opt: Mapping[str, Any]) -> None:
         ValueError: it does not.
     """
     kind = opt["datasets"]["train"].get("type")
-    if kind in ("HRCropDataset", "MixedPairDataset") and not opt.get("degradation"):
+    if kind in ("HRCropDataset", "MixedPairDataset", "NoiseImageDataset") and not opt.get("degradation"):
         raise ValueError(
             f"expected a degradation: section with {kind} in datasets.train, which has HR images without LR, got none; "
             "add one, such as degradation: {type: Bicubic}"

@@ -13,6 +13,7 @@ from degflow_aug.basicsr_keys import SCHEDULERS
 from degflow_aug.compat_options import check_options
 from degflow_aug.models.best_checkpoint import check_best, check_best_scale
 from degflow_aug.models.construction_check import check_loss_sections, check_optimizer
+from degflow_aug.models.optimizers import OPTIMIZERS
 from degflow_aug.models.registered_types import check_datasets, check_networks, registered_type
 from degflow_aug.models.run_check import (
     check_count,
@@ -25,7 +26,7 @@ from degflow_aug.models.run_check import (
 )
 from degflow_aug.models.scale_validation import ScaleValidation
 from degflow_aug.models.sr_validation import SRValidation
-from degflow_aug.models.trained_model import OPTIMIZERS, TrainedModel
+from degflow_aug.models.trained_model import TrainedModel
 from degflow_aug.models.validation_metrics import check_metrics
 from degflow_aug.options import read_options
 

@@ -39,7 +39,10 @@ def check_networks(opt: Mapping[str, Any]) -> None:
             parameters = inspect.signature(network).parameters
             if not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()):
                 check_known_keys(section, ("type", *parameters), name)
-            build_network(network, section, name)
+            if hasattr(network, "check_arguments"):
+                check_published(network, section, name)
+            else:
+                build_network(network, section, name)
 
 
 def build_network(network: Any, section: Mapping[str, Any], where: str) -> Any:
@@ -57,6 +60,20 @@ def build_network(network: Any, section: Mapping[str, Any], where: str) -> Any:
     except Exception as error:
         said = f"{type(error).__name__}: {error}"
         raise ValueError(f"expected arguments that make a {section['type']} in {where}, got {said}") from error
+
+
+def check_published(network: Any, section: Mapping[str, Any], where: str) -> None:
+    """A network whose weights are published elsewhere looks at its arguments itself, and reads no weights for that.
+
+    Raises:
+        ValueError: an argument that it does not take, lacks, or refuses.
+    """
+    arguments = {key: value for key, value in section.items() if key != "type"}
+    try:
+        inspect.signature(network).bind(**arguments)
+        network.check_arguments(**arguments)
+    except TypeError as error:
+        raise ValueError(f"expected the arguments of {section['type']} in {where}, got {error}") from None
 
 
 def _check_memory(network: Any, arguments: Mapping[str, Any], where: str) -> None:

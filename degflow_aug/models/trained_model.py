@@ -15,9 +15,8 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 from degflow_aug.models import interrupt
 from degflow_aug.models.checkpoint import read_network
 from degflow_aug.models.divergence_guard import DivergenceGuard
+from degflow_aug.models.optimizers import OPTIMIZERS
 from degflow_aug.models.training_checkpoint import TrainingCheckpoint
-
-OPTIMIZERS = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW, "SGD": torch.optim.SGD}
 
 
 class StepOptions(Protocol):
@@ -73,12 +72,16 @@ class TrainedModel(TrainingCheckpoint, BaseModel):
         # BasicSR pops 'type' out of this section; a copy leaves the options whole for whoever reads them next.
         self.opt = {**self.opt, "train": {**train, "scheduler": dict(train["scheduler"])}}
         optimizer = dict(train["optim_g"])
-        self.optimizer_g = self.get_optimizer(optimizer.pop("type"), self.net_g.parameters(), **optimizer)
+        self.optimizer_g = self.get_optimizer(optimizer.pop("type"), self.trained_parameters(), **optimizer)
         self.optimizers += [self.optimizer_g, *self.other_optimizers()]
         self.setup_schedulers()
         self.network = self.net_g
         if self.options.compile:
             self.network = torch.compile(self.net_g)  # type: ignore[assignment]
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """Parameters of ``net_g`` that its optimiser moves."""
+        return list(self.net_g.parameters())
 
     def other_optimizers(self) -> list[torch.optim.Optimizer]:
         """Optimisers beside that of ``net_g``, to be scheduled and saved with it."""
@@ -160,7 +163,7 @@ class TrainedModel(TrainingCheckpoint, BaseModel):
     def step_generator(self) -> None:
         """Move the parameters of ``net_g`` along their gradients."""
         if self.options.grad_clip:
-            nn.utils.clip_grad_norm_(self.net_g.parameters(), self.options.grad_clip)
+            nn.utils.clip_grad_norm_(self.trained_parameters(), self.options.grad_clip)
         self.optimizer_g.step()
 
     def get_current_log(self) -> dict[str, float]:

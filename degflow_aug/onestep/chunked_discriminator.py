@@ -1,0 +1,186 @@
+"""The image discriminator of OMGSR: frozen DINOv2 features of overlapping chunks, and small heads that are trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from degflow_aug.losses.chunks import chunks
+from degflow_aug.onestep.diff_augment import augment
+from degflow_aug.onestep.packages import need_packages
+
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class OverlapChunkedDiscriminator(nn.Module):
+    """Logits of every level for images (B, 3, H, W) in [0, 1]; for ``network_d``, with ``OverlapChunkedGANLoss``.
+
+    An image no larger than a chunk is brought to its size by area; a larger one is cut into chunks that cover it.
+    Colour, translation and cutout change what is seen, in training only.
+
+    Args:
+        pretrained: folder or hub id of a DINOv2 of transformers.
+        blocks: whose outputs are looked at, counted from 0 [official code: 4, 8, 11 of ViT-B].
+        chunk: side in pixels, a multiple of DINOv2's patches.
+        width: channels of the heads (our choice).
+        augmented: whether training sees changed images.
+
+    Raises:
+        ValueError: no extra, no such network, no such block, or a chunk of another multiple.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        pretrained: str,
+        blocks: Sequence[int] = (4, 8, 11),
+        chunk: int = 518,
+        width: int = 256,
+        augmented: bool = True,
+    ) -> None:
+        super().__init__()
+        self.check_arguments(pretrained, blocks, chunk)
+        self.features = load_features(pretrained)
+        config = self.features.config
+        self.blocks, self.chunk, self.augmented = tuple(blocks), chunk, augmented
+        self.heads = nn.ModuleList(_head(config.hidden_size, width) for _ in blocks)
+        self.register_buffer("mean", torch.tensor(_MEAN).reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(_STD).reshape(1, 3, 1, 1), persistent=False)
+
+    @classmethod
+    def check_arguments(
+        cls, pretrained: str, blocks: Sequence[int] = (4, 8, 11), chunk: int = 518, **others: Any
+    ) -> None:
+        """Look at DINOv2's configuration without reading its weights.
+
+        Raises:
+            ValueError: as the constructor.
+        """
+        config = load_configuration(pretrained)
+        if not blocks or max(blocks) >= config.num_hidden_layers or min(blocks) < 0:
+            raise ValueError(f"expected blocks below {config.num_hidden_layers} of {pretrained}, got {list(blocks)}")
+        if chunk % config.patch_size or chunk < config.patch_size:
+            raise ValueError(f"expected a chunk of a multiple of {config.patch_size} pixels, got {chunk}")
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """One (B chunks, cells) of logits a level."""
+        if self.training and self.augmented:
+            images = augment(images)
+        if max(images.shape[-2:]) <= self.chunk:
+            pieces = F.interpolate(images, size=(self.chunk, self.chunk), mode="area")
+        else:
+            pieces = chunks(images, self.chunk)
+            pieces = F.interpolate(pieces, size=(self.chunk, self.chunk), mode="area")
+        seen = self.features((pieces - self.mean) / self.std, output_hidden_states=True).hidden_states
+        side = self.chunk // self.features.config.patch_size
+        return [
+            head(_as_map(seen[block + 1], side)).flatten(1) for block, head in zip(self.blocks, self.heads, strict=True)
+        ]
+
+    def requires_grad_(self, requires_grad: bool = True) -> OverlapChunkedDiscriminator:
+        """The heads alone are ever trained."""
+        self.heads.requires_grad_(requires_grad)
+        return self
+
+    def train(self, mode: bool = True) -> OverlapChunkedDiscriminator:
+        """The features stay in evaluation mode."""
+        super().train(mode)
+        self.features.train(False)
+        return self
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """The heads, on the CPU: what a checkpoint needs beside the published features."""
+        return {key: value.detach().cpu() for key, value in self.heads.state_dict().items()}
+
+    def load_trained_state(self, state: dict[str, Tensor]) -> None:
+        """The way back of :meth:`trained_state`.
+
+        Raises:
+            ValueError: heads of other widths.
+        """
+        load_heads(self.heads, state)
+
+
+def load_configuration(pretrained: str) -> Any:
+    """The configuration of a DINOv2.
+
+    Raises:
+        ValueError: no extra, or nothing there.
+    """
+    need_packages("the discriminator's features", ("transformers",))
+    from transformers import Dinov2Config
+
+    if Path(pretrained).is_dir() and not Path(pretrained, "config.json").is_file():
+        raise ValueError(f"expected a DINOv2 of transformers at {pretrained} in network_d, got no config.json there")
+    return _found(lambda: Dinov2Config.from_pretrained(pretrained), pretrained)
+
+
+def load_features(pretrained: str) -> Any:
+    """A frozen DINOv2.
+
+    Raises:
+        ValueError: as :func:`load_configuration`.
+    """
+    need_packages("the discriminator's features", ("transformers",))
+    from transformers import Dinov2Model
+
+    return _found(lambda: Dinov2Model.from_pretrained(pretrained), pretrained).eval().requires_grad_(False)
+
+
+def _found(load: Callable[[], Any], pretrained: str) -> Any:
+    try:
+        return load()
+    except (OSError, ValueError) as error:
+        said = " ".join(str(error).split())[:160]
+        raise ValueError(f"expected a DINOv2 of transformers at {pretrained} in network_d, got {said}") from None
+
+
+def load_heads(heads: nn.Module, state: dict[str, Tensor]) -> None:
+    """Fill heads from a checkpoint.
+
+    Raises:
+        ValueError: it has others.
+    """
+    try:
+        heads.load_state_dict(state)
+    except RuntimeError:
+        raise ValueError(
+            "expected heads of this discriminator in the checkpoint, got others; check network_d"
+        ) from None
+
+
+class Blur(nn.Module):
+    """Smoothing with [1 2 1] / 4 on both axes, every second cell kept."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, C, about h / 2, about w / 2)."""
+        if min(features.shape[-2:]) < 2:
+            return features
+        kernel = torch.tensor([1.0, 2.0, 1.0], device=features.device, dtype=features.dtype) / 4
+        weight = torch.outer(kernel, kernel).expand(features.shape[1], 1, 3, 3)
+        return F.conv2d(F.pad(features, (1, 1, 1, 1), mode="reflect"), weight, stride=2, groups=features.shape[1])
+
+
+def _head(channels: int, width: int) -> nn.Sequential:
+    """Two convolutions and a linear layer, all of spectral norm 1."""
+    return nn.Sequential(
+        spectral_norm(nn.Conv2d(channels, width, 3, padding=1)),
+        nn.LeakyReLU(0.2),
+        Blur(),
+        spectral_norm(nn.Conv2d(width, width, 3, padding=1)),
+        nn.LeakyReLU(0.2),
+        spectral_norm(nn.Conv2d(width, 1, 1)),
+    )
+
+
+def _as_map(tokens: Tensor, side: int) -> Tensor:
+    """(B, 1 + side^2, C) with the class token first -> (B, C, side, side)."""
+    return tokens[:, 1:].transpose(1, 2).reshape(len(tokens), -1, side, side)

@@ -1,0 +1,86 @@
+"""The time at which a generator takes an LR latent for its own state: where signal and noise are as far apart.
+
+OMGSR's precomputation [official code]: of every pair P = mean(z_H^2) and N = mean((z_L - z_H)^2), and the time whose
+signal-to-noise ratio is nearest to P / N on average. FluxSR publishes no rule for its T_L; ours is the same [inferred].
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+_CLEAN = 1e-6
+
+
+class LatentGap(NamedTuple):
+    """Of M pairs: ``power`` (M,) of the HR latents, ``gap`` (M,), the mean square between LR and HR latents."""
+
+    power: Tensor
+    gap: Tensor
+
+
+def latent_gap(hr: Tensor, lr: Tensor) -> LatentGap:
+    """The gap of latents (M, C, h, w), in float64."""
+    hr, lr = hr.double(), lr.double()
+    return LatentGap(hr.square().mean(dim=(1, 2, 3)), (lr - hr).square().mean(dim=(1, 2, 3)))
+
+
+def _unclean(pairs: LatentGap) -> LatentGap:
+    """The pairs with a difference; P / N of one without would outweigh all others."""
+    kept = pairs.gap > _CLEAN * pairs.power
+    if not bool(kept.any()):
+        raise ValueError(
+            "expected LR images that differ from HR to match a time to, got none; raise the scale, or name the time"
+        )
+    return LatentGap(pairs.power[kept], pairs.gap[kept])
+
+
+def match_step(pairs: LatentGap, alpha_bars: Tensor) -> int:
+    """Step t of a noise schedule with the least mean |P a_t / (1 - a_t) - P / N|.
+
+    Args:
+        pairs: see :class:`LatentGap`.
+        alpha_bars: (T,), in (0, 1).
+
+    Raises:
+        ValueError: every LR latent is its HR latent.
+    """
+    bars = alpha_bars.double()
+    return _nearest(_unclean(pairs), bars / (1 - bars))
+
+
+def match_sigma_step(pairs: LatentGap, sigmas: Tensor) -> int:
+    """The same for a straight path: ratios P (1 - s)^2 / s^2; a level of 0 is never taken.
+
+    Raises:
+        ValueError: as :func:`match_step`.
+    """
+    levels = sigmas.double()
+    ratios = ((1 - levels) / levels.clamp(min=1e-12)).square()
+    return _nearest(_unclean(pairs), ratios.masked_fill(levels == 0, torch.inf))
+
+
+def _nearest(pairs: LatentGap, ratios: Tensor) -> int:
+    distance = pairs.power[:, None] * ratios.to(pairs.power.device) - (pairs.power / pairs.gap)[:, None]
+    return int(distance.abs().mean(dim=0).argmin())
+
+
+def exact_alpha_bar(gap: Tensor) -> Tensor:
+    """a* = 1 / (1 + N), where a single pair's ratios are equal."""
+    return 1 / (1 + gap)
+
+
+def exact_sigma(gap: Tensor) -> Tensor:
+    """s* = sqrt(N) / (1 + sqrt(N)), likewise."""
+    return gap.sqrt() / (1 + gap.sqrt())
+
+
+def match_lr_time(pairs: LatentGap) -> float:
+    """T_L of FluxSR in (0, 1): sigma* at the root mean square of all pairs' differences [inferred].
+
+    Raises:
+        ValueError: as :func:`match_step`.
+    """
+    return float(exact_sigma(_unclean(pairs).gap.mean()))

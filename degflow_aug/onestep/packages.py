@@ -1,0 +1,32 @@
+"""The packages of the extra ``onestep``, asked for when they are needed and not before."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.util import find_spec
+
+ONE_STEP = ("diffusers", "peft", "transformers")
+
+
+def need_packages(what: str, names: tuple[str, ...] = ONE_STEP) -> None:
+    """Look whether packages are installed, without importing them.
+
+    Raises:
+        ValueError: the first that is not, and the command that installs it.
+    """
+    for name in names:
+        if find_spec(name) is None:
+            raise ValueError(f"expected {name} for {what}, got none; pip install 'degflow_aug[onestep]' brings it")
+    if "diffusers" in names:
+        _quieten()
+
+
+@cache
+def _quieten() -> None:
+    """Bars and advice of libraries, which speak of pipelines that nobody here has asked for."""
+    import diffusers.utils.logging
+    import transformers.utils.logging
+
+    for library in (diffusers, transformers):
+        library.utils.logging.set_verbosity_error()
+        library.utils.logging.disable_progress_bar()

@@ -1,0 +1,39 @@
+"""Tiny one-step networks whose LoRA is not at its start, where it changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from degflow_aug.onestep.network import OneStepFlux, OneStepNetwork, OneStepUNet
+
+KINDS: dict[str, dict[str, Any]] = {
+    "omgsr_s": {"encoder_rank": 4},
+    "omgsr_f": {"encoder_rank": 4},
+    "fluxsr": {},
+    "flowsr": {"prediction": "velocity"},
+}
+TIMES = {"omgsr_s": 273.0, "omgsr_f": 0.5, "fluxsr": 0.4, "flowsr": 1.0}
+
+
+def tiny_network(kind: str, backbones: Path, moved: bool = True, **arguments: Any) -> OneStepNetwork:
+    """The network of a system, of rank 4; ``moved`` fills B of LoRA, which starts at zero."""
+    torch.manual_seed(3)
+    flux = kind in ("omgsr_f", "fluxsr")
+    made = (OneStepFlux if flux else OneStepUNet)(
+        str(backbones / ("flux" if flux else "sd")), rank=4, **{**KINDS[kind], **arguments}
+    )
+    if moved:
+        with torch.no_grad():
+            for name, parameter in made.named_parameters():
+                if "lora_B" in name:
+                    parameter.normal_(std=0.05)
+    made.time = TIMES[kind]
+    return made
+
+
+def images(count: int = 2, side: int = 32, seed: int = 0) -> torch.Tensor:
+    """(count, 3, side, side) in [-1, 1]."""
+    return 2 * torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(seed)) - 1
