@@ -16,7 +16,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
-from degflow_aug import options, sr_options
+from degflow_aug import onestep_options, options, sr_options
 from degflow_aug.atomic_file import atomic_path
 from degflow_aug.models import degradation_options
 
@@ -38,6 +38,11 @@ SUPER_RESOLUTION: dict[str, type] = {
     "DegradedESRGANModel": sr_options.SROptions,
     "ArbitraryScaleSRModel": sr_options.ArbitraryScaleOptions,
 }
+ONE_STEP: dict[str, type] = {
+    "OMGSRModel": onestep_options.OMGSROptions,
+    "FluxSRModel": onestep_options.FluxSROptions,
+    "FlowSRModel": onestep_options.FlowSROptions,
+}
 _KINDS = {float: "number", int: "whole number", bool: "true or false", str: "text", Mapping: "mapping"}
 _ENTRY = re.compile(r"^ {4}(?P<names>\w+(?:, \w+)*): (?P<text>.*)$")
 
@@ -53,6 +58,13 @@ def reference() -> str:
     parts += ["## `degflow:` of super-resolution models\n", f"{fixed} and `ArbitraryScaleSRModel`:\n"]
     parts += [_table(sr_options.SROptions), "### `ArbitraryScaleSRModel`\n"]
     parts += [_table(sr_options.ArbitraryScaleOptions, sr_options.SROptions)]
+    parts += [
+        "## `degflow:` of one-step models\n",
+        "All of them take the keys of super-resolution models above, and:\n",
+    ]
+    parts += [_table(onestep_options.OneStepOptions, sr_options.SROptions)]
+    for name, kind in ONE_STEP.items():
+        parts += [f"### `{name}`\n", _table(kind, onestep_options.OneStepOptions, sr_options.SROptions)]
     parts += ["## `degradation:`\n", "`type` names one of these; each takes its own keys.\n"]
     for name, degradation in degradation_options.TYPES.items():
         parts += [f"### `type: {name}`\n", f"{_summary(degradation)}\n", _table(degradation)]

@@ -64,8 +64,5 @@ def tiny_backbones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("backbones")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        tiny_backbones.write_stable_diffusion(folder / "sd")
-        tiny_backbones.write_flux(folder / "flux")
-        tiny_backbones.write_clip(folder / "clip")
-        tiny_backbones.write_dino(folder / "dino")
+        tiny_backbones.write_tiny_backbones(folder)
         yield folder

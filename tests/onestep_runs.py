@@ -1,56 +1,21 @@
-"""One-step systems trained from their option files, on tiny backbones and on DegFlow's LR made on the fly."""
+"""What the trainings of one-step systems have to show, whichever system it is."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
-from degflow_aug.cli import main
 from degflow_aug.run_history import HISTORY, read_history
-from degflow_aug.yaml_options import load_yaml
 
-OPTIONS = Path(__file__).resolve().parents[1] / "basicsr_options"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+
+from tiny_onestep import run, tiny_options
+
 STEPS = 200
-
-
-def tiny_options(system: str, backbones: Path, images: Path, **degflow: Any) -> dict[str, Any]:
-    """The option file of a system with a tiny backbone, small crops and steps for it; no weights of VGG16."""
-    opt = load_yaml(OPTIONS / f"onestep_{system}.yml")
-    flux = opt["network_g"]["type"] == "OneStepFlux"
-    opt["num_gpu"] = 0
-    opt["network_g"] |= {"pretrained": str(backbones / ("flux" if flux else "sd")), "rank": 4, "dtype": "float32"}
-    if opt["network_g"].get("encoder_rank"):
-        opt["network_g"]["encoder_rank"] = 4
-    opt["network_g"]["gradient_checkpointing"] = False
-    opt["degradation"] |= {"bundle": "simulator", "noise": 0.0}
-    opt["datasets"]["train"] = {
-        "name": "train", "type": "HRCropDataset", "dataroot_gt": str(images / "hr"), "gt_size": 32, "use_hflip": True,
-        "use_rot": False, "num_worker_per_gpu": 0, "batch_size_per_gpu": 2, "dataset_enlarge_ratio": 10,
-    }  # fmt: skip
-    pattern = {"hr": "HR/{id}.png", "views": {4: "x4/{id}.png"}}
-    opt["datasets"]["val"] |= {"dataroot_gt": str(images / "pairs"), "layout": "pattern", "pattern": pattern}
-    # Colours of LR would hide what the network learns of them.
-    opt["degflow"] |= {"amp": "none", "accumulate": 1, "preview_freq": 0, "colour_fix": "none"}
-    if "match_pairs" in opt["degflow"]:
-        opt["degflow"]["match_pairs"] = 4
-    if opt["degflow"].get("stage") == 2:
-        # Random judges know nothing of images: they speak, but softly.
-        opt["degflow"] |= {"caption_model": str(backbones / "clip"), "caption_weight": 1e-4}
-        opt["degflow"] |= {"adversarial_start": 20, "adversarial_weight": 1e-3}
-    if "network_d" in opt:
-        opt["network_d"] |= {"pretrained": str(backbones / "dino"), "blocks": [0, 1, 2], "chunk": 28, "width": 16}
-        opt["train"]["gan_opt"]["loss_weight"] = 0.01
-    opt["degflow"] |= degflow
-    opt["train"].pop("perceptual_opt")
-    opt["train"]["optim_g"]["lr"] = 4e-3
-    opt["val"]["val_freq"] = 1
-    opt["val"]["metrics"].pop("ssim")
-    opt["logger"] |= {"print_freq": 1, "save_checkpoint_freq": 1, "use_tb_logger": False}
-    return opt
 
 
 def with_stage_1(system: str, backbones: Path, images: Path, steps: int) -> dict[str, Any]:
@@ -60,15 +25,6 @@ def with_stage_1(system: str, backbones: Path, images: Path, steps: int) -> dict
     first = tiny_options("flowsr_1", backbones, images)
     first["train"]["total_iter"] = first["val"]["val_freq"] = first["logger"]["save_checkpoint_freq"] = steps
     return tiny_options(system, backbones, images, teacher=run(first, steps).name)
-
-
-def run(opt: dict[str, Any], steps: int, *flags: str) -> Path:
-    """``degflow train`` on the options in the current folder, to a checkpoint at ``steps``; the experiment's folder."""
-    opt["train"]["total_iter"] = steps
-    file = Path(f"{opt['name']}.yml")
-    file.write_text(yaml.safe_dump(opt, sort_keys=False), encoding="utf-8")
-    assert main(["train", "-opt", str(file), *flags]) == 0
-    return Path("experiments") / opt["name"]
 
 
 def checkpoint(experiment: Path, steps: int, label: str = "net_g") -> dict[str, Any]:

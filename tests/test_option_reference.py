@@ -13,7 +13,7 @@ import pytest
 import degflow_aug
 from degflow_aug import compat, option_reference
 from degflow_aug.models.degradation_options import TYPES
-from degflow_aug.option_reference import STAGES, SUPER_RESOLUTION, descriptions, main, reference
+from degflow_aug.option_reference import ONE_STEP, STAGES, SUPER_RESOLUTION, descriptions, main, reference
 from degflow_aug.options import PathOptions, StageOptions
 
 PAGE = Path(degflow_aug.__file__).parent / "docs" / "options.md"
@@ -73,7 +73,7 @@ def test_models_read_what_the_page_says() -> None:
     degflow_aug.register()
     from basicsr.utils.registry import MODEL_REGISTRY
 
-    for name, kind in {**STAGES, **SUPER_RESOLUTION}.items():
+    for name, kind in {**STAGES, **SUPER_RESOLUTION, **ONE_STEP}.items():
         assert get_type_hints(MODEL_REGISTRY.get(name))["options"] is kind
     ours = {name for name, model in MODEL_REGISTRY if model.__module__.startswith("degflow_aug.")}
-    assert ours == {*STAGES, *SUPER_RESOLUTION}, option_reference.__doc__
+    assert ours == {*STAGES, *SUPER_RESOLUTION, *ONE_STEP}, option_reference.__doc__

@@ -50,6 +50,16 @@ _DINO: dict[str, Any] = {
 }  # fmt: skip
 
 
+def write_tiny_backbones(folder: str | Path) -> Path:
+    """``sd``, ``flux``, ``clip`` and ``dino`` in a folder."""
+    folder = Path(folder)
+    write_stable_diffusion(folder / "sd")
+    write_flux(folder / "flux")
+    write_clip(folder / "clip")
+    write_dino(folder / "dino")
+    return folder
+
+
 def write_stable_diffusion(folder: str | Path, seed: int = 0) -> Path:
     """A folder as of ``stabilityai/sd-turbo``: vae, unet, scheduler, text_encoder, tokenizer, model_index.json."""
     need_packages("tiny backbones")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -48,7 +49,10 @@ def load_pipeline(pretrained: str, device: torch.device, dtype: torch.dtype) -> 
     from diffusers import FluxPipeline
 
     try:
-        pipeline = FluxPipeline.from_pretrained(pretrained, torch_dtype=dtype).to(device)
+        # Versions of diffusers do not agree on the name of this argument, and the new ones warn.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            pipeline = FluxPipeline.from_pretrained(pretrained, torch_dtype=dtype).to(device)
     except (OSError, ValueError, TypeError) as error:
         said = " ".join(str(error).split())[:160]
         raise ValueError(f"expected FLUX.1 of diffusers at {pretrained}, got {said}") from None

@@ -11,7 +11,8 @@ from tiny_sr import register
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 register()
 
-from onestep_runs import check_resume, check_training, checkpoint, run, tiny_options  # noqa: E402
+from onestep_runs import check_resume, check_training, checkpoint  # noqa: E402
+from tiny_onestep import run, tiny_options  # noqa: E402
 
 
 @pytest.mark.parametrize("system", ["flowsr_1", "flowsr_2"])

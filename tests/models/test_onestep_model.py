@@ -14,7 +14,7 @@ pytest.importorskip("basicsr", reason="training needs BasicSR")
 pytest.importorskip("diffusers", reason="the extra onestep is not installed")
 register()
 
-from onestep_runs import tiny_options  # noqa: E402
+from tiny_onestep import tiny_options  # noqa: E402
 
 from degflow_aug.models.lr_source import LRBatch  # noqa: E402
 from degflow_aug.models.option_check import check_training_options  # noqa: E402

@@ -1,0 +1,151 @@
+"""``degflow upscale``: images and folders of any size, gone on with, and refused in a sentence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from onestep.networks import tiny_network
+from photographs import photograph, write_photographs
+
+pytest.importorskip("diffusers", reason="the extra onestep is not installed")
+pytest.importorskip("peft", reason="the extra onestep is not installed")
+
+from degflow_aug.cli import main
+from degflow_aug.data.image_file import read_image, to_array, to_tensor, write_image
+from degflow_aug.models.checkpoint import write_checkpoint
+from degflow_aug.models.onestep_checkpoint import load_system
+from degflow_aug.onestep.restoration import Restorer
+
+pytestmark = pytest.mark.usefixtures("in_folder")
+
+
+@pytest.fixture
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def model(tiny_backbones: Path, tmp_path: Path) -> Path:
+    """A checkpoint of OMGSR-F in a run's folder."""
+    return write_model(tmp_path / "experiments/tiny/models/net_g_200.pth", tiny_backbones)
+
+
+def write_model(file: Path, backbones: Path, kind: str = "omgsr_f", **spec: Any) -> Path:
+    network = tiny_network(kind, backbones)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    content = {"system": "OMGSRModel", "network": network.spec, "time": network.time, "scale": 4.0}
+    write_checkpoint(file, {"params": network.trained_state(), "spec": {**content, "colour_fix": "adain", **spec}})
+    return file
+
+
+def upscale(*words: object) -> int:
+    return main(["upscale", *map(str, words)])
+
+
+def test_one_image_is_what_the_network_makes(model: Path, tiny_backbones: Path) -> None:
+    write_image(Path("photo.png"), photograph(0, 17, 22))
+    assert upscale("photo.png", "large.png", "--model", model) == 0
+    network = tiny_network("omgsr_f", tiny_backbones)
+    expected = Restorer(network)(to_tensor(read_image("photo.png"))[None], (68, 88))
+    found = read_image("large.png").astype(int)
+    assert found.shape == (68, 88, 3)
+    assert np.abs(found - to_array(expected[0]).astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("name", ["tiny", "experiments/tiny", "experiments/tiny/models/net_g_200.pth"])
+def test_a_model_is_a_run_its_folder_or_a_file(name: str, model: Path) -> None:
+    assert load_system(name).file.resolve() == model.resolve()
+
+
+def test_published_weights_may_lie_elsewhere(tiny_backbones: Path, tmp_path: Path) -> None:
+    network = {**tiny_network("omgsr_f", tiny_backbones).spec, "pretrained": "gone/away"}
+    file = write_model(tmp_path / "moved.pth", tiny_backbones, network=network)
+    assert load_system(str(file), pretrained=str(tiny_backbones / "flux")).scale == 4
+
+
+@pytest.mark.parametrize(("scale", "size"), [(None, (64, 80)), ("1", (16, 20)), ("2.5", (40, 50))])
+def test_any_scale(scale: str | None, size: tuple[int, int], model: Path) -> None:
+    write_image(Path("photo.png"), photograph(0, 16, 20))
+    assert upscale("photo.png", "large.png", "--model", model, *(["--scale", scale] if scale else [])) == 0
+    assert read_image("large.png").shape == (*size, 3)
+
+
+def test_a_folder_is_gone_on_with(model: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    write_photographs(tmp_path / "lr" / "deeper", 3, height=16, width=16)
+    (tmp_path / "lr" / "bad.png").write_bytes(b"no image")
+    assert upscale("lr", "sr", "--model", model) == 1
+    assert "3 images at x4 (0 were there), 1 skipped" in capsys.readouterr().out
+    made = {path.name: path.read_bytes() for path in sorted(Path("sr/deeper").glob("*.png"))}
+    assert sorted(made) == ["00.png", "01.png", "02.png"]
+    Path("sr/deeper/01.png").unlink()
+    Path("lr/bad.png").unlink()
+    assert upscale("lr", "sr", "--model", model, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["images"], told["there_before"], told["skipped"]) == (1, 2, [])
+    assert {path.name: path.read_bytes() for path in sorted(Path("sr/deeper").glob("*.png"))} == made
+    assert upscale("lr", "sr", "--model", model, "--scale", "2") == 2
+    assert "expected to continue with scales" in capsys.readouterr().err
+
+
+def test_tiles_and_colours_are_options(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_image(Path("photo.png"), photograph(0, 24, 40))
+    for number, more in enumerate((["--tile", "64"], ["--tile", "0"], ["--tile", "512"], ["--colour", "wavelet"])):
+        assert upscale("photo.png", f"{number}.png", "--model", model, *more) == 0
+    assert "no larger than a tile of 512" in capsys.readouterr().err
+    images = [read_image(f"{number}.png").astype(int) for number in range(4)]
+    assert np.array_equal(images[1], images[2])
+    assert not np.array_equal(images[0], images[1])
+    assert not np.array_equal(images[3], images[1])
+
+
+def no_model(path: Path) -> str:
+    return str(path / "nowhere.pth")
+
+
+def stage_1(path: Path) -> str:
+    write_checkpoint(path / "rae.pth", {"params": {"a": torch.zeros(1)}, "spec": {"type": "RAE"}})
+    return str(path / "rae.pth")
+
+
+@pytest.mark.parametrize(("make", "said"), [(no_model, "expected --model"), (stage_1, "FlowSR, OMGSR or FluxSR")])
+def test_other_models_are_refused(
+    make: Callable[[Path], str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_image(Path("photo.png"), photograph(0))
+    assert upscale("photo.png", "sr", "--model", make(tmp_path)) == 2
+    assert_one_sentence(capsys, said)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["photo.png", "out", "--scale", "0.5"], "--scale from 1"),
+        (["photo.png", "out", "--scale", "40"], "--scale from 1 to 16"),
+        (["photo.png", "out", "--tile", "12"], "--tile"),
+        (["photo.png", "out", "--tile", "wide"], "--tile"),
+        (["photo.png", "out", "--colour", "adian"], "adain"),
+        (["photo.png", "photo.png"], "apart from the images"),
+        (["lr", "sr.png"], "name a folder as OUT"),
+        (["nothing.png", "out"], "nothing.png"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    words: list[str], said: str, model: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    write_image(Path("photo.png"), photograph(0))
+    write_photographs(tmp_path / "lr", 1)
+    assert upscale(*words, "--model", model) == 2
+    assert_one_sentence(capsys, said)
+    assert not Path("out").exists()
+
+
+def assert_one_sentence(capsys: pytest.CaptureFixture[str], said: str) -> None:
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert said in lines[0]
