@@ -49,7 +49,7 @@ def register() -> None:
     from degflow_aug.models.rae_model import RAEModel
     from degflow_aug.models.refine_model import RefineModel
     from degflow_aug.onestep.chunked_discriminator import OverlapChunkedDiscriminator
-    from degflow_aug.onestep.network import OneStepFlux, OneStepUNet
+    from degflow_aug.onestep.published import OneStepFlux, OneStepUNet
 
     compat.patch_training()
     stages = (RAEModel, LFMModel, RefineModel, LFMDistillModel)

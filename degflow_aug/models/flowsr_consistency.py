@@ -96,30 +96,21 @@ class Consistency:
             velocity = self._run(self.teacher, "predict", start, later)
             moved = start - per_sample(later - earlier, hr) * velocity
             target = space.decode(self._run(self.target, "clean", moved, earlier))
-        ends, logs = (model.net_g.clean(start, later), model.net_g.clean(moved, earlier)), []
-        for number, end in enumerate(ends):
+        for name, at, times in (("a", start, later), ("b", moved, earlier)):
+            end = model.net_g.clean(at, times)
             made = space.decode(end)
-            losses = {
-                f"{key}_{'ab'[number]}": self._weight(number) * loss for key, loss in self._distance(made, hr).items()
-            }
-            if number == 0:
-                losses |= {f"{key}_consistency": loss for key, loss in self._distance(made, target).items()}
-            logs.append(losses | self._judged(end, hr_latents, made, number))
-        yield from logs
+            weight = self.options.hr_weight if name == "b" else 1.0
+            losses = {f"{key}_{name}": weight * loss for key, loss in model.image_losses(made, hr).items()}
+            if name == "a":
+                losses |= {f"{key}_consistency": loss for key, loss in model.image_losses(made, target).items()}
+            yield losses | self._judged(end, hr_latents, made, name)
 
-    def _weight(self, number: int) -> float:
-        return self.options.hr_weight if number else 1.0
-
-    def _distance(self, made: Tensor, target: Tensor) -> dict[str, Tensor]:
-        return self.model.image_losses(made, target)
-
-    def _judged(self, end: Tensor, true: Tensor, made: Tensor, number: int) -> dict[str, Tensor]:
+    def _judged(self, end: Tensor, true: Tensor, made: Tensor, name: str) -> dict[str, Tensor]:
         """What discriminator and captions say of an end."""
         losses = {}
-        name = "ab"[number]
         if self.heads is not None:
             times = torch.zeros(len(end), device=end.device)
-            if self._adversarial():
+            if self.model.iteration + 1 >= self.options.adversarial_start:
                 self.heads.requires_grad_(False)
                 loss = generator_hinge(self.heads(self._features(end, times)))
                 self.heads.requires_grad_(True)
@@ -128,9 +119,6 @@ class Consistency:
         if self.captions is not None:
             losses[f"l_iqa_{name}"] = self.options.caption_weight * self.captions(((made + 1) / 2).clamp(0, 1))
         return losses
-
-    def _adversarial(self) -> bool:
-        return self.model.iteration + 1 >= self.options.adversarial_start
 
     def finish_step(self, iteration: int) -> dict[str, Tensor]:
         """After the student's step: that of the heads, and the target's average."""

@@ -17,8 +17,8 @@ from degflow_aug.models.training_pairs import training_pairs
 from degflow_aug.onestep.backbones import UNetBackbone
 from degflow_aug.onestep.latent_refinement import refinement_loss
 from degflow_aug.onestep.mid_timestep import LatentGap, latent_gap, match_sigma_step, match_step
-from degflow_aug.onestep.network import NOISE, sigma_of_step
-from degflow_aug.onestep.noise_levels import flux_sigmas
+from degflow_aug.onestep.network import NOISE
+from degflow_aug.onestep.noise_levels import flux_sigmas, sigma_of_step
 from degflow_aug.onestep_options import OMGSROptions
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from degflow_aug.models.checkpoint import find_checkpoint, read_trained_state
-from degflow_aug.onestep.network import OneStepFlux, OneStepNetwork, OneStepUNet
+from degflow_aug.onestep.network import OneStepNetwork
+from degflow_aug.onestep.published import OneStepFlux, OneStepUNet
 
 NETWORKS: dict[str, type[OneStepUNet] | type[OneStepFlux]] = {"OneStepUNet": OneStepUNet, "OneStepFlux": OneStepFlux}
 

@@ -24,6 +24,7 @@ from degflow_aug.models.divergence_guard import DivergenceGuard
 from degflow_aug.models.lr_source import LRBatch
 from degflow_aug.models.one_step_memory import tell_memory
 from degflow_aug.models.plain_adversary import PlainAdversary
+from degflow_aug.models.rank_agreement import average_gradients, start_alike
 from degflow_aug.models.run_check import check_count
 from degflow_aug.models.sr_losses import check_losses
 from degflow_aug.onestep.network import OneStepNetwork
@@ -92,7 +93,8 @@ class OneStepModel(DegradedSRModel):
         self.fakes: list[tuple[Tensor, Tensor]] = []
         DegradedModel.__init__(self, opt, read_options(self.option_type, opt.get("degflow") or {}, "degflow"))
         if self.is_train:
-            self._broadcast()
+            if opt.get("dist"):
+                start_alike(self.optimizers)
             self.settle_time()
             tell_memory(self)
 
@@ -180,18 +182,7 @@ class OneStepModel(DegradedSRModel):
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Give every rank the mean of all ranks' gradients."""
         if self.opt.get("dist"):
-            for parameter in parameters:
-                if parameter.grad is None:
-                    parameter.grad = torch.zeros_like(parameter)
-                torch.distributed.all_reduce(parameter.grad)
-                parameter.grad /= self.opt["world_size"]
-
-    def _broadcast(self) -> None:
-        """Ranks start from what the random state of the first has made."""
-        if self.opt.get("dist"):
-            for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
-                for parameter in group["params"]:
-                    torch.distributed.broadcast(parameter.data, src=0)
+            average_gradients(parameters, int(self.opt["world_size"]))
 
     def restorer(self) -> Restorer:
         """How whole images pass through the network."""

@@ -59,3 +59,8 @@ def one_step_along_velocity(latents: Tensor, velocity: Tensor, times: Tensor) ->
 def per_sample(values: Tensor, like: Tensor) -> Tensor:
     """(B,) as (B, 1, 1, 1) on the device of ``like`` and in its type."""
     return values.to(like).reshape(-1, 1, 1, 1)
+
+
+def sigma_of_step(step: int) -> float:
+    """Noise level of OMGSR-F's t index."""
+    return float(flux_sigmas()[step])

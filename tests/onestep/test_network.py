@@ -12,8 +12,8 @@ diffusers = pytest.importorskip("diffusers", reason="the extra onestep is not in
 pytest.importorskip("peft", reason="the extra onestep is not installed")
 
 from degflow_aug.onestep.backbones import pack, positions, unpack  # noqa: E402
-from degflow_aug.onestep.network import OneStepUNet  # noqa: E402
 from degflow_aug.onestep.noise_levels import one_step_along_velocity, one_step_from_noise  # noqa: E402
+from degflow_aug.onestep.published import OneStepUNet  # noqa: E402
 from degflow_aug.onestep.token_features import token_features  # noqa: E402
 
 

@@ -16,8 +16,8 @@ pytest.importorskip("peft", reason="the extra onestep is not installed")
 from degflow_aug.onestep import packages
 from degflow_aug.onestep.caption_alignment import CaptionAlignment
 from degflow_aug.onestep.chunked_discriminator import OverlapChunkedDiscriminator
-from degflow_aug.onestep.network import OneStepFlux, OneStepUNet
 from degflow_aug.onestep.parts import load_parts
+from degflow_aug.onestep.published import OneStepFlux, OneStepUNet
 
 
 def one_sentence(error: pytest.ExceptionInfo[ValueError]) -> str:

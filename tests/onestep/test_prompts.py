@@ -58,7 +58,7 @@ def test_a_file_of_an_embedding(tmp_path: Path) -> None:
 
 
 def test_an_embedding_of_another_backbone(tiny_backbones: Path, tmp_path: Path) -> None:
-    from degflow_aug.onestep.network import OneStepFlux
+    from degflow_aug.onestep.published import OneStepFlux
 
     write_prompt(tmp_path / "prompt.safetensors", {"embeds": torch.rand(1, 5, 8)})
     with pytest.raises(ValueError, match="widths"):

@@ -1,0 +1,81 @@
+"""Two processes take the step that one takes on both their images, from the same start."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip("basicsr", reason="training needs BasicSR")
+pytest.importorskip("diffusers", reason="the extra onestep is not installed")
+
+WORKER = """
+import sys, torch
+from pathlib import Path
+backbones, images, folder, world = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
+torch.set_num_threads(1)
+from tiny_onestep import tiny_options
+from tiny_sr import build, hr_batch, register, train
+register()
+from degflow_aug.compat_devices import init_dist
+rank = 0
+if world > 1:
+    init_dist("pytorch")
+    rank = torch.distributed.get_rank()
+opt = tiny_options("omgsr_s", backbones, images, refinement_weight=0.0, mid_timestep=200)
+opt.pop("network_d")
+for key in ("gan_opt", "optim_d"):
+    opt["train"].pop(key)
+opt["train"]["optim_g"] = {"type": "SGD", "lr": 0.1}
+opt["degradation"] = {"type": "Bicubic"}
+model = build(opt, folder, seed=rank, dist=world > 1, rank=rank, world_size=world)
+start = {key: value.clone() for key, value in model.net_g.trained_state().items()}
+batch = {key: value[rank : rank + 1] if world > 1 else value for key, value in hr_batch(2, 32).items()}
+train(model, [batch] * 2)
+torch.save({"start": start, "end": model.net_g.trained_state()}, folder / f"{world}_{rank}.pt")
+if world > 1:
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
+"""
+
+
+def launch(backbones: Path, images: Path, folder: Path, world: int) -> list[dict[str, dict[str, torch.Tensor]]]:
+    """What every rank has at the start and at the end."""
+    worker = folder / "worker.py"
+    worker.write_text(WORKER, encoding="utf-8")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    root = Path(__file__).parents[2]
+    environment = {
+        **os.environ, "PYTHONPATH": os.pathsep.join(map(str, (root, root / "tests", root / "benchmarks"))),
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1", "WORLD_SIZE": str(world),
+    }  # fmt: skip
+    words = [sys.executable, str(worker), str(backbones), str(images), str(folder), str(world)]
+    processes = [
+        subprocess.Popen(
+            words, cwd=folder, env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)}, text=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )
+        for rank in range(world)
+    ]  # fmt: skip
+    for process in processes:
+        _, errors = process.communicate(timeout=180)
+        assert process.returncode == 0, errors[-3000:]
+    return [torch.load(folder / f"{world}_{rank}.pt") for rank in range(world)]
+
+
+def test_two_processes_are_one(tiny_backbones: Path, photograph_pairs: Path, tmp_path: Path) -> None:
+    (alone,) = launch(tiny_backbones, photograph_pairs, tmp_path, 1)
+    first, second = launch(tiny_backbones, photograph_pairs, tmp_path, 2)
+    for key, value in alone["end"].items():
+        assert torch.equal(first["start"][key], alone["start"][key]), key
+        assert torch.equal(second["start"][key], first["start"][key]), key
+        assert torch.equal(second["end"][key], first["end"][key]), key
+        assert torch.allclose(first["end"][key], value, atol=1e-5), key
+    assert any(not torch.equal(alone["start"][key], value) for key, value in alone["end"].items())
