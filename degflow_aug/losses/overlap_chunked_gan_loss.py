@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,8 +10,8 @@ from torch import Tensor, nn
 class OverlapChunkedGANLoss(nn.Module):
     """Called as BasicSR's GANLoss: a discriminator's logits, what they should say, and whether it is D's own loss.
 
-    Goes with :class:`degflow_aug.onestep.chunked_discriminator.OverlapChunkedDiscriminator`, whose levels are means
-    over all chunks; takes the one tensor of any other discriminator too.
+    Goes with ``OverlapChunkedDiscriminator``, whose logits have three axes, levels first, then chunks. Those of any other
+    discriminator, of two or four axes, are one level.
 
     Args:
         loss_weight: of the generator's loss; D's own is halved instead, as published.
@@ -25,9 +23,9 @@ class OverlapChunkedGANLoss(nn.Module):
         super().__init__()
         self.loss_weight, self.labels = loss_weight, {True: real_label, False: fake_label}
 
-    def forward(self, logits: Tensor | Sequence[Tensor], target_is_real: bool, is_disc: bool = False) -> Tensor:
+    def forward(self, logits: Tensor, target_is_real: bool, is_disc: bool = False) -> Tensor:
         """The sum over levels of the mean cross-entropy."""
-        levels = [logits] if isinstance(logits, Tensor) else logits
+        levels = logits.unbind() if logits.ndim == 3 else (logits,)
         label = self.labels[target_is_real]
         losses = [
             F.binary_cross_entropy_with_logits(level.float(), torch.full_like(level, label, dtype=torch.float32))

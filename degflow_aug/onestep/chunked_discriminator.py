@@ -19,7 +19,7 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class OverlapChunkedDiscriminator(nn.Module):
-    """Logits of every level for images (B, 3, H, W) in [0, 1]; for ``network_d``, with ``OverlapChunkedGANLoss``.
+    """Logits of several levels for images (B, 3, H, W) in [0, 1]; for ``network_d``, with ``OverlapChunkedGANLoss``.
 
     An image no larger than a chunk is brought to its size by area; a larger one is cut into chunks that cover it.
     Colour, translation and cutout change what is seen, in training only.
@@ -48,7 +48,8 @@ class OverlapChunkedDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.check_arguments(pretrained, blocks, chunk)
-        self.features = load_features(pretrained)
+        # In a list and so no part of the module: whoever trains or saves all parameters must not find these.
+        self._published = [load_features(pretrained)]
         config = self.features.config
         self.blocks, self.chunk, self.augmented = tuple(blocks), chunk, augmented
         self.heads = nn.ModuleList(_head(config.hidden_size, width) for _ in blocks)
@@ -70,8 +71,13 @@ class OverlapChunkedDiscriminator(nn.Module):
         if chunk % config.patch_size or chunk < config.patch_size:
             raise ValueError(f"expected a chunk of a multiple of {config.patch_size} pixels, got {chunk}")
 
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """One (B chunks, cells) of logits a level."""
+    @property
+    def features(self) -> Any:
+        """DINOv2, frozen."""
+        return self._published[0]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (levels, B chunks, cells)."""
         if self.training and self.augmented:
             images = augment(images)
         if max(images.shape[-2:]) <= self.chunk:
@@ -81,19 +87,13 @@ class OverlapChunkedDiscriminator(nn.Module):
             pieces = F.interpolate(pieces, size=(self.chunk, self.chunk), mode="area")
         seen = self.features((pieces - self.mean) / self.std, output_hidden_states=True).hidden_states
         side = self.chunk // self.features.config.patch_size
-        return [
-            head(_as_map(seen[block + 1], side)).flatten(1) for block, head in zip(self.blocks, self.heads, strict=True)
-        ]
+        levels = zip(self.blocks, self.heads, strict=True)
+        return torch.stack([head(_as_map(seen[block + 1], side)).flatten(1) for block, head in levels])
 
-    def requires_grad_(self, requires_grad: bool = True) -> OverlapChunkedDiscriminator:
-        """The heads alone are ever trained."""
-        self.heads.requires_grad_(requires_grad)
-        return self
-
-    def train(self, mode: bool = True) -> OverlapChunkedDiscriminator:
-        """The features stay in evaluation mode."""
-        super().train(mode)
-        self.features.train(False)
+    def _apply(self, fn: Any, recurse: bool = True) -> OverlapChunkedDiscriminator:
+        """Takes the features along to devices."""
+        super()._apply(fn, recurse)
+        self.features._apply(fn)
         return self
 
     def trained_state(self) -> dict[str, Tensor]:

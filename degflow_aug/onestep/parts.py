@@ -36,8 +36,8 @@ class Configurations:
     @property
     def multiple(self) -> int:
         """What both sides of an image have to be multiples of."""
-        factor = 2 ** (len(self.vae["block_out_channels"]) - 1)
-        return factor * (2 if "in_channels" not in self.backbone or is_flux(self.backbone) else _unet(self.backbone))
+        factor = _halvings(self.vae)
+        return factor * (2 if is_flux(self.backbone) else _halvings(self.backbone))
 
 
 def is_flux(backbone: dict[str, Any]) -> bool:
@@ -45,8 +45,9 @@ def is_flux(backbone: dict[str, Any]) -> bool:
     return "joint_attention_dim" in backbone
 
 
-def _unet(backbone: dict[str, Any]) -> int:
-    return int(2 ** (len(backbone["block_out_channels"]) - 1))
+def _halvings(network: dict[str, Any]) -> int:
+    """By what a network of so many levels makes its input smaller."""
+    return int(2 ** (len(network["block_out_channels"]) - 1))
 
 
 def read_configurations(pretrained: str, family: str, vae: str | None = None) -> Configurations:
@@ -80,7 +81,8 @@ def check_fit(found: Configurations, source: str) -> None:
     Raises:
         ValueError: they are not, or a backbone that needs more than latents, a time and one prompt.
     """
-    channels, wanted = found.vae["latent_channels"], found.backbone["in_channels"]
+    # Older configurations leave out what is the library's default.
+    channels, wanted = found.vae.get("latent_channels", 4), found.backbone.get("in_channels", 4)
     if is_flux(found.backbone):
         wanted //= 4
     if channels != wanted:

@@ -63,7 +63,7 @@ def test_chunked_lpips_sees_chunks_in_its_own_range() -> None:
 
 
 def test_gan_loss_by_hand() -> None:
-    levels = [torch.tensor([[0.3, -1.0]]), torch.tensor([[2.0]])]
+    levels = torch.tensor([[[0.3, -1.0]], [[2.0, 0.5]]])
     loss = OverlapChunkedGANLoss(0.5, real_label=0.8)
 
     def cross_entropy(logits: Tensor, label: float) -> Tensor:

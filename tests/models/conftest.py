@@ -26,5 +26,5 @@ def taught_backbones(tiny_backbones: Path, photograph_pairs: Path, tmp_path_fact
 
     folder = tmp_path_factory.mktemp("taught") / "backbones"
     shutil.copytree(tiny_backbones, folder)
-    teach_vaes(folder, photograph_pairs, steps=150)
+    teach_vaes(folder, photograph_pairs, steps=100)
     return folder
