@@ -10,8 +10,8 @@ from torch import Tensor, nn
 class OverlapChunkedGANLoss(nn.Module):
     """Called as BasicSR's GANLoss: a discriminator's logits, what they should say, and whether it is D's own loss.
 
-    Goes with ``OverlapChunkedDiscriminator``, whose logits have three axes, levels first, then chunks. Those of any other
-    discriminator, of two or four axes, are one level.
+    Goes with ``OverlapChunkedDiscriminator``, whose logits have three axes, levels first, then chunks. Those of any
+    other discriminator, of two or four axes, are one level.
 
     Args:
         loss_weight: of the generator's loss; D's own is halved instead, as published.

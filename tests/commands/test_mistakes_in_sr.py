@@ -114,7 +114,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("arbitrary", {"network_g__encoder_spec": None}, "network_g"),
     ("arbitrary", {"network_g__imnet_spec": "mlp"}, "imnet_spec"),
     ("gan", {"network_d__num_feat": "x"}, "make a UNetDiscriminatorSN in network_d"),
-    ("arbitrary", {"train__optim_g__type": "Adan"}, "train.optim_g.type out of Adam, AdamW, SGD, AdamW8bit, got 'Adan'"),
+    ("arbitrary", {"train__optim_g__type": "Adan"}, "type out of Adam, AdamW, SGD, AdamW8bit, got 'Adan'"),
     ("arbitrary", {"train__optim_g__lr": "x"}, "number above 0 in train.optim_g.lr, got 'x'"),
     ("arbitrary", {"train__optim_g__betas": [2, 3]}, "arguments that Adam takes in train.optim_g, got Invalid beta"),
     ("gan", {"train__optim_d__type": "Adan"}, "train.optim_d.type out of"),
