@@ -34,7 +34,7 @@ class OMGSROptions(OneStepOptions):
     """OMGSR-S and OMGSR-F.
 
     Attributes:
-        mid_timestep: t index, 0 to 999, at which LR latents are taken for the generator's state; auto matches
+        mid_timestep: t index, 1 to 999, at which LR latents are taken for the generator's state; auto matches
             signal-to-noise ratios on pairs of the training set, made before the first step.
         match_pairs: how many pairs.
         refinement_weight: of latent distribution refinement.
@@ -115,6 +115,8 @@ class FlowSROptions(OneStepOptions):
                 f"expected degflow.teacher in stage 2 and only there, got {self.teacher!r} in stage {self.stage}; name "
                 "the checkpoint or the run of stage 1"
             )
+        if not self.adversarial_lr:
+            raise ValueError("expected degflow.adversarial_lr above 0, got 0; adversarial_weight: 0 leaves heads out")
         if not self.target_decay < 1:
             raise ValueError(f"expected degflow.target_decay below 1, got {self.target_decay:g}")
         if self.fast_steps < 1 or self.slow_steps < 1 or self.slow_steps % self.fast_steps:

@@ -28,12 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="IN", help="an image, or a folder searched with all below it")
     parser.add_argument("out", metavar="OUT", help="a folder for OUT/NAME.png; for one image also a .png file")
     parser.add_argument("--model", required=True, metavar="RUN_OR_LORA", help="a run, its folder, or a net_g_*.pth")
-    parser.add_argument("--scale", type=positive_number, metavar="S", help="any from 1 on (default: that of training)")
+    parser.add_argument(
+        "--scale", type=positive_number, metavar="S", help="any from 1 to 16 (default: that of training)"
+    )
     parser.add_argument(
         "--tile",
         default="auto",
         metavar="PIXELS",
-        help="side of overlapping tiles of the result; auto: as the system was published; 0: none (default: auto)",
+        help="side of overlapping tiles of the result; auto: of the system's own side; 0: none (default: auto)",
     )
     parser.add_argument(
         "--colour",
@@ -83,6 +85,12 @@ def _tile(text: str) -> int | None:
 
 
 def _check_places(source: Path, out: Path, single: bool) -> None:
+    from degflow_aug.data.image_file import is_image_name
+
+    if not single and is_image_name(out.name):
+        raise ValueError(f"expected OUT as a folder or a .png file, got {out}; other formats lose what was made")
+    if single and out.is_dir():
+        raise ValueError(f"expected OUT as a file of that name, got the folder {out}; name another")
     if single and not source.is_file():
         raise ValueError(f"expected an image as IN for a file as OUT, got {source}; name a folder as OUT")
     origin = (source.parent if source.is_file() else source).resolve()
@@ -93,7 +101,7 @@ def _check_places(source: Path, out: Path, single: bool) -> None:
 def _restorer(system: TrainedSystem, device: torch.device, tile: int | None, colour: str | None) -> Restorer:
     from degflow_aug.onestep.restoration import Restorer
 
-    restorer = Restorer(system.network.to(device), colour or system.colour_fix)
+    restorer = Restorer(system.network.to(device), colour or system.colour_fix, enlargement=system.enlargement)
     if tile is None:
         return restorer
     return replace(restorer, tile=tile // system.network.latents.factor, autoencoder_tile=tile)
@@ -143,6 +151,7 @@ def _settings(restorer: Restorer, system: TrainedSystem, source: Path, scale: fl
     """What the files depend on; a folder is continued only with the same."""
     return {
         "source": str((source.parent if source.is_file() else source).absolute()),
+        "published": {key: system.network.spec.get(key) for key in ("pretrained", "vae", "dtype")},
         "model": hashlib.sha256(system.file.read_bytes()).hexdigest(),
         "scales": [scale],
         "format": "files",

@@ -42,14 +42,10 @@ class NoiseImages:
     """
 
     def __init__(self, root: Path, settings: Mapping[str, Any]) -> None:
-        self.root = root
-        root.mkdir(parents=True, exist_ok=True)
+        self.root, self.settings = root, settings
         remove_partial(root)
         path = root / MANIFEST
-        if not path.exists():
-            with atomic_path(path) as partial:
-                partial.write_text(json.dumps({"format": FORMAT, "settings": settings}, indent=2) + "\n", "utf-8")
-        there = read_manifest(root)
+        there = read_manifest(root) if path.exists() else settings
         for key, value in settings.items():
             if there.get(key) != value:
                 raise ValueError(
@@ -69,6 +65,13 @@ class NoiseImages:
         """
         from safetensors.torch import save_file
 
+        manifest = self.root / MANIFEST
+        if not manifest.exists():
+            # With the first sample: what could not be made at all shall pin nothing.
+            self.root.mkdir(parents=True, exist_ok=True)
+            with atomic_path(manifest) as partial:
+                content = {"format": FORMAT, "settings": dict(self.settings)}
+                partial.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
         tensors = {"eps": noise.half().contiguous(), "z0": latents.half().contiguous()}
         with atomic_path(self._path(number, LATENTS)) as partial:
             save_file(tensors, partial)

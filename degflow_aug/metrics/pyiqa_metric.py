@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-LOWER_IS_BETTER = ("brisque", "dists", "fid", "ilniqe", "lpips", "niqe", "piqe", "stlpips")
+LOWER_IS_BETTER = (
+    "brisque", "brisque_matlab", "deepdc", "dists", "fid", "gmsd", "ilniqe", "lpips", "lpips+", "mad", "msswd", "niqe",
+    "niqe_matlab", "pi", "pieapp", "piqe", "stlpips",
+)  # fmt: skip
+"""Those of pyiqa by their names before a hyphen."""
 
 
 def check_pyiqa(metric: str) -> None:

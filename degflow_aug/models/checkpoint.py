@@ -134,7 +134,7 @@ def _read(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def find_checkpoint(path_or_run: str, experiments: str | Path) -> Path:
+def find_checkpoint(path_or_run: str, experiments: str | Path, option: str = "degflow.rae") -> Path:
     """The newest generator network of a run, given a file's path or the run's name below ``experiments``.
 
     Raises:
@@ -152,6 +152,6 @@ def find_checkpoint(path_or_run: str, experiments: str | Path) -> Path:
     )
     if not path_or_run or not numbered:
         raise ValueError(
-            f"expected degflow.rae to be a stage 1 checkpoint or run name, got {path_or_run!r}; train stage 1 first"
+            f"expected {option} to be a stage 1 checkpoint or run name, got {path_or_run!r}; train stage 1 first"
         )
     return numbered[-1]

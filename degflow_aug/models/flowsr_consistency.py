@@ -133,9 +133,10 @@ class Consistency:
         self.optimizer.zero_grad(set_to_none=True)
         losses = []
         for fake, true, times in self.seen:
-            with torch.no_grad():
-                seen = [self._features(latents, times) for latents in (true, fake)]
-            loss = discriminator_hinge(heads(seen[0]), heads(seen[1])) / len(self.seen)
+            with self.model.autocast():
+                with torch.no_grad():
+                    seen = [self._features(latents, times) for latents in (true, fake)]
+                loss = discriminator_hinge(heads(seen[0]), heads(seen[1])) / len(self.seen)
             loss.backward()
             losses.append(loss.detach())
         self.model.average_gradients(heads.parameters())

@@ -16,6 +16,7 @@ from degflow_aug.models.checkpoint import find_checkpoint, read_trained_state
 from degflow_aug.models.flowsr_consistency import Consistency
 from degflow_aug.models.lr_source import LRBatch
 from degflow_aug.models.onestep_model import Losses, OneStepModel
+from degflow_aug.onestep.caption_alignment import CaptionAlignment
 from degflow_aug.onestep.network import VELOCITY
 from degflow_aug.onestep.noise_levels import per_sample
 from degflow_aug.onestep_options import FlowSROptions
@@ -33,6 +34,7 @@ class FlowSRModel(OneStepModel):
     options: FlowSROptions
     option_type = FlowSROptions
     networks = ("OneStepUNet",)
+    enlargement = "bilinear"
     consistency: Consistency | None = None
 
     @classmethod
@@ -47,9 +49,12 @@ class FlowSRModel(OneStepModel):
             raise ValueError(f"expected network_g.prediction: {VELOCITY} for FlowSRModel, got none")
         if opt["train"].get("gan_opt"):
             raise ValueError("expected no train.gan_opt for FlowSRModel, whose discriminator is degflow.adversarial_*")
-        teacher = (opt.get("degflow") or {}).get("teacher")
+        section = opt.get("degflow") or {}
+        if section.get("caption_model"):
+            CaptionAlignment.check_arguments(section["caption_model"])
+        teacher = section.get("teacher")
         if teacher:
-            read_trained_state(find_checkpoint(teacher, "experiments"))
+            read_trained_state(find_checkpoint(teacher, "experiments", "degflow.teacher"))
 
     def settle_time(self) -> None:
         """LR stands at the end of the path."""
@@ -60,7 +65,7 @@ class FlowSRModel(OneStepModel):
         if self.options.stage == 1:
             return []
         experiments = Path(self.opt["path"]["experiments_root"]).parent
-        teacher = read_trained_state(find_checkpoint(self.options.teacher, experiments))["params"]
+        teacher = read_trained_state(find_checkpoint(self.options.teacher, experiments, "degflow.teacher"))["params"]
         self.consistency = Consistency(self, teacher)
         self.consistency.start(self.opt["path"].get("pretrain_network_g"))
         return self.consistency.optimizers()

@@ -50,7 +50,7 @@ class FluxSRModel(OneStepModel):
         self.diversification = AttentionDiversificationLoss(self.options.diversification_weight)
 
     def settle_time(self) -> None:
-        """T_L of the options, of the checkpoint, or matched on pairs."""
+        """T_L of the checkpoint, which was trained at it, or of the options, or matched on pairs."""
         if self.net_g.time is not None:
             return
         time = self.options.lr_time

@@ -40,11 +40,11 @@ class OMGSRModel(OneStepModel):
         section = opt["network_g"]
         if not section.get("encoder_rank"):
             raise ValueError("expected network_g.encoder_rank above 0 for OMGSRModel, which refines latents, got none")
-        if section["type"] == "OneStepUNet" and section.get("prediction", NOISE) != NOISE:
+        if section["type"] == "OneStepUNet" and (section.get("prediction") or NOISE) != NOISE:
             raise ValueError(f"expected network_g.prediction: {NOISE} for OMGSRModel, got {section['prediction']!r}")
 
     def settle_time(self) -> None:
-        """The mid-timestep of the options, of the checkpoint, or matched on pairs."""
+        """The mid-timestep of the checkpoint, which was trained at it, or of the options, or matched on pairs."""
         if self.net_g.time is not None:
             return
         step = self.options.mid_timestep

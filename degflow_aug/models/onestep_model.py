@@ -15,7 +15,7 @@ from basicsr.utils.dist_util import master_only
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import Tensor, nn
 
-from degflow_aug.degradations.grid import resize
+from degflow_aug.models.adversary import check_adversary
 from degflow_aug.models.checkpoint import read_trained_state, write_checkpoint
 from degflow_aug.models.degradation_check import check_covers, check_has_lr
 from degflow_aug.models.degraded_model import DegradedModel
@@ -27,7 +27,9 @@ from degflow_aug.models.plain_adversary import PlainAdversary
 from degflow_aug.models.rank_agreement import average_gradients, start_alike
 from degflow_aug.models.run_check import check_count
 from degflow_aug.models.sr_losses import check_losses
+from degflow_aug.onestep.enlargement import enlarge
 from degflow_aug.onestep.network import OneStepNetwork
+from degflow_aug.onestep.offload import activations_on_cpu
 from degflow_aug.onestep.restoration import Restorer
 from degflow_aug.onestep_options import OneStepOptions
 from degflow_aug.options import read_options
@@ -50,6 +52,7 @@ class OneStepModel(DegradedSRModel):
     adversary: PlainAdversary | None  # type: ignore[assignment]
     option_type: ClassVar[type[OneStepOptions]] = OneStepOptions
     networks: ClassVar[tuple[str, ...]] = ()
+    enlargement: ClassVar[str] = "bicubic"
 
     @classmethod
     def check(cls, opt: Mapping[str, Any]) -> None:
@@ -72,6 +75,7 @@ class OneStepModel(DegradedSRModel):
                 f"expected datasets.train.gt_size as a multiple of {multiple}, what this backbone takes, and of scale "
                 f"{opt['scale']}, got {side}"
             )
+        cls.check_gan(opt)
         check_losses(opt["train"])
         check_has_lr(opt)
         check_covers(opt.get("degradation"), opt["scale"], opt["scale"])
@@ -82,7 +86,15 @@ class OneStepModel(DegradedSRModel):
 
     @classmethod
     def check_gan(cls, opt: Mapping[str, Any]) -> None:
-        """Any of these systems may have a discriminator or none."""
+        """Any of these systems may have a discriminator or none; one that has no heads would not be trained.
+
+        Raises:
+            ValueError: another discriminator, or one without its loss.
+        """
+        check_adversary(opt)
+        kind = (opt.get("network_d") or {}).get("type")
+        if kind not in (None, "OverlapChunkedDiscriminator"):
+            raise ValueError(f"expected network_d.type: OverlapChunkedDiscriminator for {cls.__name__}, got {kind!r}")
 
     def __init__(self, opt: dict[str, Any]) -> None:
         if opt["is_train"] and int(opt.get("num_gpu") or 0) > 1 and not opt.get("dist"):
@@ -94,7 +106,7 @@ class OneStepModel(DegradedSRModel):
         DegradedModel.__init__(self, opt, read_options(self.option_type, opt.get("degflow") or {}, "degflow"))
         if self.is_train:
             if opt.get("dist"):
-                start_alike(self.optimizers)
+                start_alike(self.optimizers, self.trained_buffers())
             self.settle_time()
             tell_memory(self)
 
@@ -163,7 +175,8 @@ class OneStepModel(DegradedSRModel):
     def _offloaded(self) -> AbstractContextManager[Any]:
         if not self.options.offload:
             return nullcontext()
-        return torch.autograd.graph.save_on_cpu(pin_memory=self.device.type == "cuda")
+        context: AbstractContextManager[Any] = activations_on_cpu(self.net_g.parameters())
+        return context
 
     def image_losses(self, made: Tensor, hr: Tensor) -> Losses:
         """``pixel_opt``, ``perceptual_opt`` and the discriminator's of images in [-1, 1]; all take them in [0, 1]."""
@@ -176,7 +189,7 @@ class OneStepModel(DegradedSRModel):
 
     def enlarged(self, batch: LRBatch) -> tuple[Tensor, Tensor]:
         """LR at HR's size and HR, both (B, 3, P, P) in [-1, 1]."""
-        lr = resize(batch.lq, (batch.gt.shape[-2], batch.gt.shape[-1])).clamp(0, 1)
+        lr = enlarge(batch.lq, (batch.gt.shape[-2], batch.gt.shape[-1]), self.enlargement)
         return 2 * lr - 1, 2 * batch.gt - 1
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
@@ -186,7 +199,7 @@ class OneStepModel(DegradedSRModel):
 
     def restorer(self) -> Restorer:
         """How whole images pass through the network."""
-        return Restorer(self.net_g, self.options.colour_fix)
+        return Restorer(self.net_g, self.options.colour_fix, enlargement=self.enlargement)
 
     @torch.no_grad()
     def super_resolve(self, lq: Tensor, size: tuple[int, int]) -> Tensor:
@@ -206,6 +219,7 @@ class OneStepModel(DegradedSRModel):
         spec = {
             "system": type(self).__name__, "network": network.spec, "time": network.time,
             "scale": float(self.opt["scale"]), "colour_fix": self.options.colour_fix,
+            "enlargement": self.enlargement,
         }  # fmt: skip
         return {"params": network.trained_state(), "spec": spec}
 
@@ -223,6 +237,10 @@ class OneStepModel(DegradedSRModel):
             ValueError: another kind of file, or LoRA of another network.
         """
         content = read_trained_state(load_path)
+        if isinstance(net, OneStepNetwork):
+            made_for = (content["spec"].get("network") or {}).get("prediction", net.prediction)
+            if made_for != net.prediction:
+                raise ValueError(f"expected LoRA for prediction {net.prediction} in {load_path}, got for {made_for}")
         net.load_trained_state(content["params"])
         if isinstance(net, OneStepNetwork):
             net.time = content["spec"].get("time", net.time)

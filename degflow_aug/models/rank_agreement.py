@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def average_gradients(parameters: Iterable[nn.Parameter], world_size: int) -> None:
@@ -17,8 +17,10 @@ def average_gradients(parameters: Iterable[nn.Parameter], world_size: int) -> No
         parameter.grad /= world_size
 
 
-def start_alike(optimizers: Iterable[torch.optim.Optimizer]) -> None:
-    """Have all ranks start from what the random state of the first has made."""
+def start_alike(optimizers: Iterable[torch.optim.Optimizer], buffers: Iterable[Tensor]) -> None:
+    """Have all ranks start from what the random state of the first has made, parameters and buffers."""
+    for buffer in buffers:
+        torch.distributed.broadcast(buffer, src=0)
     for group in (group for optimizer in optimizers for group in optimizer.param_groups):
         for parameter in group["params"]:
             torch.distributed.broadcast(parameter.data, src=0)

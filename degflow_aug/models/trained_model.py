@@ -114,10 +114,11 @@ class TrainedModel(TrainingCheckpoint, BaseModel):
             return DistributedDataParallel(net, device_ids=devices, find_unused_parameters=unused)
         return DataParallel(net) if self.opt["num_gpu"] > 1 else net
 
-    def iteration_seed(self, iteration: int) -> int:
-        """A seed of this iteration's own, different on every rank."""
+    def iteration_seed(self, iteration: int, rank: int | None = None) -> int:
+        """A seed of this iteration's own, different on every rank; that of ``rank`` where one is named."""
         seed = int(self.opt.get("manual_seed") or 0)
-        return ((seed * 1_000_003 + iteration) * 4_099 + int(self.opt.get("rank", 0))) % 2**63
+        own = int(self.opt.get("rank", 0)) if rank is None else rank
+        return ((seed * 1_000_003 + iteration) * 4_099 + own) % 2**63
 
     def autocast(self) -> torch.autocast:
         """The precision that the options name."""

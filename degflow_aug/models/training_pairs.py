@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def training_pairs(model: DegradedModel, count: int) -> Iterator[LRBatch]:
-    """``count`` pairs, one a batch, of ``datasets.train`` and ``degradation``; the same for the same seed."""
+    """``count`` pairs, one a batch, of ``datasets.train`` and ``degradation``; the same on every rank."""
     dataset = build_dataset(model.opt["datasets"]["train"])
     for number in range(count):
         # Seeds of steps that no run reaches, so that no training draw comes twice.
-        seed = model.iteration_seed(2**40 + number)
+        seed = model.iteration_seed(2**40 + number, rank=0)
         torch.manual_seed(seed % 2**63)
         item = dataset[number % len(dataset)]
         batch = {key: torch.as_tensor(value)[None] for key, value in item.items() if not isinstance(value, str)}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,8 +12,10 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from degflow_aug.losses.chunks import chunks
 from degflow_aug.onestep.diff_augment import augment
+from degflow_aug.onestep.judges import judge_configuration, load_judge
 from degflow_aug.onestep.packages import need_packages
 
+_WHAT = "a DINOv2 of transformers for network_d"
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -47,9 +48,11 @@ class OverlapChunkedDiscriminator(nn.Module):
         augmented: bool = True,
     ) -> None:
         super().__init__()
-        self.check_arguments(pretrained, blocks, chunk)
+        self.check_arguments(pretrained, blocks, chunk, width)
+        from transformers import Dinov2Model
+
         # In a list and so no part of the module: whoever trains or saves all parameters must not find these.
-        self._published = [load_features(pretrained)]
+        self._published = [load_judge(Dinov2Model, pretrained, _WHAT)]
         config = self.features.config
         self.blocks, self.chunk, self.augmented = tuple(blocks), chunk, augmented
         self.heads = nn.ModuleList(_head(config.hidden_size, width) for _ in blocks)
@@ -58,18 +61,25 @@ class OverlapChunkedDiscriminator(nn.Module):
 
     @classmethod
     def check_arguments(
-        cls, pretrained: str, blocks: Sequence[int] = (4, 8, 11), chunk: int = 518, **others: Any
+        cls, pretrained: str, blocks: Sequence[int] = (4, 8, 11), chunk: int = 518, width: int = 256, **others: Any
     ) -> None:
         """Look at DINOv2's configuration without reading its weights.
 
         Raises:
             ValueError: as the constructor.
         """
-        config = load_configuration(pretrained)
-        if not blocks or max(blocks) >= config.num_hidden_layers or min(blocks) < 0:
-            raise ValueError(f"expected blocks below {config.num_hidden_layers} of {pretrained}, got {list(blocks)}")
-        if chunk % config.patch_size or chunk < config.patch_size:
-            raise ValueError(f"expected a chunk of a multiple of {config.patch_size} pixels, got {chunk}")
+        need_packages(_WHAT, ("transformers",))
+        from transformers import Dinov2Config
+
+        config = judge_configuration(Dinov2Config, pretrained, _WHAT)
+        count, patch = config.num_hidden_layers, config.patch_size
+        whole = isinstance(blocks, (list, tuple)) and all(type(block) is int for block in blocks)
+        if not whole or not blocks or not all(0 <= block < count for block in blocks):
+            raise ValueError(f"expected blocks below {count} of {pretrained}, got {blocks!r}")
+        if type(chunk) is not int or chunk % patch or chunk < patch:
+            raise ValueError(f"expected a chunk of a multiple of {patch} pixels, got {chunk!r}")
+        if type(width) is not int or width < 1:
+            raise ValueError(f"expected a width of at least 1 for heads, got {width!r}")
 
     @property
     def features(self) -> Any:
@@ -107,40 +117,6 @@ class OverlapChunkedDiscriminator(nn.Module):
             ValueError: heads of other widths.
         """
         load_heads(self.heads, state)
-
-
-def load_configuration(pretrained: str) -> Any:
-    """The configuration of a DINOv2.
-
-    Raises:
-        ValueError: no extra, or nothing there.
-    """
-    need_packages("the discriminator's features", ("transformers",))
-    from transformers import Dinov2Config
-
-    if Path(pretrained).is_dir() and not Path(pretrained, "config.json").is_file():
-        raise ValueError(f"expected a DINOv2 of transformers at {pretrained} in network_d, got no config.json there")
-    return _found(lambda: Dinov2Config.from_pretrained(pretrained), pretrained)
-
-
-def load_features(pretrained: str) -> Any:
-    """A frozen DINOv2.
-
-    Raises:
-        ValueError: as :func:`load_configuration`.
-    """
-    need_packages("the discriminator's features", ("transformers",))
-    from transformers import Dinov2Model
-
-    return _found(lambda: Dinov2Model.from_pretrained(pretrained), pretrained).eval().requires_grad_(False)
-
-
-def _found(load: Callable[[], Any], pretrained: str) -> Any:
-    try:
-        return load()
-    except (OSError, ValueError) as error:
-        said = " ".join(str(error).split())[:160]
-        raise ValueError(f"expected a DINOv2 of transformers at {pretrained} in network_d, got {said}") from None
 
 
 def load_heads(heads: nn.Module, state: dict[str, Tensor]) -> None:

@@ -50,8 +50,11 @@ def has_lora(module: Any) -> bool:
 
 
 def fuse_lora(module: Any) -> None:
-    """Add the LoRA to the weights that it stands beside, and take it away; what comes out is the same to rounding."""
-    if has_lora(module):
+    """Add the LoRA to the weights that it stands beside, and take it away; what comes out is the same to rounding.
+
+    In half precision it stays beside them: rounding would take away most of so small a change.
+    """
+    if has_lora(module) and module.dtype == torch.float32:
         module.fuse_lora()
         module.unload_lora()
 

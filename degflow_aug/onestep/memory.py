@@ -18,7 +18,7 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """Bytes; the sum is a lower bound, because libraries need room to work in.
+    """Bytes; what kernels need to work in comes on top, and autocast keeps less of what is counted in float32.
 
     Attributes:
         frozen: published weights.
@@ -52,7 +52,7 @@ class MemoryEstimate:
             "activations": "network_g.gradient_checkpointing, degflow.accumulate, degflow.offload or a lower gt_size "
             "lower activations",
         }[largest]
-        return f"memory at least {self.total / GIB:.2f} GiB ({told}); {advice}"
+        return f"memory about {self.total / GIB:.2f} GiB ({told}); {advice}"
 
 
 def count_weights(network: nn.Module, moment_bytes: int) -> MemoryEstimate:

@@ -38,7 +38,7 @@ def _unclean(pairs: LatentGap) -> LatentGap:
 
 
 def match_step(pairs: LatentGap, alpha_bars: Tensor) -> int:
-    """Step t of a noise schedule with the least mean |P a_t / (1 - a_t) - P / N|.
+    """Step t of a noise schedule, from 1 on, with the least mean |P a_t / (1 - a_t) - P / N|.
 
     Args:
         pairs: see :class:`LatentGap`.
@@ -48,7 +48,9 @@ def match_step(pairs: LatentGap, alpha_bars: Tensor) -> int:
         ValueError: every LR latent is its HR latent.
     """
     bars = alpha_bars.double()
-    return _nearest(_unclean(pairs), bars / (1 - bars))
+    ratios = bars / (1 - bars)
+    ratios[0] = torch.inf
+    return _nearest(_unclean(pairs), ratios)
 
 
 def match_sigma_step(pairs: LatentGap, sigmas: Tensor) -> int:

@@ -159,7 +159,7 @@ class OneStepNetwork(nn.Module):
             self.set_prompt(prompt)
 
     def fuse(self) -> OneStepNetwork:
-        """Put LoRA into the weights, for inference; nothing can be trained or saved after that."""
+        """Put LoRA into weights of float32, for inference; nothing can be trained or saved after that."""
         fuse_lora(self.backbone.model)
         fuse_lora(self.latents.vae)
         self.trained_names = ()

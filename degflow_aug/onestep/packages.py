@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 
 ONE_STEP = ("diffusers", "peft", "transformers")
@@ -17,16 +18,14 @@ def need_packages(what: str, names: tuple[str, ...] = ONE_STEP) -> None:
     for name in names:
         if find_spec(name) is None:
             raise ValueError(f"expected {name} for {what}, got none; pip install 'degflow_aug[onestep]' brings it")
-    if "diffusers" in names:
-        _quieten()
+    for name in names:
+        if name in ("diffusers", "transformers"):
+            _quieten(name)
 
 
 @cache
-def _quieten() -> None:
+def _quieten(library: str) -> None:
     """Bars and advice of libraries, which speak of pipelines that nobody here has asked for."""
-    import diffusers.utils.logging
-    import transformers.utils.logging
-
-    for library in (diffusers, transformers):
-        library.utils.logging.set_verbosity_error()
-        library.utils.logging.disable_progress_bar()
+    logging = import_module(f"{library}.utils.logging")
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()

@@ -81,6 +81,12 @@ def check_fit(found: Configurations, source: str) -> None:
     Raises:
         ValueError: they are not, or a backbone that needs more than latents, a time and one prompt.
     """
+    for config in (found.vae, found.backbone):
+        levels = config.get("block_out_channels", [0])
+        if not isinstance(levels, (list, tuple)) or not levels:
+            raise ValueError(f"expected block_out_channels as a list in the configurations of {source}, got {levels!r}")
+    if not is_flux(found.backbone):
+        check_schedule(found.scheduler, source)
     # Older configurations leave out what is the library's default.
     channels, wanted = found.vae.get("latent_channels", 4), found.backbone.get("in_channels", 4)
     if is_flux(found.backbone):
@@ -92,6 +98,17 @@ def check_fit(found: Configurations, source: str) -> None:
         )
     if not is_flux(found.backbone) and found.backbone.get("addition_embed_type"):
         raise ValueError("expected a UNet of Stable Diffusion 1 or 2, got one with further conditions, such as SDXL's")
+
+
+def check_schedule(scheduler: dict[str, Any], source: str) -> None:
+    """Raise a ValueError where a schedule leaves its numbers to the library, whose own are those of no backbone."""
+    if not {"beta_start", "beta_end", "beta_schedule"} <= set(scheduler):
+        raise ValueError(f"expected beta_start, beta_end and beta_schedule in the scheduler of {source}, got none")
+    try:
+        alpha_bars(scheduler)
+    except (NotImplementedError, TypeError, ValueError, RuntimeError) as error:
+        said = " ".join(str(error).split())[:160]
+        raise ValueError(f"expected a noise schedule of diffusers in the scheduler of {source}, got {said}") from None
 
 
 def load_parts(pretrained: str, family: str, vae: str | None = None, dtype: str = "float32") -> Parts:
@@ -126,9 +143,12 @@ def assemble(found: Configurations, vae: Any, backbone: Any) -> Parts:
 
 def _config(kind: Any, source: str, sub: str | None) -> dict[str, Any]:
     try:
-        return dict(kind.load_config(source, subfolder=sub))
-    except (OSError, ValueError) as error:
+        found = kind.load_config(source, subfolder=sub)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(_nothing_there(source, sub, error)) from None
+    if not isinstance(found, dict):
+        raise ValueError(f"expected a configuration of names and values in {source}/{sub or ''}, got {found!r}")
+    return found
 
 
 def _scheduler(source: str) -> dict[str, Any]:
@@ -137,11 +157,20 @@ def _scheduler(source: str) -> dict[str, Any]:
     return _config(DDPMScheduler, source, "scheduler")
 
 
-def _model(kind: Any, source: str, sub: str | None, dtype: torch.dtype) -> Any:
+def _loaded(kind: Any, source: str, sub: str | None, dtype: torch.dtype) -> Any:
     try:
         return kind.from_pretrained(source, subfolder=sub, torch_dtype=dtype)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError, NotImplementedError) as error:
         raise ValueError(_nothing_there(source, sub, error)) from None
+
+
+def _model(kind: Any, source: str, sub: str | None, dtype: torch.dtype) -> Any:
+    """Weights that the files lack are left without values, on ``meta``."""
+    model = _loaded(kind, source, sub, dtype)
+    lacking = [name for name, value in model.named_parameters() if value.is_meta]
+    if lacking:
+        raise ValueError(f"expected all weights of {source}/{sub or ''}, got none for {lacking[0]}; download it again")
+    return model
 
 
 def _nothing_there(source: str, sub: str | None, error: Exception) -> str:

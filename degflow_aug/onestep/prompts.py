@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,12 @@ def prompt_of(pretrained: str, family: str, text: str, file: str | None = None) 
     if file:
         return read_prompt(file)
     cached = cache_folder() / f"{_key(pretrained, family, text)}.safetensors"
-    if cached.is_file():
+    # What is damaged there, or cannot be kept, is no reason to fail.
+    with suppress(ValueError):
         return read_prompt(str(cached))
     prompt = encode_prompt(pretrained, family, text)
-    write_prompt(cached, prompt)
+    with suppress(OSError):
+        write_prompt(cached, prompt)
     return prompt
 
 
@@ -79,7 +82,8 @@ def read_prompt(file: str) -> Prompt:
         found = load_file(file)
     except (OSError, SafetensorError):
         raise ValueError(f"expected a prompt's embedding in {file} (safetensors), got none") from None
-    if "embeds" not in found or found["embeds"].ndim != 3 or found.get("pooled", torch.zeros(1, 1)).ndim != 2:
+    embeds, pooled = found.get("embeds", torch.zeros(0)), found.get("pooled", torch.zeros(1, 1))
+    if embeds.ndim != 3 or pooled.ndim != 2 or len(embeds) != 1 or len(pooled) != 1:
         raise ValueError(f"expected embeds (1, L, D) and for FLUX pooled (1, D) in {file}, got {', '.join(found)}")
     return {key: value for key, value in found.items() if key in ("embeds", "pooled")}
 

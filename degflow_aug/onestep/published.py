@@ -9,11 +9,17 @@ from degflow_aug.onestep.parts import DTYPES, load_parts, read_configurations
 from degflow_aug.onestep.prompts import check_prompt, prompt_of
 
 
+def check_text(value: object, key: str) -> None:
+    """Raise a ValueError unless an option is a folder or a hub id."""
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"expected network_g.{key} as a folder or a hub id, got {value!r}")
+
+
 class _Pretrained(OneStepNetwork):
     """What an option file names in ``network_g``: a published backbone and what is trained of it."""
 
     family: str
-    default_prediction: str
+    predictions: tuple[str, ...]
 
     def __init__(
         self,
@@ -27,12 +33,14 @@ class _Pretrained(OneStepNetwork):
         dtype: str = "float32",
         gradient_checkpointing: bool = False,
     ) -> None:
+        if prediction is not None and prediction not in self.predictions:
+            raise ValueError(f"expected prediction out of {', '.join(self.predictions)}, got {prediction!r}")
         parts = load_parts(pretrained, self.family, vae, dtype)
         embedding = None if prompt is None else prompt_of(pretrained, self.family, prompt, prompt_file)
         super().__init__(
             parts,
             embedding,
-            prediction=prediction or self.default_prediction,
+            prediction=prediction or self.predictions[0],
             rank=rank,
             encoder_rank=encoder_rank,
             gradient_checkpointing=gradient_checkpointing,
@@ -51,11 +59,22 @@ class _Pretrained(OneStepNetwork):
         Raises:
             ValueError: what loading would raise of them.
         """
+        check_text(pretrained, "pretrained")
+        if vae is not None:
+            check_text(vae, "vae")
+        if not isinstance(others.get("prompt", ""), str):
+            raise ValueError(f"expected network_g.prompt as text, empty for none, got {others['prompt']!r}")
+        if not isinstance(others.get("gradient_checkpointing", False), bool):
+            raise ValueError(
+                f"expected network_g.gradient_checkpointing: true or false, got {others['gradient_checkpointing']!r}"
+            )
+        if others.get("rank", 1) == 0 and not others.get("encoder_rank"):
+            raise ValueError("expected network_g.rank or encoder_rank above 0, got neither; nothing would be trained")
         for key in ("rank", "encoder_rank"):
             rank = others.get(key, 0)
             if not isinstance(rank, int) or isinstance(rank, bool) or rank < 0:
                 raise ValueError(f"expected network_g.{key} as a whole number of at least 0, got {rank!r}")
-        for key, known in (("dtype", tuple(DTYPES)), ("prediction", (NOISE, VELOCITY))):
+        for key, known in (("dtype", tuple(DTYPES)), ("prediction", cls.predictions)):
             if others.get(key) is not None and others[key] not in known:
                 raise ValueError(f"expected network_g.{key} out of {', '.join(known)}, got {others[key]!r}")
         found = read_configurations(pretrained, cls.family, vae)
@@ -86,10 +105,10 @@ class OneStepUNet(_Pretrained):
         ValueError: one sentence on what is missing or does not fit.
     """
 
-    family, default_prediction = "unet", NOISE
+    family, predictions = "unet", (NOISE, VELOCITY)
 
 
 class OneStepFlux(_Pretrained):
     """FLUX.1's transformer and VAE; arguments as for :class:`OneStepUNet`, prediction always velocity."""
 
-    family, default_prediction = "flux", VELOCITY
+    family, predictions = "flux", (VELOCITY,)

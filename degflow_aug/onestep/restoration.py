@@ -8,10 +8,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from degflow_aug.degradations.grid import resize
 from degflow_aug.degradations.padding import pad_to_multiple
+from degflow_aug.onestep.backbones import UNetBackbone
 from degflow_aug.onestep.colour_fix import fix_colours
-from degflow_aug.onestep.network import OneStepNetwork
+from degflow_aug.onestep.enlargement import enlarge
+from degflow_aug.onestep.network import VELOCITY, OneStepNetwork
 from degflow_aug.onestep.tiled_norms import norms_held_still
 from degflow_aug.onestep.tiling import Map, Tiling, map_tiles
 
@@ -28,17 +29,19 @@ class Restorer:
         colour_fix: adain, wavelet or none.
         tile: side of a tile of the backbone in latent cells; 0 for none, None for the backbone's own.
         autoencoder_tile: side of a tile of the VAE in pixels; 0 for none.
+        enlargement: how LR comes to the size of HR: bicubic or bilinear.
     """
 
     network: OneStepNetwork
     colour_fix: str = "adain"
     tile: int | None = None
     autoencoder_tile: int = ENCODER_TILE
+    enlargement: str = "bicubic"
 
     @torch.no_grad()
     def __call__(self, lr: Tensor, size: tuple[int, int]) -> Tensor:
         """LR (B, 3, h, w) in [0, 1] -> SR (B, 3, *size) in [0, 1]."""
-        enlarged = resize(lr, size).clamp(0, 1)
+        enlarged = enlarge(lr, size, self.enlargement)
         image = pad_to_multiple(enlarged * 2 - 1, self.network.multiple)
         made = self._pass(image)[..., : size[0], : size[1]]
         return fix_colours((made.float() + 1) / 2, enlarged, self.colour_fix).clamp(0, 1)
@@ -47,8 +50,7 @@ class Restorer:
         space = self.network.latents
         latents = self._tiled(space.encode, space.vae.encoder, image, self.autoencoder_tile, space.factor)
         times = self.network.times(len(latents))
-        tile = self.network.backbone.tile if self.tile is None else self.tile
-        tiling = _tiling(tile, self.network.backbone.multiple)
+        tiling = _own_tiling(self.network) if self.tile is None else _tiling(self.tile, self.network.backbone.multiple)
         predict = partial(self.network.predict, times=times)
         # Predictions are blended, and the step is taken once: tiles of images would be blended twice.
         prediction = predict(latents) if tiling is None else map_tiles(predict, latents, tiling)
@@ -64,6 +66,14 @@ class Restorer:
         run = partial(map_tiles, function, tensor, tiling)
         with norms_held_still(part, run):
             return run()
+
+
+def _own_tiling(network: OneStepNetwork) -> Tiling:
+    """As published: half of a tile overlaps (OMGSR), or a third of FlowSR's larger ones."""
+    side = network.backbone.tile
+    if network.prediction == VELOCITY and isinstance(network.backbone, UNetBackbone):
+        return Tiling(side * 3 // 2, side // 2)
+    return Tiling(side, side // 2)
 
 
 def _tiling(side: int, multiple: int) -> Tiling | None:

@@ -87,7 +87,9 @@ def trajectory(pipeline: Any, prompt: str, size: int, steps: int, guidance: floa
     ).images
     latents = unpack(ends.float(), cells, cells)
     config = pipeline.vae.config
-    decoded = pipeline.vae.decode((latents / config.scaling_factor + config.shift_factor).to(pipeline.vae.dtype)).sample
+    decoded = pipeline.vae.decode(
+        (latents / config.scaling_factor + (config.shift_factor or 0)).to(pipeline.vae.dtype)
+    ).sample
     return Trajectory(noise[0], latents[0].cpu(), ((decoded[0].float() + 1) / 2).clamp(0, 1).cpu())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -149,3 +150,62 @@ def assert_one_sentence(capsys: pytest.CaptureFixture[str], said: str) -> None:
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert said in lines[0]
+
+
+def test_in_half_precision_it_makes_what_was_validated(tiny_backbones: Path, tmp_path: Path) -> None:
+    """LoRA stays beside weights that would round it away."""
+    network = tiny_network("omgsr_f", tiny_backbones, dtype="bf16")
+    file = write_model(tmp_path / "half.pth", tiny_backbones, network=network.spec)
+    lr = to_tensor(photograph(0, 16, 20))[None]
+    with torch.no_grad():
+        trained = network.trained_state()
+        loaded = load_system(str(file)).network
+        network.load_trained_state({**trained, **torch.load(file, weights_only=True)["params"]})
+    assert torch.equal(Restorer(loaded)(lr, (64, 80)), Restorer(network)(lr, (64, 80)))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"scale": None}, {"scale": 0}, {"scale": "x"}, {"colour_fix": "red"}, {"time": "x"}, {"time": 5000},
+        {"time": None}, {"time": True}, {"enlargement": 3}, {"network": {"type": "OneStepFlux"}},
+        {"network": {"type": "OneStepFlux", "pretrained": "x", "widht": 3}},
+    ],
+)  # fmt: skip
+def test_damaged_checkpoints_are_one_sentence(
+    spec: dict[str, Any], tiny_backbones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_image(Path("photo.png"), photograph(0))
+    file = write_model(tmp_path / "bad.pth", tiny_backbones, **spec)
+    assert upscale("photo.png", "out", "--model", file) == 2
+    assert_one_sentence(capsys, "in the checkpoint")
+
+
+@pytest.mark.parametrize("params", [[], {}, {"prompt.embeds": torch.zeros(1, 2, 32)}])
+def test_checkpoints_without_lora_are_one_sentence(
+    params: Any, tiny_backbones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_image(Path("photo.png"), photograph(0))
+    file = write_model(tmp_path / "bad.pth", tiny_backbones)
+    write_checkpoint(file, {**torch.load(file, weights_only=True), "params": params})
+    assert upscale("photo.png", "out", "--model", file) == 2
+    assert_one_sentence(capsys, "expected")
+
+
+def test_a_folder_is_not_continued_with_other_weights(
+    model: Path, tiny_backbones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_photographs(tmp_path / "lr", 1, height=16, width=16)
+    assert upscale("lr", "sr", "--model", model) == 0
+    other = shutil.copytree(tiny_backbones / "flux", tmp_path / "other")
+    capsys.readouterr()
+    assert upscale("lr", "sr", "--model", model, "--pretrained", other) == 2
+    assert_one_sentence(capsys, "continue with published")
+
+
+def test_other_formats_are_refused(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_image(Path("photo.png"), photograph(0))
+    Path("folder.png").mkdir()
+    for out, said in (("large.jpg", ".png file"), ("folder.png", "the folder")):
+        assert upscale("photo.png", out, "--model", model) == 2
+        assert_one_sentence(capsys, said)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ pytest.importorskip("diffusers", reason="the extra onestep is not installed")
 WORKER = """
 import sys, torch
 from pathlib import Path
+from typing import Any
 backbones, images, folder, world = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
 torch.set_num_threads(1)
 from tiny_onestep import tiny_options
@@ -27,7 +29,7 @@ rank = 0
 if world > 1:
     init_dist("pytorch")
     rank = torch.distributed.get_rank()
-opt = tiny_options("omgsr_s", backbones, images, refinement_weight=0.0, mid_timestep=200)
+opt = tiny_options("omgsr_s", backbones, images, refinement_weight=0.0)
 opt.pop("network_d")
 for key in ("gan_opt", "optim_d"):
     opt["train"].pop(key)
@@ -37,14 +39,15 @@ model = build(opt, folder, seed=rank, dist=world > 1, rank=rank, world_size=worl
 start = {key: value.clone() for key, value in model.net_g.trained_state().items()}
 batch = {key: value[rank : rank + 1] if world > 1 else value for key, value in hr_batch(2, 32).items()}
 train(model, [batch] * 2)
-torch.save({"start": start, "end": model.net_g.trained_state()}, folder / f"{world}_{rank}.pt")
+content = {"time": model.net_g.time, "start": start, "end": model.net_g.trained_state()}
+torch.save(content, folder / f"{world}_{rank}.pt")
 if world > 1:
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
 """
 
 
-def launch(backbones: Path, images: Path, folder: Path, world: int) -> list[dict[str, dict[str, torch.Tensor]]]:
+def launch(backbones: Path, images: Path, folder: Path, world: int) -> list[dict[str, Any]]:
     """What every rank has at the start and at the end."""
     worker = folder / "worker.py"
     worker.write_text(WORKER, encoding="utf-8")
@@ -73,6 +76,7 @@ def launch(backbones: Path, images: Path, folder: Path, world: int) -> list[dict
 def test_two_processes_are_one(tiny_backbones: Path, photograph_pairs: Path, tmp_path: Path) -> None:
     (alone,) = launch(tiny_backbones, photograph_pairs, tmp_path, 1)
     first, second = launch(tiny_backbones, photograph_pairs, tmp_path, 2)
+    assert first["time"] == second["time"] == alone["time"]
     for key, value in alone["end"].items():
         assert torch.equal(first["start"][key], alone["start"][key]), key
         assert torch.equal(second["start"][key], first["start"][key]), key

@@ -59,6 +59,6 @@ def test_the_sentence_names_what_lowers_the_largest_part() -> None:
     gib = 2**30
     assert "dtype: bf16" in MemoryEstimate(4 * gib, gib, gib, gib).sentence()
     told = MemoryEstimate(gib, gib, gib, 3 * gib).sentence()
-    assert told.startswith("memory at least 6.00 GiB")
+    assert told.startswith("memory about 6.00 GiB")
     assert "gradient_checkpointing" in told
     assert "AdamW8bit" in MemoryEstimate(0, 1, 2 * gib, 0).sentence()

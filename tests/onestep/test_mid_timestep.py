@@ -71,3 +71,9 @@ def test_clean_pairs_are_left_out() -> None:
 def test_no_level_of_zero_is_matched() -> None:
     tiny = LatentGap(torch.ones(1).double(), torch.tensor([2e-6]).double())
     assert match_sigma_step(tiny, flux_sigmas()) > 0
+
+
+def test_no_step_of_zero_is_matched() -> None:
+    """A checkpoint at a state without noise would be one of no use."""
+    tiny = LatentGap(torch.ones(1).double(), torch.tensor([2e-6]).double())
+    assert match_step(tiny, ALPHA_BARS) == 1

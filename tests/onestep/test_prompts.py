@@ -68,3 +68,23 @@ def test_an_embedding_of_another_backbone(tiny_backbones: Path, tmp_path: Path) 
 def test_without_text_encoders(tiny_backbones: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="prompt_file"):
         encode_prompt(str(tmp_path), "unet", "")
+
+
+def test_a_cache_that_is_damaged_or_closed_is_passed_over(
+    tiny_backbones: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    first = prompt_of(str(tiny_backbones / "sd"), "unet", "kept")
+    (cached,) = tmp_path.rglob("*.safetensors")
+    cached.write_bytes(b"half")
+    assert torch.equal(prompt_of(str(tiny_backbones / "sd"), "unet", "kept")["embeds"], first["embeds"])
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert torch.equal(prompt_of(str(tiny_backbones / "sd"), "unet", "kept")["embeds"], first["embeds"])
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 32), (5, 32)])
+def test_an_embedding_is_of_one_prompt(shape: tuple[int, ...], tmp_path: Path) -> None:
+    write_prompt(tmp_path / "prompt.safetensors", {"embeds": torch.rand(shape)})
+    with pytest.raises(ValueError, match="expected embeds"):
+        read_prompt(str(tmp_path / "prompt.safetensors"))
