@@ -29,11 +29,12 @@ def test_trains_and_improves(
     assert ("target" in saved and "heads" in saved) is (system == "flowsr_2")
 
 
+@pytest.mark.parametrize("system", ["flowsr_1", "flowsr_2"])
 def test_resumes_to_the_bit(
-    taught_backbones: Path, photograph_pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    system: str, taught_backbones: Path, photograph_pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    check_resume("flowsr_2", taught_backbones, photograph_pairs)
+    check_resume(system, taught_backbones, photograph_pairs)
 
 
 def test_the_target_is_the_average_of_the_student(

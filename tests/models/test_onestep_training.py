@@ -29,7 +29,7 @@ def test_trains_and_improves(
     assert all("lora_" in key or key.startswith("prompt.") for key in saved["params"])
 
 
-@pytest.mark.parametrize("system", ["omgsr_s", "fluxsr"])
+@pytest.mark.parametrize("system", ["omgsr_s", "omgsr_f", "fluxsr"])
 def test_resumes_to_the_bit(
     system: str, taught_backbones: Path, photograph_pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
