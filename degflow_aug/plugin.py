@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from degflow_aug import compat
 
 _done = False
@@ -20,6 +22,22 @@ def register() -> None:
     compat.apply()
     from basicsr.utils import registry
 
+    models = _models()
+    compat.patch_training()
+    for target, items in (
+        (registry.ARCH_REGISTRY, _networks()),
+        (registry.DATASET_REGISTRY, _datasets()),
+        (registry.LOSS_REGISTRY, _losses()),
+        (registry.METRIC_REGISTRY, _metrics()),
+        (registry.MODEL_REGISTRY, models),
+    ):
+        for item in items:
+            if item.__name__ not in target:
+                target.register(item)
+    _done = True
+
+
+def _networks() -> tuple[Any, ...]:
     from degflow_aug.archs.ciaosr_arch import CiaoSR
     from degflow_aug.archs.generator_arch import DegFlowGenerator
     from degflow_aug.archs.liif_arch import LIIF
@@ -27,18 +45,42 @@ def register() -> None:
     from degflow_aug.archs.metasr_arch import MetaSR
     from degflow_aug.archs.ncsnpp_arch import NCSNpp
     from degflow_aug.archs.rae_arch import ResidualAutoencoder
+    from degflow_aug.onestep.chunked_discriminator import OverlapChunkedDiscriminator
+    from degflow_aug.onestep.published import OneStepFlux, OneStepUNet
+
+    ours = (ResidualAutoencoder, NCSNpp, DegFlowGenerator, LIIF, LTE, MetaSR, CiaoSR)
+    return (*ours, OneStepUNet, OneStepFlux, OverlapChunkedDiscriminator)
+
+
+def _datasets() -> tuple[Any, ...]:
     from degflow_aug.data.aligned_scales_dataset import AlignedScalesDataset
     from degflow_aug.data.any_scale_pair_dataset import AnyScalePairDataset
     from degflow_aug.data.hr_crop_dataset import HRCropDataset
     from degflow_aug.data.mixed_pair_dataset import MixedPairDataset
     from degflow_aug.data.noise_image_dataset import NoiseImageDataset
+
+    return (AlignedScalesDataset, HRCropDataset, AnyScalePairDataset, MixedPairDataset, NoiseImageDataset)
+
+
+def _losses() -> tuple[Any, ...]:
     from degflow_aug.losses.attention_diversification_loss import AttentionDiversificationLoss
     from degflow_aug.losses.lpips_loss import LPIPSLoss
     from degflow_aug.losses.overlap_chunked_gan_loss import OverlapChunkedGANLoss
     from degflow_aug.losses.overlap_chunked_lpips_loss import OverlapChunkedLPIPSLoss
     from degflow_aug.losses.tv_lpips_loss import TVLPIPSLoss
+
+    chunked = (OverlapChunkedLPIPSLoss, OverlapChunkedGANLoss)
+    return (LPIPSLoss, TVLPIPSLoss, *chunked, AttentionDiversificationLoss)
+
+
+def _metrics() -> tuple[Any, ...]:
     from degflow_aug.metrics.lpips_metric import calculate_lpips
     from degflow_aug.metrics.pyiqa_metric import calculate_pyiqa, calculate_pyiqa_fr
+
+    return (calculate_lpips, calculate_pyiqa, calculate_pyiqa_fr)
+
+
+def _models() -> tuple[Any, ...]:
     from degflow_aug.models.arbitrary_scale_sr_model import ArbitraryScaleSRModel
     from degflow_aug.models.degraded_sr_model import DegradedESRGANModel, DegradedSRModel
     from degflow_aug.models.distill_model import LFMDistillModel
@@ -48,27 +90,6 @@ def register() -> None:
     from degflow_aug.models.omgsr_model import OMGSRModel
     from degflow_aug.models.rae_model import RAEModel
     from degflow_aug.models.refine_model import RefineModel
-    from degflow_aug.onestep.chunked_discriminator import OverlapChunkedDiscriminator
-    from degflow_aug.onestep.published import OneStepFlux, OneStepUNet
 
-    compat.patch_training()
     stages = (RAEModel, LFMModel, RefineModel, LFMDistillModel)
-    one_step = (FlowSRModel, OMGSRModel, FluxSRModel)
-    models = (*stages, ArbitraryScaleSRModel, DegradedSRModel, DegradedESRGANModel, *one_step)
-    losses = (
-        LPIPSLoss, TVLPIPSLoss, OverlapChunkedLPIPSLoss, OverlapChunkedGANLoss, AttentionDiversificationLoss
-    )  # fmt: skip
-    datasets = (AlignedScalesDataset, HRCropDataset, AnyScalePairDataset, MixedPairDataset, NoiseImageDataset)
-    networks = (ResidualAutoencoder, NCSNpp, DegFlowGenerator, LIIF, LTE, MetaSR, CiaoSR)
-    published = (OneStepUNet, OneStepFlux, OverlapChunkedDiscriminator)
-    for target, classes in (
-        (registry.ARCH_REGISTRY, (*networks, *published)),
-        (registry.DATASET_REGISTRY, datasets),
-        (registry.LOSS_REGISTRY, losses),
-        (registry.METRIC_REGISTRY, (calculate_lpips, calculate_pyiqa, calculate_pyiqa_fr)),
-        (registry.MODEL_REGISTRY, models),
-    ):
-        for item in classes:
-            if item.__name__ not in target:
-                target.register(item)
-    _done = True
+    return (*stages, ArbitraryScaleSRModel, DegradedSRModel, DegradedESRGANModel, OMGSRModel, FluxSRModel, FlowSRModel)

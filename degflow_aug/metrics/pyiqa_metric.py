@@ -9,12 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-LOWER_IS_BETTER = (
-    "brisque", "brisque_matlab", "deepdc", "dists", "fid", "gmsd", "ilniqe", "lpips", "lpips+", "mad", "msswd", "niqe",
-    "niqe_matlab", "pi", "pieapp", "piqe", "stlpips",
-)  # fmt: skip
-"""Those of pyiqa by their names before a hyphen."""
-
 
 def check_pyiqa(metric: str) -> None:
     """Look whether pyiqa is installed and knows a metric; its weights are downloaded when it is first asked for.
@@ -28,6 +22,18 @@ def check_pyiqa(metric: str) -> None:
 
     if metric not in pyiqa.list_models():
         raise ValueError(f"expected a metric that pyiqa has, got {metric!r}; pyiqa.list_models() tells them")
+
+
+def lower_is_better(metric: str) -> bool:
+    """Which values of a metric are better, as pyiqa has it.
+
+    Raises:
+        ValueError: as :func:`check_pyiqa`.
+    """
+    check_pyiqa(metric)
+    from pyiqa.default_model_configs import DEFAULT_CONFIGS
+
+    return bool(DEFAULT_CONFIGS[metric].get("lower_better", False))
 
 
 @functools.lru_cache(maxsize=8)

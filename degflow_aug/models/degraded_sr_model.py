@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from basicsr.archs.rrdbnet_arch import RRDBNet
@@ -29,11 +29,13 @@ from degflow_aug.sr_options import SROptions
 class DegradedSRModel(DegradedModel):
     """Trains ``network_g`` (EDSR, RRDBNet, SwinIR, ...) at the top-level ``scale``."""
 
+    option_type: ClassVar[type[SROptions]] = SROptions
+
     def __init__(self, opt: dict[str, Any]) -> None:
         self.check_network(opt)
         if opt["is_train"]:
             self.check_gan(opt)
-        super().__init__(opt, read_options(SROptions, opt.get("degflow") or {}, "degflow"))
+        super().__init__(opt, read_options(self.option_type, opt.get("degflow") or {}, "degflow"))
 
     @classmethod
     def check(cls, opt: Mapping[str, Any]) -> None:

@@ -120,7 +120,7 @@ class Consistency:
             losses[f"l_iqa_{name}"] = self.options.caption_weight * self.captions(((made + 1) / 2).clamp(0, 1))
         return losses
 
-    def finish_step(self, iteration: int) -> dict[str, Tensor]:
+    def finish_step(self) -> dict[str, Tensor]:
         """After the student's step: that of the heads, and the target's average."""
         logs = {} if self.heads is None else self._train_heads(self.heads)
         self.seen = []

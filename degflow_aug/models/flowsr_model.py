@@ -84,7 +84,7 @@ class FlowSRModel(OneStepModel):
 
     def train_adversary(self, current_iter: int) -> Losses:
         """The heads' step, in stage 2."""
-        return {} if self.consistency is None else self.consistency.finish_step(current_iter)
+        return {} if self.consistency is None else self.consistency.finish_step()
 
     def checkpoint(self) -> dict[str, Any]:
         """With what stage 2 goes on from."""

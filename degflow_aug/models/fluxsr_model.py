@@ -90,7 +90,8 @@ class FluxSRModel(OneStepModel):
 
     def loss_groups(self, batch: LRBatch) -> Iterator[Losses]:
         """Distillation on the way from LR to noise, then the image of one step from T_L with its attention."""
-        network, lr_time = self.net_g, float(self.net_g.times(1))
+        network, lr_time = self.net_g, self.net_g.time
+        assert lr_time is not None
         lr, hr = self.enlarged(batch)
         with torch.no_grad():
             latents = network.latents.encode(lr)

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from degflow_aug.models.adversary import check_adversary
 from degflow_aug.models.checkpoint import read_trained_state, write_checkpoint
 from degflow_aug.models.degradation_check import check_covers, check_has_lr
-from degflow_aug.models.degraded_model import DegradedModel
 from degflow_aug.models.degraded_sr_model import DegradedSRModel
 from degflow_aug.models.divergence_guard import DivergenceGuard
 from degflow_aug.models.lr_source import LRBatch
@@ -32,7 +31,6 @@ from degflow_aug.onestep.network import OneStepNetwork
 from degflow_aug.onestep.offload import activations_on_cpu
 from degflow_aug.onestep.restoration import Restorer
 from degflow_aug.onestep_options import OneStepOptions
-from degflow_aug.options import read_options
 
 Losses = dict[str, Tensor]
 
@@ -50,7 +48,7 @@ class OneStepModel(DegradedSRModel):
     options: OneStepOptions
     net_g: OneStepNetwork
     adversary: PlainAdversary | None  # type: ignore[assignment]
-    option_type: ClassVar[type[OneStepOptions]] = OneStepOptions
+    option_type = OneStepOptions
     networks: ClassVar[tuple[str, ...]] = ()
     enlargement: ClassVar[str] = "bicubic"
 
@@ -103,7 +101,7 @@ class OneStepModel(DegradedSRModel):
                 "process; start torchrun --nproc_per_node N -m degflow_aug train --launcher pytorch"
             )
         self.fakes: list[tuple[Tensor, Tensor]] = []
-        DegradedModel.__init__(self, opt, read_options(self.option_type, opt.get("degflow") or {}, "degflow"))
+        super().__init__(opt)
         if self.is_train:
             if opt.get("dist"):
                 start_alike(self.optimizers, self.trained_buffers())

@@ -11,19 +11,23 @@ import numpy as np
 from basicsr.metrics import calculate_metric
 from basicsr.utils.registry import METRIC_REGISTRY
 
-from degflow_aug.metrics import pyiqa_metric
 from degflow_aug.metrics.lpips_metric import calculate_lpips, check_weights
+from degflow_aug.metrics.pyiqa_metric import check_pyiqa, lower_is_better
 from degflow_aug.yaml_options import check_known_keys, nearest_name
 
 LOWER_IS_BETTER = ("calculate_lpips", "calculate_niqe")
+PYIQA = "calculate_pyiqa"
 
 
 def direction(section: Mapping[str, Any]) -> str:
     """``higher`` or ``lower``: which values of a metric are better; ``better`` says, or else what the metric is."""
-    known = (*LOWER_IS_BETTER, *pyiqa_metric.LOWER_IS_BETTER)
-    # Of the two that pyiqa measures by, the name of what it measures.
-    kind = section.get("type") if section.get("metric") is None else str(section["metric"]).partition("-")[0]
-    return str(section.get("better") or ("lower" if kind in known else "higher"))
+    if section.get("better"):
+        return str(section["better"])
+    if str(section.get("type")).startswith(PYIQA) and section.get("metric"):
+        lower = lower_is_better(str(section["metric"]))
+    else:
+        lower = section.get("type") in LOWER_IS_BETTER
+    return "lower" if lower else "higher"
 
 
 def check_metrics(val: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
@@ -58,8 +62,8 @@ def _check_metric(section: object, where: str) -> None:
         check_known_keys(section, {"type", "better", *parameters} - {"img", "img2"}, where)
     if METRIC_REGISTRY.get(kind) is calculate_lpips:
         check_weights(section.get("vgg_path"))
-    if str(kind).startswith("calculate_pyiqa"):
-        pyiqa_metric.check_pyiqa(str(section["metric"]))
+    if str(kind).startswith(PYIQA):
+        check_pyiqa(str(section["metric"]))
 
 
 def needs_truth(section: Mapping[str, Any]) -> bool:

@@ -90,11 +90,7 @@ class OverlapChunkedDiscriminator(nn.Module):
         """Logits (levels, B chunks, cells)."""
         if self.training and self.augmented:
             images = augment(images)
-        if max(images.shape[-2:]) <= self.chunk:
-            pieces = F.interpolate(images, size=(self.chunk, self.chunk), mode="area")
-        else:
-            pieces = chunks(images, self.chunk)
-            pieces = F.interpolate(pieces, size=(self.chunk, self.chunk), mode="area")
+        pieces = F.interpolate(chunks(images, self.chunk), size=(self.chunk, self.chunk), mode="area")
         seen = self.features((pieces - self.mean) / self.std, output_hidden_states=True).hidden_states
         side = self.chunk // self.features.config.patch_size
         levels = zip(self.blocks, self.heads, strict=True)

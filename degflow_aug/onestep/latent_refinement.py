@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def refinement_loss(lr: Tensor, hr: Tensor, signal: float, noise: float) -> Tensor:
+def refinement_loss(lr: Tensor, hr: Tensor, signal: Tensor, noise: Tensor) -> Tensor:
     """MSE(z_L, signal z_H + noise eps), eps drawn anew; only the encoder that made ``lr`` gets a gradient.
 
     Its optimum is signal z_H, the mean over eps, and no noise (our inference).

@@ -62,8 +62,3 @@ def fuse_lora(module: Any) -> None:
 def trained_names(network: nn.Module) -> tuple[str, ...]:
     """Names of the parameters that have a gradient."""
     return tuple(name for name, parameter in network.named_parameters() if parameter.requires_grad)
-
-
-def bytes_of(parameters: Sequence[torch.Tensor]) -> int:
-    """What tensors take in memory."""
-    return sum(each.numel() * each.element_size() for each in parameters)

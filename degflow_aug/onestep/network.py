@@ -113,14 +113,14 @@ class OneStepNetwork(nn.Module):
         device = next(self.parameters()).device
         return torch.full((count,), self.time, device=device)
 
-    def noise_level(self) -> tuple[float, float]:
-        """Shares of signal and noise at ``time``."""
-        time = self.times(1)
+    def noise_level(self) -> tuple[Tensor, Tensor]:
+        """Shares of signal and noise at ``time``, on the device, so that nobody waits for them."""
+        (time,) = self.times(1)
         if self.prediction == VELOCITY:
-            return 1 - float(time), float(time)
+            return 1 - time, time
         assert isinstance(self.backbone, UNetBackbone)
-        bar = float(self.backbone.alpha_bars[time.long()])
-        return bar**0.5, (1 - bar) ** 0.5
+        bar = self.backbone.alpha_bars[time.long()]
+        return bar.sqrt(), (1 - bar).sqrt()
 
     def forward(self, images: Tensor) -> Tensor:
         """Enlarged LR (B, 3, H, W) in [-1, 1], sides of the multiple -> (B, 3, H, W), about [-1, 1]."""
