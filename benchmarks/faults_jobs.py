@@ -15,10 +15,10 @@ from faults_checks import different
 from faults_processes import Hook, Started, start
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from photographs import write_photographs
-from random_networks import random_rae, random_velocity
-from tiny_camera import stage_options, write_pairs
-from tiny_sr import sr_options
+from helpers.photographs import write_photographs
+from helpers.random_networks import random_rae, random_velocity
+from helpers.tiny_camera import stage_options, write_pairs
+from helpers.tiny_sr import sr_options
 
 from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
 

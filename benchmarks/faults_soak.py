@@ -13,7 +13,7 @@ import numpy as np
 from faults_jobs import degflow_section, training, write_teacher
 from faults_tally import Tally
 
-from tiny_sr import REAL_ESRGAN, sr_options  # isort: skip
+from helpers.tiny_sr import REAL_ESRGAN, sr_options  # isort: skip
 
 STEPS, EVERY, WARM_UP = 3000, 10, 0.2
 LARGEST_GROWTH = 4.0

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from compat_experiment import register_recording_dataset, train, write_experiment
-from stock_realesrnet import degrade_with_realesrnet
+from helpers.basicsr_experiment import register_recording_dataset, train, write_experiment
+from helpers.stock_realesrnet import degrade_with_realesrnet
 
 from degflow_aug import compat
 

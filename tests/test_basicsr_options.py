@@ -10,8 +10,8 @@ from typing import Any, get_type_hints
 
 import pytest
 import yaml
-from random_networks import random_noise, random_rae, random_velocity
-from tiny_camera import write_pairs
+from helpers.random_networks import random_noise, random_rae, random_velocity
+from helpers.tiny_camera import write_pairs
 
 import degflow_aug
 from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle

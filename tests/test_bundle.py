@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from random_networks import random_noise, random_rae, random_velocity
+from helpers.random_networks import random_noise, random_rae, random_velocity
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor

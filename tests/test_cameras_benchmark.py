@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from random_networks import random_rae, randomise
+from helpers.random_networks import random_rae, randomise
+from helpers.two_cameras import CAMERAS, write_two_cameras
 from torch import Tensor
-from two_cameras import CAMERAS, write_two_cameras
 
 from degflow_aug.archs.ncsnpp_arch import NCSNpp
 from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 import pytest
-from compat_experiment import run_python
+from helpers.basicsr_experiment import run_python
 
 from degflow_aug import compat
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from compat_experiment import as_is, run_python, write_experiment
+from helpers.basicsr_experiment import as_is, run_python, write_experiment
 
 from degflow_aug.compat_devices import init_dist, resolve_num_gpu
 
@@ -20,7 +20,7 @@ compat.patch_training()
 import basicsr.train, torch
 from basicsr.models.sr_model import SRModel
 from basicsr.utils.registry import MODEL_REGISTRY
-from compat_experiment import register_recording_dataset
+from helpers.basicsr_experiment import register_recording_dataset
 
 class CpuDdpModel(SRModel):
     def model_to_device(self, net):

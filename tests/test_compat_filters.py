@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import torch
-from compat_experiment import as_is
-from stock_realesrnet import degrade_with_realesrnet
+from helpers.basicsr_experiment import as_is
+from helpers.stock_realesrnet import degrade_with_realesrnet
 from torch import Tensor
 
 from degflow_aug import compat

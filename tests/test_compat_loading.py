@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from compat_experiment import as_is
+from helpers.basicsr_experiment import as_is
 from torch.utils.data import DataLoader, Dataset
 
 from degflow_aug import compat

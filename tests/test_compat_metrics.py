@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from compat_experiment import as_is
+from helpers.basicsr_experiment import as_is
 
 from degflow_aug import compat
 from degflow_aug.compat_metrics import tolerant_niqe

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from compat_experiment import as_is, register_recording_dataset, write_experiment
+from helpers.basicsr_experiment import as_is, register_recording_dataset, write_experiment
 
 from degflow_aug import compat
 from degflow_aug.compat_options import options_as_text, override, parse_options

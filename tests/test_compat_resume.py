@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from compat_experiment import as_is
+from helpers.basicsr_experiment import as_is
 
 from degflow_aug import compat
 from degflow_aug.compat_resume import find_resume_state, prepare_folders, read_training_state, restore_best_metrics

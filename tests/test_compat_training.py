@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from compat_experiment import as_is, register_recording_dataset, train, write_experiment
+from helpers.basicsr_experiment import as_is, register_recording_dataset, train, write_experiment
 
 from degflow_aug import compat
 from degflow_aug.compat_training import last_epoch

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from random_networks import random_rae, random_velocity
+from helpers.random_networks import random_rae, random_velocity
 from torch import Tensor, nn
 
 pytest.importorskip("basicsr", reason="its Real-ESRGAN is what the others are compared with")

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from photographs import photograph
-from readme_blocks import BLOCKS, README, ROOT, Block, blocks_of, commands, lines_of_bash
+from helpers.documents import BLOCKS, README, ROOT, Block, blocks_of, commands, lines_of_bash
+from helpers.photographs import photograph
 
 from degflow_aug import compat
 from degflow_aug.cli import COMMANDS

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from random_networks import random_noise, random_rae, random_velocity
-from readme_blocks import of_language
-from tiny_camera import write_pairs
+from helpers.documents import of_language
+from helpers.random_networks import random_noise, random_rae, random_velocity
+from helpers.tiny_camera import write_pairs
 
 import degflow_aug
 from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from photographs import photograph
+from helpers.photographs import photograph
 
 from degflow_aug.data.image_file import encode_image, write_image
 from degflow_aug.data.lmdb_store import LmdbWriter

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from random_networks import random_rae, random_velocity
+from helpers.random_networks import random_rae, random_velocity
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 

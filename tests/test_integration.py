@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import realesrgan_like
 import torch
 import yaml
-from random_networks import random_rae, random_velocity
-from readme_blocks import ROOT, block, of_language
+from helpers import realesrgan_like
+from helpers.documents import ROOT, block, of_language
+from helpers.random_networks import random_rae, random_velocity
 from torch import nn
 
 import degflow_aug

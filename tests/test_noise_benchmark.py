@@ -11,8 +11,8 @@ from types import ModuleType
 
 import pytest
 import torch
-from photographs import photograph
-from random_networks import random_noise, random_rae, random_velocity
+from helpers.photographs import photograph
+from helpers.random_networks import random_noise, random_rae, random_velocity
 
 from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
 from degflow_aug.data.image_file import to_array, to_tensor, write_image

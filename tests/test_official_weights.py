@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from random_networks import randomise
+from helpers.random_networks import randomise
 from torch import Tensor
 
 from degflow_aug.archs.ncsnpp_arch import NCSNpp

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny_camera import write_pairs
+from helpers.tiny_camera import write_pairs
 
 from degflow_aug.bundle import load_bundle
 from degflow_aug.cli import main

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from random_networks import random_noise, random_rae, random_velocity
-from readme_blocks import BLOCKS, README, ROOT, block, commands, lines_of_bash, of_language
+from helpers.documents import BLOCKS, README, ROOT, block, commands, lines_of_bash, of_language
+from helpers.random_networks import random_noise, random_rae, random_velocity
 
 import degflow_aug
 from degflow_aug import compat
@@ -94,7 +94,7 @@ def test_every_block_is_of_a_kind_that_is_tested() -> None:
 
 
 def test_the_pattern_file_describes_pairs(tmp_path: Path) -> None:
-    from tiny_camera import write_pairs
+    from helpers.tiny_camera import write_pairs
 
     text = block("pattern.yml", "yaml")
     write_pairs(tmp_path, scenes=1)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny_camera import write_pairs
+from helpers.tiny_camera import write_pairs
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))

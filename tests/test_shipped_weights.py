@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from random_networks import random_rae, random_velocity
-from readme_blocks import ROOT
+from helpers.documents import ROOT
+from helpers.random_networks import random_rae, random_velocity
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from random_networks import random_rae, random_velocity
-from tiny_camera import write_pairs
+from helpers.random_networks import random_rae, random_velocity
+from helpers.tiny_camera import write_pairs
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from random_networks import randomise
+from helpers.random_networks import randomise
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_sr import EDSR, L1, LIIF, register, sr_options, with_discriminator, write_random_bundle
+from helpers.tiny_sr import EDSR, L1, LIIF, register, sr_options, with_discriminator, write_random_bundle
 
 from degflow_aug.options import read_options
 from degflow_aug.sr_options import ArbitraryScaleOptions, SROptions

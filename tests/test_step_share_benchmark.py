@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_sr import write_random_bundle
+from helpers.tiny_sr import write_random_bundle
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))

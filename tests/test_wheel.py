@@ -14,7 +14,7 @@ from email.message import Message
 from pathlib import Path
 
 import pytest
-from readme_blocks import ROOT
+from helpers.documents import ROOT
 
 import degflow_aug
 from degflow_aug.bundle import SHIPPED

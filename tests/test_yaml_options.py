@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from compat_experiment import OPTIONS
+from helpers.basicsr_experiment import OPTIONS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

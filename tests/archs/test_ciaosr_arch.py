@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from query_reference import (
+from helpers.query_reference import (
     EDSR,
     Array,
     around,
@@ -19,7 +19,7 @@ from query_reference import (
     random_queries,
     run_mlp,
 )
-from random_networks import randomise
+from helpers.random_networks import randomise
 from torch import nn
 
 from degflow_aug.archs import ciaosr_attention

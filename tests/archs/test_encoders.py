@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from random_networks import randomise
+from helpers.random_networks import randomise
 from torch import Tensor, nn
 
 from degflow_aug import compat

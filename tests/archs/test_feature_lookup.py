@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from query_reference import around, images, nearest_pixels, random_queries
+from helpers.query_reference import around, images, nearest_pixels, random_queries
 
 from degflow_aug.archs.arbitrary_scale import pixel_centres
 from degflow_aug.archs.feature_lookup import bilinear, cell_in_pixels, look_up, neighbours, rows, with_surroundings

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from peak_memory import PeakMemory
-from query_reference import run_mlp
+from helpers.peak_memory import PeakMemory
+from helpers.query_reference import run_mlp
 
 from degflow_aug.archs.implicit_mlp import MLP, build_imnet
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from query_reference import (
+from helpers.query_reference import (
     EDSR,
     Array,
     bilinear_at,
@@ -18,7 +18,7 @@ from query_reference import (
     random_queries,
     run_mlp,
 )
-from random_networks import randomise
+from helpers.random_networks import randomise
 from torch import nn
 
 from degflow_aug.archs.arbitrary_scale import pixel_centres, upscale

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from query_reference import EDSR, Array, around, encoded, images, random_queries, run_mlp
-from random_networks import randomise
+from helpers.query_reference import EDSR, Array, around, encoded, images, random_queries, run_mlp
+from helpers.random_networks import randomise
 from torch import nn
 
 from degflow_aug.archs.arbitrary_scale import pixel_centres

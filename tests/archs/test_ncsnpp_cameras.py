@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from random_networks import randomise
+from helpers.random_networks import randomise
 from torch import Tensor
 
 from degflow_aug.archs.ncsnpp_arch import NCSNpp

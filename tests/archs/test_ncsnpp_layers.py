@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from random_networks import randomise
+from helpers.random_networks import randomise
 
 from degflow_aug.archs.ncsnpp_layers import NIN, Attention, Block, conv, dense, fan_average_, group_norm, time_embedding
 

@@ -7,9 +7,9 @@ import math
 
 import pytest
 import torch
-from peak_memory import PeakMemory
-from query_reference import EDSR, images, random_queries
-from random_networks import randomise
+from helpers.peak_memory import PeakMemory
+from helpers.query_reference import EDSR, images, random_queries
+from helpers.random_networks import randomise
 from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 

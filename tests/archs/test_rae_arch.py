@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from random_networks import random_rae, randomise
+from helpers.random_networks import random_rae, randomise
 from torch import Tensor
 
 from degflow_aug.archs.rae_arch import ResidualAutoencoder

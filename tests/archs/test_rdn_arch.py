@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from random_networks import randomise
+from helpers.random_networks import randomise
 from torch import Tensor
 
 from degflow_aug.archs.rdn_arch import RDN

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from photographs import photograph, write_photographs
-from random_networks import random_rae, random_velocity
+from helpers.photographs import photograph, write_photographs
+from helpers.random_networks import random_rae, random_velocity
 
 from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.data.image_file import write_image

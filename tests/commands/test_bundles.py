@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from photographs import photograph
-from random_networks import random_rae, randomise
+from helpers.photographs import photograph
+from helpers.random_networks import random_rae, randomise
 
 from degflow_aug import bundle as bundle_module
 from degflow_aug.archs.ncsnpp_arch import NCSNpp

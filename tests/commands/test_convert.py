@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from random_networks import random_rae, random_velocity
+from helpers.random_networks import random_rae, random_velocity
 from torch import nn
 
 from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle

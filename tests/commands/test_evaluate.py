@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from photographs import photograph
+from helpers.photographs import photograph
 
 from degflow_aug import load_generator
 from degflow_aug.cli import main

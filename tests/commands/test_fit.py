@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.tiny_camera import write_pairs
 from safetensors.torch import load_file
-from tiny_camera import write_pairs
 
 from degflow_aug.bundle import load_bundle
 from degflow_aug.cli import main

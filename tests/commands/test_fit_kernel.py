@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from photographs import write_photographs
-from tiny_camera import write_pairs
+from helpers.photographs import write_photographs
+from helpers.tiny_camera import write_pairs
 
 from degflow_aug import build_degradation, load_generator
 from degflow_aug.bundle import KernelBundle, load_any_bundle, load_bundle

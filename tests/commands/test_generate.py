@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from photographs import photograph, write_photographs
+from helpers.photographs import photograph, write_photographs
 from tqdm import tqdm
 
 from degflow_aug import load_generator

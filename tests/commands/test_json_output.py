@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.tiny_camera import write_pairs
 from hypothesis import given
 from hypothesis import strategies as st
 from test_evaluate import write_city100
-from tiny_camera import write_pairs
 
 from degflow_aug import bundle as bundle_module
 from degflow_aug.bundle import load_any_bundle, read_spec

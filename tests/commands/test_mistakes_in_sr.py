@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from photographs import photograph
-from tiny_sr import sr_options
+from helpers.photographs import photograph
+from helpers.tiny_sr import sr_options
 
 from degflow_aug import compat
 from degflow_aug.cli import main

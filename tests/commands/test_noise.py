@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from photographs import photograph
-from random_networks import random_noise
+from helpers.photographs import photograph
+from helpers.random_networks import random_noise
 
 from degflow_aug import load_generator
 from degflow_aug.bundle import load_bundle

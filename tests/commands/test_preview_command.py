@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from page_data import OUTSIDE, page_data, pixels_of, without_data_uris
-from photographs import photograph
-from random_networks import random_noise, random_rae, random_velocity
+from helpers.page_data import OUTSIDE, page_data, pixels_of, without_data_uris
+from helpers.photographs import photograph
+from helpers.random_networks import random_noise, random_rae, random_velocity
 
 from degflow_aug import compat, load_generator
 from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle

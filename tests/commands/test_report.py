@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.page_parser import Page
+from helpers.photographs import photograph
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from page_parser import Page
-from photographs import photograph
 
 from degflow_aug.cli import main
 from degflow_aug.commands.report_log import read_logs

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from photographs import write_photographs
-from random_networks import random_rae, randomise
+from helpers.photographs import write_photographs
+from helpers.random_networks import random_rae, randomise
+from helpers.two_cameras import CAMERAS, write_two_cameras
 from safetensors.torch import load_file
-from two_cameras import CAMERAS, write_two_cameras
 
 import degflow_aug
 from degflow_aug.archs.ncsnpp_arch import NCSNpp

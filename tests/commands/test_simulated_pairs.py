@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from photographs import photograph
+from helpers.photographs import photograph
 
 from degflow_aug.commands.contact_sheet import draw_contact_sheet
 from degflow_aug.commands.simulated_pairs import bundled_photographs, write_simulated_pairs

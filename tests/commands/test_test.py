@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from compat_experiment import write_experiment
-from photographs import photograph
+from helpers.basicsr_experiment import write_experiment
+from helpers.photographs import photograph
 
 from degflow_aug import compat
 from degflow_aug.cli import main

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from photographs import photograph
+from helpers.photographs import photograph
 
 from degflow_aug import compat
 from degflow_aug.cli import main

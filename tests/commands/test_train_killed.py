@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from tiny_camera import stage_options, write_pairs
+from helpers.tiny_camera import stage_options, write_pairs
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 ITERATIONS = 60

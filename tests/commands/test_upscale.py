@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from onestep.networks import tiny_network
-from photographs import photograph, write_photographs
+from helpers.onestep_networks import tiny_network
+from helpers.photographs import photograph, write_photographs
 
 pytest.importorskip("diffusers", reason="the extra onestep is not installed")
 pytest.importorskip("peft", reason="the extra onestep is not installed")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import trees
+from helpers import trees
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import fields
 import numpy as np
 import pytest
 import torch
-import trees
+from helpers import fields, trees
 from torch.utils.data import DataLoader
 
 from degflow_aug.data.any_scale_pair_dataset import AnyScalePairDataset

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import trees
+from helpers import trees
 from torch.utils.data import DataLoader
 
 from degflow_aug.data.draws import DrawSampler, SampleDraw

@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import trees
+from helpers import trees
 
 from degflow_aug.data import lmdb_store
 from degflow_aug.data.image_file import encode_image, read_image
@@ -91,7 +91,7 @@ def test_a_run_is_resumed(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
-import trees
+from helpers import trees
 from degflow_aug.data.image_file import encode_image
 from degflow_aug.data.lmdb_store import LmdbWriter
 writer = LmdbWriter(sys.argv[1], batch=4)
@@ -104,7 +104,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_what_was_committed_survives_a_kill(tmp_path: Path) -> None:
     path = tmp_path / "a.lmdb"
-    script = KILLED.format(tests=str(Path(__file__).parent))
+    script = KILLED.format(tests=str(Path(__file__).parents[1]))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run([sys.executable, "-c", script, str(path)], env=environment).returncode == -signal.SIGKILL
     with pytest.raises(ValueError, match=r"meta_info\.txt: expected the list of keys"):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trees
+from helpers import trees
 
 from degflow_aug.data.pair_layouts import find_pair_scenes
 from degflow_aug.data.scene_pairs import Pair, check_pair, list_pairs, pair_names

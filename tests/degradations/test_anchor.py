@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from random_networks import random_rae, random_velocity
+from helpers.random_networks import random_rae, random_velocity
 from torch import Tensor
 
 import degflow_aug

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from random_networks import random_noise, random_rae, random_velocity, randomise
+from helpers.random_networks import random_noise, random_rae, random_velocity, randomise
 from torch import Tensor
 
 from degflow_aug.archs.ncsnpp_arch import NCSNpp

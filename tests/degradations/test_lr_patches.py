@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from random_networks import random_rae, random_velocity, randomise
+from helpers.random_networks import random_rae, random_velocity, randomise
 from torch import Tensor
 
 from degflow_aug import compat

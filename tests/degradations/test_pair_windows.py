@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from photographs import photograph
+from helpers.photographs import photograph
 from torch import Tensor
 
 from degflow_aug.data.image_file import to_tensor

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from random_networks import random_noise, random_rae, randomise
+from helpers.random_networks import random_noise, random_rae, randomise
 from test_camera_kernels import kernel
 
 import degflow_aug

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.random_networks import random_rae
 from hypothesis import given
 from hypothesis import strategies as st
-from random_networks import random_rae
 
 from degflow_aug.archs.ncsnpp_arch import hr_condition
 from degflow_aug.archs.rae_arch import ResidualAutoencoder

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from tiny_sr import build, hr_batch, register, sr_options, train, with_discriminator
+from helpers.tiny_sr import build, hr_batch, register, sr_options, train, with_discriminator
 from torch import Tensor
 
 pytest.importorskip("basicsr", reason="discriminators are BasicSR's")

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from photographs import photograph
-from tiny_sr import (
+from helpers.photographs import photograph
+from helpers.tiny_sr import (
     ADAM,
     LIIF,
     REAL_ESRGAN,
@@ -375,7 +375,7 @@ def test_a_step_reads_nothing_back(tmp_path: Path) -> None:
 WORKER = """
 import sys, torch
 from pathlib import Path
-from tiny_sr import build, hr_batch, register, sr_options, with_discriminator
+from helpers.tiny_sr import build, hr_batch, register, sr_options, with_discriminator
 register()
 from degflow_aug.compat_devices import init_dist
 from torch.nn.parallel import DistributedDataParallel

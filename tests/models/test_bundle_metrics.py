@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from random_networks import random_rae, random_velocity
+from helpers.random_networks import random_rae, random_velocity
 
 from degflow_aug.bundle import GeneratorSpec
 from degflow_aug.degradations.bicubic import Bicubic

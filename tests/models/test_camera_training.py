@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from stage_steps import batches, build, train
+from helpers.stage_steps import batches, build, train
+from helpers.two_cameras import CAMERAS, OPTICS, SCALE, camera_options, paired_batches, picture, write_two_cameras
 from torch.utils.data import default_collate
-from two_cameras import CAMERAS, OPTICS, SCALE, camera_options, paired_batches, picture, write_two_cameras
 
 import degflow_aug
 from degflow_aug.bundle import load_bundle

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_sr import write_random_bundle
+from helpers.tiny_sr import write_random_bundle
 
 pytest.importorskip("basicsr", reason="Real-ESRGAN's degradation needs BasicSR")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from random_networks import random_rae, random_velocity
+from helpers.random_networks import random_rae, random_velocity
 from torch import Tensor
 
 from degflow_aug import bundle, compat, load_generator

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from tiny_sr import (
+from helpers.tiny_sr import (
     BICUBIC,
     EDSR,
     LIIF,

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-from random_networks import random_noise, random_rae, randomise
+from helpers.random_networks import random_noise, random_rae, randomise
+from helpers.stage_steps import batches, build, train
+from helpers.tiny_camera import in_memory, stage_options, write_pairs
 from safetensors.torch import load_file
-from stage_steps import batches, build, train
-from tiny_camera import in_memory, stage_options, write_pairs
 
 import degflow_aug
 from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle

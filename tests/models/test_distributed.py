@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_camera import train_rae, write_pairs
+from helpers.tiny_camera import train_rae, write_pairs
 
 import degflow_aug
 
@@ -20,7 +20,7 @@ degflow_aug.register()
 WORKER = """
 import sys, torch
 from pathlib import Path
-from tiny_camera import in_memory, stage_options
+from helpers.tiny_camera import in_memory, stage_options
 import degflow_aug
 degflow_aug.register()
 from degflow_aug.compat_devices import init_dist

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from random_networks import random_rae, random_velocity
+from helpers.random_networks import random_rae, random_velocity
 from torch import Tensor
 
 from degflow_aug import compat

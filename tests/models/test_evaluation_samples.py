@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from photographs import photograph
-from random_networks import random_rae, random_velocity
+from helpers.photographs import photograph
+from helpers.random_networks import random_rae, random_velocity
 
 from degflow_aug.data.image_file import to_array, to_tensor
 from degflow_aug.degradations.bicubic import Bicubic

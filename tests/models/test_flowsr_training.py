@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_sr import build, register
+from helpers.tiny_sr import build, register
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 register()
 
-from onestep.networks import images  # noqa: E402
-from onestep_runs import check_resume, check_training, checkpoint  # noqa: E402
+from helpers.onestep_networks import images  # noqa: E402
+from helpers.onestep_runs import check_resume, check_training, checkpoint  # noqa: E402
 from tiny_onestep import run, tiny_options  # noqa: E402
 
 from degflow_aug.onestep.fast_slow import draw_fast_slow  # noqa: E402

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_camera import write_pairs
+from helpers.tiny_camera import write_pairs
 
 import degflow_aug
 from degflow_aug.degradations.fitted_kernel import FittedKernel

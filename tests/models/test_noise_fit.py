@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from photographs import photograph
+from helpers.photographs import photograph
 
 from degflow_aug.data.image_file import to_tensor
 from degflow_aug.data.scene import Scene

@@ -22,7 +22,7 @@ from typing import Any
 backbones, images, folder, world = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
 torch.set_num_threads(1)
 from tiny_onestep import tiny_options
-from tiny_sr import build, hr_batch, register, train
+from helpers.tiny_sr import build, hr_batch, register, train
 register()
 from degflow_aug.compat_devices import init_dist
 rank = 0

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_sr import build, hr_batch, register, train
+from helpers.tiny_sr import build, hr_batch, register, train
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 pytest.importorskip("diffusers", reason="the extra onestep is not installed")

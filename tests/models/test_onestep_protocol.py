@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from onestep.networks import tiny_network
-from photographs import photograph
-from tiny_sr import register
+from helpers.onestep_networks import tiny_network
+from helpers.photographs import photograph
+from helpers.tiny_sr import register
 
 pytest.importorskip("basicsr", reason="option files are BasicSR's")
 pytest.importorskip("diffusers", reason="the extra onestep is not installed")

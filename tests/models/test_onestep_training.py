@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tiny_sr import register
+from helpers.tiny_sr import register
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 register()
 
-from onestep_runs import check_resume, check_training  # noqa: E402
+from helpers.onestep_runs import check_resume, check_training  # noqa: E402
 from tiny_onestep import OPTIONS, run, tiny_options  # noqa: E402
 
 from degflow_aug.cli import main  # noqa: E402

@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_sr import BICUBIC, REAL_ESRGAN, build, equal, hr_batch, pair_batch, register, sr_options, train, weights
+from helpers.tiny_sr import (
+    BICUBIC,
+    REAL_ESRGAN,
+    build,
+    equal,
+    hr_batch,
+    pair_batch,
+    register,
+    sr_options,
+    train,
+    weights,
+)
 from torch import Tensor
 
 from degflow_aug.data.image_file import read_image

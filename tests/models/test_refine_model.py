@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from random_networks import random_rae, random_velocity
-from stage_steps import batches, build, train
-from tiny_camera import in_memory, stage_options, write_pairs
+from helpers.random_networks import random_rae, random_velocity
+from helpers.stage_steps import batches, build, train
+from helpers.tiny_camera import in_memory, stage_options, write_pairs
 
 import degflow_aug
 from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_sr import L1, TextureLoss, register
+from helpers.tiny_sr import L1, TextureLoss, register
 
 pytest.importorskip("basicsr", reason="losses are BasicSR's")
 register()

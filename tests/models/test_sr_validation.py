@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from photographs import photograph
+from helpers.photographs import photograph
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 

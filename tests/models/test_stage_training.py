@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import torch
-from stage_steps import batches, build, train
-from tiny_camera import in_memory, stage_options, train_rae, write_pairs
+from helpers.stage_steps import batches, build, train
+from helpers.tiny_camera import in_memory, stage_options, train_rae, write_pairs
 
 import degflow_aug
 from degflow_aug.archs.rae_arch import ResidualAutoencoder

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_sr import build, pair_batch, register, sr_options, train, with_discriminator
+from helpers.tiny_sr import build, pair_batch, register, sr_options, train, with_discriminator
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 pytest.importorskip("transformers", reason="the extra onestep is not installed")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_sr import build, hr_batch, register, sr_options, train
+from helpers.tiny_sr import build, hr_batch, register, sr_options, train
 from torch import Tensor
 
 from degflow_aug.models.stopwatch import Stopwatch

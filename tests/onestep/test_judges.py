@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from onestep.networks import images, tiny_network
+from helpers.onestep_networks import images, tiny_network
 
 pytest.importorskip("diffusers", reason="the extra onestep is not installed")
 pytest.importorskip("peft", reason="the extra onestep is not installed")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from page_data import page_data, pixels_of
+from helpers.page_data import page_data, pixels_of
 
 from degflow_aug.pages.preview_page import PreviewFacts, Series, preview_page
 

@@ -8,9 +8,9 @@ import re
 
 import numpy as np
 import pytest
+from helpers.page_parser import Page
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from page_parser import Page
 
 from degflow_aug.pages.report_chart import linear_axis, logarithmic_axis, smoothed, thinned
 from degflow_aug.pages.report_content import Chart, Report, Series, Strip, Table

@@ -11,7 +11,7 @@ import torch
 
 from degflow_aug.run_history import HISTORY, read_history
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 from tiny_onestep import run, tiny_options
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from photographs import photograph, write_photographs
-from random_networks import random_rae, random_velocity
-from tiny_camera import in_memory
+from helpers.photographs import photograph, write_photographs
+from helpers.random_networks import random_rae, random_velocity
+from helpers.tiny_camera import in_memory
 from torch import Tensor, nn
 
 import degflow_aug

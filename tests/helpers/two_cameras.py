@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tiny_camera import in_memory, stage_options
+from helpers.tiny_camera import in_memory, stage_options
 
 from degflow_aug.data.draws import SampleDraw
 from degflow_aug.data.image_file import to_array, to_tensor, write_image
