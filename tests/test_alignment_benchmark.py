@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import math
-import sys
-from pathlib import Path
 from typing import Any
 
+import alignment
 import numpy as np
 import pytest
-from skimage import data
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
-
-import alignment
 from alignment_cases import BORDER, Case, draw, make, true_error
+from skimage import data
 
 PLAIN = Case("coffee", 2.0, 0.0, (0.0, 0.0), 1.0, (1.0, 1.0, 1.0), 0.3, 0)
 

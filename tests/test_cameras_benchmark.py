@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
+import cameras
 import numpy as np
 import pytest
 import torch
@@ -16,10 +16,6 @@ from torch import Tensor
 from degflow_aug.archs.ncsnpp_arch import NCSNpp
 from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.data.image_file import read_image
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-
-import cameras
 
 
 def test_everything_is_compared_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

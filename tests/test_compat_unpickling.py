@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_tensor_file import Runs
 
 from degflow_aug import compat
 from degflow_aug.compat_unpickling import MODULES
+from tests.test_tensor_file import Runs
 
 
 @pytest.fixture(scope="module", autouse=True)

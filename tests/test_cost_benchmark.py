@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +15,6 @@ from helpers.random_networks import random_rae, random_velocity
 from torch import Tensor, nn
 
 pytest.importorskip("basicsr", reason="its Real-ESRGAN is what the others are compared with")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-
 import cost_measurement
 import cost_traffic
 import degradation_cost

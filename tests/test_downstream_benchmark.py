@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,6 @@ from degflow_aug.data.draws import SampleDraw
 from degflow_aug.degradations.fitted_pipeline import FittedPipeline
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-
 import downstream
 from downstream_kinds import KINDS, TRUE_PAIRS, bundle_digests, chosen_kinds, degradation_section
 from downstream_options import Setting, run_options

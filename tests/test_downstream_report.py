@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-
 from downstream_conclusion import conclusion, percent
 from downstream_report import fidelity_table, gain_table, report, write_scores_plot
 from downstream_scores import Scores

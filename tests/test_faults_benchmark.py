@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from degflow_aug.models.checkpoint import write_checkpoint
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 pytest.importorskip("fcntl", reason="the campaign is for systems with signals and locks of POSIX")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 import faults
 import faults_clock
 import faults_disk

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import math
-import sys
-from pathlib import Path
 
 import pytest
 import torch
+from gaussian_baseline import GaussianBlur, blur, fit_gaussian
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-
-from gaussian_baseline import GaussianBlur, blur, fit_gaussian
 
 
 def textures(count: int = 2, size: int = 64) -> list[Tensor]:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
+import half_resolution
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers.random_networks import random_rae, random_velocity
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
-
-import half_resolution
 from cost_generators import gaussian_kernel
+from helpers.random_networks import random_rae, random_velocity
 
 from degflow_aug.degradations.grid import lr_size, resize
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import random
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from test_tensor_file import Runs
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-
 from faults_cases import Case, Reader
 from faults_forks import ForkServer, Outcome
 from faults_inputs import make_seeds, run_reader, verdict
 from faults_readers import READERS
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.test_tensor_file import Runs
 
 # The work folder of a fit takes half a minute to make; the whole campaign tries it.
 SAMPLED = [reader for reader in READERS if "work folder" not in reader.name]

@@ -20,7 +20,6 @@ from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.grid import resize, to_lr_grid
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
 SIZE = 160
 
 

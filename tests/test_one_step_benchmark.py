@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
+import one_step
 import pytest
 from helpers.tiny_camera import write_pairs
 
 from degflow_aug.bundle import load_bundle
 from degflow_aug.cli import main
 from degflow_aug.models.evaluation import Row
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-
-import one_step
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,6 @@ import torch
 
 for package in ("basicsr", "diffusers", "peft", "transformers"):
     pytest.importorskip(package, reason="one-step systems need BasicSR and the extra onestep")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-
 import onestep_ablation  # noqa: E402
 import onestep_cost  # noqa: E402
 

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import realism
 import torch
 from helpers.random_networks import random_noise, random_rae, random_velocity
 from helpers.tiny_camera import write_pairs
-from scipy.ndimage import gaussian_filter
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-
-import realism
 from realism_methods import CEILING, NOISY, OURS, REALESRGAN, Rendered, build_methods
 from realism_metrics import METRICS, Likeness
 from realism_report import as_json, summarise, tables
 from realism_strips import SIDE, ZOOM, Strips, busiest
+from scipy.ndimage import gaussian_filter
 
 from degflow_aug import compat, load_generator
 from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle

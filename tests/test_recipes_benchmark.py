@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import pytest
 from helpers.tiny_camera import write_pairs
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
-
 import recipes
 from recipe_variants import VARIANTS
 

@@ -8,14 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import model_cards
 import pytest
 import torch
 from helpers.documents import ROOT
 from helpers.random_networks import random_rae, random_velocity
-
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
-import model_cards
 from shipped_data import measure_on
 from shipped_recipes import RECIPES, HeldOut
 from train_shipped import LARGEST, TOLERANCE

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import solver_curve
 import torch
+from cost_generators import Networks
 from helpers.random_networks import random_rae, random_velocity
 from helpers.tiny_camera import write_pairs
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-
-import solver_curve
-from cost_generators import Networks
 from solver_curve import JUMPS, SAMPLERS, cheapest_on_plateau, curve, name_of, pairs, parse, table
 
 from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-import torch
-from helpers.random_networks import randomise
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-
 import speed_work
+import torch
 from cost_generators import gaussian_kernel
+from helpers.random_networks import randomise
 
 from degflow_aug.archs.rae_blocks import ResidualBlock, ScaledBlocks
 from degflow_aug.degradations.degflow import DegFlow

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,6 @@ import torch
 from helpers.tiny_sr import write_random_bundle
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-
 import step_share
 from step_models import NETWORKS, build, sections, step_options, write_bundle
 from step_share import READY, Share, measure, parse, row, table

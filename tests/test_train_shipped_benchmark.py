@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
+import model_cards
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
-
-import model_cards
 import train_shipped
+from safetensors.torch import load_file
 from shipped_recipes import RECIPES, Recipe
 
 from degflow_aug import compat

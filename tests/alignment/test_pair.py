@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from alignment_cases import Case, draw, make, true_error
 from scipy.ndimage import gaussian_filter
 from skimage import data
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
-
-from alignment_cases import Case, draw, make, true_error
 
 from degflow_aug.alignment.features import _matches
 from degflow_aug.alignment.pair import Alignment, align_pair, common_crop

@@ -5,16 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from skimage import data
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
-
 from alignment_cases import Case, make
+from skimage import data
 
 from degflow_aug.cli import main
 from degflow_aug.data.image_file import read_image, write_image

@@ -13,12 +13,12 @@ import pytest
 from helpers.tiny_camera import write_pairs
 from hypothesis import given
 from hypothesis import strategies as st
-from test_evaluate import write_city100
 
 from degflow_aug import bundle as bundle_module
 from degflow_aug.bundle import load_any_bundle, read_spec
 from degflow_aug.cli import main
 from degflow_aug.commands.json_output import plain
+from tests.commands.test_evaluate import write_city100
 
 
 def refuse(name: str) -> None:

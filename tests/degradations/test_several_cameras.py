@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 from helpers.random_networks import random_noise, random_rae, randomise
-from test_camera_kernels import kernel
 
 import degflow_aug
 from degflow_aug.archs.ncsnpp_arch import NCSNpp
@@ -20,6 +19,7 @@ from degflow_aug.degradations.camera_state import join_cameras
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.residual_noise import ResidualNoise
 from degflow_aug.models.degradation_options import build_degradation
+from tests.degradations.test_camera_kernels import kernel
 
 NAMES = ("Lab_Nikon", "Lab_iPhone")
 HR = torch.rand(4, 3, 40, 48, generator=torch.Generator().manual_seed(2))

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import torch
+from tiny_onestep import run, tiny_options
 
 from degflow_aug.run_history import HISTORY, read_history
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
-
-from tiny_onestep import run, tiny_options
 
 STEPS = 200
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_report_page import example
 
 from degflow_aug.pages.report_page import report_page
+from tests.pages.test_report_page import example
 
 LONG = "/".join(["a-very-long-folder-name-without-a-space"] * 6)
 
