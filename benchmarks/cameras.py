@@ -22,15 +22,15 @@ from result_files import facts, markdown_table, results_folder, write_results
 from torch import Tensor
 
 import degflow_aug
+from degflow_aug.console.progress import track
 from degflow_aug.data.aligned_scales import AlignedScales
-from degflow_aug.data.image_file import to_array, write_image
 from degflow_aug.data.layouts import find_scenes
 from degflow_aug.degradations.camera_choice import find_camera
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.files.image_file import to_array, write_image
 from degflow_aug.metrics.fidelity import psnr_y, ssim_y
-from degflow_aug.progress import track
-from degflow_aug.yaml_options import load_yaml
+from degflow_aug.options.yaml_file import load_yaml
 
 # Equal images would be infinitely near; 8 bits cannot tell more than about this.
 CEILING_DB = 99.0

@@ -22,9 +22,9 @@ from torch import Tensor
 from degflow_aug import load_generator
 from degflow_aug.commands.contact_sheet import middle_crop, write_contact_sheet
 from degflow_aug.commands.simulated_pairs import bundled_photographs
-from degflow_aug.data.image_file import to_tensor, write_image
 from degflow_aug.degradations.camera import Camera
 from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.files.image_file import to_tensor, write_image
 from degflow_aug.flow.time_map import TimeMap
 from degflow_aug.flow.trajectory import trajectory
 

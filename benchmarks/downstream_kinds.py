@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from degflow_aug.bundle import bundle_path
-from degflow_aug.yaml_options import load_yaml
+from degflow_aug.options.yaml_file import load_yaml
 
 OPTION_FILES = Path(__file__).resolve().parents[1] / "basicsr_options"
 BICUBIC, REALESRGAN, TRUE_PAIRS = "bicubic", "Real-ESRGAN", "true pairs"

@@ -9,7 +9,7 @@ from typing import Any
 
 from downstream_kinds import OPTION_FILES, TRUE_PAIRS, degradation_section
 
-from degflow_aug.yaml_options import load_yaml
+from degflow_aug.options.yaml_file import load_yaml
 
 FILES = {"liif": "liif_degflow.yml", "rrdbnet": "rrdbnet_x4_degflow.yml"}
 

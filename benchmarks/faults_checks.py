@@ -11,10 +11,10 @@ import lmdb
 import torch
 from safetensors.torch import load_file
 
-from degflow_aug.atomic_file import PARTIAL_SUFFIX
-from degflow_aug.data.image_file import read_image
-from degflow_aug.data.lmdb_store import read_lmdb_image
-from degflow_aug.run_history import HISTORY, read_history
+from degflow_aug.files.atomic_file import PARTIAL_SUFFIX
+from degflow_aug.files.image_file import read_image
+from degflow_aug.files.lmdb_store import read_lmdb_image
+from degflow_aug.files.run_history import HISTORY, read_history
 
 
 def unsound(folder: Path) -> str | None:

@@ -154,7 +154,7 @@ def seen_alike(path: Path) -> bool:
     import cv2
     import numpy as np
 
-    from degflow_aug.data.image_file import IMAGE_SUFFIXES, read_image
+    from degflow_aug.files.image_file import IMAGE_SUFFIXES, read_image
 
     if path.suffix not in IMAGE_SUFFIXES:
         return False

@@ -75,8 +75,8 @@ def photograph(side: int, seed: int = 0) -> Any:
 
 
 def _write_pairs(folder: Path) -> None:
-    from degflow_aug.data.image_file import to_array, to_tensor, write_image
     from degflow_aug.degradations.bicubic import Bicubic
+    from degflow_aug.files.image_file import to_array, to_tensor, write_image
 
     for number in range(SCENES):
         hr = photograph(SIDE, number)
@@ -92,7 +92,7 @@ def _write_images(folder: Path) -> None:
     import numpy as np
     from PIL import Image
 
-    from degflow_aug.data.image_file import write_image
+    from degflow_aug.files.image_file import write_image
 
     folder.mkdir(parents=True, exist_ok=True)
     for name, side in (("small", SIDE), ("large", LARGE_SIDE)):

@@ -24,6 +24,7 @@ from result_plot import Axis, Points, write_plot
 from torch import Tensor
 
 from degflow_aug.bundle import load_bundle
+from degflow_aug.console.progress import track
 from degflow_aug.data.aligned_scales import AlignedScales
 from degflow_aug.data.layouts import find_scenes
 from degflow_aug.degradations.degflow import DegFlow
@@ -38,8 +39,7 @@ from degflow_aug.metrics.noise_fidelity import (
     residual_kld,
     variance_by,
 )
-from degflow_aug.progress import track
-from degflow_aug.yaml_options import load_yaml
+from degflow_aug.options.yaml_file import load_yaml
 
 DETERMINISTIC, REAL, SPLIT = "deterministic", "real", "real, odd against even"
 LEVELS = torch.linspace(0, 1, 11)

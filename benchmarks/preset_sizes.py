@@ -26,6 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import degflow_aug
 from degflow_aug.bundle import Bundle, load_bundle
 from degflow_aug.commands.simulated_pairs import PATTERN_FILE, bundled_photographs, write_simulated_pairs
+from degflow_aug.console.progress import Progress
 from degflow_aug.data.aligned_scales import AlignedScales
 from degflow_aug.data.layouts import find_scenes
 from degflow_aug.degradations.degflow import DegFlow
@@ -33,8 +34,7 @@ from degflow_aug.metrics.fidelity import psnr_y
 from degflow_aug.models.camera_fit import CameraFit, FitPlan
 from degflow_aug.models.fit_options import FitSettings
 from degflow_aug.models.presets import Preset, preset
-from degflow_aug.progress import Progress
-from degflow_aug.yaml_options import load_yaml
+from degflow_aug.options.yaml_file import load_yaml
 
 KNOTS = (1.0, 2.0, 4.0)
 SCALES = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0)

@@ -12,8 +12,8 @@ from realism_methods import Rendered
 from torch import Tensor
 
 from degflow_aug import compat
-from degflow_aug.data.image_file import to_array
 from degflow_aug.degradations.grid import to_lr_grid
+from degflow_aug.files.image_file import to_array
 from degflow_aug.metrics.fidelity import psnr_y, ssim_y
 from degflow_aug.metrics.gradient_distance import gradient_distance
 from degflow_aug.metrics.lpips_metric import calculate_lpips, check_weights

@@ -27,6 +27,7 @@ from result_files import facts, markdown_table, write_results
 
 import degflow_aug
 from degflow_aug.commands.pairs import load_scenes
+from degflow_aug.console.progress import Progress
 from degflow_aug.data.layouts import find_scenes
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.fitted_kernel import FittedKernel
@@ -34,8 +35,7 @@ from degflow_aug.models.camera_fit import CameraFit, FitPlan
 from degflow_aug.models.evaluation import Method, Row, evaluate_views
 from degflow_aug.models.fit_options import FitSettings
 from degflow_aug.models.presets import Preset, preset
-from degflow_aug.progress import Progress
-from degflow_aug.yaml_options import load_yaml
+from degflow_aug.options.yaml_file import load_yaml
 
 
 @dataclass(frozen=True)

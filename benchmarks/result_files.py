@@ -15,8 +15,8 @@ import torch
 
 import degflow_aug
 from degflow_aug import compat
-from degflow_aug.atomic_file import atomic_path
-from degflow_aug.run_history import processor_name
+from degflow_aug.files.atomic_file import atomic_path
+from degflow_aug.files.run_history import processor_name
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from degflow_aug.data.image_file import write_image
+from degflow_aug.files.image_file import write_image
 
 Points = Sequence[tuple[float, float]]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont

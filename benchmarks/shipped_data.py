@@ -18,14 +18,14 @@ from degflow_aug.commands.simulated_pairs import (
     layout_arguments,
     write_simulated_pairs,
 )
-from degflow_aug.data.image_file import read_image
+from degflow_aug.console.progress import Progress
 from degflow_aug.data.layouts import find_scenes
 from degflow_aug.data.scene import Scene
 from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.files.image_file import read_image
 from degflow_aug.models.bundle_metrics import Measurement, measure
 from degflow_aug.models.evaluation import EvaluationScene
-from degflow_aug.progress import Progress
-from degflow_aug.yaml_options import load_yaml
+from degflow_aug.options.yaml_file import load_yaml
 
 
 def training_arguments(recipe: Recipe, city100: Path, work: Path) -> list[str]:

@@ -23,12 +23,12 @@ from result_files import device_name, facts, markdown_table, results_folder, wri
 from result_plot import Axis, write_plot
 from torch import Tensor
 
+from degflow_aug.console.progress import track
 from degflow_aug.data.aligned_scales import AlignedScales
 from degflow_aug.data.layouts import find_scenes
 from degflow_aug.flow.solver import JUMP
 from degflow_aug.metrics.fidelity import psnr_y
-from degflow_aug.progress import track
-from degflow_aug.yaml_options import load_yaml
+from degflow_aug.options.yaml_file import load_yaml
 
 SAMPLERS = {"euler": (1, 2, 3, 4, 8), "midpoint": (1, 2, 4), "heun": (1, 2, 4), "rk4": (1, 2)}
 JUMPS = {JUMP: (1, 2, 4)}

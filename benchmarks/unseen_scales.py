@@ -23,12 +23,12 @@ import torch
 import degflow_aug
 from degflow_aug.bundle import load_bundle
 from degflow_aug.commands.simulated_pairs import PATTERN_FILE, bundled_photographs, write_simulated_pairs
+from degflow_aug.console.progress import Progress
 from degflow_aug.data.aligned_scales import AlignedScales
-from degflow_aug.data.image_file import read_image
 from degflow_aug.data.layouts import find_scenes
+from degflow_aug.files.image_file import read_image
 from degflow_aug.models.evaluation import EvaluationScene, Row, evaluate_views, methods_for
-from degflow_aug.progress import Progress
-from degflow_aug.yaml_options import load_yaml
+from degflow_aug.options.yaml_file import load_yaml
 
 KNOTS = (1.0, 2.0, 4.0)
 SCALES = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from degflow_aug.archs.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.network_outline import check_weights_fit
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
-from degflow_aug.atomic_file import atomic_path
 from degflow_aug.bundle_spec import GeneratorSpec, KernelSpec
+from degflow_aug.files.atomic_file import atomic_path
 
 Network = TypeVar("Network", bound=nn.Module)
 

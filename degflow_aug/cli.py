@@ -22,9 +22,9 @@ from typing import NoReturn
 
 from degflow_aug import __version__
 from degflow_aug.commands.command_line import command_line
-from degflow_aug.commands.json_output import FLAG, print_json
-from degflow_aug.commands.sentence import is_want_of_memory, lost_worker, sentence
-from degflow_aug.nearest_name import nearest_name
+from degflow_aug.console.json_output import FLAG, print_json
+from degflow_aug.console.sentence import is_want_of_memory, lost_worker, sentence
+from degflow_aug.options.nearest_name import nearest_name
 
 COMMANDS = {
     "align": "bring photographs of scenes at several focal lengths to one grid, as pairs for fit",

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from degflow_aug.run_history import HISTORY, RunHistory, processor_name
+from degflow_aug.files.run_history import HISTORY, RunHistory, processor_name
 
 # What BasicSR's loop adds to the losses of the model.
 _NOT_LOSSES = ("epoch", "iter", "lrs", "time", "data_time")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from degflow_aug import compat_devices
-from degflow_aug.yaml_options import check_basicsr_options, load_yaml, nearest_name, parse_value
+from degflow_aug.options.yaml_file import check_basicsr_options, load_yaml, nearest_name, parse_value
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "logger": {"print_freq": 100, "save_checkpoint_freq": 5000, "use_tb_logger": False},

@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 
-from degflow_aug.atomic_file import remove_partial
-from degflow_aug.tensor_file import load_tensors
+from degflow_aug.files.atomic_file import remove_partial
+from degflow_aug.files.tensor_file import load_tensors
 
 _STATE_KEYS = ("epoch", "iter", "optimizers", "schedulers")
 

@@ -16,7 +16,7 @@ import torch
 from degflow_aug import compat_resume
 from degflow_aug.compat_loading import settle_loading_options
 from degflow_aug.compat_state import checked
-from degflow_aug.data.draws import DrawSampler
+from degflow_aug.draws import DrawSampler
 
 Loaders = tuple[Any, Any, list[Any], int, int]
 CreateLoaders = Callable[[dict[str, Any], logging.Logger], Loaders]

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from degflow_aug.tensor_file import load_tensors
+from degflow_aug.files.tensor_file import load_tensors
 
 # All of BasicSR 1.4.2 that loads files; a test finds them in its source.
 MODULES = (

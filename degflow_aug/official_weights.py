@@ -11,7 +11,7 @@ from degflow_aug.archs.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.network_outline import check_weights_fit, outline
 from degflow_aug.archs.rae_arch import ResidualAutoencoder
 from degflow_aug.bundle import Bundle, GeneratorSpec, misfit
-from degflow_aug.tensor_file import load_tensors
+from degflow_aug.files.tensor_file import load_tensors
 
 State = dict[str, Tensor]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from degflow_aug.onestep.colour_fix import COLOUR_FIXES
 from degflow_aug.onestep.noise_levels import STEPS
-from degflow_aug.sr_options import SROptions
+from degflow_aug.options.super_resolution import SROptions
 
 
 @dataclass(frozen=True)

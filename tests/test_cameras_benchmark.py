@@ -15,7 +15,7 @@ from torch import Tensor
 
 from degflow_aug.archs.ncsnpp_arch import NCSNpp
 from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
-from degflow_aug.data.image_file import read_image
+from degflow_aug.files.image_file import read_image
 
 
 def test_everything_is_compared_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from degflow_aug import __version__, cli
 from degflow_aug.cli import COMMANDS, main
-from degflow_aug.commands.sentence import sentence
+from degflow_aug.console.sentence import sentence
 
 OURS = ["train", "test", "generate", "evaluate", "convert"]
 REQUIRED = {
@@ -289,7 +289,7 @@ def test_a_worker_that_dies_while_a_thread_is_started_is_named(
 TERMINATED = """
 import os, signal, sys, time
 from degflow_aug import cli
-from degflow_aug.atomic_file import atomic_path
+from degflow_aug.files.atomic_file import atomic_path
 def run(arguments):
     with atomic_path(arguments[0]) as partial:
         partial.write_text("half")

@@ -11,7 +11,7 @@ import torch
 
 from degflow_aug import compat
 from degflow_aug.compat_unpickling import MODULES
-from tests.test_tensor_file import Runs
+from tests.files.test_tensor_file import Runs
 
 
 @pytest.fixture(scope="module", autouse=True)

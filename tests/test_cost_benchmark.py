@@ -29,7 +29,7 @@ from result_files import device_slug
 from result_plot import Axis, write_plot
 
 from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
-from degflow_aug.data.image_file import read_image
+from degflow_aug.files.image_file import read_image
 from degflow_aug.flow.solver import SOLVERS
 
 CPU = torch.device("cpu")

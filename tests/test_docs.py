@@ -21,7 +21,7 @@ from helpers.photographs import photograph
 
 from degflow_aug import compat
 from degflow_aug.cli import COMMANDS
-from degflow_aug.yaml_options import load_yaml
+from degflow_aug.options.yaml_file import load_yaml
 
 DOCS = ROOT / "degflow_aug" / "docs"
 CONTRIBUTING = ROOT / ".github" / "CONTRIBUTING.md"

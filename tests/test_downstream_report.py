@@ -10,7 +10,7 @@ from downstream_conclusion import conclusion, percent
 from downstream_report import fidelity_table, gain_table, report, write_scores_plot
 from downstream_scores import Scores
 
-from degflow_aug.data.image_file import read_image
+from degflow_aug.files.image_file import read_image
 
 Values = dict[str, tuple[float, ...]]
 

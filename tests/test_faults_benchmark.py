@@ -12,8 +12,8 @@ import pytest
 import torch
 from helpers.photographs import photograph
 
-from degflow_aug.data.image_file import encode_image, write_image
-from degflow_aug.data.lmdb_store import LmdbWriter
+from degflow_aug.files.image_file import encode_image, write_image
+from degflow_aug.files.lmdb_store import LmdbWriter
 from degflow_aug.models.checkpoint import write_checkpoint
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")

@@ -41,7 +41,7 @@ def test_a_generator_needs_no_basicsr() -> None:
 
 
 def test_options_are_read_without_torch() -> None:
-    assert "torch" not in loaded("import degflow_aug.options")
+    assert "torch" not in loaded("import degflow_aug.options.stages")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("degflow_aug.cli") is None, reason="there is no command line yet")

@@ -23,8 +23,8 @@ from torch import nn
 import degflow_aug
 from degflow_aug import compat
 from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
-from degflow_aug.data.image_file import write_image
-from degflow_aug.yaml_options import load_yaml
+from degflow_aug.files.image_file import write_image
+from degflow_aug.options.yaml_file import load_yaml
 
 needs_basicsr = pytest.mark.skipif(not compat.has_basicsr(), reason="BasicSR is not installed")
 

@@ -15,9 +15,9 @@ from helpers.photographs import photograph
 from helpers.random_networks import random_noise, random_rae, random_velocity
 
 from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
-from degflow_aug.data.image_file import to_array, to_tensor, write_image
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.grid import resize, to_lr_grid
+from degflow_aug.files.image_file import to_array, to_tensor, write_image
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 SIZE = 160

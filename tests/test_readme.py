@@ -24,11 +24,11 @@ from helpers.random_networks import random_noise, random_rae, random_velocity
 import degflow_aug
 from degflow_aug import compat
 from degflow_aug.bundle import SHIPPED, Bundle, GeneratorSpec, save_bundle, shipped_names
-from degflow_aug.data.image_file import write_image
 from degflow_aug.data.layouts import find_scenes
 from degflow_aug.degradations.fitted_pipeline import FittedPipeline
-from degflow_aug.sr_options import ArbitraryScaleOptions, SROptions
-from degflow_aug.yaml_options import load_yaml
+from degflow_aug.files.image_file import write_image
+from degflow_aug.options.super_resolution import ArbitraryScaleOptions, SROptions
+from degflow_aug.options.yaml_file import load_yaml
 
 needs_basicsr = pytest.mark.skipif(not compat.has_basicsr(), reason="BasicSR is not installed")
 OPTION_FILES = ROOT / "basicsr_options"

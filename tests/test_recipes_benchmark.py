@@ -16,7 +16,7 @@ import degflow_aug
 from degflow_aug.models.evaluation import Row
 from degflow_aug.models.fit_options import FitSettings, stage_options
 from degflow_aug.models.presets import preset
-from degflow_aug.options import LFMOptions, RAEOptions, RefineOptions, read_options
+from degflow_aug.options.stages import LFMOptions, RAEOptions, RefineOptions, read_options
 
 degflow_aug.register()
 

@@ -15,7 +15,7 @@ from degflow_aug.archs.encoders import build_encoder, from_liif_keys
 from degflow_aug.archs.feature_lookup import cell_in_pixels, check_image, check_query, look_up, neighbours, rows
 from degflow_aug.archs.implicit_mlp import build_imnet
 from degflow_aug.archs.network_spec import check_kind, plain
-from degflow_aug.tensor_file import load_tensors
+from degflow_aug.files.tensor_file import load_tensors
 
 IMNET_SPEC = {"name": "mlp", "args": {"out_dim": 3, "hidden_list": [256, 256, 256, 256]}}
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from degflow_aug.commands.align_table import alignment_table, summary
 from degflow_aug.commands.arguments import argument, parse_scales, positive_number
-from degflow_aug.commands.json_output import add_json_argument, print_json
-from degflow_aug.commands.sentence import sentence
-from degflow_aug.sole_writer import sole_writer
+from degflow_aug.console.json_output import add_json_argument, print_json
+from degflow_aug.console.sentence import sentence
+from degflow_aug.files.sole_writer import sole_writer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,9 +63,9 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError: nothing can be aligned, or not written.
     """
+    from degflow_aug.console.progress import Progress
     from degflow_aug.data.aligned_set import FAILED, AlignedSet
     from degflow_aug.data.shots import find_shot_folders
-    from degflow_aug.progress import Progress
 
     if args.scales and min(args.scales) <= 1:
         raise ValueError(f"expected --scales above 1, got {min(args.scales):g}; the HR photograph is scale 1")
@@ -125,7 +125,7 @@ def _align(shots: Shots, record: Record, aligned: AlignedSet, args: argparse.Nam
     """
     from degflow_aug.alignment.pair import align_pair, common_crop
     from degflow_aug.alignment.rendering import clipped_share, render_view
-    from degflow_aug.data.image_file import image_size, read_image
+    from degflow_aug.files.image_file import image_size, read_image
 
     hr = read_image(shots.hr)
     found: list[tuple[Shot, float | None, Alignment]] = []

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from degflow_aug.nearest_name import nearest_name
+from degflow_aug.options.nearest_name import nearest_name
 
 if TYPE_CHECKING:
     import torch

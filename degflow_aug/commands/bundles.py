@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from degflow_aug.commands.json_output import add_json_argument, print_json
+from degflow_aug.console.json_output import add_json_argument, print_json
 
 if TYPE_CHECKING:
     from degflow_aug.bundle import GeneratorSpec, KernelSpec

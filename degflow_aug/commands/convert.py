@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from degflow_aug.commands.json_output import add_json_argument, print_json, said_to_people
-from degflow_aug.sole_writer import sole_writer
+from degflow_aug.console.json_output import add_json_argument, print_json, said_to_people
+from degflow_aug.files.sole_writer import sole_writer
 
 if TYPE_CHECKING:
     from torch import nn

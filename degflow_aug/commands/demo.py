@@ -14,14 +14,14 @@ from degflow_aug.commands import evaluate, fit, generate
 from degflow_aug.commands.arguments import positive_number, whole_number
 from degflow_aug.commands.contact_sheet import middle_crop, write_contact_sheet
 from degflow_aug.commands.in_process import run_step
-from degflow_aug.commands.json_output import add_json_argument, print_json, said_to_people
 from degflow_aug.commands.simulated_pairs import (
     PATTERN_FILE,
     bundled_photographs,
     layout_arguments,
     write_simulated_pairs,
 )
-from degflow_aug.progress import Progress, track
+from degflow_aug.console.json_output import add_json_argument, print_json, said_to_people
+from degflow_aug.console.progress import Progress, track
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,7 +101,7 @@ def contact_rows(bundle: Path, pairs: Path) -> dict[str, dict[str, np.ndarray]]:
     """Crops of the held-out photographs: truth, baselines and the generator, one row a photograph and scale."""
     import degflow_aug
     from degflow_aug.data.layouts import find_scenes
-    from degflow_aug.yaml_options import load_yaml
+    from degflow_aug.options.yaml_file import load_yaml
 
     generator = degflow_aug.load_generator(bundle)
     scenes = find_scenes(pairs, "pattern", pattern=load_yaml(pairs / PATTERN_FILE))
@@ -110,7 +110,7 @@ def contact_rows(bundle: Path, pairs: Path) -> dict[str, dict[str, np.ndarray]]:
 
 
 def _methods_of(scene: Scene, scale: float, generator: object) -> dict[str, np.ndarray]:
-    from degflow_aug.data.image_file import read_image, to_tensor
+    from degflow_aug.files.image_file import read_image, to_tensor
     from degflow_aug.models.evaluation import CEILING, methods_for
 
     hr, real = (to_tensor(read_image(path))[None] for path in (scene.hr, scene.views[scale]))

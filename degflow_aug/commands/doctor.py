@@ -17,7 +17,7 @@ from degflow_aug.commands.doctor_machine import (
     thread_findings,
 )
 from degflow_aug.commands.doctor_packages import package_findings
-from degflow_aug.commands.json_output import add_json_argument, print_json
+from degflow_aug.console.json_output import add_json_argument, print_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -111,7 +111,7 @@ def render(name: str) -> str:
     from degflow_aug.bundle import read_spec
     from degflow_aug.commands import generate
     from degflow_aug.commands.in_process import run_command
-    from degflow_aug.data.image_file import read_image, write_image
+    from degflow_aug.files.image_file import read_image, write_image
 
     ramp = np.linspace(0, 255, RENDERED_SIDE)
     stripes = 127.5 + 127.5 * np.sin(ramp / 25)

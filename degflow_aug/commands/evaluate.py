@@ -16,10 +16,10 @@ from degflow_aug.commands.arguments import (
     whole_number,
 )
 from degflow_aug.commands.command_line import started_as
-from degflow_aug.commands.json_output import add_json_argument, plain, print_json
 from degflow_aug.commands.pairs import add_pairs_arguments, find_pairs, load_scenes
 from degflow_aug.commands.report_file import NONE, add_report_argument, check_report, report_at_the_end
-from degflow_aug.progress import note
+from degflow_aug.console.json_output import add_json_argument, plain, print_json
+from degflow_aug.console.progress import note
 
 if TYPE_CHECKING:
     from degflow_aug.data.scene import Scene

@@ -19,7 +19,6 @@ from degflow_aug.commands.command_line import started_as
 from degflow_aug.commands.fit_kernel import ALONE, check_alone, fit_kernel
 from degflow_aug.commands.fit_outcome import measure, show, summary, work_folder
 from degflow_aug.commands.fit_scenes import cameras_apart, split_scenes
-from degflow_aug.commands.json_output import add_json_argument, print_json, said_to_people
 from degflow_aug.commands.pairs import (
     add_pairs_arguments,
     cameras_of,
@@ -28,9 +27,10 @@ from degflow_aug.commands.pairs import (
     pairs_section,
 )
 from degflow_aug.commands.report_file import add_report_argument, check_report
-from degflow_aug.progress import Progress, note
-from degflow_aug.run_history import HISTORY, RunHistory
-from degflow_aug.sole_writer import sole_writer
+from degflow_aug.console.json_output import add_json_argument, print_json, said_to_people
+from degflow_aug.console.progress import Progress, note
+from degflow_aug.files.run_history import HISTORY, RunHistory
+from degflow_aug.files.sole_writer import sole_writer
 
 if TYPE_CHECKING:
     from degflow_aug.bundle import Bundle, KernelBundle

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from degflow_aug.commands.command_line import started_as
 from degflow_aug.commands.fit_kernel import ALONE
-from degflow_aug.commands.json_output import plain
 from degflow_aug.commands.pairs import load_scenes
 from degflow_aug.commands.report_file import NONE, report_at_the_end, told_and_no_more
 from degflow_aug.commands.report_fit import keep_evaluation
-from degflow_aug.progress import note
+from degflow_aug.console.json_output import plain
+from degflow_aug.console.progress import note
 
 if TYPE_CHECKING:
     import torch

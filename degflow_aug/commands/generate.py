@@ -19,16 +19,16 @@ from degflow_aug.commands.arguments import (
     pick_device,
     process_number,
 )
-from degflow_aug.commands.json_output import add_json_argument, print_json
-from degflow_aug.progress import note, track
-from degflow_aug.sole_writer import sole_writer
+from degflow_aug.console.json_output import add_json_argument, print_json
+from degflow_aug.console.progress import note, track
+from degflow_aug.files.sole_writer import sole_writer
 
 if TYPE_CHECKING:
     import numpy as np
 
     from degflow_aug.data.generated_set import GeneratedSet, Record
-    from degflow_aug.data.image_tree import TreeImage
     from degflow_aug.degradations.base import Degradation
+    from degflow_aug.files.image_tree import TreeImage
 
 WRITERS = 8
 
@@ -70,8 +70,8 @@ def run(args: argparse.Namespace) -> int:
         ValueError, OSError: nothing can be generated, or not written.
     """
     from degflow_aug.data.generated_set import GeneratedSet
-    from degflow_aug.data.image_file import read_image
-    from degflow_aug.data.image_tree import find_images
+    from degflow_aug.files.image_file import read_image
+    from degflow_aug.files.image_tree import find_images
 
     rank, world = _process(args.format)
     source, out = Path(args.hr), Path(args.out)
@@ -157,7 +157,7 @@ def _generate(
 ) -> None:
     """Render one image while the files of the one before are written; ``there`` images have been before."""
     from degflow_aug.data.generated_set import file_record
-    from degflow_aug.data.image_file import read_image
+    from degflow_aug.files.image_file import read_image
 
     with ThreadPoolExecutor(WRITERS) as pool:
         finish = _nothing
@@ -198,8 +198,8 @@ def _render(generator: Degradation, hr: np.ndarray, args: argparse.Namespace) ->
     """
     import torch
 
-    from degflow_aug.data.image_file import to_array, to_tensor
     from degflow_aug.degradations.grid import to_lr_grid
+    from degflow_aug.files.image_file import to_array, to_tensor
 
     scales, device = args.scales, pick_device(args.device)
     try:

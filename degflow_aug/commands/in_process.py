@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from degflow_aug.commands.command_line import command_line, name_of
-from degflow_aug.commands.json_output import FLAG
+from degflow_aug.console.json_output import FLAG
 
 
 def run_command(command: ModuleType, arguments: Sequence[str]) -> int:

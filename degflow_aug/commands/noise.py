@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from degflow_aug.commands.arguments import pick_device
-from degflow_aug.commands.json_output import add_json_argument, print_json
 from degflow_aug.commands.pairs import add_pairs_arguments, find_pairs, load_scenes
-from degflow_aug.sole_writer import sole_writer
+from degflow_aug.console.json_output import add_json_argument, print_json
+from degflow_aug.files.sole_writer import sole_writer
 
 if TYPE_CHECKING:
     from torch import Tensor

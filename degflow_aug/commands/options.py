@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 import degflow_aug
-from degflow_aug.nearest_name import nearest_name
+from degflow_aug.options.nearest_name import nearest_name
 
 PACKAGE = Path(degflow_aug.__file__).parent
 

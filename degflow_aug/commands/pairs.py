@@ -84,9 +84,9 @@ def load_scenes(
 ) -> Iterator[EvaluationScene]:
     """Whole scenes on the device, one at a time, with the progress of ``stage`` shown; those without any of the scales
     are left out."""
+    from degflow_aug.console.progress import track
     from degflow_aug.data.aligned_scales import AlignedScales
     from degflow_aug.models.evaluation import EvaluationScene
-    from degflow_aug.progress import track
 
     dataset = AlignedScales(scenes, [1.0, *scales], incomplete="keep", cache_bytes=0)
     for index in track(range(len(dataset)), stage, "scene"):
@@ -100,7 +100,7 @@ def load_scenes(
 
 
 def _pattern(args: argparse.Namespace) -> dict[str, Any] | None:
-    from degflow_aug.yaml_options import load_yaml
+    from degflow_aug.options.yaml_file import load_yaml
 
     return load_yaml(Path(args.pattern)) if args.pattern else None
 

@@ -17,8 +17,8 @@ from degflow_aug.commands.arguments import (
     positive_number,
     whole_number,
 )
-from degflow_aug.commands.json_output import add_json_argument, print_json
 from degflow_aug.commands.report_file import check_page
+from degflow_aug.console.json_output import add_json_argument, print_json
 
 if TYPE_CHECKING:
     from degflow_aug.commands.preview_frames import Preview
@@ -121,8 +121,8 @@ def run(args: argparse.Namespace) -> int:
 
     preview = prepare_preview(args)
     content = _fitting_page(preview, args)
-    from degflow_aug.atomic_file import atomic_path
     from degflow_aug.commands.contact_sheet import write_contact_sheet
+    from degflow_aug.files.atomic_file import atomic_path
 
     write_contact_sheet(sheet, preview.sheet_rows())
     with atomic_path(page) as partial:

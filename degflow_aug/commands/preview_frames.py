@@ -17,17 +17,17 @@ from degflow_aug import compat
 from degflow_aug.bundle import load_any_bundle
 from degflow_aug.commands.arguments import named_camera, pick_device
 from degflow_aug.commands.generate import check_camera
-from degflow_aug.data.image_file import read_image, to_array, to_tensor
+from degflow_aug.console.progress import Progress
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.changing_scales import candidate_scales, evenly_changing, view_changes
 from degflow_aug.degradations.generator import generator_of
 from degflow_aug.degradations.grid import to_lr_grid
+from degflow_aug.files.image_file import read_image, to_array, to_tensor
 from degflow_aug.metrics.fidelity import psnr_y
 from degflow_aug.metrics.gray_levels import gray_levels
 from degflow_aug.metrics.spectrum_distance import SMALLEST, radial_power
 from degflow_aug.pages.preview_page import PreviewFacts, Series, preview_page
-from degflow_aug.progress import Progress
 
 CANDIDATES = 65
 LEARNED, NOISY, REAL, BICUBIC = "learned", "learned + noise", "real LR", "bicubic"

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from degflow_aug.files.run_history import versions
 from degflow_aug.pages.report_content import Chart, Report, Series, Strip, Table
-from degflow_aug.run_history import versions
 
 if TYPE_CHECKING:
     from degflow_aug.models.evaluation_samples import Sample

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from degflow_aug.commands.sentence import sentence
-from degflow_aug.progress import note
+from degflow_aug.console.progress import note
+from degflow_aug.console.sentence import sentence
 
 if TYPE_CHECKING:
     from degflow_aug.pages.report_content import Report
@@ -53,7 +53,7 @@ def write_report(path: Path, report: Report) -> None:
 
 def write_page(path: Path, content: str) -> None:
     """Write the text of a page, whole or not at all."""
-    from degflow_aug.atomic_file import atomic_path
+    from degflow_aug.files.atomic_file import atomic_path
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as partial:

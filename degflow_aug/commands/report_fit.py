@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from degflow_aug.atomic_file import atomic_path
-from degflow_aug.commands.json_output import plain
 from degflow_aug.commands.report_evaluation import rows_charts, rows_tables
 from degflow_aug.commands.report_sources import (
     duration,
@@ -21,8 +19,10 @@ from degflow_aug.commands.report_sources import (
     resumed,
     start_facts,
 )
+from degflow_aug.console.json_output import plain
+from degflow_aug.files.atomic_file import atomic_path
+from degflow_aug.files.run_history import HISTORY, Recorded, read_history
 from degflow_aug.pages.report_content import Report, Strip, Table
-from degflow_aug.run_history import HISTORY, Recorded, read_history
 
 if TYPE_CHECKING:
     from degflow_aug.models.evaluation import Row
@@ -35,7 +35,7 @@ TITLES = {"rae": "autoencoder", "lfm": "flow", "refine": "both on rendered views
 
 def keep_evaluation(work: Path, rows: Sequence[Row], samples: Sequence[Sample], facts: Mapping[str, Any]) -> None:
     """Keep the table at the end of a fit, and its pictures, in the work folder."""
-    from degflow_aug.data.image_file import write_image
+    from degflow_aug.files.image_file import write_image
 
     folder = work / EVALUATION
     folder.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ import math
 import re
 from pathlib import Path
 
-from degflow_aug.run_history import Point, Recorded, Start
+from degflow_aug.files.run_history import Point, Recorded, Start
 
 _POINT = re.compile(r"\[epoch: *\d+, iter: *([\d,]+), lr:\(.*?\)\] (?:\[eta:.*?\)\] )?(.*)$")
 _LOSS = re.compile(r"([\w.]+): ([-+\d.e]+|nan|-?inf)(?=\s|$)")

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from degflow_aug.files.run_history import Point, Recorded, Start
 from degflow_aug.pages.report_content import Chart, Series, Strip
-from degflow_aug.run_history import Point, Recorded, Start
 
 MOST_STRIPS = 24
 COLOURS_OF_A_CHART = 5
@@ -43,7 +43,7 @@ def _finite(number: str) -> float | None:
 
 def read_strips(files: Iterable[tuple[str, Path]], warnings: list[str]) -> list[Strip]:
     """Pictures by title, at most ``MOST_STRIPS``; one that cannot be read is a warning."""
-    from degflow_aug.data.image_file import read_image
+    from degflow_aug.files.image_file import read_image
 
     strips = []
     for title, path in list(files)[:MOST_STRIPS]:

@@ -20,9 +20,9 @@ from degflow_aug.commands.report_sources import (
     resumed,
     start_facts,
 )
+from degflow_aug.files.run_history import HISTORY, Recorded, read_history
+from degflow_aug.options.yaml_file import load_yaml
 from degflow_aug.pages.report_content import Chart, Report, Series, Table
-from degflow_aug.run_history import HISTORY, Recorded, read_history
-from degflow_aug.yaml_options import load_yaml
 
 _OF_A_SCENE = 2
 _ITERATION = re.compile(r"(\d+)$")

@@ -10,7 +10,7 @@ from degflow_aug.commands.contact_sheet import middle_crop, write_contact_sheet
 from degflow_aug.commands.demo import CROP, TESTED
 from degflow_aug.commands.in_process import run_step
 from degflow_aug.commands.simulated_pairs import bundled_photographs, layout_arguments, write_simulated_pairs
-from degflow_aug.progress import Progress
+from degflow_aug.console.progress import Progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,8 +62,8 @@ def show_shipped(out: Path, as_json: bool = False) -> dict[str, Any]:
 def camera_rows(names: list[str], photographs: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
     """Crops of the views of every generator beside HR and bicubic, a row a photograph and scale that all have."""
     from degflow_aug import load_generator
-    from degflow_aug.data.image_file import to_tensor
     from degflow_aug.degradations.bicubic import Bicubic
+    from degflow_aug.files.image_file import to_tensor
 
     generators = {
         label: load_generator(name, camera=camera) for name in names for label, camera in _cameras(name).items()

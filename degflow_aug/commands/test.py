@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from degflow_aug.commands.json_output import add_json_argument, print_json
 from degflow_aug.commands.pipeline import command_line, logged_messages
-from degflow_aug.yaml_options import load_yaml
+from degflow_aug.console.json_output import add_json_argument, print_json
+from degflow_aug.options.yaml_file import load_yaml
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from degflow_aug.commands.arguments import count, pick_device, positive_number, whole_number
-from degflow_aug.commands.json_output import add_json_argument, print_json
-from degflow_aug.progress import track
-from degflow_aug.sole_writer import sole_writer
+from degflow_aug.console.json_output import add_json_argument, print_json
+from degflow_aug.console.progress import track
+from degflow_aug.files.sole_writer import sole_writer
 
 MULTIPLE = 16
 MOST_PROMPTS = 100_000

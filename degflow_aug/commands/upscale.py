@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from degflow_aug.commands.arguments import one_of, pick_device, positive_number
-from degflow_aug.commands.json_output import add_json_argument, print_json
-from degflow_aug.progress import note, track
-from degflow_aug.sole_writer import sole_writer
+from degflow_aug.console.json_output import add_json_argument, print_json
+from degflow_aug.console.progress import note, track
+from degflow_aug.files.sole_writer import sole_writer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,7 +85,7 @@ def _tile(text: str) -> int | None:
 
 
 def _check_places(source: Path, out: Path, single: bool) -> None:
-    from degflow_aug.data.image_file import is_image_name
+    from degflow_aug.files.image_file import is_image_name
 
     if not single and is_image_name(out.name):
         raise ValueError(f"expected OUT as a folder or a .png file, got {out}; other formats lose what was made")
@@ -108,7 +108,7 @@ def _restorer(system: TrainedSystem, device: torch.device, tile: int | None, col
 
 
 def _one(restorer: Restorer, source: Path, out: Path, scale: float, args: argparse.Namespace) -> int:
-    from degflow_aug.data.image_file import read_image, write_image
+    from degflow_aug.files.image_file import read_image, write_image
 
     image = read_image(source)
     _tell_of_tiles(args.tile, image, scale)
@@ -123,8 +123,8 @@ def _folder(
     restorer: Restorer, system: TrainedSystem, source: Path, out: Path, scale: float, args: argparse.Namespace
 ) -> int:
     from degflow_aug.data.generated_set import GeneratedSet, file_record
-    from degflow_aug.data.image_file import read_image
-    from degflow_aug.data.image_tree import find_images
+    from degflow_aug.files.image_file import read_image
+    from degflow_aug.files.image_tree import find_images
 
     images = find_images(source, skip=out)
     generated = GeneratedSet(out, _settings(restorer, system, source, scale), images)
@@ -168,7 +168,7 @@ def _upscale(restorer: Restorer, image: np.ndarray, scale: float) -> np.ndarray:
     """
     import torch
 
-    from degflow_aug.data.image_file import to_array, to_tensor
+    from degflow_aug.files.image_file import to_array, to_tensor
 
     device = next(restorer.network.parameters()).device
     size = (round(image.shape[0] * scale), round(image.shape[1] * scale))

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from degflow_aug.basicsr_keys import LOADER
 from degflow_aug.data.scene import nearest
+from degflow_aug.options.basicsr_keys import LOADER
 
 DEFAULT_CACHE_MB = 2048
 UNSCALED = {"mean": "images stay in [0, 1]", "std": "images stay in [0, 1]"}

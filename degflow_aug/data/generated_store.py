@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from degflow_aug.data.image_file import encode_image, is_image_name, write_image
-from degflow_aug.data.lmdb_store import META_INFO, LmdbWriter
+from degflow_aug.files.image_file import encode_image, is_image_name, write_image
+from degflow_aug.files.lmdb_store import META_INFO, LmdbWriter
 
 LONGEST_KEY = 500
 

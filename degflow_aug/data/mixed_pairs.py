@@ -9,8 +9,8 @@ import torch
 from torch.utils.data import Dataset
 
 from degflow_aug.data.any_scale_pairs import AnyScalePairs
-from degflow_aug.data.draws import SampleDraw, resolve_draw
 from degflow_aug.data.hr_crops import HRCrops
+from degflow_aug.draws import SampleDraw, resolve_draw
 
 
 class MixedPairs(Dataset[dict[str, Any]]):

@@ -9,8 +9,8 @@ import torch
 from torch.utils.data import Dataset
 
 from degflow_aug.data import dataset_keys as keys
-from degflow_aug.data.draws import SampleDraw, resolve_draw
 from degflow_aug.data.noise_images import LATENTS, read_manifest, read_sample
+from degflow_aug.draws import SampleDraw, resolve_draw
 
 _KIND = "NoiseImageDataset"
 _CELLS = 2

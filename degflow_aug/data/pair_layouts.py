@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from degflow_aug.data.image_file import list_images
-from degflow_aug.data.image_tree import find_images
 from degflow_aug.data.layouts import LAYOUTS, find_scenes
 from degflow_aug.data.scene import FoundImage, Scene, gather_scenes, nearest, view_scale
+from degflow_aug.files.image_file import list_images
+from degflow_aug.files.image_tree import find_images
 
 PAIR_LAYOUTS = (*LAYOUTS, "realarbisr", "folders")
 _REALARBISR_FOLDER = re.compile(r"(?P<kind>HR|LR)(?P<scale>\d+(?:(?:dot|\.)\d+)?)", re.IGNORECASE)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from degflow_aug.data.image_file import ImageHeader, read_header
+from degflow_aug.files.image_file import ImageHeader, read_header
 
 _RANGE = re.compile(r"(\d+)-(\d+)")
 

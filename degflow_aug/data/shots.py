@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from degflow_aug.data.image_decoder import exif_tags
-from degflow_aug.data.image_file import image_size, is_image_name
+from degflow_aug.files.image_decoder import exif_tags
+from degflow_aug.files.image_file import image_size, is_image_name
 
 _FOCAL_LENGTH, _FOCAL_LENGTH_35 = 37386, 41989
 _HR_NAME = re.compile(r"(?:.*[_\- ])?hr", re.IGNORECASE)

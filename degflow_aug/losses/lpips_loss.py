@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from degflow_aug.tensor_file import load_tensors
+from degflow_aug.files.tensor_file import load_tensors
 
 VGG_FILE = "vgg16-397923af.pth"
 

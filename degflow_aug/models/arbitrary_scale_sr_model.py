@@ -18,8 +18,8 @@ from degflow_aug.models.network_kind import is_arbitrary_scale
 from degflow_aug.models.preview import Example
 from degflow_aug.models.query_sampling import scattered_queries, window_queries
 from degflow_aug.models.sr_losses import check_losses
-from degflow_aug.options import read_options
-from degflow_aug.sr_options import ArbitraryScaleOptions
+from degflow_aug.options.stages import read_options
+from degflow_aug.options.super_resolution import ArbitraryScaleOptions
 
 
 class ArbitraryScaleSRModel(DegradedModel):

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from degflow_aug.atomic_file import atomic_path
-from degflow_aug.options import read_options
-from degflow_aug.yaml_options import nearest_name
+from degflow_aug.files.atomic_file import atomic_path
+from degflow_aug.options.stages import read_options
+from degflow_aug.options.yaml_file import nearest_name
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from degflow_aug.atomic_file import atomic_path, remove_partial
 from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
 from degflow_aug.degradations.camera_kernels import StageKernel
+from degflow_aug.files.atomic_file import atomic_path, remove_partial
+from degflow_aug.files.plain_values import check_plain
 from degflow_aug.models import interrupt
 from degflow_aug.models.distill_model import LFMDistillModel
 from degflow_aug.models.fit_options import FitSettings, largest_crop, stage_options
@@ -31,7 +32,6 @@ from degflow_aug.models.presets import Preset, StagePreset
 from degflow_aug.models.rae_model import RAEModel
 from degflow_aug.models.refine_model import RefineModel
 from degflow_aug.models.stage_run import Budget, BuildModel, Schedule, StageRun, is_finished, make_folders
-from degflow_aug.plain_values import check_plain
 
 LATENT_MODELS: dict[str, Callable[[dict[str, Any]], LatentStageModel]] = {
     "lfm": LFMModel,

@@ -30,8 +30,8 @@ from degflow_aug.degradations.grid import check_scale
 from degflow_aug.degradations.mixture import Mixture
 from degflow_aug.degradations.realesrgan import RealESRGAN
 from degflow_aug.degradations.realesrgan_settings import RealESRGANSettings
-from degflow_aug.options import convert, read_options
-from degflow_aug.yaml_options import nearest_name
+from degflow_aug.options.stages import convert, read_options
+from degflow_aug.options.yaml_file import nearest_name
 
 ScaleRange = tuple[float, float]
 Settings = TypeVar("Settings")

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from degflow_aug.compat_training import tensorboard_logger
-from degflow_aug.data.image_file import write_image
 from degflow_aug.degradations.base import Degradation
+from degflow_aug.files.image_file import write_image
 from degflow_aug.models.adversary import Adversary
 from degflow_aug.models.checkpoint import read_weights
 from degflow_aug.models.degradation_options import build_degradation
@@ -26,7 +26,7 @@ from degflow_aug.models.sr_losses import SRLosses
 from degflow_aug.models.sr_validation import SRValidation
 from degflow_aug.models.stopwatch import Stopwatch
 from degflow_aug.models.trained_model import TrainedModel
-from degflow_aug.sr_options import SROptions
+from degflow_aug.options.super_resolution import SROptions
 
 
 class DegradedModel(SRValidation, TrainedModel):

@@ -19,7 +19,7 @@ from degflow_aug.models.kernel_source import kernel_after
 from degflow_aug.models.latent_stage import LatentStageModel
 from degflow_aug.models.partial_paths import path_ends
 from degflow_aug.models.teacher import check_cameras, check_end, load_teacher
-from degflow_aug.options import DistillOptions, read_options
+from degflow_aug.options.stages import DistillOptions, read_options
 
 
 class LFMDistillModel(LatentStageModel):

@@ -15,7 +15,7 @@ from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.degradations.camera_kernels import StageKernel
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.models.stage_model import StageModel
-from degflow_aug.options import StageOptions
+from degflow_aug.options.stages import StageOptions
 
 
 class GeneratorStage(StageModel):

@@ -14,19 +14,19 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch.utils.data import Subset
 
-from degflow_aug.atomic_file import atomic_path
 from degflow_aug.bundle import Bundle
 from degflow_aug.degradations.camera_kernels import CameraKernels, StageKernel, kernel_in
 from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted_pipeline import FittedPipeline
 from degflow_aug.degradations.kernel_estimation import ROUNDS
 from degflow_aug.degradations.pipeline_estimation import SearchWatch
+from degflow_aug.files.atomic_file import atomic_path
+from degflow_aug.files.tensor_file import load_tensors
 from degflow_aug.models import interrupt
 from degflow_aug.models.checkpoint import write_checkpoint
 from degflow_aug.models.sample_cameras import known_camera
 from degflow_aug.models.whole_pairs import WholePairs
-from degflow_aug.options import StageOptions
-from degflow_aug.tensor_file import load_tensors
+from degflow_aug.options.stages import StageOptions
 
 KERNEL_PASSES = 1 + ROUNDS
 StageReport = Callable[[str, int, int, float], None]

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import Dataset
 
 from degflow_aug.archs.ncsnpp_arch import hr_condition
-from degflow_aug.data.draws import SampleDraw, resolve_draw
+from degflow_aug.draws import SampleDraw, resolve_draw
 from degflow_aug.models.latent_stage import LatentStageModel
 from degflow_aug.models.path_views import views_along_path
 from degflow_aug.models.sample_cameras import camera_numbers, sample_kernel

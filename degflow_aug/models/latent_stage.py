@@ -20,7 +20,7 @@ from degflow_aug.models.kernel_source import kernel_for
 from degflow_aug.models.path_views import views_along_path
 from degflow_aug.models.sample_cameras import camera_numbers, sample_kernel
 from degflow_aug.models.view_targets import ViewTarget, draw_view_targets
-from degflow_aug.options import PathOptions
+from degflow_aug.options.stages import PathOptions
 
 
 class LatentStageModel(GeneratorStage):

@@ -15,7 +15,7 @@ from degflow_aug.flow.trajectory import trajectory
 from degflow_aug.models.checkpoint import find_checkpoint, read_checkpoint
 from degflow_aug.models.latent_stage import LatentStageModel
 from degflow_aug.models.partial_paths import path_ends, path_points
-from degflow_aug.options import LFMOptions, read_options
+from degflow_aug.options.stages import LFMOptions, read_options
 
 
 class LFMModel(LatentStageModel):

@@ -9,7 +9,6 @@ from typing import Any, get_type_hints
 
 from basicsr.utils.registry import METRIC_REGISTRY, MODEL_REGISTRY
 
-from degflow_aug.basicsr_keys import SCHEDULERS
 from degflow_aug.compat_options import check_options
 from degflow_aug.models.best_checkpoint import check_best, check_best_scale
 from degflow_aug.models.construction_check import check_loss_sections, check_optimizer
@@ -28,7 +27,8 @@ from degflow_aug.models.scale_validation import ScaleValidation
 from degflow_aug.models.sr_validation import SRValidation
 from degflow_aug.models.trained_model import TrainedModel
 from degflow_aug.models.validation_metrics import check_metrics
-from degflow_aug.options import read_options
+from degflow_aug.options.basicsr_keys import SCHEDULERS
+from degflow_aug.options.stages import read_options
 
 
 def check_training_options(opt: dict[str, Any], source: str, resumes: bool = False) -> None:

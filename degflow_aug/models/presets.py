@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from degflow_aug.losses.lpips_loss import read_vgg
-from degflow_aug.options import DISTILLATIONS
+from degflow_aug.options.stages import DISTILLATIONS
 
 
 @dataclass(frozen=True)

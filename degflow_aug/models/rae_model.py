@@ -15,7 +15,7 @@ from degflow_aug.degradations.tiled_autoencoder import EncodedHR
 from degflow_aug.models.kernel_source import kernel_for
 from degflow_aug.models.sample_cameras import camera_numbers, sample_kernel
 from degflow_aug.models.stage_model import StageModel
-from degflow_aug.options import RAEOptions, read_options
+from degflow_aug.options.stages import RAEOptions, read_options
 
 
 class RAEModel(StageModel):

@@ -22,7 +22,7 @@ from degflow_aug.models.kernel_source import kernel_after
 from degflow_aug.models.sample_cameras import camera_numbers, sample_kernel
 from degflow_aug.models.teacher import check_cameras, check_end, load_teacher
 from degflow_aug.models.view_targets import draw_view_targets
-from degflow_aug.options import RefineOptions, read_options
+from degflow_aug.options.stages import RefineOptions, read_options
 
 
 class RefineModel(GeneratorStage):

@@ -10,7 +10,7 @@ from typing import Any
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY
 
 from degflow_aug.archs.network_outline import TooLargeError, outline
-from degflow_aug.yaml_options import check_known_keys, nearest_name
+from degflow_aug.options.yaml_file import check_known_keys, nearest_name
 
 
 def registered_type(registry: Any, section: object, where: str) -> Any:

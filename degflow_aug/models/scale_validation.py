@@ -9,12 +9,12 @@ import torch
 from basicsr.utils import get_root_logger, tensor2img
 from torch import Tensor
 
-from degflow_aug.data.image_file import write_image
+from degflow_aug.console.progress import track
+from degflow_aug.files.image_file import write_image
 from degflow_aug.models import interrupt
 from degflow_aug.models.scale_table import ScaleTable
 from degflow_aug.models.validation_file import iteration_label, results_folder, write_results
 from degflow_aug.models.validation_metrics import best_records, check_metrics, measure
-from degflow_aug.progress import track
 
 
 class ScaleValidation:

@@ -12,14 +12,14 @@ import torch
 from basicsr.utils import get_root_logger
 from torch import Tensor
 
-from degflow_aug.data.image_file import to_array, write_image
+from degflow_aug.console.progress import track
+from degflow_aug.files.image_file import to_array, write_image
 from degflow_aug.models import interrupt
 from degflow_aug.models.best_checkpoint import BestOptions, BestRecord, check_best, deciding_value
 from degflow_aug.models.scale_table import ScaleTable
 from degflow_aug.models.validation_file import iteration_label, results_folder, write_results
 from degflow_aug.models.validation_item import ValidationItem, read_item, strip
 from degflow_aug.models.validation_metrics import best_records, check_metrics, measure, needs_truth
-from degflow_aug.progress import track
 
 
 class SRValidation:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from degflow_aug.models.scale_validation import ScaleValidation
 from degflow_aug.models.trained_model import TrainedModel
-from degflow_aug.options import StageOptions
+from degflow_aug.options.stages import StageOptions
 
 
 class StageModel(ScaleValidation, TrainedModel):

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from degflow_aug.atomic_file import atomic_path, remove_partial
 from degflow_aug.compat_resume import read_training_state
-from degflow_aug.data.draws import DrawSampler
+from degflow_aug.draws import DrawSampler
+from degflow_aug.files.atomic_file import atomic_path, remove_partial
+from degflow_aug.files.run_history import HISTORY, RunHistory
 from degflow_aug.models.stage_model import StageModel
-from degflow_aug.run_history import HISTORY, RunHistory
 
 Report = Callable[[int, int, float], None]
 BuildModel = Callable[[dict[str, Any]], StageModel]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle
 from degflow_aug.models.checkpoint import read_checkpoint
-from degflow_aug.options import StageOptions
+from degflow_aug.options.stages import StageOptions
 
 COMPANION = "generator_latest.safetensors"
 

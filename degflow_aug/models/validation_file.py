@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, TypeVar
 
-from degflow_aug.atomic_file import atomic_path
+from degflow_aug.files.atomic_file import atomic_path
 from degflow_aug.models.scale_table import ScaleTable
 
 Label = TypeVar("Label", int, str, int | str)

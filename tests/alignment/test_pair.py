@@ -136,7 +136,7 @@ def test_matching_is_mutual_with_brute_force() -> None:
 
 def test_views_of_city100_are_where_they_are(city100: Path) -> None:
     """Published as aligned: the motion found is none, to about a pixel."""
-    from degflow_aug.data.image_file import read_image
+    from degflow_aug.files.image_file import read_image
 
     folder = city100 / "City100_iPhoneX"
     found = align_pair(read_image(folder / "001H.PNG"), read_image(folder / "001L.PNG"))

@@ -10,7 +10,7 @@ from helpers.photographs import photograph, write_photographs
 from helpers.random_networks import random_rae, random_velocity
 
 from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
-from degflow_aug.data.image_file import write_image
+from degflow_aug.files.image_file import write_image
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from alignment_cases import Case, make
 from skimage import data
 
 from degflow_aug.cli import main
-from degflow_aug.data.image_file import read_image, write_image
+from degflow_aug.files.image_file import read_image, write_image
 
 CASE = Case("coffee", 2.0, 0.7, (6.0, -4.0), 1.2, (1.0, 0.97, 1.04), 0.4, 3)
 PHOTOGRAPHS = {

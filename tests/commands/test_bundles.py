@@ -17,7 +17,7 @@ from degflow_aug.archs.ncsnpp_arch import NCSNpp
 from degflow_aug.bundle import Bundle, GeneratorSpec, KernelBundle, KernelSpec, load_bundle, read_spec, save_bundle
 from degflow_aug.cli import main
 from degflow_aug.commands import shipped_demo
-from degflow_aug.data.image_file import read_image
+from degflow_aug.files.image_file import read_image
 from degflow_aug.models.bundle_metrics import Measurement, Score
 
 SIDE = 168

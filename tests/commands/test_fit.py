@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from degflow_aug.bundle import load_bundle
 from degflow_aug.cli import main
-from degflow_aug.run_history import HISTORY, read_history
+from degflow_aug.files.run_history import HISTORY, read_history
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 ITERATIONS = 40

@@ -16,7 +16,7 @@ from helpers.tiny_sr import sr_options
 
 from degflow_aug import compat
 from degflow_aug.cli import main
-from degflow_aug.data.image_file import write_image
+from degflow_aug.files.image_file import write_image
 
 pytestmark = pytest.mark.skipif(not compat.has_basicsr(), reason="BasicSR is not installed")
 

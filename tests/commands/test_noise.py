@@ -12,8 +12,8 @@ from helpers.random_networks import random_noise
 from degflow_aug import load_generator
 from degflow_aug.bundle import load_bundle
 from degflow_aug.cli import main
-from degflow_aug.data.image_file import read_image, to_array, to_tensor, write_image
 from degflow_aug.degradations.grid import resize, to_lr_grid
+from degflow_aug.files.image_file import read_image, to_array, to_tensor, write_image
 
 SIZE = 160
 

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from degflow_aug.cli import main
 from degflow_aug.commands.report_log import read_logs
 from degflow_aug.commands.report_sources import duration
-from degflow_aug.data.image_file import write_image
+from degflow_aug.files.image_file import write_image
+from degflow_aug.files.run_history import HISTORY, RunHistory
 from degflow_aug.pages.report_page import LARGEST_PAGE
-from degflow_aug.run_history import HISTORY, RunHistory
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
 PLAN = {

@@ -18,9 +18,9 @@ from helpers.photographs import photograph
 from degflow_aug import compat
 from degflow_aug.cli import main
 from degflow_aug.commands.train import _sole_trainer
-from degflow_aug.data.image_file import write_image
+from degflow_aug.files.image_file import write_image
+from degflow_aug.files.run_history import HISTORY, read_history
 from degflow_aug.models import interrupt
-from degflow_aug.run_history import HISTORY, read_history
 
 pytestmark = pytest.mark.skipif(not compat.has_basicsr(), reason="BasicSR is not installed")
 

@@ -15,11 +15,11 @@ from torch.utils.data import DataLoader
 
 from degflow_aug.data.aligned_scales import AlignedScales
 from degflow_aug.data.aligned_scales_dataset import AlignedScalesDataset
-from degflow_aug.data.draws import DrawSampler, SampleDraw
-from degflow_aug.data.image_decoder import ImageHeader
-from degflow_aug.data.image_file import encode_image, read_image
 from degflow_aug.data.layouts import Scene, find_scenes
-from degflow_aug.data.lmdb_store import LmdbWriter
+from degflow_aug.draws import DrawSampler, SampleDraw
+from degflow_aug.files.image_decoder import ImageHeader
+from degflow_aug.files.image_file import encode_image, read_image
+from degflow_aug.files.lmdb_store import LmdbWriter
 
 
 def _pixels(image: torch.Tensor) -> np.ndarray:

@@ -10,9 +10,9 @@ import pytest
 
 from degflow_aug.data import aligned_set
 from degflow_aug.data.aligned_set import AlignedSet
-from degflow_aug.data.image_file import read_image
 from degflow_aug.data.layouts import find_scenes
-from degflow_aug.yaml_options import load_yaml
+from degflow_aug.files.image_file import read_image
+from degflow_aug.options.yaml_file import load_yaml
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (24, 30, 3), dtype=np.uint8)
 MADE_OF = {"folder": "/shots/kitchen", "files": {"a.jpg": [10, 20]}, "residual": 0.3}

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from degflow_aug.basicsr_keys import LOADER
 from degflow_aug.data import dataset_keys as keys
+from degflow_aug.options.basicsr_keys import LOADER
 
 
 def test_keys_of_the_loader_are_always_known() -> None:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from degflow_aug.data.generated_set import MANIFEST, RECORDS, GeneratedSet, file_record
-from degflow_aug.data.image_file import read_image, write_image
-from degflow_aug.data.image_tree import TreeImage, find_images
-from degflow_aug.data.lmdb_store import lmdb_keys, read_lmdb_image
+from degflow_aug.files.image_file import read_image, write_image
+from degflow_aug.files.image_tree import TreeImage, find_images
+from degflow_aug.files.lmdb_store import lmdb_keys, read_lmdb_image
 
 PIXELS = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
 

@@ -11,12 +11,12 @@ import torch
 from helpers import trees
 from torch.utils.data import DataLoader
 
-from degflow_aug.data.draws import DrawSampler, SampleDraw
 from degflow_aug.data.hr_crop_dataset import HRCropDataset
 from degflow_aug.data.hr_crops import HRCrops
-from degflow_aug.data.image_file import encode_image, read_image, write_image
-from degflow_aug.data.image_tree import find_images
-from degflow_aug.data.lmdb_store import LmdbWriter
+from degflow_aug.draws import DrawSampler, SampleDraw
+from degflow_aug.files.image_file import encode_image, read_image, write_image
+from degflow_aug.files.image_tree import find_images
+from degflow_aug.files.lmdb_store import LmdbWriter
 
 
 def _tree(root: Path, count: int = 3, size: tuple[int, int] = (48, 64)) -> Path:

@@ -12,11 +12,11 @@ from helpers import trees
 from torch.utils.data import DataLoader
 
 from degflow_aug.data.any_scale_pairs import AnyScalePairs
-from degflow_aug.data.draws import DrawSampler, SampleDraw
 from degflow_aug.data.hr_crops import HRCrops
-from degflow_aug.data.image_tree import find_images
 from degflow_aug.data.mixed_pair_dataset import MixedPairDataset
 from degflow_aug.data.mixed_pairs import MixedPairs
+from degflow_aug.draws import DrawSampler, SampleDraw
+from degflow_aug.files.image_tree import find_images
 
 
 def _options(root: Path, real: dict[str, Any] | None = None, hr: dict[str, Any] | None = None, **changes: Any) -> Any:

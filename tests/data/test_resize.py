@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from degflow_aug.data.image_file import read_image
 from degflow_aug.data.resize import resize_frame, resize_window, round_to, to_8_bits
+from degflow_aug.files.image_file import read_image
 
 
 def _noise(height: int, width: int, dtype: type = np.uint8, seed: int = 0) -> np.ndarray:

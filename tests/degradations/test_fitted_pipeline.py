@@ -10,7 +10,6 @@ import torch
 from skimage import data
 from torch import Tensor
 
-from degflow_aug.data.image_file import to_tensor
 from degflow_aug.degradations import pair_windows, pipeline_estimation
 from degflow_aug.degradations.camera import Camera
 from degflow_aug.degradations.camera_kernels import CameraKernels, kernel_in, kernel_of
@@ -23,6 +22,7 @@ from degflow_aug.degradations.pipeline_estimation import SearchWatch
 from degflow_aug.degradations.pseudo_views import pseudo_views
 from degflow_aug.degradations.sharpening import kernel_side, sharpening_kernels
 from degflow_aug.degradations.view_parameters import TOE, from_light, to_light
+from degflow_aug.files.image_file import to_tensor
 from degflow_aug.metrics.fidelity import psnr_y
 
 KNOTS = (1.0, 2.0, 4.0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import map_coordinates
 
-from degflow_aug.data.image_file import write_image
+from degflow_aug.files.image_file import write_image
 
 AMPLITUDE, WAVELENGTH = 110.0, 48.0
 # The largest change from one HR pixel to the next.

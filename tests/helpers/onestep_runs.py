@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from tiny_onestep import run, tiny_options
 
-from degflow_aug.run_history import HISTORY, read_history
+from degflow_aug.files.run_history import HISTORY, read_history
 
 STEPS = 200
 

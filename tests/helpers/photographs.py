@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from degflow_aug.data.image_file import write_image
+from degflow_aug.files.image_file import write_image
 
 
 def photograph(seed: int, height: int = 40, width: int = 48, dtype: type = np.uint8) -> np.ndarray:

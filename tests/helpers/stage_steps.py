@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from degflow_aug.data.draws import SampleDraw
+from degflow_aug.draws import SampleDraw
 
 
 def build(opt: dict[str, Any]) -> Any:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from helpers.tiny_camera import in_memory, stage_options
 
-from degflow_aug.data.draws import SampleDraw
-from degflow_aug.data.image_file import to_array, to_tensor, write_image
 from degflow_aug.degradations.camera import Camera
 from degflow_aug.degradations.camera_optics import CameraOptics
+from degflow_aug.draws import SampleDraw
+from degflow_aug.files.image_file import to_array, to_tensor, write_image
 
 CAMERAS = ("Lab_Sharp", "Lab_Soft")
 OPTICS = {"Lab_Sharp": CameraOptics(blur=0.4, shot_noise=0, read_noise=0, sharpening=0.8),

@@ -33,7 +33,7 @@ if world > 1:
     rank = torch.distributed.get_rank()
 from basicsr.data import build_dataset
 from basicsr.models import build_model
-from degflow_aug.data.draws import SampleDraw
+from degflow_aug.draws import SampleDraw
 from torch.utils.data import default_collate
 # A step's draws differ by rank; losses without draws make the joint batch comparable.
 extra = {"hr_share": 0.0} if stage == "rae" else {"rollout_weight": 1.0}

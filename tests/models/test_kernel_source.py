@@ -14,8 +14,8 @@ from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted_pipeline import FittedPipeline
 from degflow_aug.models import interrupt, kernel_source
 from degflow_aug.models.kernel_source import fit_kernel, kernel_for, write_kernel
-from degflow_aug.options import StageOptions
-from degflow_aug.yaml_options import load_yaml
+from degflow_aug.options.stages import StageOptions
+from degflow_aug.options.yaml_file import load_yaml
 
 KNOTS = (1.0, 2.0, 4.0)
 

@@ -14,8 +14,8 @@ from helpers.onestep_runs import check_resume, check_training  # noqa: E402
 from tiny_onestep import OPTIONS, run, tiny_options  # noqa: E402
 
 from degflow_aug.cli import main  # noqa: E402
-from degflow_aug.run_history import HISTORY, read_history  # noqa: E402
-from degflow_aug.yaml_options import load_yaml  # noqa: E402
+from degflow_aug.files.run_history import HISTORY, read_history  # noqa: E402
+from degflow_aug.options.yaml_file import load_yaml  # noqa: E402
 
 
 @pytest.mark.parametrize("system", ["omgsr_s", "omgsr_f", "fluxsr"])

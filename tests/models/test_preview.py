@@ -21,7 +21,7 @@ from helpers.tiny_sr import (
 )
 from torch import Tensor
 
-from degflow_aug.data.image_file import read_image
+from degflow_aug.files.image_file import read_image
 from degflow_aug.models.preview import Example, preview_strip
 
 pytest.importorskip("basicsr", reason="models need BasicSR")

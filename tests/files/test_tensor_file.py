@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from degflow_aug.tensor_file import load_tensors
+from degflow_aug.files.tensor_file import load_tensors
 
 
 class Runs:

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from degflow_aug.data import image_decoder
-from degflow_aug.data.image_file import (
+from degflow_aug.files import image_decoder
+from degflow_aug.files.image_file import (
     encode_image,
     image_size,
     list_images,
@@ -28,7 +28,7 @@ from degflow_aug.data.image_file import (
     to_tensor,
     write_image,
 )
-from degflow_aug.data.png_rows import has_its_rows
+from degflow_aug.files.png_rows import has_its_rows
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (24, 40, 3), dtype=np.uint8)

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from PIL import BmpImagePlugin, Image, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
-from degflow_aug.data.png_rows import has_its_rows, may_lack_rows, only_pixels
+from degflow_aug.files.png_rows import has_its_rows, may_lack_rows, only_pixels
 
 PIXEL_LIMIT = 256_000_000
 # A photograph takes a byte for 2 to 50 pixels; files that claim thousands are made to fill the memory.

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from degflow_aug.atomic_file import atomic_path
-from degflow_aug.data.image_decoder import ImageHeader, decode_image, open_header
+from degflow_aug.files.atomic_file import atomic_path
+from degflow_aug.files.image_decoder import ImageHeader, decode_image, open_header
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 LOSSLESS_SUFFIXES = (".png", ".tif", ".tiff")

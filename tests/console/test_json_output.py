@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from degflow_aug import bundle as bundle_module
 from degflow_aug.bundle import load_any_bundle, read_spec
 from degflow_aug.cli import main
-from degflow_aug.commands.json_output import plain
+from degflow_aug.console.json_output import plain
 from tests.commands.test_evaluate import write_city100
 
 

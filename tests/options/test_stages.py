@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from degflow_aug.flow.solver import SOLVERS
 from degflow_aug.flow.trajectory import TRAJECTORIES
-from degflow_aug.options import (
+from degflow_aug.options.stages import (
     DISTILLATIONS,
     DistillOptions,
     LFMOptions,

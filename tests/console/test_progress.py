@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from degflow_aug import progress
-from degflow_aug.progress import Progress, track
+from degflow_aug.console import progress
+from degflow_aug.console.progress import Progress, track
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def on_a_terminal(code: str) -> str:

@@ -15,7 +15,7 @@ from faults_readers import READERS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.test_tensor_file import Runs
+from tests.files.test_tensor_file import Runs
 
 # The work folder of a fit takes half a minute to make; the whole campaign tries it.
 SAMPLED = [reader for reader in READERS if "work folder" not in reader.name]

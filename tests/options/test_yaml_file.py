@@ -13,7 +13,7 @@ from helpers.basicsr_experiment import OPTIONS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from degflow_aug.yaml_options import check_basicsr_options, check_known_keys, load_yaml, parse_value
+from degflow_aug.options.yaml_file import check_basicsr_options, check_known_keys, load_yaml, parse_value
 
 
 @pytest.mark.parametrize("text", ["1e-4", "1E5", "-2e+3", "1.5e3", ".5e2", "6.e1"])
@@ -172,7 +172,7 @@ def test_every_option_that_basicsr_reads_is_known() -> None:
     """The key tables against BasicSR's own source: every literal key of an option mapping is in one of them."""
     import re
 
-    from degflow_aug import basicsr_keys
+    from degflow_aug.options import basicsr_keys
 
     basicsr = pytest.importorskip("basicsr", reason="its source is read")
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from helpers import trees
 
-from degflow_aug.data import lmdb_store
-from degflow_aug.data.image_file import encode_image, read_image
-from degflow_aug.data.lmdb_store import LmdbWriter, find_lmdb_images, lmdb_keys, read_lmdb_header, read_lmdb_image
+from degflow_aug.files import lmdb_store
+from degflow_aug.files.image_file import encode_image, read_image
+from degflow_aug.files.lmdb_store import LmdbWriter, find_lmdb_images, lmdb_keys, read_lmdb_header, read_lmdb_image
 
 lmdb = pytest.importorskip("lmdb")
 
@@ -92,8 +92,8 @@ KILLED = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
 from helpers import trees
-from degflow_aug.data.image_file import encode_image
-from degflow_aug.data.lmdb_store import LmdbWriter
+from degflow_aug.files.image_file import encode_image
+from degflow_aug.files.lmdb_store import LmdbWriter
 writer = LmdbWriter(sys.argv[1], batch=4)
 for number in range(10):
     writer.put(f"{{number:04d}}", encode_image(trees.coordinates(12, 16, number)), (12, 16, 3))

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from degflow_aug import sole_writer as module
-from degflow_aug.sole_writer import sole_writer
+from degflow_aug.files import sole_writer as module
+from degflow_aug.files.sole_writer import sole_writer
 
 HOLD = """
 import os, sys, time
-from degflow_aug.sole_writer import sole_writer
+from degflow_aug.files.sole_writer import sole_writer
 with sole_writer(sys.argv[1]):
     if os.fork() == 0:
         os.close(1)

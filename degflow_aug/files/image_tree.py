@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
-from degflow_aug.data.image_file import IMAGE_SUFFIXES, is_image_name
+from degflow_aug.files.image_file import IMAGE_SUFFIXES, is_image_name
 
 
 class TreeImage(NamedTuple):

@@ -14,9 +14,9 @@ from typing import Any
 
 import yaml
 
-from degflow_aug import basicsr_keys
-from degflow_aug.nearest_name import nearest_name
-from degflow_aug.plain_values import DEEPEST, check_plain
+from degflow_aug.files.plain_values import DEEPEST, check_plain
+from degflow_aug.options import basicsr_keys
+from degflow_aug.options.nearest_name import nearest_name
 
 LONGEST_FILE = 1 << 20
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from degflow_aug.run_history import RunHistory, read_history, versions
+from degflow_aug.files.run_history import RunHistory, read_history, versions
 
 
 def trained(path: Path, resumed_at: int, until: int) -> None:

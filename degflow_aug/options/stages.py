@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from degflow_aug.yaml_options import check_known_keys
+from degflow_aug.options.yaml_file import check_known_keys
 
 Options = TypeVar("Options")
 DISTILLATIONS = ("average", "consistency")

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 import torch
 
-from degflow_aug.data.draws import DrawSampler, SampleDraw, resolve_draw
+from degflow_aug.draws import DrawSampler, SampleDraw, resolve_draw
 
 
 class Ten:

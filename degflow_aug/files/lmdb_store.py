@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from degflow_aug.atomic_file import atomic_path
-from degflow_aug.data.image_decoder import ImageHeader, decode_image, open_header
-from degflow_aug.data.image_tree import check_inside
-from degflow_aug.data.lmdb_check import check_lmdb
 from degflow_aug.data.scene import FoundImage
+from degflow_aug.files.atomic_file import atomic_path
+from degflow_aug.files.image_decoder import ImageHeader, decode_image, open_header
+from degflow_aug.files.image_tree import check_inside
+from degflow_aug.files.lmdb_check import check_lmdb
 
 META_INFO = "meta_info.txt"
 _PNG_COMPRESSION = 1

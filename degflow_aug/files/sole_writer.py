@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 
-from degflow_aug.atomic_file import PARTIAL_SUFFIX
+from degflow_aug.files.atomic_file import PARTIAL_SUFFIX
 
 try:
     import fcntl

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from degflow_aug import plain_values
-from degflow_aug.plain_values import DEEPEST, check_plain
+from degflow_aug.files import plain_values
+from degflow_aug.files.plain_values import DEEPEST, check_plain
 
 
 def nested(depth: int, kind: str) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from degflow_aug.data.image_tree import find_images
+from degflow_aug.files.image_tree import find_images
 
 
 def touch(root: Path, *names: str) -> Path:

@@ -15,7 +15,7 @@ from typing import IO, Any
 import torch
 from torch import Tensor
 
-from degflow_aug.plain_values import check_plain
+from degflow_aug.files.plain_values import check_plain
 
 MOST_OFTEN = 8
 """How often tensors may share what is stored: weights and their average are the same at the start of a training."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import lmdb
 import pytest
 
-from degflow_aug.data.lmdb_check import check_lmdb
+from degflow_aug.files.lmdb_check import check_lmdb
 
 PAGE = 4096
 

@@ -1,0 +1,1 @@
+"""What commands say: progress, one sentence for an error, JSON."""

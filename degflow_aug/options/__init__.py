@@ -1,0 +1,1 @@
+"""Sections of an option file: YAML, known keys, dataclasses."""
