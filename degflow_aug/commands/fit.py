@@ -160,7 +160,7 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Progress) -
     import degflow_aug
 
     degflow_aug.register()
-    from degflow_aug.compat_history import device_name
+    from degflow_aug.compat.history import device_name
     from degflow_aug.models.camera_fit import CameraFit, FitPlan
     from degflow_aug.models.fit_options import FitSettings, check_sides
     from degflow_aug.models.presets import preset, with_lpips, with_one_step

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     register()
     from basicsr.test import test_pipeline
 
-    from degflow_aug.compat_options import override
+    from degflow_aug.compat.options import override
     from degflow_aug.models.testing_check import check_testing_options
 
     for entry in args.force_yml or ():

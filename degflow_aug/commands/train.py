@@ -94,7 +94,7 @@ def _checked_name(args: argparse.Namespace) -> str:
     from degflow_aug import register
 
     register()
-    from degflow_aug.compat_options import override
+    from degflow_aug.compat.options import override
     from degflow_aug.models.option_check import check_training_options
 
     for entry in args.force_yml or ():

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from degflow_aug.compat_training import tensorboard_logger
+from degflow_aug.compat.training import tensorboard_logger
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.files.image_file import write_image
 from degflow_aug.models.adversary import Adversary

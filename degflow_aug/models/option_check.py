@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 from basicsr.utils.registry import METRIC_REGISTRY, MODEL_REGISTRY
 
-from degflow_aug.compat_options import check_options
+from degflow_aug.compat.options import check_options
 from degflow_aug.models.best_checkpoint import check_best, check_best_scale
 from degflow_aug.models.construction_check import check_loss_sections, check_optimizer
 from degflow_aug.models.optimizers import OPTIMIZERS

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from degflow_aug.compat_resume import read_training_state
+from degflow_aug.compat.resume import read_training_state
 from degflow_aug.draws import DrawSampler
 from degflow_aug.files.atomic_file import atomic_path, remove_partial
 from degflow_aug.files.run_history import HISTORY, RunHistory

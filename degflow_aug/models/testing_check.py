@@ -8,7 +8,7 @@ from typing import Any
 
 from basicsr.utils.registry import MODEL_REGISTRY
 
-from degflow_aug.compat_options import check_options
+from degflow_aug.compat.options import check_options
 from degflow_aug.models.registered_types import check_datasets, check_networks
 from degflow_aug.models.run_check import (
     check_dataset_names,

@@ -59,7 +59,7 @@ def run_python(*arguments: str, timeout: float = 120, **environment: str) -> sub
 @functools.cache
 def as_is() -> dict[str, Any]:
     """What unpatched BasicSR does in every row of ``compat_as_is.py``, found out once a session in one process."""
-    done = run_python(str(ROOT / "tests/compat_as_is.py"))
+    done = run_python(str(ROOT / "tests/compat/as_is.py"))
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])
 

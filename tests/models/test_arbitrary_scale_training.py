@@ -377,7 +377,7 @@ import sys, torch
 from pathlib import Path
 from helpers.tiny_sr import build, hr_batch, register, sr_options, with_discriminator
 register()
-from degflow_aug.compat_devices import init_dist
+from degflow_aug.compat.devices import init_dist
 from torch.nn.parallel import DistributedDataParallel
 torch.set_num_threads(1)
 folder = Path(sys.argv[1])

@@ -23,7 +23,7 @@ from pathlib import Path
 from helpers.tiny_camera import in_memory, stage_options
 import degflow_aug
 degflow_aug.register()
-from degflow_aug.compat_devices import init_dist
+from degflow_aug.compat.devices import init_dist
 from degflow_aug.models import stage_model
 torch.set_num_threads(1)
 pairs, folder, stage, world = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])

@@ -24,7 +24,7 @@ torch.set_num_threads(1)
 from tiny_onestep import tiny_options
 from helpers.tiny_sr import build, hr_batch, register, train
 register()
-from degflow_aug.compat_devices import init_dist
+from degflow_aug.compat.devices import init_dist
 rank = 0
 if world > 1:
     init_dist("pytorch")

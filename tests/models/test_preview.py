@@ -27,7 +27,7 @@ from degflow_aug.models.preview import Example, preview_strip
 pytest.importorskip("basicsr", reason="models need BasicSR")
 register()
 
-from degflow_aug import compat_training  # noqa: E402
+from degflow_aug.compat import training as compat_training  # noqa: E402
 from degflow_aug.degradations.bicubic import Bicubic  # noqa: E402
 
 

@@ -97,19 +97,7 @@ def patch_training() -> None:
     """
     require_basicsr("training")
     apply()
-    from degflow_aug import (
-        compat_devices,
-        compat_filters,
-        compat_history,
-        compat_loading,
-        compat_metrics,
-        compat_options,
-        compat_training,
-        compat_unpickling,
-    )
+    from degflow_aug.compat import devices, filters, history, loading, metrics, options, training, unpickling
 
-    for module in (
-        compat_devices, compat_options, compat_loading, compat_training, compat_history, compat_metrics, compat_filters,
-        compat_unpickling,
-    ):  # fmt: skip
+    for module in (devices, options, loading, training, history, metrics, filters, unpickling):
         module.patch()

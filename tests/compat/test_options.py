@@ -13,7 +13,7 @@ import torch
 from helpers.basicsr_experiment import as_is, register_recording_dataset, write_experiment
 
 from degflow_aug import compat
-from degflow_aug.compat_options import options_as_text, override, parse_options
+from degflow_aug.compat.options import options_as_text, override, parse_options
 
 if not compat.has_basicsr():
     pytest.skip("BasicSR is not installed", allow_module_level=True)

@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 
-from degflow_aug import compat_resume
-from degflow_aug.compat_loading import settle_loading_options
-from degflow_aug.compat_state import checked
+from degflow_aug.compat import resume as compat_resume
+from degflow_aug.compat.loading import settle_loading_options
+from degflow_aug.compat.state import checked
 from degflow_aug.draws import DrawSampler
 
 Loaders = tuple[Any, Any, list[Any], int, int]
@@ -31,7 +31,7 @@ class ResumableTraining:
         self._state: dict[str, Any] | None = None
 
     def load_resume_state(self, opt: dict[str, Any]) -> dict[str, Any] | None:
-        """BasicSR's ``load_resume_state``; see :func:`degflow_aug.compat_resume.find_resume_state`.
+        """BasicSR's ``load_resume_state``; see :func:`degflow_aug.compat.resume.find_resume_state`.
 
         Every random stream continues with numbers of its own: those of the beginning would come a second time. A
         model that saves its random states restores them over this.

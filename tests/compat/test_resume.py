@@ -13,7 +13,7 @@ import torch
 from helpers.basicsr_experiment import as_is
 
 from degflow_aug import compat
-from degflow_aug.compat_resume import find_resume_state, prepare_folders, read_training_state, restore_best_metrics
+from degflow_aug.compat.resume import find_resume_state, prepare_folders, read_training_state, restore_best_metrics
 
 
 def write_state(opt: dict[str, Any], iteration: int, **more: Any) -> Path:

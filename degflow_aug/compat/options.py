@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from degflow_aug import compat_devices
+from degflow_aug.compat import devices as compat_devices
 from degflow_aug.options.yaml_file import check_basicsr_options, load_yaml, nearest_name, parse_value
 
 _DEFAULTS: dict[str, dict[str, Any]] = {

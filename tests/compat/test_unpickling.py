@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from degflow_aug import compat
-from degflow_aug.compat_unpickling import MODULES
+from degflow_aug.compat.unpickling import MODULES
 from tests.files.test_tensor_file import Runs
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from degflow_aug.compat_state import checked
+from degflow_aug.compat.state import checked
 
 
 class Model:

@@ -9,7 +9,7 @@ import pytest
 from helpers.basicsr_experiment import as_is
 
 from degflow_aug import compat
-from degflow_aug.compat_metrics import tolerant_niqe
+from degflow_aug.compat.metrics import tolerant_niqe
 
 if not compat.has_basicsr():
     pytest.skip("BasicSR is not installed", allow_module_level=True)

@@ -13,7 +13,7 @@ import torch
 from helpers.basicsr_experiment import as_is, register_recording_dataset, train, write_experiment
 
 from degflow_aug import compat
-from degflow_aug.compat_training import last_epoch
+from degflow_aug.compat.training import last_epoch
 
 if not compat.has_basicsr():
     pytest.skip("BasicSR is not installed", allow_module_level=True)

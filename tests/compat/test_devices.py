@@ -10,7 +10,7 @@ import pytest
 import torch
 from helpers.basicsr_experiment import as_is, run_python, write_experiment
 
-from degflow_aug.compat_devices import init_dist, resolve_num_gpu
+from degflow_aug.compat.devices import init_dist, resolve_num_gpu
 
 RANK_PROGRAM = """
 import json, os, sys

@@ -14,7 +14,7 @@ from helpers.basicsr_experiment import as_is
 from torch.utils.data import DataLoader, Dataset
 
 from degflow_aug import compat
-from degflow_aug.compat_loading import PrefetchGenerator, seed_worker, settle_loading_options
+from degflow_aug.compat.loading import PrefetchGenerator, seed_worker, settle_loading_options
 
 if not compat.has_basicsr():
     pytest.skip("BasicSR is not installed", allow_module_level=True)
