@@ -160,7 +160,7 @@ def main(arguments: list[str] | None = None) -> None:
         pictures.append(strip(views, row["weights"], hr))
     known = facts(
         device, bundle=args.bundle.name, scenes=args.scenes, cameras=list(generator.cameras), sweep_scale=scale,
-        training=degflow_aug.bundle.load_bundle(args.bundle).spec.training,
+        training=degflow_aug.bundles.bundle.load_bundle(args.bundle).spec.training,
     )  # fmt: skip
     content = {"facts": known, "rows": rows, "ends": list(ends), "sweep": mean_sweep(measured)}
     stem = args.out or results_folder(device) / f"cameras_{args.bundle.stem}"

@@ -13,9 +13,9 @@ import torch
 from cost_measurement import TooLong
 from torch import Tensor
 
-from degflow_aug.archs.ncsnpp_arch import NCSNpp, hr_condition
-from degflow_aug.archs.rae_arch import ResidualAutoencoder
-from degflow_aug.bundle import load_bundle
+from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp, hr_condition
+from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
+from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.degradations.anchor import Anchor
 from degflow_aug.degradations.camera_kernels import StageKernel, kernel_in
 from degflow_aug.degradations.degflow import DegFlow

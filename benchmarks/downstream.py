@@ -26,7 +26,7 @@ from downstream_scores import Scores
 from result_files import RESULTS, facts, write_results
 
 import degflow_aug
-from degflow_aug.bundle import load_bundle
+from degflow_aug.bundles.bundle import load_bundle
 
 Runs = dict[tuple[str, int], dict[str, Any]]
 

@@ -211,6 +211,7 @@ def _main() -> None:
     import lmdb  # noqa: F401
     from basicsr.train import train_pipeline  # noqa: F401
 
+    import degflow_aug.bundles.official
     import degflow_aug.commands.evaluate
     import degflow_aug.commands.fit
     import degflow_aug.commands.generate
@@ -221,7 +222,6 @@ def _main() -> None:
     import degflow_aug.models.noise_fit
     import degflow_aug.models.option_check
     import degflow_aug.models.testing_check
-    import degflow_aug.official_weights
 
     _stop_in_first_step()
     for line in sys.stdin:

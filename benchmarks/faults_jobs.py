@@ -20,7 +20,7 @@ from helpers.random_networks import random_rae, random_velocity
 from helpers.tiny_camera import stage_options, write_pairs
 from helpers.tiny_sr import sr_options
 
-from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
 
 FIT_ITERATIONS, SR_ITERATIONS, STUDENT_ITERATIONS, IMAGES = 10, 60, 16, 24
 SMALL_RAE: dict[str, Any] = {"base_channels": 4}

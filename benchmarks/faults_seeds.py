@@ -117,9 +117,9 @@ def _write_networks(folder: Path) -> None:
     """A bundle of a tiny generator, and files as DegFlow's official release has, small and larger."""
     import torch
 
-    from degflow_aug.archs.ncsnpp_arch import NCSNpp
-    from degflow_aug.archs.rae_arch import ResidualAutoencoder
-    from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
+    from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
+    from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
+    from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
 
     rae = ResidualAutoencoder(base_channels=4, latent_channels=4, residual=True).eval()
     velocity = NCSNpp(latent_channels=4, base_channels=8, multipliers=(1, 2), blocks=1, condition_channels=48).eval()

@@ -22,9 +22,9 @@ from result_files import facts, markdown_table, results_folder, write_results
 from solver_curve import pairs, parse
 from torch import Tensor, nn
 
-from degflow_aug.archs.rae_arch import ResidualAutoencoder
-from degflow_aug.archs.rae_coders import HRFeatures
-from degflow_aug.bundle import load_bundle
+from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
+from degflow_aug.archs.generator.rae_coders import HRFeatures
+from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.degradations.camera_choice import CameraLike
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.grid import lr_size, resize

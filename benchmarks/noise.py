@@ -23,7 +23,7 @@ from result_files import device_name, facts, markdown_table, results_folder, wri
 from result_plot import Axis, Points, write_plot
 from torch import Tensor
 
-from degflow_aug.bundle import load_bundle
+from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.console.progress import track
 from degflow_aug.data.aligned_scales import AlignedScales
 from degflow_aug.data.layouts import find_scenes

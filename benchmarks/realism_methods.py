@@ -11,7 +11,7 @@ from torch import Tensor
 
 import degflow_aug
 from degflow_aug import compat
-from degflow_aug.bundle import load_bundle
+from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.degflow import DegFlow

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from shipped_recipes import SIMULATED_KNOTS, HeldOut, Recipe
 
-from degflow_aug.bundle import Bundle
+from degflow_aug.bundles.bundle import Bundle
 from degflow_aug.commands.demo import TESTED
 from degflow_aug.commands.pairs import load_scenes
 from degflow_aug.commands.simulated_pairs import (

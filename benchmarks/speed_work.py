@@ -21,7 +21,7 @@ from cost_measurement import medians
 from result_files import facts, markdown_table, results_folder, write_results
 from torch import Tensor
 
-from degflow_aug.archs.rae_blocks import ResidualBlock, ScaledBlocks
+from degflow_aug.archs.generator.rae_blocks import ResidualBlock, ScaledBlocks
 from degflow_aug.degradations.degflow import DegFlow
 
 AS_IT_IS, NOT_ANCHORED = "as it is", "not anchored"

@@ -11,7 +11,7 @@ import torch
 from cost_generators import fresh_networks
 
 import degflow_aug
-from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.options.yaml_file import load_yaml
 
 OPTION_FILES = Path(__file__).resolve().parents[1] / "basicsr_options"

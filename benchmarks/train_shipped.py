@@ -24,7 +24,7 @@ from shipped_data import measure_on, training_arguments
 from shipped_recipes import RECIPES, Recipe
 
 import degflow_aug
-from degflow_aug.bundle import WEIGHTS, Bundle, load_bundle, save_bundle
+from degflow_aug.bundles.bundle import WEIGHTS, Bundle, load_bundle, save_bundle
 from degflow_aug.commands import fit
 from degflow_aug.commands.arguments import count, one_of, pick_device, positive_number, whole_number
 from degflow_aug.commands.in_process import run_command

@@ -37,7 +37,7 @@ def load_generator(path_or_name: str | Path, **settings: object) -> DegFlow | Fi
     Raises:
         ValueError: no such bundle, or a file that is none.
     """
-    from degflow_aug.bundle import load_any_bundle
+    from degflow_aug.bundles.bundle import load_any_bundle
     from degflow_aug.degradations.generator import generator_of
 
     return generator_of(load_any_bundle(path_or_name), **settings)

@@ -38,13 +38,13 @@ def register() -> None:
 
 
 def _networks() -> tuple[Any, ...]:
-    from degflow_aug.archs.ciaosr_arch import CiaoSR
-    from degflow_aug.archs.generator_arch import DegFlowGenerator
-    from degflow_aug.archs.liif_arch import LIIF
-    from degflow_aug.archs.lte_arch import LTE
-    from degflow_aug.archs.metasr_arch import MetaSR
-    from degflow_aug.archs.ncsnpp_arch import NCSNpp
-    from degflow_aug.archs.rae_arch import ResidualAutoencoder
+    from degflow_aug.archs.arbitrary_scale.ciaosr_arch import CiaoSR
+    from degflow_aug.archs.arbitrary_scale.liif_arch import LIIF
+    from degflow_aug.archs.arbitrary_scale.lte_arch import LTE
+    from degflow_aug.archs.arbitrary_scale.metasr_arch import MetaSR
+    from degflow_aug.archs.generator.generator_arch import DegFlowGenerator
+    from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
+    from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
     from degflow_aug.onestep.chunked_discriminator import OverlapChunkedDiscriminator
     from degflow_aug.onestep.published import OneStepFlux, OneStepUNet
 

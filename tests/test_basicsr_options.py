@@ -14,7 +14,7 @@ from helpers.random_networks import random_noise, random_rae, random_velocity
 from helpers.tiny_camera import write_pairs
 
 import degflow_aug
-from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
 from degflow_aug.options.stages import read_options
 from degflow_aug.options.yaml_file import check_basicsr_options, load_yaml
 

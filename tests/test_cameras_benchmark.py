@@ -13,8 +13,8 @@ from helpers.random_networks import random_rae, randomise
 from helpers.two_cameras import CAMERAS, write_two_cameras
 from torch import Tensor
 
-from degflow_aug.archs.ncsnpp_arch import NCSNpp
-from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.files.image_file import read_image
 
 

@@ -28,7 +28,7 @@ from cost_report import add_ratios, cost_table, make_row
 from result_files import device_slug
 from result_plot import Axis, write_plot
 
-from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.files.image_file import read_image
 from degflow_aug.flow.solver import SOLVERS
 

@@ -13,7 +13,7 @@ from helpers.random_networks import random_noise, random_rae, random_velocity
 from helpers.tiny_camera import write_pairs
 
 import degflow_aug
-from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.degradations.fitted_pipeline import FittedPipeline
 from degflow_aug.draws import SampleDraw
 

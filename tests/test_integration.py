@@ -22,7 +22,7 @@ from torch import nn
 
 import degflow_aug
 from degflow_aug import compat
-from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.files.image_file import write_image
 from degflow_aug.options.yaml_file import load_yaml
 

@@ -9,7 +9,7 @@ import one_step
 import pytest
 from helpers.tiny_camera import write_pairs
 
-from degflow_aug.bundle import load_bundle
+from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.cli import main
 from degflow_aug.models.evaluation import Row
 

@@ -10,8 +10,8 @@ import preset_sizes
 import pytest
 import torch
 
-from degflow_aug.archs.ncsnpp_arch import NCSNpp
-from degflow_aug.archs.rae_arch import ResidualAutoencoder
+from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
+from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.models.presets import Preset, preset
 

@@ -23,7 +23,7 @@ from helpers.random_networks import random_noise, random_rae, random_velocity
 
 import degflow_aug
 from degflow_aug import compat
-from degflow_aug.bundle import SHIPPED, Bundle, GeneratorSpec, save_bundle, shipped_names
+from degflow_aug.bundles.bundle import SHIPPED, Bundle, GeneratorSpec, save_bundle, shipped_names
 from degflow_aug.data.layouts import find_scenes
 from degflow_aug.degradations.fitted_pipeline import FittedPipeline
 from degflow_aug.files.image_file import write_image
@@ -139,7 +139,7 @@ def test_the_section_degflow_is_shown_whole() -> None:
 
 
 def test_every_choice_is_named() -> None:
-    from degflow_aug.archs.encoders import ENCODERS
+    from degflow_aug.archs.arbitrary_scale.encoders import ENCODERS
     from degflow_aug.data.pair_layouts import PAIR_LAYOUTS
     from degflow_aug.models.degradation_options import TYPES
 
@@ -217,7 +217,7 @@ def test_any_degradation_is_made_as_written() -> None:
 
 @needs_basicsr
 def test_official_weights_become_a_start(tmp_path: Path, fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from degflow_aug.archs.liif_arch import LIIF
+    from degflow_aug.archs.arbitrary_scale.liif_arch import LIIF
     from degflow_aug.models.checkpoint import read_weights
 
     monkeypatch.chdir(tmp_path)

@@ -19,7 +19,7 @@ from realism_strips import SIDE, ZOOM, Strips, busiest
 from scipy.ndimage import gaussian_filter
 
 from degflow_aug import compat, load_generator
-from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.degradations.grid import to_lr_grid
 from degflow_aug.files.image_file import read_image
 from degflow_aug.metrics.fidelity import psnr_y

@@ -17,7 +17,7 @@ from step_models import NETWORKS, build, sections, step_options, write_bundle
 from step_share import READY, Share, measure, parse, row, table
 
 import degflow_aug
-from degflow_aug.bundle import load_bundle
+from degflow_aug.bundles.bundle import load_bundle
 
 ARGUMENTS = ["--device", "cpu", "--rounds", "2", "--steps", "1", "--threads", "1"]
 SMALL: dict[str, dict[str, Any]] = {

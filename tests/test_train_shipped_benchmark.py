@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from shipped_recipes import RECIPES, Recipe
 
 from degflow_aug import compat
-from degflow_aug.bundle import load_bundle, read_spec, save_bundle
+from degflow_aug.bundles.bundle import load_bundle, read_spec, save_bundle
 from degflow_aug.cli import main
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.files.image_file import to_array, to_tensor, write_image

@@ -146,7 +146,7 @@ def build_generator(bundle: str, args: argparse.Namespace) -> DegFlow | FittedKe
             one here.
     """
     device = pick_device(args.device)
-    from degflow_aug.bundle import load_any_bundle
+    from degflow_aug.bundles.bundle import load_any_bundle
     from degflow_aug.degradations.generator import generator_of
 
     generator = generator_of(

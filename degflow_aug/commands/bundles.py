@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from degflow_aug.console.json_output import add_json_argument, print_json
 
 if TYPE_CHECKING:
-    from degflow_aug.bundle import GeneratorSpec, KernelSpec
+    from degflow_aug.bundles.bundle import GeneratorSpec, KernelSpec
     from degflow_aug.models.bundle_metrics import Measurement
 
 LONGEST_FACT = 60
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError: no such bundle, or a file that is none.
     """
-    from degflow_aug.bundle import bundle_path, read_spec, shipped_names
+    from degflow_aug.bundles.bundle import bundle_path, read_spec, shipped_names
 
     if args.bundle:
         if args.json:
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 def facts(name: str) -> dict[str, Any]:
     """All that a header says, as values: its fields, and of each measurement the means by scale and method."""
-    from degflow_aug.bundle import bundle_path, read_spec
+    from degflow_aug.bundles.bundle import bundle_path, read_spec
     from degflow_aug.models.bundle_metrics import read_measurements
 
     spec, path = read_spec(name), bundle_path(name)
@@ -84,7 +84,7 @@ def _headline(measurement: Measurement) -> str:
 
 def describe(spec: GeneratorSpec | KernelSpec) -> list[str]:
     """All that a header says, a line a fact, and a table of what was measured."""
-    from degflow_aug.bundle import GeneratorSpec
+    from degflow_aug.bundles.bundle import GeneratorSpec
     from degflow_aug.models.bundle_metrics import read_measurements
     from degflow_aug.models.evaluation import format_table
 

@@ -13,7 +13,7 @@ from degflow_aug.files.sole_writer import sole_writer
 if TYPE_CHECKING:
     from torch import nn
 
-    from degflow_aug.bundle import Bundle
+    from degflow_aug.bundles.bundle import Bundle
 
 LATEST = "generator_latest.safetensors"
 
@@ -37,8 +37,8 @@ def run(args: argparse.Namespace) -> int:
     if out.suffix != ".safetensors" or out.is_dir():
         kind = "the folder " if out.is_dir() else ""
         raise ValueError(f"expected --out to name a .safetensors file, got {kind}{out}")
-    from degflow_aug.bundle import save_bundle
-    from degflow_aug.official_weights import convert_official
+    from degflow_aug.bundles.bundle import save_bundle
+    from degflow_aug.bundles.official import convert_official
 
     own = [path for path in (args.rae, args.flow) if _is_own(path)]
     if len(own) == 1:
@@ -75,9 +75,9 @@ def _is_own(path: str) -> bool:
 
 def _own_bundle(rae_path: str, flow_path: str, camera: str) -> Bundle:
     """The networks of two checkpoints, with the knots and kernels of the bundle that the run of stage 2 keeps."""
-    from degflow_aug.archs.ncsnpp_arch import NCSNpp
-    from degflow_aug.archs.rae_arch import ResidualAutoencoder
-    from degflow_aug.bundle import Bundle, load_bundle
+    from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
+    from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
+    from degflow_aug.bundles.bundle import Bundle, load_bundle
 
     latest = Path(flow_path).with_name(LATEST)
     if not latest.is_file():

@@ -11,7 +11,7 @@ from degflow_aug.commands.doctor_child import ProbeError, ask
 from degflow_aug.commands.doctor_finding import Finding, State, guarded, pip_install, python_command
 from degflow_aug.commands.doctor_machine import cache_finding, thread_findings
 
-# The names in degflow_aug.bundle.SHIPPED, which cannot be imported where torch does not work.
+# The names in degflow_aug.bundles.bundle.SHIPPED, which cannot be imported where torch does not work.
 SHIPPED = ("city100-iphone", "city100-nikon", "city100", "simulator")
 WEIGHTS = Path(degflow_aug.__file__).parent / "weights"
 DRIVER = Path("/proc/driver/nvidia/version")

@@ -92,7 +92,7 @@ def vgg_weights() -> str:
 
 def bundles(*names: str) -> dict[str, list[str]]:
     """For each bundle, ok and its camera and range after it was loaded whole, or broken and the error."""
-    from degflow_aug.bundle import load_any_bundle
+    from degflow_aug.bundles.bundle import load_any_bundle
 
     said = {}
     for name in names:
@@ -108,7 +108,7 @@ def render(name: str) -> str:
     """Make the LR image of a written photograph by ``degflow generate`` and read it again; what that took."""
     import numpy as np
 
-    from degflow_aug.bundle import read_spec
+    from degflow_aug.bundles.bundle import read_spec
     from degflow_aug.commands import generate
     from degflow_aug.commands.in_process import run_command
     from degflow_aug.files.image_file import read_image, write_image

@@ -128,14 +128,14 @@ def _name(bundle: str) -> str:
 
 def _beside(bundle: str) -> Path:
     """Where the page goes: beside the bundle, but not into the package."""
-    from degflow_aug.bundle import WEIGHTS, bundle_path
+    from degflow_aug.bundles.bundle import WEIGHTS, bundle_path
 
     path = bundle_path(bundle)
     return (Path() if path.parent == WEIGHTS else path.parent) / f"{_name(bundle)}.evaluation.html"
 
 
 def _facts(args: argparse.Namespace) -> dict[str, str]:
-    from degflow_aug.bundle import read_spec
+    from degflow_aug.bundles.bundle import read_spec
     from degflow_aug.commands.report_sources import duration
 
     spec = read_spec(args.bundle)

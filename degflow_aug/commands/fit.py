@@ -33,7 +33,7 @@ from degflow_aug.files.run_history import HISTORY, RunHistory
 from degflow_aug.files.sole_writer import sole_writer
 
 if TYPE_CHECKING:
-    from degflow_aug.bundle import Bundle, KernelBundle
+    from degflow_aug.bundles.bundle import Bundle, KernelBundle
     from degflow_aug.data.scene import Scene
     from degflow_aug.models.camera_fit import CameraFit
 

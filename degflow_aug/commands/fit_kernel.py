@@ -11,7 +11,7 @@ from degflow_aug.commands.fit_scenes import cameras_apart
 from degflow_aug.commands.pairs import cameras_of, knots_of
 
 if TYPE_CHECKING:
-    from degflow_aug.bundle import KernelBundle
+    from degflow_aug.bundles.bundle import KernelBundle
     from degflow_aug.data.scene import Scene
 
 ALONE = ("kernel", "pipeline")

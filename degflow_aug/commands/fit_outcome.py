@@ -19,7 +19,7 @@ from degflow_aug.console.progress import note
 if TYPE_CHECKING:
     import torch
 
-    from degflow_aug.bundle import Bundle, KernelBundle
+    from degflow_aug.bundles.bundle import Bundle, KernelBundle
     from degflow_aug.data.scene import Scene
     from degflow_aug.models.evaluation import Row
     from degflow_aug.models.evaluation_samples import Sample

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         ValueError, OSError: no bundle, no pairs at its knots, or images that are too small.
     """
     scenes = find_pairs(args)
-    from degflow_aug.bundle import WEIGHTS, bundle_path, load_any_bundle
+    from degflow_aug.bundles.bundle import WEIGHTS, bundle_path, load_any_bundle
     from degflow_aug.models.noise_fit import add_noise, spread_out
 
     bundle = load_any_bundle(args.bundle)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import degflow_aug
 from degflow_aug import compat
-from degflow_aug.bundle import load_any_bundle
+from degflow_aug.bundles.bundle import load_any_bundle
 from degflow_aug.commands.arguments import named_camera, pick_device
 from degflow_aug.commands.generate import check_camera
 from degflow_aug.console.progress import Progress

@@ -29,7 +29,7 @@ def show_shipped(out: Path, as_json: bool = False) -> dict[str, Any]:
     Raises:
         ValueError, OSError: the package came without its bundles, or the folder cannot be written.
     """
-    from degflow_aug.bundle import read_spec, shipped_names
+    from degflow_aug.bundles.bundle import read_spec, shipped_names
 
     names = shipped_names()
     if SIMULATOR not in names:
@@ -81,7 +81,7 @@ def camera_rows(names: list[str], photographs: dict[str, np.ndarray]) -> dict[st
 
 def _cameras(name: str) -> dict[str, str | None]:
     """What to call each camera of a bundle, and the name to choose it by; none for a bundle that knows one."""
-    from degflow_aug.bundle import read_spec
+    from degflow_aug.bundles.bundle import read_spec
 
     cameras = read_spec(name).cameras
     return {f"{name} {camera}": camera for camera in cameras} if cameras else {name: None}

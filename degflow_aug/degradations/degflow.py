@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from degflow_aug.archs.ncsnpp_arch import NCSNpp
-from degflow_aug.archs.rae_arch import ResidualAutoencoder
-from degflow_aug.bundle import Bundle
+from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
+from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
+from degflow_aug.bundles.bundle import Bundle
 from degflow_aug.degradations.anchor import Anchor
 from degflow_aug.degradations.camera_choice import CameraLike, check_only_camera
 from degflow_aug.degradations.camera_kernels import StageKernel, kernel_in

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from degflow_aug.bundle import Bundle, KernelBundle
+from degflow_aug.bundles.bundle import Bundle, KernelBundle
 from degflow_aug.degradations.camera_choice import check_only_camera, find_camera
 from degflow_aug.degradations.camera_state import camera_part
 from degflow_aug.degradations.grid import check_scale, to_lr_grid

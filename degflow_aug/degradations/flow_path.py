@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from degflow_aug.archs.ncsnpp_arch import NCSNpp
-from degflow_aug.archs.rae_arch import ResidualAutoencoder
+from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
+from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.degradations.tiled_autoencoder import EncodedHR
 from degflow_aug.flow.solver import JUMP, integrate, jumps
 

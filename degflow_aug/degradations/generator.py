@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from degflow_aug.bundle import Bundle, KernelBundle
+from degflow_aug.bundles.bundle import Bundle, KernelBundle
 from degflow_aug.degradations.camera_kernels import kind_of
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.fitted_kernel import FittedKernel

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from degflow_aug.archs.ncsnpp_arch import hr_condition
-from degflow_aug.archs.rae_arch import ResidualAutoencoder
-from degflow_aug.archs.rae_coders import HRFeatures
+from degflow_aug.archs.generator.ncsnpp_arch import hr_condition
+from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
+from degflow_aug.archs.generator.rae_coders import HRFeatures
 
 Window = tuple[slice, slice]
 

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from degflow_aug.bundle import Bundle, KernelBundle, bundle_path, load_any_bundle, load_bundle
+from degflow_aug.bundles.bundle import Bundle, KernelBundle, bundle_path, load_any_bundle, load_bundle
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.camera import Camera

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from degflow_aug.archs.generator_arch import DegFlowGenerator
-from degflow_aug.archs.rae_arch import ResidualAutoencoder
+from degflow_aug.archs.generator.generator_arch import DegFlowGenerator
+from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.models.presets import Preset, StagePreset
 from degflow_aug.models.teacher import COMPANION
 

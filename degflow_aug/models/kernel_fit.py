@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from degflow_aug.bundle import KernelBundle, KernelSpec, save_bundle
+from degflow_aug.bundles.bundle import KernelBundle, KernelSpec, save_bundle
 from degflow_aug.data.aligned_scales import AlignedScales
 from degflow_aug.data.scene import Scene
 from degflow_aug.degradations.fitted_kernel import FittedKernel

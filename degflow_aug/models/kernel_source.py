@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch.utils.data import Subset
 
-from degflow_aug.bundle import Bundle
+from degflow_aug.bundles.bundle import Bundle
 from degflow_aug.degradations.camera_kernels import CameraKernels, StageKernel, kernel_in
 from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted_pipeline import FittedPipeline

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from degflow_aug.archs.ncsnpp_arch import hr_condition
+from degflow_aug.archs.generator.ncsnpp_arch import hr_condition
 from degflow_aug.draws import SampleDraw, resolve_draw
 from degflow_aug.models.latent_stage import LatentStageModel
 from degflow_aug.models.path_views import views_along_path

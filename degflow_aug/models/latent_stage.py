@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from degflow_aug.archs.ncsnpp_arch import NCSNpp, hr_condition
-from degflow_aug.archs.rae_arch import ResidualAutoencoder
-from degflow_aug.archs.rae_coders import HRFeatures
+from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp, hr_condition
+from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
+from degflow_aug.archs.generator.rae_coders import HRFeatures
 from degflow_aug.degradations.camera_choice import one_hot
 from degflow_aug.degradations.camera_kernels import StageKernel
 from degflow_aug.degradations.pseudo_views import FittedViews

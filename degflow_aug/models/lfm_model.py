@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from degflow_aug.archs.rae_arch import ResidualAutoencoder
+from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.flow.objective import draw_times, jump, velocity_loss
 from degflow_aug.flow.solver import integrate
 from degflow_aug.flow.trajectory import trajectory

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from degflow_aug.archs.generator_arch import DegFlowGenerator
-from degflow_aug.archs.ncsnpp_arch import NCSNpp
-from degflow_aug.archs.rae_arch import ResidualAutoencoder
-from degflow_aug.bundle import Bundle
+from degflow_aug.archs.generator.generator_arch import DegFlowGenerator
+from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
+from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
+from degflow_aug.bundles.bundle import Bundle
 from degflow_aug.degradations.camera_choice import one_hot
 from degflow_aug.flow.solver import Velocity, integrate
 from degflow_aug.flow.time_map import TimeMap

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle
 from degflow_aug.models.checkpoint import read_checkpoint
 from degflow_aug.options.stages import StageOptions
 

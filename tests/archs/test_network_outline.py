@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from degflow_aug.archs.ncsnpp_arch import NCSNpp
+from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
+from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.archs.network_outline import MOST_PARAMETERS, TooLargeError, check_weights_fit, outline
-from degflow_aug.archs.rae_arch import ResidualAutoencoder
 
 NETWORKS = {
     "official-like autoencoder": (ResidualAutoencoder, {"base_channels": 8}),

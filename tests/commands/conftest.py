@@ -9,7 +9,7 @@ import pytest
 from helpers.photographs import photograph, write_photographs
 from helpers.random_networks import random_rae, random_velocity
 
-from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.files.image_file import write_image
 
 

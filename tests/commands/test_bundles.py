@@ -12,9 +12,17 @@ import torch
 from helpers.photographs import photograph
 from helpers.random_networks import random_rae, randomise
 
-from degflow_aug import bundle as bundle_module
-from degflow_aug.archs.ncsnpp_arch import NCSNpp
-from degflow_aug.bundle import Bundle, GeneratorSpec, KernelBundle, KernelSpec, load_bundle, read_spec, save_bundle
+from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
+from degflow_aug.bundles import bundle as bundle_module
+from degflow_aug.bundles.bundle import (
+    Bundle,
+    GeneratorSpec,
+    KernelBundle,
+    KernelSpec,
+    load_bundle,
+    read_spec,
+    save_bundle,
+)
 from degflow_aug.cli import main
 from degflow_aug.commands import shipped_demo
 from degflow_aug.files.image_file import read_image

@@ -15,7 +15,7 @@ import pytest
 
 import degflow_aug
 from degflow_aug import compat
-from degflow_aug.bundle import SHIPPED
+from degflow_aug.bundles.bundle import SHIPPED
 from degflow_aug.cli import main
 from degflow_aug.commands import doctor_child, doctor_finding, doctor_generator, doctor_machine, doctor_packages
 from degflow_aug.commands.doctor_child import ProbeError, ask

@@ -16,7 +16,7 @@ import torch
 from helpers.tiny_camera import write_pairs
 from safetensors.torch import load_file
 
-from degflow_aug.bundle import load_bundle
+from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.cli import main
 from degflow_aug.files.run_history import HISTORY, read_history
 

@@ -14,7 +14,7 @@ from helpers.photographs import write_photographs
 from helpers.tiny_camera import write_pairs
 
 from degflow_aug import build_degradation, load_generator
-from degflow_aug.bundle import KernelBundle, load_any_bundle, load_bundle
+from degflow_aug.bundles.bundle import KernelBundle, load_any_bundle, load_bundle
 from degflow_aug.cli import main
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.fitted_kernel import FittedKernel

@@ -13,7 +13,7 @@ from helpers.photographs import photograph
 from helpers.random_networks import random_noise, random_rae, random_velocity
 
 from degflow_aug import compat, load_generator
-from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.cli import main
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.files.image_file import read_image, to_array, to_tensor, write_image

@@ -15,8 +15,8 @@ from helpers.two_cameras import CAMERAS, write_two_cameras
 from safetensors.torch import load_file
 
 import degflow_aug
-from degflow_aug.archs.ncsnpp_arch import NCSNpp
-from degflow_aug.bundle import Bundle, GeneratorSpec, load_any_bundle, load_bundle, save_bundle
+from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_any_bundle, load_bundle, save_bundle
 from degflow_aug.cli import main
 from degflow_aug.compat import has_basicsr
 from degflow_aug.degradations.camera_state import join_cameras

@@ -14,8 +14,8 @@ from helpers.tiny_camera import write_pairs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from degflow_aug import bundle as bundle_module
-from degflow_aug.bundle import load_any_bundle, read_spec
+from degflow_aug.bundles import bundle as bundle_module
+from degflow_aug.bundles.bundle import load_any_bundle, read_spec
 from degflow_aug.cli import main
 from degflow_aug.console.json_output import plain
 from tests.commands.test_evaluate import write_city100

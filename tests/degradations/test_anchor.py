@@ -10,8 +10,8 @@ from helpers.random_networks import random_rae, random_velocity
 from torch import Tensor
 
 import degflow_aug
-from degflow_aug.archs.rae_arch import ResidualAutoencoder
-from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.degradations.anchor import Anchor
 from degflow_aug.degradations.camera_kernels import CameraKernels
 from degflow_aug.degradations.degflow import DegFlow

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from helpers.random_networks import random_noise, random_rae, random_velocity, randomise
 from torch import Tensor
 
-from degflow_aug.archs.ncsnpp_arch import NCSNpp
-from degflow_aug.bundle import Bundle, GeneratorSpec
+from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.flow.solver import integrate
 

@@ -13,7 +13,7 @@ from helpers.random_networks import random_rae, random_velocity, randomise
 from torch import Tensor
 
 from degflow_aug import compat
-from degflow_aug.archs.ncsnpp_arch import NCSNpp
+from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.camera import Camera

@@ -10,8 +10,8 @@ import torch
 from helpers.random_networks import random_noise, random_rae, randomise
 
 import degflow_aug
-from degflow_aug.archs.ncsnpp_arch import NCSNpp
-from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
+from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
 from degflow_aug.degradations.camera_choice import one_hot
 from degflow_aug.degradations.camera_kernels import CameraKernels
 from degflow_aug.degradations.camera_noise import CameraNoise, noise_in

@@ -11,8 +11,8 @@ from helpers.random_networks import random_rae
 from hypothesis import given
 from hypothesis import strategies as st
 
-from degflow_aug.archs.ncsnpp_arch import hr_condition
-from degflow_aug.archs.rae_arch import ResidualAutoencoder
+from degflow_aug.archs.generator.ncsnpp_arch import hr_condition
+from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.degradations.tiled_autoencoder import EncodedHR, tiles
 
 

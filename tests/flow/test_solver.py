@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from degflow_aug.archs.ncsnpp_arch import NCSNpp
+from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.flow.solver import (
     EVALUATIONS,
     SOLVERS,

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from degflow_aug.archs.ncsnpp_arch import NCSNpp
-from degflow_aug.archs.rae_arch import ResidualAutoencoder
+from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
+from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.degradations.residual_noise import ResidualNoise
 
 

@@ -13,7 +13,7 @@ from helpers.tiny_camera import in_memory
 from torch import Tensor, nn
 
 import degflow_aug
-from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
 
 BICUBIC = {"type": "Bicubic"}
 REAL_ESRGAN = {"type": "RealESRGAN"}

@@ -33,11 +33,11 @@ from torch import Tensor
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 register()
 
-from degflow_aug.archs.arbitrary_scale import upscale  # noqa: E402
+from degflow_aug.archs.arbitrary_scale.network import upscale  # noqa: E402
+from degflow_aug.archs.arbitrary_scale.queries import Queries, scattered_queries  # noqa: E402
 from degflow_aug.data.pair_windows import patch_side  # noqa: E402
 from degflow_aug.degradations.base import Degradation  # noqa: E402
 from degflow_aug.degradations.bicubic import Bicubic  # noqa: E402
-from degflow_aug.models.query_sampling import Queries, scattered_queries  # noqa: E402
 
 
 def mixed_batch(own: list[bool], scales: list[float], lr_size: int = 8) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from helpers.random_networks import random_rae, random_velocity
 
-from degflow_aug.bundle import GeneratorSpec
+from degflow_aug.bundles.bundle import GeneratorSpec
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.fitted_pipeline import FittedPipeline

@@ -13,7 +13,7 @@ from helpers.two_cameras import CAMERAS, OPTICS, SCALE, camera_options, paired_b
 from torch.utils.data import default_collate
 
 import degflow_aug
-from degflow_aug.bundle import load_bundle
+from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.degradations.camera import Camera
 from degflow_aug.degradations.camera_kernels import CameraKernels
 from degflow_aug.degradations.degflow import DegFlow

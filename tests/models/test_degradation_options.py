@@ -11,8 +11,9 @@ import torch
 from helpers.random_networks import random_rae, random_velocity
 from torch import Tensor
 
-from degflow_aug import bundle, compat, load_generator
-from degflow_aug.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug import compat, load_generator
+from degflow_aug.bundles import bundle
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.camera import Camera
 from degflow_aug.degradations.camera_optics import CameraOptics

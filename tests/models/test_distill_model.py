@@ -15,7 +15,7 @@ from helpers.tiny_camera import in_memory, stage_options, write_pairs
 from safetensors.torch import load_file
 
 import degflow_aug
-from degflow_aug.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.flow.solver import integrate, jumps
 from degflow_aug.models.checkpoint import write_checkpoint

@@ -14,8 +14,8 @@ from helpers.stage_steps import batches, build, train
 from helpers.tiny_camera import in_memory, stage_options, train_rae, write_pairs
 
 import degflow_aug
-from degflow_aug.archs.rae_arch import ResidualAutoencoder
-from degflow_aug.bundle import load_bundle
+from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
+from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.models import interrupt
 from degflow_aug.models.checkpoint import read_checkpoint
 from degflow_aug.models.divergence_guard import TrainingDiverged

@@ -1,0 +1,174 @@
+"""LIIF, the local implicit image function (Chen et al., CVPR 2021), and the checkpoints of its authors' code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from degflow_aug.archs.arbitrary_scale.encoders import build_encoder, from_liif_keys
+from degflow_aug.archs.arbitrary_scale.feature_lookup import (
+    cell_in_pixels,
+    check_image,
+    check_query,
+    look_up,
+    neighbours,
+    rows,
+)
+from degflow_aug.archs.arbitrary_scale.implicit_mlp import build_imnet
+from degflow_aug.archs.arbitrary_scale.network import ArbitraryScaleNetwork, Features
+from degflow_aug.archs.network_spec import check_kind, plain
+from degflow_aug.files.tensor_file import load_tensors
+
+IMNET_SPEC = {"name": "mlp", "args": {"out_dim": 3, "hidden_list": [256, 256, 256, 256]}}
+
+
+class LIIF(ArbitraryScaleNetwork):
+    """colour(x) = sum_j w_j g(f_j, x - x_j, c), normalised with (image - 0.5) / 0.5.
+
+    j runs over the four LR pixels around x, f_j are the encoder's features there, x - x_j and the cell c count half
+    LR pixels, g is an MLP, and w_j the share of the area that x spans with the pixel opposite j. The MLP's first layer
+    is linear, so its part in f_j is computed once an LR pixel, as a convolution, and only looked up by the queries.
+    Under autocast what depends on coordinates stays float32 until it enters the MLP's first sum.
+
+    Args:
+        encoder_spec: what :func:`~degflow_aug.archs.arbitrary_scale.encoders.build_encoder` takes.
+        imnet_spec: ``{name: mlp, args: {out_dim: 3, hidden_list: [...]}}``; four layers of 256 where None.
+        local_ensemble: False to ask the nearest LR pixel only.
+        feat_unfold: f_j are the features of 3x3 pixels.
+        cell_decode: False to leave out c.
+
+    Raises:
+        ValueError: a switch that is no bool, a spec that is not understood, or BasicSR is missing.
+    """
+
+    def __init__(
+        self,
+        *,
+        encoder_spec: Mapping[str, Any],
+        imnet_spec: Mapping[str, Any] | None = None,
+        local_ensemble: bool = True,
+        feat_unfold: bool = True,
+        cell_decode: bool = True,
+    ) -> None:
+        super().__init__()
+        check_kind(bool, "LIIF", local_ensemble=local_ensemble, feat_unfold=feat_unfold, cell_decode=cell_decode)
+        imnet_spec = IMNET_SPEC if imnet_spec is None else imnet_spec
+        self.spec = {
+            "encoder_spec": plain(encoder_spec),
+            "imnet_spec": plain(imnet_spec),
+            "local_ensemble": local_ensemble,
+            "feat_unfold": feat_unfold,
+            "cell_decode": cell_decode,
+        }
+        self.encoder = build_encoder(encoder_spec)
+        self.side = 2 if local_ensemble else 1
+        self.kernel_size = 3 if feat_unfold else 1
+        self.cell_decode = cell_decode
+        self.mapped_channels = self.encoder.out_dim * self.kernel_size**2
+        self.imnet = build_imnet(imnet_spec, self.mapped_channels + (4 if cell_decode else 2))
+        widths = [layer.out_features for layer in self.imnet.layers if isinstance(layer, nn.Linear)]
+        # A layer's input and output are alive at once; beside them per LR pixel index, offset, cell and weight.
+        self.floats_per_query = self.side**2 * (2 * max(widths) + 16)
+
+    def encode(self, lq: Tensor) -> Features:
+        """LR images (B, 3, h, w) in [0, 1] -> the first layer's response to their features, (B, h, w, width)."""
+        check_image(lq)
+        features = self.encoder((lq - 0.5) / 0.5)
+        weight = self._first.weight[:, : self.mapped_channels]
+        kernel = weight.reshape(len(weight), -1, self.kernel_size, self.kernel_size)
+        return (rows(F.conv2d(features, kernel, padding=self.kernel_size // 2)),)
+
+    def query(self, features: Features, coord: Tensor, cell: Tensor) -> Tensor:
+        """Colours (B, Q, 3) in [0, 1] (not clamped) at coord (B, Q, 2) for pixels of the size cell (B, Q, 2)."""
+        (mapped,) = features
+        batch, height, width, _ = mapped.shape
+        check_query(coord, cell, batch)
+        near = neighbours(coord, height, width, self.side)
+        hidden = look_up(mapped, near.index)
+        hidden += self._position(near.offset, cell_in_pixels(cell, height, width))
+        for layer in self.imnet.layers[1:]:
+            hidden = layer(hidden)
+        return (hidden * area_shares(near.offset).unsqueeze(-1)).sum(2) * 0.5 + 0.5
+
+    @property
+    def _first(self) -> nn.Linear:
+        return cast(nn.Linear, self.imnet.layers[0])
+
+    def _position(self, offset: Tensor, cell: Tensor) -> Tensor:
+        """The first layer's response (B, Q, N, width) to offsets (B, Q, N, 2) and cells (B, Q, 2) in LR pixels."""
+        first = self._first
+        position = 2 * offset
+        if self.cell_decode:
+            position = torch.cat([position, 2 * cell.unsqueeze(2).expand_as(offset)], -1)
+        with torch.autocast(offset.device.type, enabled=False):
+            return F.linear(position.to(first.weight.dtype), first.weight[:, self.mapped_channels :], first.bias)
+
+
+def area_shares(offset: Tensor) -> Tensor:
+    """The share of each of N = 4 or 1 pixels in a query, (B, Q, N), from the query's offsets (B, Q, N, 2) to them.
+
+    That is the area between the query and the pixel diagonally opposite, over all four. Taken as one factor a side:
+    on the outermost pixels' centres all four areas vanish, but their ratios do not, and colours stay continuous there.
+    """
+    if offset.shape[2] == 1:
+        return torch.ones_like(offset[..., 0])
+    distance = offset.abs() + 1e-9
+    opposite = distance.flip(2)
+    return (opposite / (distance + opposite)).prod(-1)
+
+
+def load_official(path: str | Path) -> LIIF:
+    """LIIF from a checkpoint that the authors' code wrote, with the sizes that the checkpoint names.
+
+    Args:
+        path: a file of the form ``{model: {name: liif, args: {...}, sd: {...}}, ...}``, its encoder edsr-baseline or
+            rdn. It is read without running code.
+
+    Returns:
+        The network on the CPU, float32, in evaluation mode.
+
+    Raises:
+        ValueError: no such file, one that is damaged or holds code, or another network; names the file.
+    """
+    arguments, state = _read_official(Path(path))
+    try:
+        # Without memory of its own the network takes over the checkpoint's tensors.
+        with torch.device("meta"):
+            network = LIIF(**arguments)
+        parts = {key: value.float() for key, value in state.items()}
+        encoder = {key.removeprefix("encoder."): parts.pop(key) for key in state if key.startswith("encoder.")}
+        parts |= {f"encoder.{key}": value for key, value in from_liif_keys(network.encoder, encoder).items()}
+        network.load_state_dict(parts, assign=True)
+    except (TypeError, ValueError, AttributeError, RuntimeError) as error:
+        # What PyTorch says of tensors that do not fit has a headline of its own.
+        lines = [line.strip() for line in str(error).splitlines()]
+        reason = next((line for line in lines if not line.startswith("Error(s)")), type(error).__name__)
+        raise ValueError(f"expected an official LIIF checkpoint with its tensors in {path}, got: {reason}") from None
+    return network.eval()
+
+
+def _read_official(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The constructor's arguments and the tensors of a checkpoint."""
+    try:
+        content = load_tensors(path)
+    except FileNotFoundError:
+        raise ValueError(f"expected an official LIIF checkpoint, got {path}: nothing there") from None
+    except Exception:
+        raise ValueError(
+            f"expected an official LIIF checkpoint, got {path}, which is damaged, another kind of file, or holds code; "
+            "it was not run"
+        ) from None
+    model = content.get("model") if isinstance(content, Mapping) else None
+    model = model if isinstance(model, Mapping) else {}
+    arguments, state = model.get("args"), model.get("sd")
+    if model.get("name") != "liif" or not isinstance(arguments, Mapping) or not isinstance(state, Mapping):
+        raise ValueError(f"expected an official LIIF checkpoint in {path}, got no model with name: liif, args and sd")
+    encoder = arguments.get("encoder_spec")
+    if not isinstance(encoder, Mapping) or encoder.get("name") not in ("edsr-baseline", "rdn"):
+        raise ValueError(f"expected LIIF with the encoder edsr-baseline or rdn in {path}, got {encoder!r}")
+    return dict(arguments), dict(state)

@@ -1,0 +1,1 @@
+"""The generator's networks: residual autoencoder and NCSN++."""

@@ -1,0 +1,215 @@
+"""The bundle: one ``.safetensors`` file that holds a generator, with its spec in the header.
+
+A bundle is read without its training options and without running code: the header says which networks to build
+(LIIF's idea of checkpoints that carry their own spec), the tensors fill them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
+from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
+from degflow_aug.archs.network_outline import check_weights_fit
+from degflow_aug.bundles.spec import GeneratorSpec, KernelSpec
+from degflow_aug.files.atomic_file import atomic_path
+
+Network = TypeVar("Network", bound=nn.Module)
+
+FORMAT = "degflow-bundle-1"
+KERNEL_FORMAT = "degflow-kernel-1"
+WEIGHTS = Path(__file__).parents[1] / "weights"
+# What ships with the package, made by benchmarks/train_shipped.py.
+SHIPPED = ("city100-iphone", "city100-nikon", "city100", "simulator")
+# What Python says of a header that holds other things than it should.
+_MISFITS = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+# No weight or kernel is so large; a flipped bit of an exponent is, and images come out as NaN.
+_LARGEST = 1e8
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A generator in parts; ``kernels`` is the camera fitted to the same pairs without networks.
+
+    Where the spec names several cameras, keys of ``kernels`` and ``noise`` begin with a camera's number: ``0.knots``.
+
+    Attributes:
+        kernels: state of a ``FittedKernel``, the linear opponent, or of a ``FittedPipeline``, which holds that of the
+            kernel too; or empty.
+        noise: state of the ``ResidualNoise`` learned from the same pairs, or empty.
+    """
+
+    spec: GeneratorSpec
+    rae: ResidualAutoencoder
+    velocity: NCSNpp
+    kernels: Mapping[str, Tensor] = field(default_factory=dict)
+    noise: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class KernelBundle:
+    """A camera as a linear kernel or a pipeline alone; ``kernels`` and ``noise`` are as in :class:`Bundle`."""
+
+    spec: KernelSpec
+    kernels: Mapping[str, Tensor]
+    noise: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+def save_bundle(path: str | Path, bundle: Bundle | KernelBundle) -> None:
+    """Write ``bundle`` to ``path``, whole or not at all.
+
+    Raises:
+        ValueError: the name does not end in .safetensors.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"expected a bundle's name to end in .safetensors, got {path.name}")
+    parts: dict[str, Mapping[str, Tensor]] = {"kernel": bundle.kernels, "noise": bundle.noise}
+    kind = KERNEL_FORMAT
+    if isinstance(bundle, Bundle):
+        parts = {"rae": bundle.rae.state_dict(), "velocity": bundle.velocity.state_dict(), **parts}
+        kind = FORMAT
+    tensors = {
+        f"{part}.{key}": value.detach().cpu().contiguous()
+        for part, state in parts.items()
+        for key, value in state.items()
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as partial:
+        partial.write_bytes(save(tensors, metadata={"format": kind, "spec": json.dumps(asdict(bundle.spec))}))
+
+
+def bundle_path(path_or_name: str | Path) -> Path:
+    """The file behind a path or behind the name of a bundle that ships with the package.
+
+    Raises:
+        ValueError: neither is there.
+    """
+    path = Path(path_or_name)
+    shipped = WEIGHTS / f"{path_or_name}.safetensors"
+    if path.is_file():
+        return path
+    if path.name == str(path_or_name) and shipped.is_file():
+        return shipped
+    names = ", ".join(shipped_names()) or "none"
+    kind = "a folder" if path.is_dir() else "nothing there"
+    raise ValueError(f"expected a bundle file or the name of a shipped one ({names}), got {path_or_name}: {kind}")
+
+
+def shipped_names() -> list[str]:
+    """Names of the bundles in the package, those of ``SHIPPED`` first and in its order."""
+    there = sorted(file.stem for file in WEIGHTS.glob("*.safetensors"))
+    return [name for name in SHIPPED if name in there] + [name for name in there if name not in SHIPPED]
+
+
+def read_spec(path_or_name: str | Path) -> GeneratorSpec | KernelSpec:
+    """What a bundle says of itself, from its header alone.
+
+    Raises:
+        ValueError: no such file, or another kind of file.
+    """
+    path = bundle_path(path_or_name)
+    try:
+        return _spec(_read(path, tensors=False)[0])
+    except _MISFITS as error:
+        raise ValueError(f"expected a bundle with its spec in the header, got {path}: {misfit(error)}") from None
+
+
+def load_bundle(path_or_name: str | Path) -> Bundle:
+    """Read the bundle of a generator; only tensors and JSON are read, never code.
+
+    Raises:
+        ValueError: no such file, another kind of file, tensors that do not fit the spec, or a fitted kernel alone.
+    """
+    bundle = load_any_bundle(path_or_name)
+    if isinstance(bundle, KernelBundle):
+        raise ValueError(
+            f"expected a bundle with networks, got {path_or_name}, which holds a fitted kernel alone; "
+            f"take type: {'FittedPipeline' if 'blur' in bundle.kernels else 'FittedKernel'} for it"
+        )
+    return bundle
+
+
+def load_any_bundle(path_or_name: str | Path) -> Bundle | KernelBundle:
+    """Read a bundle with or without networks.
+
+    Raises:
+        ValueError: as :func:`load_bundle`, but for a fitted kernel alone.
+    """
+    path = bundle_path(path_or_name)
+    header, tensors = _read(path, tensors=True)
+    try:
+        spec = _spec(header)
+        _check_finite(tensors)
+        kernels, noise = _part("kernel.", tensors), _part("noise.", tensors)
+        if isinstance(spec, KernelSpec):
+            _check_kernels(kernels)
+            return KernelBundle(spec, kernels, noise)
+        rae = _filled(ResidualAutoencoder, spec.rae, _part("rae.", tensors))
+        velocity = _filled(NCSNpp, spec.velocity, _part("velocity.", tensors))
+    except (*_MISFITS, RuntimeError) as error:
+        raise ValueError(f"expected a whole bundle, got {path} whose parts do not fit: {misfit(error)}") from None
+    return Bundle(spec, rae, velocity, kernels, noise)
+
+
+def misfit(error: Exception) -> str:
+    """One line out of what PyTorch reports about tensors that do not fit: the first that names one."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[1 if len(lines) > 1 and lines[0].startswith("Error(s)") else 0].strip()
+
+
+def _read(path: Path, *, tensors: bool) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """The header, and the tensors or none of them."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            found = {key: file.get_tensor(key) for key in file.keys()} if tensors else {}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ValueError(
+            f"expected a safetensors bundle, got {path}: {error}; use `degflow convert` for official weights"
+        ) from None
+    if header.get("format") not in (FORMAT, KERNEL_FORMAT):
+        raise ValueError(f"expected a bundle of format {FORMAT}, got {path} with format {header.get('format')!r}")
+    return header, found
+
+
+def _spec(header: Mapping[str, str]) -> GeneratorSpec | KernelSpec:
+    values = json.loads(header["spec"])
+    values["knots"] = tuple(float(knot) for knot in values["knots"])
+    if header["format"] == KERNEL_FORMAT:
+        return KernelSpec(**values)
+    return GeneratorSpec(**{**values, "cameras": tuple(values.get("cameras", ()))})
+
+
+def _check_finite(tensors: dict[str, Tensor]) -> None:
+    damaged = [
+        key for key, value in tensors.items() if value.is_floating_point() and not (value.abs() < _LARGEST).all()
+    ]
+    if damaged:
+        raise ValueError(f"{damaged[0]} holds values that are not finite, or beyond {_LARGEST:g}")
+
+
+def _check_kernels(kernels: Mapping[str, Tensor]) -> None:
+    missing = {"knots", "kernels"} - kernels.keys()
+    if missing:
+        raise ValueError(f"kernel.{min(missing)} is missing")
+
+
+def _part(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _filled(kind: type[Network], arguments: Mapping[str, Any], state: dict[str, Tensor]) -> Network:
+    """The network of a header's arguments, which may ask for any amount of memory, with its weights."""
+    check_weights_fit(kind, arguments, state)
+    network = kind(**arguments)
+    network.load_state_dict(state)
+    return network.eval().requires_grad_(False)

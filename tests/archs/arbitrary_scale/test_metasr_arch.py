@@ -1,0 +1,78 @@
+"""MetaSR against its formula, query by query."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from helpers.query_reference import EDSR, Array, around, encoded, images, random_queries, run_mlp
+from helpers.random_networks import randomise
+from torch import nn
+
+from degflow_aug.archs.arbitrary_scale.metasr_arch import MetaSR
+from degflow_aug.archs.arbitrary_scale.network import pixel_centres
+
+
+def tiny(*hidden: int) -> MetaSR:
+    network = MetaSR(encoder_spec=EDSR, hidden_list=hidden or (6,))
+    randomise(network)
+    return network.double()
+
+
+def reference(network: MetaSR, features: Array, coord: Array, cell: Array) -> Array:
+    """One query; pixels and offsets are counted from the upper left corner of the image."""
+    size = np.array(features.shape[1:])
+    corner = (coord - cell / 2 + 1) / 2 * size
+    pixel = np.clip(np.floor(corner), 0, size - 1).astype(int)
+    position = np.array([*(corner - pixel), cell[0] * size[0] / 2])
+    weight = run_mlp(network.imnet, position).reshape(-1, 3)
+    return (around(features, *pixel) @ weight) * 0.5 + 0.5
+
+
+@pytest.mark.parametrize(("size", "hidden"), [((5, 7), (6,)), ((2, 3), (6, 5)), ((1, 4), (3,))])
+def test_queries_are_the_formula(size: tuple[int, int], hidden: tuple[int, ...]) -> None:
+    network, lq = tiny(*hidden), images(1, 2, 3, *size)
+    coord, cell = random_queries(2, 2, 24)
+    found = network(lq, coord, cell).detach().numpy()
+    for sample in range(2):
+        features = encoded(network, (lq[sample] - 0.5) / 0.5)
+        for query in range(24):
+            expected = reference(network, features, coord[sample, query].numpy(), cell[sample, query].numpy())
+            np.testing.assert_allclose(found[sample, query], expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_an_integer_scale_uses_each_lr_pixel_for_its_own_block(scale: int) -> None:
+    network, lq = tiny(), images(1, 1, 3, 3, 4).float()
+    network.float()
+    coord = pixel_centres(3 * scale, 4 * scale).unsqueeze(0)
+    cell = torch.tensor([2 / (3 * scale), 2 / (4 * scale)]).expand_as(coord)
+    found = network(lq, coord, cell).reshape(3, scale, 4, scale, 3)
+    features = network.encode(lq)[0][0]
+    for row in range(scale):
+        for column in range(scale):
+            weight = network.imnet(torch.tensor([row / scale, column / scale, 1 / scale])).reshape(-1, 3)
+            torch.testing.assert_close(found[:, row, :, column], features @ weight * 0.5 + 0.5, atol=2e-5, rtol=0)
+
+
+def test_float32_agrees_with_float64() -> None:
+    network, lq = tiny(), images(1, 1, 3, 6, 5)
+    coord, cell = random_queries(3, 1, 50)
+    exact = network(lq, coord, cell)
+    single = network.float()(lq.float(), coord.float(), cell.float())
+    torch.testing.assert_close(single.double(), exact, atol=1e-5, rtol=0)
+
+
+def test_no_filter_is_mid_grey() -> None:
+    network = tiny()
+    last = [layer for layer in network.imnet.modules() if isinstance(layer, nn.Linear)][-1]
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    coord, cell = random_queries(2, 1, 9)
+    assert torch.equal(network(images(1, 1, 3, 4, 4), coord, cell), torch.full((1, 9, 3), 0.5, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("hidden", [(0,), (4, -1), (2.5,), "256", 256])
+def test_a_wrong_width_is_named(hidden: object) -> None:
+    with pytest.raises(ValueError, match="MLP"):
+        MetaSR(encoder_spec=EDSR, hidden_list=hidden)

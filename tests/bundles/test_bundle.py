@@ -1,0 +1,403 @@
+"""Bundles: what is saved comes back, and what is no whole bundle is refused in one sentence."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import struct
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from helpers.random_networks import random_noise, random_rae, random_velocity
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from degflow_aug import load_generator
+from degflow_aug.bundles import bundle as bundle_module
+from degflow_aug.bundles.bundle import (
+    FORMAT,
+    SHIPPED,
+    Bundle,
+    GeneratorSpec,
+    KernelBundle,
+    KernelSpec,
+    bundle_path,
+    load_any_bundle,
+    load_bundle,
+    read_spec,
+    save_bundle,
+    shipped_names,
+)
+from degflow_aug.degradations.degflow import DegFlow
+
+
+@pytest.fixture(scope="module")
+def sample() -> Bundle:
+    rae, velocity = random_rae(2, 3, residual=True), random_velocity(3, base_channels=8, rae_channels=2)
+    spec = GeneratorSpec(
+        rae=rae.spec,
+        velocity=velocity.spec,
+        knots=(1.0, 1.7, 2.9),
+        s_max=3.5,
+        camera="iPhone é",
+        solver="midpoint",
+        steps=3,
+        training={"run": "test", "iterations": 7, "psnr": [31.5, None]},
+    )
+    impulse = torch.zeros(3, 3, 3, 3)
+    impulse[:, :, 1, 1] = 1
+    return Bundle(spec, rae, velocity, {"knots": torch.tensor([1.0, 1.7, 2.9]), "kernels": impulse})
+
+
+@pytest.fixture
+def path(tmp_path: Path, sample: Bundle) -> Path:
+    save_bundle(tmp_path / "camera.safetensors", sample)
+    return tmp_path / "camera.safetensors"
+
+
+def contents(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    with safe_open(path, framework="pt") as file:
+        return {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118
+
+
+def rewrite(path: Path, tensors: dict[str, Tensor], spec: Any, format_name: str = FORMAT) -> None:
+    save_file(
+        tensors, path, metadata={"format": format_name, "spec": spec if isinstance(spec, str) else json.dumps(spec)}
+    )
+
+
+def refused(path: Path | str) -> str:
+    with pytest.raises(ValueError, match="expected") as caught:
+        load_bundle(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert Path(path).name in message
+    return message
+
+
+def test_a_bundle_comes_back_as_it_was(sample: Bundle, path: Path) -> None:
+    found = load_bundle(path)
+    assert found.spec == sample.spec
+    for part in ("rae", "velocity"):
+        before, after = getattr(sample, part).state_dict(), getattr(found, part).state_dict()
+        assert before.keys() == after.keys()
+        assert all(torch.equal(before[key], after[key]) for key in before)
+        assert getattr(found, part).spec == getattr(sample, part).spec
+        assert not getattr(found, part).training
+        assert not any(parameter.requires_grad for parameter in getattr(found, part).parameters())
+    assert found.kernels.keys() == sample.kernels.keys()
+    assert all(torch.equal(found.kernels[key], sample.kernels[key]) for key in sample.kernels)
+
+
+def test_a_bundle_saved_again_is_the_same_bytes(path: Path, tmp_path: Path) -> None:
+    save_bundle(tmp_path / "new folder" / "again.safetensors", load_bundle(path))
+    tensors, header = contents(tmp_path / "new folder" / "again.safetensors")
+    before, header_before = contents(path)
+    assert header == header_before
+    assert all(torch.equal(tensors[key], before[key]) for key in before)
+
+
+def test_noise_comes_back_as_it_was(sample: Bundle, tmp_path: Path) -> None:
+    state = random_noise((1.7, 2.9)).state_dict()
+    save_bundle(tmp_path / "noisy.safetensors", replace(sample, noise=state))
+    found = load_bundle(tmp_path / "noisy.safetensors")
+    assert found.noise.keys() == state.keys()
+    assert all(torch.equal(found.noise[key], state[key]) for key in state)
+    hr = torch.rand(1, 3, 32, 32)
+    quiet, noisy = (DegFlow.from_bundle(found, noise=level) for level in (0.0, 1.0))
+    assert not torch.equal(quiet(hr, 2.9), noisy(hr, 2.9))
+
+
+def test_noise_of_an_earlier_form_is_in_the_way_only_where_it_is_wanted(sample: Bundle) -> None:
+    earlier = replace(sample, noise={"scales": torch.ones(1), "deviations": torch.ones(1, 12)})
+    assert DegFlow.from_bundle(earlier)(torch.rand(1, 3, 16, 16), 2.0).shape == (1, 3, 8, 8)
+    with pytest.raises(ValueError, match="run `degflow noise` again"):
+        DegFlow.from_bundle(earlier, noise=1.0)
+
+
+def test_a_bundle_without_kernels_has_none(sample: Bundle, tmp_path: Path) -> None:
+    save_bundle(tmp_path / "plain.safetensors", replace(sample, kernels={}))
+    assert load_bundle(tmp_path / "plain.safetensors").kernels == {}
+
+
+def test_the_generator_of_a_bundle_renders_as_its_spec_says(sample: Bundle, path: Path) -> None:
+    hr = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    generator = load_generator(path)
+    assert (generator.solver, generator.steps, generator.scale_range) == ("midpoint", 3, (1.0, 2.9))
+    assert (generator.knots, generator.camera) == ((1.0, 1.7, 2.9), "iPhone é")
+    assert generator(hr, 2.0).shape == (1, 3, 8, 8)
+    assert load_generator(path, solver="euler", steps=1, extrapolate=True).scale_range[1] == float("inf")
+
+
+def test_the_header_alone_tells_the_spec(sample: Bundle, path: Path, tmp_path: Path) -> None:
+    metrics = [{"data": "scenes", "rerun": "command", "scores": [["DegFlow", 2.9, "061", 31.5, 0.9]]}]
+    facts = replace(sample.spec, licence="MIT; trained on photographs", metrics=metrics)
+    save_bundle(tmp_path / "facts.safetensors", replace(sample, spec=facts))
+    assert read_spec(tmp_path / "facts.safetensors") == load_bundle(tmp_path / "facts.safetensors").spec == facts
+    tensors, header = contents(path)
+    with pytest.raises(ValueError, match="expected a safetensors bundle"):
+        read_spec(Path(__file__))
+    for spec, format_name in (("{}", FORMAT), ("3", FORMAT), (header["spec"], "another")):
+        rewrite(tmp_path / "broken.safetensors", tensors, spec, format_name)
+        with pytest.raises(ValueError, match="expected a bundle"):
+            read_spec(tmp_path / "broken.safetensors")
+
+
+def test_a_bundle_from_before_licences_and_metrics_is_read(sample: Bundle, path: Path) -> None:
+    tensors, header = contents(path)
+    spec = json.loads(header["spec"])
+    assert (spec.pop("licence"), spec.pop("metrics")) == ("", [])
+    rewrite(path, tensors, spec)
+    assert load_bundle(path).spec == read_spec(path) == sample.spec
+
+
+def test_a_failing_save_leaves_the_old_bundle(sample: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = path.read_bytes()
+
+    def half(target: Path, data: bytes) -> None:
+        with target.open("wb") as file:
+            file.write(data[: len(data) // 2])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    with pytest.raises(OSError, match="No space left"):
+        save_bundle(path, sample)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_facts_that_are_no_json_leave_the_old_bundle(sample: Bundle, path: Path) -> None:
+    before = path.read_bytes()
+    with pytest.raises(TypeError):
+        save_bundle(path, replace(sample, spec=replace(sample.spec, training={"when": object()})))
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_another_ending_is_refused(sample: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"name to end in .safetensors, got camera.pth"):
+        save_bundle(tmp_path / "camera.pth", sample)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_shipped_bundle_is_found_by_its_name(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle_module, "WEIGHTS", path.parent)
+    assert bundle_path("camera") == path
+    assert load_bundle("camera").spec.steps == 3
+    with pytest.raises(ValueError, match=r"shipped one \(camera\), got camra: nothing there"):
+        bundle_path("camra")
+
+
+def test_names_come_in_the_order_of_those_that_ship(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle_module, "WEIGHTS", tmp_path)
+    assert shipped_names() == []
+    for name in ("another", *sorted(SHIPPED)):
+        (tmp_path / f"{name}.safetensors").touch()
+    assert shipped_names() == [*SHIPPED, "another"]
+
+
+def test_nothing_there_and_a_folder_are_refused(tmp_path: Path) -> None:
+    assert "nothing there" in refused(tmp_path / "absent.safetensors")
+    (tmp_path / "folder.safetensors").mkdir()
+    assert "a folder" in refused(tmp_path / "folder.safetensors")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x00",
+        bytes(range(256)) * 40,
+        b"{}",
+        struct.pack("<Q", 2**62) + b"{}",
+        struct.pack("<Q", 2) + b"{]",
+        b"\x89PNG\r\n\x1a\n" + bytes(100),
+    ],
+)
+def test_bytes_that_are_no_safetensors_are_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "camera.safetensors").write_bytes(content)
+    assert "safetensors bundle" in refused(tmp_path / "camera.safetensors")
+
+
+@pytest.mark.parametrize("share", [0.001, 0.3, 0.9, 0.9999])
+def test_a_truncated_bundle_is_refused(path: Path, share: float) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    assert "safetensors bundle" in refused(path)
+
+
+class CreatesFile:
+    """A pickle that creates a file when it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("writer", ["pickle", "torch", "torch legacy"])
+def test_code_in_a_pickle_is_never_run(tmp_path: Path, writer: str) -> None:
+    trap, file = tmp_path / "sprung", tmp_path / "camera.safetensors"
+    if writer == "pickle":
+        file.write_bytes(pickle.dumps(CreatesFile(trap)))
+    else:
+        torch.save({"rae": CreatesFile(trap)}, file, _use_new_zipfile_serialization=writer == "torch")
+    assert "safetensors bundle" in refused(file)
+    assert not trap.exists()
+
+
+def test_tensors_of_another_kind_are_refused(tmp_path: Path) -> None:
+    save_file({"weight": torch.zeros(3)}, tmp_path / "plain.safetensors")
+    assert f"bundle of format {FORMAT}" in refused(tmp_path / "plain.safetensors")
+    save_file({"weight": torch.zeros(3)}, tmp_path / "other.safetensors", metadata={"format": "pt"})
+    assert "with format 'pt'" in refused(tmp_path / "other.safetensors")
+
+
+def test_another_version_of_the_format_is_refused(path: Path) -> None:
+    tensors, header = contents(path)
+    rewrite(path, tensors, header["spec"], "degflow-bundle-2")
+    assert "'degflow-bundle-2'" in refused(path)
+
+
+@pytest.mark.parametrize("key", ["rae.encoder.stem.weight", "rae.latent_std", "velocity.all_modules.0.bias"])
+def test_a_missing_tensor_is_named(path: Path, key: str) -> None:
+    tensors, header = contents(path)
+    del tensors[key]
+    rewrite(path, tensors, header["spec"])
+    assert key.split(".", 1)[1] in refused(path)
+
+
+def test_a_tensor_too_many_or_of_another_shape_is_refused(path: Path) -> None:
+    tensors, header = contents(path)
+    rewrite(path, {**tensors, "rae.encoder.extra": torch.zeros(1)}, header["spec"])
+    assert "do not fit" in refused(path)
+    rewrite(path, {**tensors, "velocity.all_modules.0.bias": torch.zeros(5)}, header["spec"])
+    assert "do not fit" in refused(path)
+
+
+@pytest.mark.parametrize(
+    "key", ["rae.encoder.stem.weight", "rae.latent_std", "velocity.all_modules.0.bias", "kernel.kernels"]
+)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -3e30])
+def test_values_that_are_not_finite_are_refused(path: Path, key: str, value: float) -> None:
+    tensors, header = contents(path)
+    tensors[key].view(-1)[-1] = value
+    rewrite(path, tensors, header["spec"])
+    assert f"{key} holds values that are not finite" in refused(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"knots": [1, 4, 2]},
+        {"knots": [1, 2, 2]},
+        {"knots": [2, 4]},
+        {"knots": [1]},
+        {"knots": []},
+        {"knots": None},
+        {"knots": [1, "two"]},
+        {"knots": [1, float("nan")]},
+        {"s_max": 2.0},
+        {"s_max": float("inf")},
+        {"s_max": "4"},
+        {"rae": []},
+        {"rae": {"base": 3}},
+        {"rae": {"base_channels": 0}},
+        {"rae": {"base_channels": "2"}},
+        {"velocity": None},
+        {"velocity": {"multipliers": []}},
+        {"velocity": {"multipliers": 3}},
+        {"surplus": 1},
+    ],
+)
+def test_a_spec_that_describes_no_generator_is_refused(path: Path, change: dict[str, object]) -> None:
+    tensors, header = contents(path)
+    rewrite(path, tensors, {**json.loads(header["spec"]), **change})
+    assert "whole bundle" in refused(path)
+
+
+@pytest.mark.parametrize("spec", ["", "{", "null", "[]", "3", '"text"', "{}"])
+def test_a_header_that_holds_no_spec_is_refused(path: Path, spec: str) -> None:
+    tensors, _ = contents(path)
+    rewrite(path, tensors, spec)
+    assert "whole bundle" in refused(path)
+
+
+def test_a_header_without_a_spec_is_refused(path: Path) -> None:
+    tensors, _ = contents(path)
+    save_file(tensors, path, metadata={"format": FORMAT})
+    assert "whole bundle" in refused(path)
+
+
+@pytest.mark.parametrize("knots", [(1.0, 2.0), (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)])
+def test_any_rising_knots_make_a_spec(knots: tuple[float, ...]) -> None:
+    spec = GeneratorSpec(rae={}, velocity={}, knots=knots, s_max=4.0)
+    assert asdict(spec)["knots"] == knots
+
+
+def kernel_bundle() -> KernelBundle:
+    kernels = torch.rand(2, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    spec = KernelSpec((1.0, 2.9), "iPhone é", {"scenes": ["a/001"]})
+    return KernelBundle(spec, {"knots": torch.tensor([1.0, 2.9]), "kernels": kernels}, {"scales": torch.tensor([2.9])})
+
+
+def test_a_kernel_alone_comes_back_as_it_was(tmp_path: Path) -> None:
+    before = kernel_bundle()
+    save_bundle(tmp_path / "kernel.safetensors", before)
+    after = load_any_bundle(tmp_path / "kernel.safetensors")
+    assert isinstance(after, KernelBundle)
+    assert after.spec == before.spec
+    for part in ("kernels", "noise"):
+        assert getattr(after, part).keys() == getattr(before, part).keys()
+        assert all(torch.equal(value, getattr(before, part)[key]) for key, value in getattr(after, part).items())
+
+
+def test_a_kernel_bundle_that_lacks_something_is_refused(sample: Bundle, path: Path, tmp_path: Path) -> None:
+    assert isinstance(load_any_bundle(path), Bundle)
+    broken = tmp_path / "kernel.safetensors"
+    save_bundle(broken, replace(kernel_bundle(), kernels={"knots": torch.tensor([1.0, 2.9])}))
+    with pytest.raises(ValueError, match=r"expected a whole bundle, got .*kernels"):
+        load_any_bundle(broken)
+    endless = replace(kernel_bundle(), noise={"scales": torch.tensor([float("nan")])})
+    save_bundle(broken, endless)
+    with pytest.raises(ValueError, match=r"noise\.scales holds values that are not finite"):
+        load_any_bundle(broken)
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("rae", {"base_channels": 10**6}), ("rae", {"multipliers": [1] * 10**4}), ("rae", {"unshuffle": 10**5}),
+        ("velocity", {"base_channels": 10**6}), ("velocity", {"blocks": 10**9}),
+        ("velocity", {"multipliers": [10**4] * 4}),
+        ("velocity", {"cameras": 10**9}), ("", {"steps": 10**9}), ("", {"steps": 0}), ("", {"s_max": "4"}),
+        ("", {"training": 3.0}), ("", {"camera": ["x"]}), ("", {"knots": [1, 10**400]}), ("", {"solver": 3}),
+    ],
+)  # fmt: skip
+def test_a_header_that_asks_for_more_than_the_file_holds_is_refused_at_once(
+    path: Path, part: str, change: dict[str, object]
+) -> None:
+    began = time.monotonic()
+    with safe_open(path, framework="pt") as file:
+        header, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    spec = json.loads(header["spec"])
+    (spec[part] if part else spec).update(change)
+    save_file(tensors, path, {**header, "spec": json.dumps(spec)})
+    with pytest.raises(ValueError, match=r"^expected a whole bundle, got [^\n]+ whose parts do not fit: [^\n]+$"):
+        load_any_bundle(path)
+    assert time.monotonic() - began < 20
+
+
+def test_a_header_without_end_is_refused(path: Path) -> None:
+    with safe_open(path, framework="pt") as file:
+        header, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    save_file(tensors, path, {**header, "spec": "[" * 200_000})
+    for read in (read_spec, load_any_bundle):
+        with pytest.raises(ValueError, match="bundle"):
+            read(path)

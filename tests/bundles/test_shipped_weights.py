@@ -1,0 +1,137 @@
+"""The bundles in the package: small, complete, loaded by name, and as good as they say of themselves."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import model_cards
+import pytest
+import torch
+from helpers.documents import ROOT
+from helpers.random_networks import random_rae, random_velocity
+from shipped_data import measure_on
+from shipped_recipes import RECIPES, HeldOut
+from train_shipped import LARGEST, TOLERANCE
+
+import degflow_aug
+from degflow_aug.bundles.bundle import (
+    SHIPPED,
+    WEIGHTS,
+    Bundle,
+    GeneratorSpec,
+    bundle_path,
+    load_bundle,
+    read_spec,
+    save_bundle,
+    shipped_names,
+)
+from degflow_aug.models.bundle_metrics import GENERATOR, METHODS, largest_difference, read_measurements
+
+NAMES = shipped_names()
+
+
+def test_the_four_bundles_are_there() -> None:
+    assert shipped_names() == list(SHIPPED)
+
+
+def test_every_expected_bundle_has_a_recipe() -> None:
+    assert tuple(RECIPES) == SHIPPED
+    assert set(NAMES) <= set(SHIPPED)
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_no_recipe_is_tested_on_what_it_is_trained_on(recipe: object) -> None:
+    trained = {(camera, number) for camera, first, last in recipe.training for number in range(first, last + 1)}
+    for held_out in recipe.tests:
+        if held_out.camera:
+            first, last = map(int, held_out.scenes.split("-"))
+            assert not trained & {(held_out.camera, number) for number in range(first, last + 1)}
+    assert recipe.scenes.count(",") + 1 == len(trained)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bundle_is_small_and_says_what_it_is(name: str) -> None:
+    assert bundle_path(name).stat().st_size <= LARGEST
+    spec, recipe = read_spec(name), RECIPES[name]
+    assert spec.licence == recipe.licence
+    assert spec.camera
+    assert spec.training.keys() >= {"preset", "recipe", "iterations", "seconds", "scenes", "seed", "device", "torch"}
+    assert spec.training["preset"] == "small"
+    assert sorted(spec.training["scenes"]) == sorted(recipe.scenes.split(","))
+    measurements = read_measurements(spec)
+    assert [(found.data, found.rerun) for found in measurements] == [(each.data, each.rerun) for each in recipe.tests]
+    for measurement in measurements:
+        # A pipeline is kept where it explains most of what a kernel leaves.
+        left_out = {"fitted pipeline"} if name != "simulator" else set()
+        assert {row.method for row in measurement.rows()} == set(METHODS) - left_out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bundle_renders_by_its_name(name: str) -> None:
+    generator = degflow_aug.load_generator(name, noise=1.0)
+    hr = torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(0))
+    choices = [(scale, camera) for scale in (1.0, 1.3, *generator.knots[1:]) for camera in generator.cameras or (None,)]
+    for scale, camera in choices:
+        lr = generator(hr, scale, camera=camera)
+        assert lr.shape[-2:] == (round(48 / scale), round(64 / scale))
+        assert torch.isfinite(lr).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bundle_is_ahead_of_bicubic_on_every_data_set(name: str) -> None:
+    for measurement in read_measurements(read_spec(name)):
+        found = {(row.method, row.scale): row.psnr_y for row in measurement.rows()}
+        assert all(found[GENERATOR, scale] > found["bicubic", scale] for _, scale in found)
+
+
+@pytest.mark.parametrize(
+    ("name", "held_out"),
+    [pytest.param(name, each, id=f"{name} on {each.data}") for name in NAMES for each in RECIPES[name].tests],
+)
+def test_a_bundle_reproduces_its_header(
+    name: str, held_out: HeldOut, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    city100 = request.getfixturevalue("city100") if held_out.camera else None
+    (before,) = (each for each in read_measurements(read_spec(name)) if each.data == held_out.data)
+    # Views of large images by the simulator take most of the time.
+    scenes = 1 if held_out.simulated and held_out.camera else 2
+    now = measure_on(held_out, load_bundle(name), city100, tmp_path, limit=scenes)
+    assert now.scenes == before.scenes[:scenes]
+    assert largest_difference(before, now, now.scenes) <= TOLERANCE
+
+
+def test_model_cards_have_the_numbers_of_the_headers() -> None:
+    assert (WEIGHTS / "README.md").read_text(encoding="utf-8") == model_cards.cards()
+
+
+def test_an_installed_package_carries_its_bundles(tmp_path: Path) -> None:
+    """What setuptools installs, used from elsewhere: every shipped bundle, and one more in case none ships yet."""
+    source, library = tmp_path / "source", tmp_path / "library"
+    shutil.copytree(ROOT / "degflow_aug", source / "degflow_aug", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.py", "README.md"):
+        shutil.copy(ROOT / name, source)
+    rae, velocity = random_rae(residual=True), random_velocity()
+    spec = GeneratorSpec(rae=rae.spec, velocity=velocity.spec, knots=(1.0, 2.9), s_max=2.9)
+    save_bundle(source / "degflow_aug" / "weights" / "one-more.safetensors", Bundle(spec, rae, velocity))
+    build = [sys.executable, "setup.py", "--quiet", "build_py", "--build-lib", str(library)]
+    subprocess.run(build, cwd=source, check=True, capture_output=True)
+    assert (library / "degflow_aug" / "weights" / "README.md").is_file()
+    code = (
+        "import torch, degflow_aug\n"
+        "print(degflow_aug.__file__)\n"
+        f"for name in {[*NAMES, 'one-more']}:\n"
+        "    made = degflow_aug.load_generator(name)\n"
+        "    made.use_camera(made.cameras[0] if made.cameras else None)\n"
+        "    print(name, tuple(made(torch.rand(1, 3, 29, 58), 2.9).shape))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(library)},
+    )  # fmt: skip
+    file, *lines = done.stdout.splitlines()
+    assert Path(file).is_relative_to(library)
+    assert lines == [f"{name} (1, 3, 10, 20)" for name in (*NAMES, "one-more")]
