@@ -24,7 +24,7 @@ from torch import Tensor
 import degflow_aug
 from degflow_aug.console.progress import track
 from degflow_aug.data.aligned_scales import AlignedScales
-from degflow_aug.data.layouts import find_scenes
+from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.degradations.camera_choice import find_camera
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.fitted_kernel import FittedKernel

@@ -26,7 +26,7 @@ from torch import Tensor
 from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.console.progress import track
 from degflow_aug.data.aligned_scales import AlignedScales
-from degflow_aug.data.layouts import find_scenes
+from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.grid import to_lr_grid
 from degflow_aug.degradations.noise_terms import local_contrast, luma

@@ -28,7 +28,7 @@ from result_files import facts, results_folder, write_results
 from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.commands.arguments import argument, parse_scales, whole_number
 from degflow_aug.commands.pairs import add_pairs_arguments, find_pairs, load_scenes
-from degflow_aug.data.scene import Scene
+from degflow_aug.data.layouts.scene import Scene
 from degflow_aug.models.evaluation import EvaluationScene
 
 CPU = torch.device("cpu")

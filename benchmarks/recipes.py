@@ -28,7 +28,7 @@ from result_files import facts, markdown_table, write_results
 import degflow_aug
 from degflow_aug.commands.pairs import load_scenes
 from degflow_aug.console.progress import Progress
-from degflow_aug.data.layouts import find_scenes
+from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.models.camera_fit import CameraFit, FitPlan

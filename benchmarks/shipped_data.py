@@ -19,8 +19,8 @@ from degflow_aug.commands.simulated_pairs import (
     write_simulated_pairs,
 )
 from degflow_aug.console.progress import Progress
-from degflow_aug.data.layouts import find_scenes
-from degflow_aug.data.scene import Scene
+from degflow_aug.data.layouts.find import find_scenes
+from degflow_aug.data.layouts.scene import Scene
 from degflow_aug.degradations.degflow import DegFlow
 from degflow_aug.files.image_file import read_image
 from degflow_aug.models.bundle_metrics import Measurement, measure

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from degflow_aug.console.progress import track
 from degflow_aug.data.aligned_scales import AlignedScales
-from degflow_aug.data.layouts import find_scenes
+from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.flow.solver import JUMP
 from degflow_aug.metrics.fidelity import psnr_y
 from degflow_aug.options.yaml_file import load_yaml

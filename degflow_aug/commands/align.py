@@ -17,9 +17,9 @@ from degflow_aug.files.sole_writer import sole_writer
 if TYPE_CHECKING:
     import numpy as np
 
+    from degflow_aug.alignment.aligned_set import AlignedSet, Record
     from degflow_aug.alignment.pair import Alignment
-    from degflow_aug.data.aligned_set import AlignedSet, Record
-    from degflow_aug.data.shots import Shot, Shots
+    from degflow_aug.alignment.shots import Shot, Shots
 
 # A record of another version is made again.
 VERSION = 1
@@ -63,9 +63,9 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError: nothing can be aligned, or not written.
     """
+    from degflow_aug.alignment.aligned_set import FAILED, AlignedSet
+    from degflow_aug.alignment.shots import find_shot_folders
     from degflow_aug.console.progress import Progress
-    from degflow_aug.data.aligned_set import FAILED, AlignedSet
-    from degflow_aug.data.shots import find_shot_folders
 
     if args.scales and min(args.scales) <= 1:
         raise ValueError(f"expected --scales above 1, got {min(args.scales):g}; the HR photograph is scale 1")
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _scene(folder: Path, aligned: AlignedSet, args: argparse.Namespace) -> Record:
     """Align the scene in ``folder``, or find that it has been done; its record."""
-    from degflow_aug.data.shots import read_shots
+    from degflow_aug.alignment.shots import read_shots
 
     made_of = _made_of(folder, args)
     known = aligned.finished(folder.name, made_of)

@@ -26,7 +26,7 @@ from degflow_aug.console.progress import Progress, track
 if TYPE_CHECKING:
     import numpy as np
 
-    from degflow_aug.data.scene import Scene
+    from degflow_aug.data.layouts.scene import Scene
 
 KNOTS = (1.0, 2.0, 4.0)
 TESTED = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
@@ -100,7 +100,7 @@ def _fit_and_show(args: argparse.Namespace) -> dict[str, Any]:
 def contact_rows(bundle: Path, pairs: Path) -> dict[str, dict[str, np.ndarray]]:
     """Crops of the held-out photographs: truth, baselines and the generator, one row a photograph and scale."""
     import degflow_aug
-    from degflow_aug.data.layouts import find_scenes
+    from degflow_aug.data.layouts.find import find_scenes
     from degflow_aug.options.yaml_file import load_yaml
 
     generator = degflow_aug.load_generator(bundle)

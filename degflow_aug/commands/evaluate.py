@@ -22,7 +22,7 @@ from degflow_aug.console.json_output import add_json_argument, plain, print_json
 from degflow_aug.console.progress import note
 
 if TYPE_CHECKING:
-    from degflow_aug.data.scene import Scene
+    from degflow_aug.data.layouts.scene import Scene
     from degflow_aug.degradations.base import Degradation
 
 

@@ -34,7 +34,7 @@ from degflow_aug.files.sole_writer import sole_writer
 
 if TYPE_CHECKING:
     from degflow_aug.bundles.bundle import Bundle, KernelBundle
-    from degflow_aug.data.scene import Scene
+    from degflow_aug.data.layouts.scene import Scene
     from degflow_aug.models.camera_fit import CameraFit
 
 DEFAULT_MINUTES = 20.0

@@ -12,7 +12,7 @@ from degflow_aug.commands.pairs import cameras_of, knots_of
 
 if TYPE_CHECKING:
     from degflow_aug.bundles.bundle import KernelBundle
-    from degflow_aug.data.scene import Scene
+    from degflow_aug.data.layouts.scene import Scene
 
 ALONE = ("kernel", "pipeline")
 # Options that these have no use for, with what they are where nobody named them.

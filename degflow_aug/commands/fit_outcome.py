@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from degflow_aug.bundles.bundle import Bundle, KernelBundle
-    from degflow_aug.data.scene import Scene
+    from degflow_aug.data.layouts.scene import Scene
     from degflow_aug.models.evaluation import Row
     from degflow_aug.models.evaluation_samples import Sample
     from degflow_aug.pages.report_content import Report

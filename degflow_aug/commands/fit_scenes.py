@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from degflow_aug.commands.pairs import find_pairs
 
 if TYPE_CHECKING:
-    from degflow_aug.data.scene import Scene
+    from degflow_aug.data.layouts.scene import Scene
 
 LARGEST_HELD_OUT = 8
 

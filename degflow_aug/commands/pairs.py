@@ -12,7 +12,7 @@ from degflow_aug.commands.arguments import one_of
 if TYPE_CHECKING:
     import torch
 
-    from degflow_aug.data.scene import Scene
+    from degflow_aug.data.layouts.scene import Scene
     from degflow_aug.models.evaluation import EvaluationScene
 
 LAYOUTS = ("realsr", "realsr_v3", "city100", "pattern")
@@ -34,7 +34,7 @@ def find_pairs(args: argparse.Namespace, scenes: Any = _AS_NAMED) -> list[Scene]
     Raises:
         ValueError: no pairs there, or a pattern without its layout.
     """
-    from degflow_aug.data.layouts import find_scenes
+    from degflow_aug.data.layouts.find import find_scenes
 
     if (args.pattern is None) == (args.layout == "pattern"):
         given = f"--pattern {args.pattern}" if args.pattern else "no --pattern"

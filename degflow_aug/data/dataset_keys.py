@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from degflow_aug.data.scene import nearest
+from degflow_aug.data.layouts.scene import nearest
 from degflow_aug.options.basicsr_keys import LOADER
 
 DEFAULT_CACHE_MB = 2048

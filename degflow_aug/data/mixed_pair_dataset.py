@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from degflow_aug.data import dataset_keys as keys
 from degflow_aug.data.any_scale_pair_dataset import AnyScalePairDataset
 from degflow_aug.data.hr_crop_dataset import HRCropDataset
+from degflow_aug.data.layouts.scene import nearest
 from degflow_aug.data.mixed_pairs import MixedPairs
-from degflow_aug.data.scene import nearest
 from degflow_aug.options.basicsr_keys import LOADER
 
 _KIND = "MixedPairDataset"

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from degflow_aug.data.scene import FoundImage
+from degflow_aug.data.layouts.scene import FoundImage
 from degflow_aug.files.atomic_file import atomic_path
 from degflow_aug.files.image_decoder import ImageHeader, decode_image, open_header
 from degflow_aug.files.image_tree import check_inside

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from degflow_aug.bundles.bundle import Bundle, KernelBundle, save_bundle
-from degflow_aug.data.scene import Scene
+from degflow_aug.data.layouts.scene import Scene
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.camera_choice import find_camera
 from degflow_aug.degradations.camera_state import join_cameras

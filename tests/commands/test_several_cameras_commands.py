@@ -173,7 +173,7 @@ def test_noise_is_learned_of_each_camera(
 
 def test_when_cameras_are_told_apart(pairs: Path) -> None:
     from degflow_aug.commands.fit_scenes import cameras_apart
-    from degflow_aug.data.layouts import find_scenes
+    from degflow_aug.data.layouts.find import find_scenes
 
     scenes = find_scenes(pairs, "pattern", pattern={"hr": "{camera}/HR/{id}.png", "views": {2: "{camera}/x2/{id}.png"}})
     one = [scene for scene in scenes if scene.camera == "Lab_Soft"]

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from degflow_aug.data.aligned_scales import AlignedScales
 from degflow_aug.data.aligned_scales_dataset import AlignedScalesDataset
-from degflow_aug.data.layouts import Scene, find_scenes
+from degflow_aug.data.layouts.find import Scene, find_scenes
 from degflow_aug.draws import DrawSampler, SampleDraw
 from degflow_aug.files.image_decoder import ImageHeader
 from degflow_aug.files.image_file import encode_image, read_image

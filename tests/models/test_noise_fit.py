@@ -8,7 +8,7 @@ import pytest
 import torch
 from helpers.photographs import photograph
 
-from degflow_aug.data.scene import Scene
+from degflow_aug.data.layouts.scene import Scene
 from degflow_aug.degradations.fitted_kernel import FittedKernel
 from degflow_aug.degradations.grid import resize, to_lr_grid
 from degflow_aug.degradations.residual_estimation import TooSmallError

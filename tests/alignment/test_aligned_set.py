@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from degflow_aug.data import aligned_set
-from degflow_aug.data.aligned_set import AlignedSet
-from degflow_aug.data.layouts import find_scenes
+from degflow_aug.alignment import aligned_set
+from degflow_aug.alignment.aligned_set import AlignedSet
+from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.files.image_file import read_image
 from degflow_aug.options.yaml_file import load_yaml
 

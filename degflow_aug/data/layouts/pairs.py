@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from degflow_aug.data.scene import Scene
+from degflow_aug.data.layouts.scene import Scene
 from degflow_aug.files.image_decoder import ImageHeader
 from degflow_aug.files.image_file import read_header
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from degflow_aug.data.shots import find_shot_folders, read_shots
+from degflow_aug.alignment.shots import find_shot_folders, read_shots
 
 
 def shoot(path: Path, focal_length: float | None = None, film: int | None = None, side: int = 40) -> Path:

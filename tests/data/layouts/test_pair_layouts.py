@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from helpers import trees
 
-from degflow_aug.data.pair_layouts import find_pair_scenes
-from degflow_aug.data.scene_pairs import Pair, check_pair, list_pairs, pair_names
+from degflow_aug.data.layouts.pair_layouts import find_pair_scenes
+from degflow_aug.data.layouts.pairs import Pair, check_pair, list_pairs, pair_names
 
 
 def _realarbisr(root: Path, names: dict[str, str] | None = None, split: str = "Train", count: int = 3) -> Path:

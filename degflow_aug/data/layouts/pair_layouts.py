@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from degflow_aug.data.layouts import LAYOUTS, find_scenes
-from degflow_aug.data.scene import FoundImage, Scene, gather_scenes, nearest, view_scale
+from degflow_aug.data.layouts.find import LAYOUTS, find_scenes
+from degflow_aug.data.layouts.scene import FoundImage, Scene, gather_scenes, nearest, view_scale
 from degflow_aug.files.image_file import list_images
 from degflow_aug.files.image_tree import find_images
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from degflow_aug.data.scene import FoundImage, Scene, check_aligned, gather_scenes, nearest, view_scale
+from degflow_aug.data.layouts.scene import FoundImage, Scene, check_aligned, gather_scenes, nearest, view_scale
 from degflow_aug.files.image_file import IMAGE_SUFFIXES, is_image_name
 
 _REALSR_FILE = re.compile(r"(?P<name>.*?(?P<id>[^_]+))_(?:HR|LR(?P<scale>\d+(?:\.\d+)?))", re.IGNORECASE)

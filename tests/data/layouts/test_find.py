@@ -12,7 +12,7 @@ from helpers import trees
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from degflow_aug.data.layouts import Scene, check_aligned, find_scenes
+from degflow_aug.data.layouts.find import Scene, check_aligned, find_scenes
 
 
 def test_realsr_takes_hr_from_the_lowest_scale(tmp_path: Path) -> None:

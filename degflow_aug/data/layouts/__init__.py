@@ -1,0 +1,1 @@
+"""How scenes lie on disk, one layout per file."""
