@@ -12,7 +12,7 @@ from cost_measurement import Call, Method, Plan, Timing, interleaved, measure
 from cost_photographs import patches
 from torch import Tensor
 
-from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.degradations.generator.degflow import DegFlow
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ import degflow_aug
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.grid import to_lr_grid
-from degflow_aug.degradations.realesrgan import RealESRGAN
-from degflow_aug.degradations.realesrgan_kernels import BlurSettings, draw_blur_kernel, draw_sinc_kernel
-from degflow_aug.degradations.realesrgan_settings import RealESRGANSettings
+from degflow_aug.degradations.realesrgan.kernels import BlurSettings, draw_blur_kernel, draw_sinc_kernel
+from degflow_aug.degradations.realesrgan.realesrgan import RealESRGAN
+from degflow_aug.degradations.realesrgan.settings import RealESRGANSettings
 from degflow_aug.flow.solver import JUMP
 
 STOCK, OURS = "Real-ESRGAN, BasicSR", "Real-ESRGAN, ours"

@@ -22,8 +22,8 @@ from torch import Tensor
 from degflow_aug import load_generator
 from degflow_aug.commands.contact_sheet import middle_crop, write_contact_sheet
 from degflow_aug.commands.simulated_pairs import bundled_photographs
-from degflow_aug.degradations.camera import Camera
-from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.degradations.generator.degflow import DegFlow
+from degflow_aug.degradations.simulator.camera import Camera
 from degflow_aug.files.image_file import to_tensor, write_image
 from degflow_aug.flow.time_map import TimeMap
 from degflow_aug.flow.trajectory import trajectory

@@ -215,7 +215,7 @@ def _main() -> None:
     import degflow_aug.commands.evaluate
     import degflow_aug.commands.fit
     import degflow_aug.commands.generate
-    import degflow_aug.degradations.generator
+    import degflow_aug.degradations.of_bundle
     import degflow_aug.models.camera_evaluation
     import degflow_aug.models.camera_fit
     import degflow_aug.models.kernel_fit

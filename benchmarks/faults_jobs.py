@@ -76,7 +76,7 @@ def _both(first: Hook | None, second: Hook | None) -> Hook | None:
 
 def shorten_search() -> None:
     """Five steps of the search for a pipeline."""
-    from degflow_aug.degradations import pipeline_estimation
+    from degflow_aug.degradations.fitted import pipeline_estimation
 
     pipeline_estimation.ITERATIONS = 5
     pipeline_estimation.KEPT_EVERY = 2

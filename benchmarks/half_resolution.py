@@ -26,7 +26,7 @@ from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.archs.generator.rae_coders import HRFeatures
 from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.degradations.camera_choice import CameraLike
-from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.grid import lr_size, resize
 from degflow_aug.metrics.fidelity import psnr_y
 

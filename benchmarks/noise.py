@@ -27,9 +27,9 @@ from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.console.progress import track
 from degflow_aug.data.aligned_scales import AlignedScales
 from degflow_aug.data.layouts.find import find_scenes
-from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.grid import to_lr_grid
-from degflow_aug.degradations.noise_terms import local_contrast, luma
+from degflow_aug.degradations.noise.noise_terms import local_contrast, luma
 from degflow_aug.metrics.noise_fidelity import (
     autocorrelation,
     excess_kurtosis,

@@ -23,7 +23,7 @@ import degflow_aug
 from degflow_aug.bundles.bundle import Bundle, load_bundle
 from degflow_aug.commands.pairs import add_pairs_arguments, find_pairs, load_scenes
 from degflow_aug.console.progress import Progress
-from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.models.evaluation import Method, Row, evaluate_views
 
 METHODS = ("average", "consistency")

@@ -29,7 +29,7 @@ from degflow_aug.commands.simulated_pairs import PATTERN_FILE, bundled_photograp
 from degflow_aug.console.progress import Progress
 from degflow_aug.data.aligned_scales import AlignedScales
 from degflow_aug.data.layouts.find import find_scenes
-from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.metrics.fidelity import psnr_y
 from degflow_aug.models.camera_fit import CameraFit, FitPlan
 from degflow_aug.models.fit_options import FitSettings

@@ -14,7 +14,7 @@ from degflow_aug import compat
 from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
-from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.grid import resize, to_lr_grid
 from degflow_aug.models.evaluation import FITTED
 
@@ -136,7 +136,7 @@ def _deterministic(view: Tensor, scale: float) -> Rendered:
 
 def _realesrgan(seed: int) -> Method:
     """A stream of draws that runs on from scene to scene; bicubic is what it would be without them."""
-    from degflow_aug.degradations.realesrgan import RealESRGAN
+    from degflow_aug.degradations.realesrgan.realesrgan import RealESRGAN
 
     stream, plain = RealESRGAN(), Bicubic()
     stream.seed(seed)

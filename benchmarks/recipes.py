@@ -29,8 +29,8 @@ import degflow_aug
 from degflow_aug.commands.pairs import load_scenes
 from degflow_aug.console.progress import Progress
 from degflow_aug.data.layouts.find import find_scenes
-from degflow_aug.degradations.degflow import DegFlow
-from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
+from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.models.camera_fit import CameraFit, FitPlan
 from degflow_aug.models.evaluation import Method, Row, evaluate_views
 from degflow_aug.models.fit_options import FitSettings

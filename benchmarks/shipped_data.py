@@ -21,7 +21,7 @@ from degflow_aug.commands.simulated_pairs import (
 from degflow_aug.console.progress import Progress
 from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.data.layouts.scene import Scene
-from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.files.image_file import read_image
 from degflow_aug.models.bundle_metrics import Measurement, measure
 from degflow_aug.models.evaluation import EvaluationScene

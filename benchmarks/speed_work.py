@@ -22,7 +22,7 @@ from result_files import facts, markdown_table, results_folder, write_results
 from torch import Tensor
 
 from degflow_aug.archs.generator.rae_blocks import ResidualBlock, ScaledBlocks
-from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.degradations.generator.degflow import DegFlow
 
 AS_IT_IS, NOT_ANCHORED = "as it is", "not anchored"
 Call = Callable[[], Tensor]

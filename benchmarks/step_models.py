@@ -66,7 +66,7 @@ def build(opt: dict[str, Any], degradations: Mapping[str, dict[str, Any]]) -> tu
     degflow_aug.register()
     from basicsr.models import build_model
 
-    from degflow_aug.models.degradation_options import build_degradation
+    from degflow_aug.degradations.build import build_degradation
     from degflow_aug.models.lr_source import LRSource
 
     torch.manual_seed(opt["manual_seed"])

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from degflow_aug.degradations.base import Degradation
-    from degflow_aug.degradations.degflow import DegFlow
-    from degflow_aug.degradations.fitted_kernel import FittedKernel
+    from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
+    from degflow_aug.degradations.generator.degflow import DegFlow
 
 # Before anybody imports BasicSR: processes that torch spawns unpickle its datasets with nothing but this import.
 compat.apply()
@@ -31,14 +31,14 @@ def load_generator(path_or_name: str | Path, **settings: object) -> DegFlow | Fi
 
     Args:
         path_or_name: a bundle's path, or the name of one that ships with the package.
-        **settings: keyword arguments of :class:`degflow_aug.degradations.degflow.DegFlow` (solver, steps, ...);
+        **settings: keyword arguments of :class:`degflow_aug.degradations.generator.degflow.DegFlow` (solver, steps, ...);
             a fitted kernel or pipeline alone takes noise.
 
     Raises:
         ValueError: no such bundle, or a file that is none.
     """
     from degflow_aug.bundles.bundle import load_any_bundle
-    from degflow_aug.degradations.generator import generator_of
+    from degflow_aug.degradations.of_bundle import generator_of
 
     return generator_of(load_any_bundle(path_or_name), **settings)
 
@@ -49,7 +49,7 @@ def build_degradation(section: Mapping[str, object]) -> Degradation:
     Raises:
         ValueError: an unknown type or key, with the nearest name, or a value that cannot be.
     """
-    from degflow_aug.models.degradation_options import build_degradation as build
+    from degflow_aug.degradations.build import build_degradation as build
 
     return build(section)
 

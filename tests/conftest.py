@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from degflow_aug.degradations import pipeline_estimation
+from degflow_aug.degradations.fitted import pipeline_estimation
 
 torch.set_num_threads(1)
 

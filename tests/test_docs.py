@@ -167,7 +167,7 @@ def test_a_project_with_parts_of_its_own_trains(tmp_path: Path) -> None:
 
 @needs_basicsr
 def test_a_degradation_of_ones_own_is_read_strictly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from degflow_aug.models import degradation_options
+    from degflow_aug.degradations import build as degradation_options
 
     monkeypatch.setattr(degradation_options, "TYPES", dict(degradation_options.TYPES))
     (tmp_path / "my_degradation.py").write_text(named("my_degradation.py"), encoding="utf-8")

@@ -14,7 +14,7 @@ from helpers.tiny_camera import write_pairs
 
 import degflow_aug
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
-from degflow_aug.degradations.fitted_pipeline import FittedPipeline
+from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
 from degflow_aug.draws import SampleDraw
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")

@@ -36,7 +36,9 @@ def test_flow_loads_torch_and_neither_basicsr_nor_torchvision() -> None:
 
 
 def test_a_generator_needs_no_basicsr() -> None:
-    names = loaded("import degflow_aug.degradations.degflow, degflow_aug.bundles.bundle, degflow_aug.bundles.official")
+    names = loaded(
+        "import degflow_aug.degradations.generator.degflow, degflow_aug.bundles.bundle, degflow_aug.bundles.official"
+    )
     assert not names.intersection({"basicsr", "torchvision", "lpips"})
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import degflow_aug
 from degflow_aug import compat, option_reference
-from degflow_aug.models.degradation_options import TYPES
+from degflow_aug.degradations.build import TYPES
 from degflow_aug.option_reference import ONE_STEP, STAGES, SUPER_RESOLUTION, descriptions, main, reference
 from degflow_aug.options.stages import PathOptions, StageOptions
 

@@ -25,7 +25,7 @@ import degflow_aug
 from degflow_aug import compat
 from degflow_aug.bundles.bundle import SHIPPED, Bundle, GeneratorSpec, save_bundle, shipped_names
 from degflow_aug.data.layouts.find import find_scenes
-from degflow_aug.degradations.fitted_pipeline import FittedPipeline
+from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
 from degflow_aug.files.image_file import write_image
 from degflow_aug.options.super_resolution import ArbitraryScaleOptions, SROptions
 from degflow_aug.options.yaml_file import load_yaml
@@ -141,7 +141,7 @@ def test_the_section_degflow_is_shown_whole() -> None:
 def test_every_choice_is_named() -> None:
     from degflow_aug.archs.arbitrary_scale.encoders import ENCODERS
     from degflow_aug.data.layouts.pair_layouts import PAIR_LAYOUTS
-    from degflow_aug.models.degradation_options import TYPES
+    from degflow_aug.degradations.build import TYPES
 
     alternatives = block("one-of", "yaml").splitlines()
     assert sorted(re.findall(r"type: (\w+)", line)[0] for line in alternatives) == sorted(TYPES)

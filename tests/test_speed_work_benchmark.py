@@ -9,7 +9,7 @@ from cost_generators import gaussian_kernel
 from helpers.random_networks import randomise
 
 from degflow_aug.archs.generator.rae_blocks import ResidualBlock, ScaledBlocks
-from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.grid import to_lr_grid
 
 

@@ -14,8 +14,8 @@ from degflow_aug.options.nearest_name import nearest_name
 if TYPE_CHECKING:
     import torch
 
-    from degflow_aug.degradations.degflow import DegFlow
-    from degflow_aug.degradations.fitted_kernel import FittedKernel
+    from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
+    from degflow_aug.degradations.generator.degflow import DegFlow
 
 Value = TypeVar("Value")
 
@@ -147,7 +147,7 @@ def build_generator(bundle: str, args: argparse.Namespace) -> DegFlow | FittedKe
     """
     device = pick_device(args.device)
     from degflow_aug.bundles.bundle import load_any_bundle
-    from degflow_aug.degradations.generator import generator_of
+    from degflow_aug.degradations.of_bundle import generator_of
 
     generator = generator_of(
         load_any_bundle(bundle), solver=args.solver, steps=args.steps, tile=args.tile, camera=named_camera(args.camera)

@@ -112,7 +112,7 @@ def _check_cameras(scenes: list[Scene], generator: Degradation) -> None:
         ValueError: such a scene.
     """
     from degflow_aug.degradations.camera_choice import find_camera
-    from degflow_aug.degradations.several_cameras import cameras_to_name
+    from degflow_aug.degradations.generator.several_cameras import cameras_to_name
 
     known = cameras_to_name(generator)
     for camera in dict.fromkeys(scene.camera for scene in scenes if known):

@@ -214,7 +214,7 @@ def _how_found(args: argparse.Namespace) -> dict[str, Any]:
 
 def with_noise(args: argparse.Namespace, bundle: Bundle | KernelBundle, scenes: list[Scene]) -> Bundle | KernelBundle:
     """The bundle with the noise that its LR images lack, where the images are large enough to learn it from."""
-    from degflow_aug.degradations.residual_estimation import TooSmallError
+    from degflow_aug.degradations.noise.residual_estimation import TooSmallError
     from degflow_aug.models.noise_fit import add_noise, spread_out
 
     device = pick_device(args.device)

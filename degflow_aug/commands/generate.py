@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
 
 def check_camera(generator: Degradation) -> None:
     """Refuse a generator of several cameras of which none is chosen."""
-    from degflow_aug.degradations.several_cameras import cameras_to_name
+    from degflow_aug.degradations.generator.several_cameras import cameras_to_name
 
     known = ", ".join(cameras_to_name(generator))
     if known:

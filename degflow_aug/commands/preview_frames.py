@@ -21,8 +21,8 @@ from degflow_aug.console.progress import Progress
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.changing_scales import candidate_scales, evenly_changing, view_changes
-from degflow_aug.degradations.generator import generator_of
 from degflow_aug.degradations.grid import to_lr_grid
+from degflow_aug.degradations.of_bundle import generator_of
 from degflow_aug.files.image_file import read_image, to_array, to_tensor
 from degflow_aug.metrics.fidelity import psnr_y
 from degflow_aug.metrics.gray_levels import gray_levels
@@ -132,7 +132,7 @@ def prepare_preview(args: argparse.Namespace) -> Preview:
         methods[NOISY] = (noisy, "the same with the camera's noise, as networks are trained on it")
     methods[BICUBIC] = (Bicubic().to(device), "antialiased bicubic resizing")
     if compat.has_basicsr():
-        from degflow_aug.degradations.realesrgan import RealESRGAN
+        from degflow_aug.degradations.realesrgan.realesrgan import RealESRGAN
 
         methods["Real-ESRGAN"] = (RealESRGAN().to(device), "one random draw, the same at every scale")
     scales = sorted({*candidate_scales(*generator.scale_range, CANDIDATES), *bundle.spec.knots, *real})

@@ -36,7 +36,7 @@ def write_simulated_pairs(
     """
     import torch
 
-    from degflow_aug.degradations.camera import Camera
+    from degflow_aug.degradations.simulator.camera import Camera
     from degflow_aug.files.atomic_file import atomic_path
     from degflow_aug.files.image_file import to_tensor
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from degflow_aug.bundles.bundle import GeneratorSpec, KernelSpec
-from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.models.evaluation import FITTED, EvaluationScene, Row, evaluate_views, methods_for
 
 GENERATOR = "DegFlow"

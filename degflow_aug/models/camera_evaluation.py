@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable
 
-from degflow_aug.degradations.degflow import DegFlow
-from degflow_aug.degradations.fitted_kernel import FittedKernel
-from degflow_aug.degradations.several_cameras import cameras_to_name
+from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
+from degflow_aug.degradations.generator.degflow import DegFlow
+from degflow_aug.degradations.generator.several_cameras import cameras_to_name
 from degflow_aug.models.evaluation import EvaluationScene, Row, evaluate_views, methods_for
 
 Note = Callable[[str], None]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
-from degflow_aug.degradations.camera_kernels import StageKernel
+from degflow_aug.degradations.fitted.camera_kernels import StageKernel
 from degflow_aug.files.atomic_file import atomic_path, remove_partial
 from degflow_aug.files.plain_values import check_plain
 from degflow_aug.models import interrupt

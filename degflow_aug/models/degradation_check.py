@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from degflow_aug.models.degradation_options import build_degradation
+from degflow_aug.degradations.build import build_degradation
 
 
 def check_covers(section: Mapping[str, Any] | None, low: float, high: float) -> None:

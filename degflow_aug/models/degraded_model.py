@@ -15,10 +15,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from degflow_aug.compat.training import tensorboard_logger
 from degflow_aug.degradations.base import Degradation
+from degflow_aug.degradations.build import build_degradation
 from degflow_aug.files.image_file import write_image
 from degflow_aug.models.adversary import Adversary
 from degflow_aug.models.checkpoint import read_weights
-from degflow_aug.models.degradation_options import build_degradation
 from degflow_aug.models.divergence_guard import DivergenceGuard, TrainingDiverged
 from degflow_aug.models.lr_source import LRBatch, LRSource
 from degflow_aug.models.preview import Example, preview_strip

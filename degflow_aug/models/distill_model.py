@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
-from degflow_aug.degradations.camera_kernels import StageKernel
+from degflow_aug.degradations.fitted.camera_kernels import StageKernel
 from degflow_aug.flow.consistency import consistency_loss, consistency_target, draw_pairs
 from degflow_aug.flow.objective import draw_times
 from degflow_aug.flow.solver import JUMP, integrate, jumps

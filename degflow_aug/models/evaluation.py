@@ -11,9 +11,9 @@ from torch import Tensor
 
 from degflow_aug import compat
 from degflow_aug.degradations.bicubic import Bicubic
-from degflow_aug.degradations.degflow import DegFlow
-from degflow_aug.degradations.fitted_kernel import FittedKernel
-from degflow_aug.degradations.fitted_pipeline import FittedPipeline
+from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
+from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
+from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.metrics.fidelity import psnr_y, ssim_y
 
 Method = Callable[[Tensor, float, Tensor], "Tensor | None"]
@@ -115,7 +115,7 @@ def methods_for(
 
 def _realesrgan() -> Method:
     """One draw from each of several streams, which run on from scene to scene."""
-    from degflow_aug.degradations.realesrgan import RealESRGAN
+    from degflow_aug.degradations.realesrgan.realesrgan import RealESRGAN
 
     streams = []
     for seed in range(REALESRGAN_SEEDS):

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from degflow_aug.degradations.degflow import DegFlow
-from degflow_aug.degradations.fitted_kernel import FittedKernel
-from degflow_aug.degradations.several_cameras import SeveralCameras, cameras_to_name
+from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
+from degflow_aug.degradations.generator.degflow import DegFlow
+from degflow_aug.degradations.generator.several_cameras import SeveralCameras, cameras_to_name
 from degflow_aug.files.image_file import to_array
 from degflow_aug.models.evaluation import FITTED, EvaluationScene, methods_for
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
-from degflow_aug.degradations.camera_kernels import StageKernel
-from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.degradations.fitted.camera_kernels import StageKernel
+from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.models.stage_model import StageModel
 from degflow_aug.options.stages import StageOptions
 

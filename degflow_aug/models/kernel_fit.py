@@ -11,8 +11,8 @@ import torch
 from degflow_aug.bundles.bundle import KernelBundle, KernelSpec, save_bundle
 from degflow_aug.data.aligned_scales import AlignedScales
 from degflow_aug.data.layouts.scene import Scene
-from degflow_aug.degradations.fitted_kernel import FittedKernel
-from degflow_aug.degradations.fitted_pipeline import FittedPipeline
+from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
+from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
 from degflow_aug.models.whole_pairs import WholePairs
 
 KINDS: dict[str, type[FittedKernel]] = {"kernel": FittedKernel, "pipeline": FittedPipeline}

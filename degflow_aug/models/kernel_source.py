@@ -15,11 +15,11 @@ from safetensors.torch import load_file, save
 from torch.utils.data import Subset
 
 from degflow_aug.bundles.bundle import Bundle
-from degflow_aug.degradations.camera_kernels import CameraKernels, StageKernel, kernel_in
-from degflow_aug.degradations.fitted_kernel import FittedKernel
-from degflow_aug.degradations.fitted_pipeline import FittedPipeline
-from degflow_aug.degradations.kernel_estimation import ROUNDS
-from degflow_aug.degradations.pipeline_estimation import SearchWatch
+from degflow_aug.degradations.fitted.camera_kernels import CameraKernels, StageKernel, kernel_in
+from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
+from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
+from degflow_aug.degradations.fitted.kernel_estimation import ROUNDS
+from degflow_aug.degradations.fitted.pipeline_estimation import SearchWatch
 from degflow_aug.files.atomic_file import atomic_path
 from degflow_aug.files.tensor_file import load_tensors
 from degflow_aug.models import interrupt

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from degflow_aug.degradations.pseudo_views import FittedViews, pseudo_views
+from degflow_aug.degradations.fitted.pseudo_views import FittedViews, pseudo_views
 
 
 def views_along_path(

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from degflow_aug.degradations.camera_choice import find_camera
-from degflow_aug.degradations.camera_kernels import CameraKernels, StageKernel
-from degflow_aug.degradations.pseudo_views import FittedViews
+from degflow_aug.degradations.fitted.camera_kernels import CameraKernels, StageKernel
+from degflow_aug.degradations.fitted.pseudo_views import FittedViews
 
 
 def camera_numbers(data: Mapping[str, Any], cameras: Sequence[str], device: torch.device) -> Tensor | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from degflow_aug.degradations.pseudo_views import FittedViews, pseudo_views
+from degflow_aug.degradations.fitted.pseudo_views import FittedViews, pseudo_views
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from degflow_aug.bundles.bundle import (
     save_bundle,
     shipped_names,
 )
-from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.degradations.generator.degflow import DegFlow
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.bundles.bundle import load_bundle, save_bundle
 from degflow_aug.bundles.official import convert_official, official_velocity, read_checkpoint, velocity_sizes
-from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.degradations.generator.degflow import DegFlow
 
 
 def relative(found: Tensor, truth: Tensor) -> float:

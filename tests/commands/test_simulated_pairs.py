@@ -10,7 +10,7 @@ from helpers.photographs import photograph
 from degflow_aug.commands.contact_sheet import draw_contact_sheet
 from degflow_aug.commands.simulated_pairs import bundled_photographs, write_simulated_pairs
 from degflow_aug.data.layouts.find import find_scenes
-from degflow_aug.degradations.camera import Camera
+from degflow_aug.degradations.simulator.camera import Camera
 from degflow_aug.files.image_file import read_image, to_array, to_tensor
 from degflow_aug.options.yaml_file import load_yaml
 

@@ -16,10 +16,10 @@ from degflow_aug import compat
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
-from degflow_aug.degradations.camera import Camera
-from degflow_aug.degradations.degflow import DegFlow
-from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
+from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.mixture import Mixture
+from degflow_aug.degradations.simulator.camera import Camera
 
 STATM = Path("/proc/self/statm")
 SCALES = torch.tensor([1.0, 1.37, 2.9, 3.99, 2.0])
@@ -40,7 +40,7 @@ def fitted_kernel() -> FittedKernel:
 
 
 def realesrgan() -> Degradation:
-    from degflow_aug.degradations.realesrgan import RealESRGAN
+    from degflow_aug.degradations.realesrgan.realesrgan import RealESRGAN
 
     return RealESRGAN()
 

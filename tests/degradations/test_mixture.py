@@ -11,9 +11,9 @@ from torch import Tensor
 
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
-from degflow_aug.degradations.camera import Camera
 from degflow_aug.degradations.grid import lr_size
 from degflow_aug.degradations.mixture import Mixture
+from degflow_aug.degradations.simulator.camera import Camera
 
 
 class Noise(Degradation):

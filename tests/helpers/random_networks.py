@@ -9,7 +9,7 @@ from torch import nn
 
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
-from degflow_aug.degradations.residual_noise import ResidualNoise
+from degflow_aug.degradations.noise.residual_noise import ResidualNoise
 
 
 @torch.no_grad()

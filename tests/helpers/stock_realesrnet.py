@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from degflow_aug.degradations.realesrgan_settings import RealESRGANSettings
+from degflow_aug.degradations.realesrgan.settings import RealESRGANSettings
 
 
 def degrade_with_realesrnet(batch: int) -> list[int]:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from helpers.tiny_camera import in_memory, stage_options
 
-from degflow_aug.degradations.camera import Camera
-from degflow_aug.degradations.camera_optics import CameraOptics
+from degflow_aug.degradations.simulator.camera import Camera
+from degflow_aug.degradations.simulator.optics import CameraOptics
 from degflow_aug.draws import SampleDraw
 from degflow_aug.files.image_file import to_array, to_tensor, write_image
 

@@ -12,8 +12,8 @@ from helpers.random_networks import random_rae, random_velocity
 
 from degflow_aug.bundles.bundle import GeneratorSpec
 from degflow_aug.degradations.bicubic import Bicubic
-from degflow_aug.degradations.degflow import DegFlow
-from degflow_aug.degradations.fitted_pipeline import FittedPipeline
+from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
+from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.metrics.fidelity import psnr_y, ssim_y
 from degflow_aug.models.bundle_metrics import (
     METHODS,

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 import degflow_aug
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
-from degflow_aug.degradations.degflow import DegFlow
+from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.flow.solver import integrate, jumps
 from degflow_aug.models.checkpoint import write_checkpoint
 
@@ -199,7 +199,7 @@ def test_teacher_by_run_name_bundle_and_checkpoint_is_the_same(camera: tuple[Pat
 
 
 def test_a_student_s_kernel_and_noise_are_its_teacher_s(camera: tuple[Path, Path], tmp_path: Path) -> None:
-    from degflow_aug.degradations.fitted_kernel import FittedKernel
+    from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 
     bundle = load_bundle(camera[1] / "experiments/lfm/models/generator_latest.safetensors")
     image = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0))

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from degflow_aug import compat
 from degflow_aug.degradations.bicubic import Bicubic
-from degflow_aug.degradations.degflow import DegFlow
-from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
+from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.metrics.fidelity import psnr_y, ssim_y
 from degflow_aug.models import evaluation
 from degflow_aug.models.evaluation import CEILING, EvaluationScene, Row, evaluate_views, format_table, methods_for

@@ -9,8 +9,8 @@ from helpers.photographs import photograph
 from helpers.random_networks import random_rae, random_velocity
 
 from degflow_aug.degradations.bicubic import Bicubic
-from degflow_aug.degradations.degflow import DegFlow
-from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
+from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.files.image_file import to_array, to_tensor
 from degflow_aug.models.evaluation import EvaluationScene
 from degflow_aug.models.evaluation_samples import GAIN, MOST_OF_A_CAMERA, MOST_SCENES, SIDE, SampleScenes

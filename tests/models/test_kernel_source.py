@@ -10,8 +10,8 @@ import torch
 from helpers.tiny_camera import write_pairs
 
 import degflow_aug
-from degflow_aug.degradations.fitted_kernel import FittedKernel
-from degflow_aug.degradations.fitted_pipeline import FittedPipeline
+from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
+from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
 from degflow_aug.models import interrupt, kernel_source
 from degflow_aug.models.kernel_source import fit_kernel, kernel_for, write_kernel
 from degflow_aug.options.stages import StageOptions

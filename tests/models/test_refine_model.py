@@ -13,8 +13,8 @@ from helpers.tiny_camera import in_memory, stage_options, write_pairs
 
 import degflow_aug
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
-from degflow_aug.degradations.degflow import DegFlow
-from degflow_aug.degradations.fitted_kernel import FittedKernel
+from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
+from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.flow.solver import integrate
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from degflow_aug.degradations.fitted_kernel import FittedKernel
-from degflow_aug.degradations.pseudo_views import pseudo_views
+from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
+from degflow_aug.degradations.fitted.pseudo_views import pseudo_views
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 

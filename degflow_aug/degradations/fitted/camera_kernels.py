@@ -1,0 +1,111 @@
+"""The fitted cameras of several devices, chosen by sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from degflow_aug.degradations.camera_choice import one_hot
+from degflow_aug.degradations.camera_state import camera_part, count_cameras
+from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
+from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
+from degflow_aug.degradations.fitted.view_parameters import ViewParameters, mixed
+
+
+class CameraKernels(nn.ModuleList):
+    """One :class:`FittedKernel` or one :class:`FittedPipeline` a camera, at the same knots and of the same size.
+
+    Raises:
+        ValueError: none, or other knots, sizes or kinds.
+    """
+
+    def __init__(self, kernels: Sequence[FittedKernel]) -> None:
+        super().__init__(kernels)
+        first = kernels[0] if kernels else None
+        if first is None or any(
+            type(each) is not type(first)
+            or each.kernels.shape != first.kernels.shape
+            or not torch.allclose(each.knots, first.knots)
+            for each in kernels
+        ):
+            knots = [each.knots.tolist() for each in kernels]
+            raise ValueError(
+                f"expected kernels of one kind and size at the same knots for all cameras, got the knots {knots}; name "
+                "knots that every camera has pairs at"
+            )
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Tensor]) -> CameraKernels:
+        """The kernels with this state, ``0.knots``, ``0.kernels``, ``1.knots``, ...
+
+        Raises:
+            KeyError, ValueError: it is the state of something else.
+        """
+        parts = [camera_part(state, index) for index in range(count_cameras(state))]
+        return cls([kernel_of(part) for part in parts])
+
+    @property
+    def knots(self) -> Tensor:
+        """(K,), those of all cameras."""
+        return self[0].knots  # type: ignore[return-value]
+
+    def view_parameters(self, scales: Tensor, weights: Tensor) -> ViewParameters:
+        """What makes views at scales (B,), of what weights (B, cameras) mix of the cameras."""
+        return mixed([each.view_parameters(scales) for each in self], weights)  # type: ignore[operator]
+
+    def views(self, hr: Tensor, scales: Tensor, weights: Tensor) -> Tensor:
+        """Views of ``hr`` (B, 3, H, W) in [0, 1] at scales (B,), of what weights (B, cameras) mix of the cameras."""
+        return self.view_parameters(scales, weights).views(hr)
+
+    def of(self, cameras: Tensor) -> SampleKernels:
+        """The kernel of each sample's camera; ``cameras`` (B,) on the device of the kernels."""
+        return SampleKernels(self, cameras)
+
+
+class SampleKernels:
+    """A fitted camera that is another one for every sample, as ``pseudo_views`` takes it, with weights (B, cameras).
+
+    Args:
+        kernels: of all cameras.
+        cameras: (B,), which of them each sample is of.
+    """
+
+    def __init__(self, kernels: CameraKernels, cameras: Tensor) -> None:
+        self._kernels, self.weights = kernels, one_hot(cameras, len(kernels))
+        first: FittedKernel = kernels[0]  # type: ignore[assignment]
+        self.knots, self.scale_range = first.knots, first.scale_range
+        self.side, self.fade = first.side, first.fade
+
+    def view_parameters(self, scales: Tensor) -> ViewParameters:
+        """As :meth:`FittedKernel.view_parameters`, of these samples."""
+        return self._kernels.view_parameters(scales, self.weights)
+
+    def views(self, hr: Tensor, scales: Tensor) -> Tensor:
+        """As :meth:`FittedKernel.views`, of these samples."""
+        return self.view_parameters(scales).views(hr)
+
+
+StageKernel = FittedKernel | CameraKernels
+
+
+def kind_of(state: Mapping[str, Tensor]) -> type[FittedKernel]:
+    """Which of the two this is the state of; a part that got lost does not make a linear kernel of a pipeline."""
+    return FittedPipeline if set(state) - set(FittedKernel.state_keys) else FittedKernel
+
+
+def kernel_of(state: Mapping[str, Tensor]) -> FittedKernel:
+    """The pipeline, or else the kernel, with this state.
+
+    Raises:
+        ValueError: it is the state of something else.
+    """
+    return kind_of(state).of_state(state)
+
+
+def kernel_in(state: Mapping[str, Tensor]) -> StageKernel | None:
+    """What is in the state of one or of several cameras' kernels, where there are any."""
+    if count_cameras(state):
+        return CameraKernels.from_state(state)
+    return kernel_of(state) if {"knots", "kernels"} <= set(state) else None

@@ -1,0 +1,1 @@
+"""The learned camera: autoencoder and flow behind the interface of a degradation."""

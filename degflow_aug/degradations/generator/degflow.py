@@ -1,0 +1,284 @@
+"""DegFlow as a degradation: the LR image a learned camera would have taken, at any scale of its range."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
+from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
+from degflow_aug.bundles.bundle import Bundle
+from degflow_aug.degradations.camera_choice import CameraLike, check_only_camera
+from degflow_aug.degradations.fitted.camera_kernels import StageKernel, kernel_in
+from degflow_aug.degradations.generator.anchor import Anchor
+from degflow_aug.degradations.generator.flow_path import FlowPath, at_least_float32
+from degflow_aug.degradations.generator.several_cameras import SeveralCameras
+from degflow_aug.degradations.generator.tiled_autoencoder import EncodedHR, check_tile
+from degflow_aug.degradations.grid import to_lr_grid
+from degflow_aug.degradations.noise.camera_noise import CameraNoise, noise_in
+from degflow_aug.degradations.noise.residual_noise import ResidualNoise
+from degflow_aug.degradations.padding import pad_to_multiple
+from degflow_aug.degradations.patch_resampling import resample_patches, without_autocast
+from degflow_aug.flow.solver import JUMP, check_solver, default_steps
+from degflow_aug.flow.time_map import TimeMap
+
+# Not those that take CUDA graphs: the next call of a network would overwrite outputs that a path still needs.
+COMPILE_MODES = ("default", "max-autotune-no-cudagraphs")
+
+
+class DegFlow(SeveralCameras):
+    """A trained RAE and velocity network behind the degradation interface.
+
+    The HR image is encoded, its latent carried along the flow to t(s), and decoded with the HR image's features into
+    the view at s; ``forward`` takes the view to the LR grid. The networks stay in evaluation mode whatever a parent
+    module is set to. Under autocast the networks run in its precision; times and latents along the path stay float32.
+
+    Args:
+        rae: the autoencoder.
+        velocity: the velocity network over its standardised latents.
+        knots: scales at which real pairs were seen, 1 first.
+        s_max: the scale at t = 1.
+        solver: euler, midpoint, heun or rk4; jump for a one-step student; none for heun, or jump where that is due.
+        steps: solver steps from the HR image to each scale; none for 2, or one jump.
+        tile: images with more than ``tile``^2 pixels pass the autoencoder in tiles of that side, to the same result.
+        extrapolate: allow scales beyond the last knot, where nothing was trained.
+        camera: name of the device; of several ``cameras`` the one to be (see :class:`SeveralCameras`), None where calls
+            name it.
+        cameras: names of those that the velocity network tells apart, in the order of its embeddings.
+        amp: bf16 for networks under autocast, none for the precision of the surroundings.
+        compile: pass the networks through ``torch.compile``, in place, for a shape at a time, as in training; a name is
+            that of its mode.
+        residual: what real LR images hold beside what HR determines; that of each camera where there are several.
+        kernel: the fitted kernel or pipeline, or one a camera, at ``knots``, which an anchored autoencoder adds to;
+            others do without.
+        noise: its strength in LR images and patches, 1 for that of the real pairs; views have none.
+
+    Raises:
+        ValueError: unknown solver, precision or camera, no step, noise without its statistics, or a tile smaller than
+            its margins.
+    """
+
+    def __init__(
+        self,
+        rae: ResidualAutoencoder,
+        velocity: NCSNpp,
+        *,
+        knots: Sequence[float] = (1.0, 2.0, 4.0),
+        s_max: float = 4.0,
+        solver: str | None = None,
+        steps: int | None = None,
+        tile: int = 1024,
+        extrapolate: bool = False,
+        camera: CameraLike | None = "",
+        cameras: Sequence[str] = (),
+        amp: str = "none",
+        compile: bool | str = False,
+        residual: ResidualNoise | CameraNoise | None = None,
+        noise: float = 0.0,
+        kernel: StageKernel | None = None,
+    ) -> None:
+        if len(cameras) != velocity.spec["cameras"]:
+            raise ValueError(
+                f"expected names of the {velocity.spec['cameras']} cameras of the velocity network, got {list(cameras)}"
+            )
+        super().__init__(cameras, camera, residual, noise)
+        solver = solver or (JUMP if velocity.end is not None else "heun")
+        check_solver(solver, end_time=velocity.end is not None)
+        steps = default_steps(solver) if steps is None else steps
+        if isinstance(compile, str) and compile not in COMPILE_MODES:
+            raise ValueError(f"expected compile as true, false or out of {', '.join(COMPILE_MODES)}, got {compile!r}")
+        if amp not in ("none", "bf16"):
+            raise ValueError(f"expected amp to be none or bf16, got {amp!r}")
+        if steps < 1:
+            raise ValueError(f"expected at least one solver step, got {steps}")
+        if rae.anchored:
+            _check_anchor(kernel, knots)
+        check_tile(tile, max(rae.encoder_margin, rae.decoder_margin))
+        # On a CPU 1.2 times as fast, for the norms over channels; on tensor cores what convolutions take anyway.
+        self.rae = rae.eval().to(memory_format=torch.channels_last)
+        self.velocity = velocity.eval().to(memory_format=torch.channels_last)
+        self.knots = tuple(knots)
+        self.time_map = TimeMap(s_max)
+        self.solver, self.steps, self.tile, self.amp = solver, steps, tile, amp
+        self.scale_range = (1.0, math.inf if extrapolate else self.knots[-1])
+        self.anchor = Anchor(kernel) if kernel is not None and rae.anchored else None
+        # Compiled networks want one shape, so they decode whole patches.
+        self.whole_patches = bool(compile)
+        if compile:
+            for network in (rae.encoder, rae.decoder, velocity):
+                network.compile(mode=None if compile is True else compile)
+
+    @classmethod
+    def from_bundle(
+        cls,
+        bundle: Bundle,
+        *,
+        solver: str | None = None,
+        steps: int | None = None,
+        tile: int = 1024,
+        extrapolate: bool = False,
+        amp: str = "none",
+        compile: bool | str = False,
+        noise: float = 0.0,
+        camera: CameraLike | None = None,
+    ) -> DegFlow:
+        """The generator of a bundle, its weights frozen; ``solver`` and ``steps`` default to the bundle's own.
+
+        ``camera`` is for bundles that know several; to others it may be the name of the one they know.
+        """
+        spec = bundle.spec
+        if not spec.cameras:
+            check_only_camera(camera, spec.camera)
+        generator = cls(
+            bundle.rae,
+            bundle.velocity,
+            knots=spec.knots,
+            s_max=spec.s_max,
+            solver=solver or spec.solver,
+            steps=spec.steps if steps is None else steps,
+            tile=tile,
+            extrapolate=extrapolate,
+            camera=camera if spec.cameras else spec.camera,
+            cameras=spec.cameras,
+            amp=amp,
+            compile=compile,
+            # Without noise its statistics are not needed, and those of an earlier form do no harm.
+            residual=noise_in(bundle.noise) if noise else None,
+            noise=noise,
+            kernel=kernel_in(bundle.kernels) if bundle.rae.anchored else None,
+        )
+        generator.kernels = dict(bundle.kernels)
+        return generator.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> DegFlow:
+        """Leave the networks in evaluation mode: a generator does not drop out while another network trains."""
+        super().train(mode)
+        self.rae.eval()
+        self.velocity.eval()
+        return self
+
+    @torch.no_grad()
+    def forward(self, hr: Tensor, scale: float, camera: CameraLike | Tensor | None = None) -> Tensor:
+        """LR of ``hr`` at ``scale``: (B, 3, H, W) in [0, 1] -> (B, 3, round(H / s), round(W / s)) in [0, 1].
+
+        ``camera``, here and below, is for this call in place of the one chosen: a name, weights by name, or weights
+        (B, cameras) of every sample.
+        """
+        weights = self.camera_weights(hr, camera)
+        lr = to_lr_grid(self.render(hr, scale, weights), float(scale))
+        return self.with_noise(lr, torch.full(hr.shape[:1], float(scale)), weights)
+
+    @torch.no_grad()
+    def render(self, hr: Tensor, scale: float | Tensor, camera: CameraLike | Tensor | None = None) -> Tensor:
+        """View of ``hr`` (B, 3, H, W) at one scale, or at one a sample (B,): (B, 3, H, W) in [0, 1].
+
+        A tensor of scales on the CPU is checked without waiting for the device of ``hr``; one on an accelerator is
+        trusted.
+
+        Raises:
+            ValueError: wrong shape, a scale outside ``scale_range``, or a camera that is not known or not chosen.
+        """
+        if isinstance(scale, Tensor):
+            scales = self.sample_scales(hr, scale if scale.ndim else scale.expand(hr.shape[0]))
+        else:
+            scales = torch.full(hr.shape[:1], self.check(hr, scale))
+        times = self.time_map.time(scales.float()).to(hr.device, non_blocking=True)
+        return self._views(hr, [times], self.camera_weights(hr, camera))[0]
+
+    @torch.no_grad()
+    def render_scales(
+        self, hr: Tensor, scales: Sequence[float], camera: CameraLike | Tensor | None = None
+    ) -> list[Tensor]:
+        """Views of ``hr`` (B, 3, H, W) at several scales from one encoding, as ``render`` gives them but for rounding.
+
+        The path is walked anew for each scale: a velocity network trained for a few equal steps from the HR image to
+        every scale is at its best with those, and beside encoding and decoding its evaluations are cheap.
+        """
+        times = [self.time_map.time(self.check(hr, scale)) for scale in scales]
+        ends = [torch.full(hr.shape[:1], time, device=hr.device) for time in times]
+        return self._views(hr, ends, self.camera_weights(hr, camera))
+
+    @torch.no_grad()
+    def lr_patches(self, hr: Tensor, scales: Tensor, lr_size: int, camera: CameraLike | Tensor | None = None) -> Tensor:
+        """As :meth:`Degradation.lr_patches`, in one batched pass with an integration time per sample.
+
+        A view is that of the whole P x P image: the velocity network sees all of it. Only as much is decoded as the
+        largest square of the batch needs, where its scales are on the CPU.
+        """
+        sides = self.patch_sides(hr, scales, lr_size)
+        known = sides.device.type == "cpu" and not self.whole_patches
+        needed = int(sides.max()) if known else None
+        times = self.time_map.time(self.sample_scales(hr, scales).float()).to(hr.device, non_blocking=True)
+        weights = self.camera_weights(hr, camera)
+        view = self._views(hr, [times], weights, needed)[0]
+        return self.with_noise(resample_patches(view, sides, lr_size).clamp_(0, 1), scales, weights)
+
+    @torch.no_grad()
+    def reconstruct(self, hr: Tensor, view: Tensor, scale: float, camera: CameraLike | Tensor | None = None) -> Tensor:
+        """The RAE's own ceiling: ``view`` (B, 3, H, W) in [0, 1] at ``scale``, encoded and decoded with the features of
+        ``hr``.
+
+        Raises:
+            ValueError: wrong shapes, shapes that differ, or a scale outside ``scale_range``.
+        """
+        end = torch.full(hr.shape[:1], self.time_map.time(self.check(hr, scale)), device=hr.device)
+        for image in (hr, view):
+            self.check(image, 1.0)
+        if view.shape != hr.shape:
+            raise ValueError(f"expected a view of the HR image's shape {tuple(hr.shape)}, got {tuple(view.shape)}")
+        with self._autocast(hr.device):
+            latent = self._encode(view, conditioned=False).latent
+            bases = None
+            if self.anchor is not None:
+                weights = self.camera_weights(hr, camera)
+                bases = [self._base(hr, end, None if weights is None else weights.to(hr.device))]
+            return self._finish(self._encode(hr, conditioned=False).decode([latent], None, bases), hr)[0]
+
+    def _autocast(self, device: torch.device) -> contextlib.AbstractContextManager[object]:
+        if self.amp == "bf16" and torch.amp.is_autocast_available(device.type):
+            return torch.autocast(device.type, torch.bfloat16)
+        return contextlib.nullcontext()
+
+    def _views(
+        self, hr: Tensor, ends: Sequence[Tensor], weights: Tensor | None = None, side: int | None = None
+    ) -> list[Tensor]:
+        """Views at the end times (B,), one for each of ``ends``, from one encoding; see :meth:`EncodedHR.decode` for
+        ``side``."""
+        with self._autocast(hr.device):
+            encoded = self._encode(hr, conditioned=self.velocity.condition is not None)
+            camera = None if weights is None else weights.to(hr.device, non_blocking=True)
+            path = FlowPath(self.rae, self.velocity, encoded, solver=self.solver, steps=self.steps, camera=camera)
+            bases = [self._base(hr, end, camera) for end in ends] if self.anchor is not None else None
+            return self._finish(encoded.decode([path.latent(end) for end in ends], side, bases), hr)
+
+    def _base(self, hr: Tensor, end: Tensor, camera: Tensor | None) -> Tensor:
+        """The anchor's view (B, 3, H, W) at times (B,), padded as the image that is encoded."""
+        assert self.anchor is not None
+        with without_autocast(hr.device):
+            view = self.anchor(at_least_float32(hr), self.time_map.scale(end), camera)
+        return self._padded(view)
+
+    def _encode(self, image: Tensor, *, conditioned: bool) -> EncodedHR:
+        return EncodedHR(self.rae, self._padded(image), tile=self.tile, conditioned=conditioned)
+
+    def _padded(self, image: Tensor) -> Tensor:
+        """An image in [0, 1] as the networks take it."""
+        centred = image.to(next(self.rae.parameters()).dtype).mul(2).sub_(1)
+        return pad_to_multiple(centred, self.rae.multiple * self.velocity.multiple)
+
+    @staticmethod
+    def _finish(views: list[Tensor], hr: Tensor) -> list[Tensor]:
+        height, width = hr.shape[-2:]
+        cut = (at_least_float32(view[:, :, :height, :width]) for view in views)
+        return [view.mul_(0.5).add_(0.5).clamp_(0, 1).to(hr.dtype) for view in cut]
+
+
+def _check_anchor(kernel: StageKernel | None, knots: Sequence[float]) -> None:
+    if kernel is None:
+        raise ValueError("expected the fitted kernel of an anchored autoencoder, got none; give it as kernel")
+    if [round(knot, 4) for knot in kernel.knots.tolist()] != [round(float(knot), 4) for knot in knots]:
+        raise ValueError(f"expected a kernel at the knots {list(knots)}, got one at {kernel.knots.tolist()}")

@@ -1,0 +1,99 @@
+"""A degradation that knows one camera or several: which one it is to be, and the parts of its own that go with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from degflow_aug.degradations.base import Degradation
+from degflow_aug.degradations.camera_choice import CameraChoice, CameraLike, check_only_camera
+from degflow_aug.degradations.camera_state import camera_part
+from degflow_aug.degradations.noise.camera_noise import CameraNoise
+from degflow_aug.degradations.noise.noisy import NoisyDegradation
+from degflow_aug.degradations.noise.residual_noise import ResidualNoise
+
+
+class SeveralCameras(NoisyDegradation):
+    """Keeps the choice of a camera.
+
+    Args:
+        cameras: those that are told apart, in their order; empty for one.
+        camera: of several the one to be: a name, in any case and perhaps without its first words (iPhoneX for
+            City100_iPhoneX); weights by name for a camera between; ``any`` for one drawn a sample under the seed of the
+            degradation; None where every call names one. Of one, its name.
+        residual, noise: see :class:`NoisyDegradation`.
+
+    Attributes:
+        cameras: their names.
+        camera: the one that is chosen, in words.
+
+    Raises:
+        ValueError: see :class:`CameraChoice` and :class:`NoisyDegradation`.
+    """
+
+    def __init__(
+        self,
+        cameras: Sequence[str],
+        camera: CameraLike | None,
+        residual: ResidualNoise | CameraNoise | None = None,
+        noise: float = 0.0,
+    ) -> None:
+        super().__init__(residual, noise)
+        self.cameras = tuple(cameras)
+        self._choice: CameraChoice | None = None
+        self._kernels: Mapping[str, Tensor] = {}
+        if self.cameras:
+            self.use_camera(None if camera == "" else camera)
+        else:
+            self.camera = camera if isinstance(camera, str) else ""
+
+    def use_camera(self, camera: CameraLike | None) -> None:
+        """Be another of the cameras from now on.
+
+        Raises:
+            ValueError: see :class:`CameraChoice`; another name than its own for one that knows one camera.
+        """
+        if not self.cameras:
+            check_only_camera(camera, self.camera)
+            return
+        self._choice = CameraChoice(self.cameras, camera)
+        self._choice.seed(self._seed)
+        self.camera = str(self._choice)
+
+    def seed(self, seed: int) -> None:
+        """Restart the random streams; the same seed and calls give the same LR on one device."""
+        super().seed(seed)
+        if self._choice is not None:
+            self._choice.seed(seed)
+
+    def camera_weights(self, hr: Tensor, camera: CameraLike | Tensor | None = None) -> Tensor | None:
+        """Weights (B, cameras) for the samples of ``hr`` (B, ...), of ``camera`` or of the one chosen; None where one
+        camera is known.
+
+        Raises:
+            ValueError: no camera chosen, or one that is not known.
+        """
+        if self._choice is None:
+            check_only_camera(camera if not isinstance(camera, Tensor) else {}, self.camera)
+            return None
+        return self._choice.weights(hr.shape[0], camera)
+
+    @property
+    def kernels(self) -> Mapping[str, Tensor]:
+        """State of the kernel or pipeline fitted to the same pairs, to those of the chosen one of several cameras
+        (of the nearest in a mixture); empty without one."""
+        if self._choice is None:
+            return self._kernels
+        return {} if self._choice.index is None else camera_part(self._kernels, self._choice.index)
+
+    @kernels.setter
+    def kernels(self, state: Mapping[str, Tensor]) -> None:
+        self._kernels = state
+
+
+def cameras_to_name(degradation: Degradation) -> tuple[str, ...]:
+    """The cameras out of which every call has to name one; empty where one is known or chosen."""
+    if isinstance(degradation, SeveralCameras) and not degradation.camera:
+        return degradation.cameras
+    return ()

@@ -1,0 +1,1 @@
+"""What HR does not determine: the noise, and how it is estimated."""

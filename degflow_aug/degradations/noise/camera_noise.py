@@ -1,0 +1,45 @@
+"""The residual noise of several cameras, each sample with that of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from degflow_aug.degradations.camera_choice import by_camera
+from degflow_aug.degradations.camera_state import camera_part, count_cameras
+from degflow_aug.degradations.noise.residual_noise import ResidualNoise
+
+
+class CameraNoise(nn.ModuleList):
+    """One :class:`ResidualNoise` a camera."""
+
+    def __init__(self, noises: Sequence[ResidualNoise]) -> None:
+        super().__init__(noises)
+
+    @torch.no_grad()
+    def forward(
+        self, lr: Tensor, scales: Tensor, strength: float, generator: torch.Generator, cameras: Tensor
+    ) -> Tensor:
+        """As :class:`ResidualNoise`, sample i with the noise of number ``cameras[i]``, (B,) on the CPU."""
+
+        def noisy(camera: int, rows: Tensor) -> Tensor:
+            images = lr.index_select(0, rows.to(lr.device, non_blocking=True))
+            return self[camera](images, scales.index_select(0, rows.to(scales.device)), strength, generator)
+
+        return by_camera(cameras, noisy)
+
+
+def noise_in(state: Mapping[str, Tensor]) -> ResidualNoise | CameraNoise | None:
+    """The noise with the state of one camera, or of several (``0.scales``, ``1.scales``, ...); None where it is empty.
+
+    Raises:
+        ValueError: it is the state of something else.
+    """
+    if not state:
+        return None
+    cameras = count_cameras(state)
+    if not cameras:
+        return ResidualNoise.from_state(state)
+    return CameraNoise([ResidualNoise.from_state(camera_part(state, index)) for index in range(cameras)])

@@ -1,0 +1,1 @@
+"""Real-ESRGAN's degradation, drawn from seeds, one scale per sample."""

@@ -1,0 +1,123 @@
+"""The two-order degradation of Real-ESRGAN, at any scale, on any device, from a random stream of its own."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from degflow_aug import compat
+from degflow_aug.degradations.base import Degradation
+from degflow_aug.degradations.grid import lr_size
+from degflow_aug.degradations.padding import reflect_pad
+from degflow_aug.degradations.realesrgan.draw import RealESRGANDraw, draw
+from degflow_aug.degradations.realesrgan.noise import add_noise
+from degflow_aug.degradations.realesrgan.settings import RealESRGANSettings
+
+
+class RealESRGAN(Degradation):
+    """Blur, resize, noise and JPEG, twice, and a sinc filter, as BasicSR's ``RealESRGANModel`` synthesises LR.
+
+    All parameters are drawn first, on the CPU, from the seed (``seed``); then ``degrade`` applies them. For the same
+    draws the result is BasicSR's. Neither reads nor changes the global random states. Resize factors, interpolation
+    modes and kinds of noise are shared by a batch, as there; ``lr_patches`` draws them for every sample.
+    """
+
+    def __init__(self, settings: RealESRGANSettings | None = None) -> None:
+        """Take the settings; none means those of BasicSR's training options, without sharpening.
+
+        Raises:
+            ValueError: BasicSR is not installed.
+        """
+        super().__init__()
+        compat.require_basicsr("the Real-ESRGAN degradation")
+        compat.apply()
+        self.settings = settings or RealESRGANSettings()
+        self._rng = np.random.default_rng(self._seed)
+        self._filters: dict[tuple[str, torch.device], nn.Module] = {}
+
+    def seed(self, seed: int) -> None:
+        """Restart the random stream; the same seed and calls give the same LR on one kind of device."""
+        super().seed(seed)
+        self._rng = np.random.default_rng(self._seed % 2**63)
+
+    def draw(self, batch: int) -> RealESRGANDraw:
+        """Draw the parameters for the next ``batch`` samples."""
+        return draw(self.settings, batch, self._rng)
+
+    @torch.no_grad()
+    def forward(self, hr: Tensor, scale: float) -> Tensor:
+        """LR of ``hr`` at ``scale``: (B, 3, H, W) in [0, 1] -> (B, 3, round(H / s), round(W / s)) in [0, 1], 8 bit."""
+        self.check(hr, scale)
+        return self.degrade(hr, scale, self.draw(hr.shape[0]))
+
+    @torch.no_grad()
+    def degrade(self, hr: Tensor, scale: float, parameters: RealESRGANDraw) -> Tensor:
+        """Apply drawn parameters; shapes and ranges as in ``forward``."""
+        scale = self.check(hr, scale)
+        height, width = hr.shape[-2:]
+        image = hr.float()
+        if self.settings.usm:
+            image = _with_border(image, self._filter("USMSharp", hr.device), margin=26)
+        image = self._first_order(image, parameters)
+        image = self._second_order(image, (height / scale, width / scale), parameters)
+        return self._finish(image, lr_size(height, width, scale), parameters).to(hr.dtype)
+
+    def _first_order(self, image: Tensor, parameters: RealESRGANDraw) -> Tensor:
+        order = parameters.first
+        if order.kernels is not None:
+            image = _blur(image, order.kernels)
+        # A factor below 1 / size would leave nothing; interpolate rounds down.
+        factor = max(order.resize, 1.001 / min(image.shape[-2:]))
+        image = F.interpolate(image, scale_factor=factor, mode=order.mode)
+        return self._jpeg(add_noise(image, order), order.qualities)
+
+    def _second_order(self, image: Tensor, size: tuple[float, float], parameters: RealESRGANDraw) -> Tensor:
+        order = parameters.second
+        if order.kernels is not None:
+            image = _blur(image, order.kernels)
+        height, width = (max(1, int(side * order.resize)) for side in size)
+        return add_noise(F.interpolate(image, size=(height, width), mode=order.mode), order)
+
+    def _finish(self, image: Tensor, size: tuple[int, int], parameters: RealESRGANDraw) -> Tensor:
+        """Resize to LR with the sinc filter, and JPEG, in the drawn order; then 8 bit."""
+        if not parameters.jpeg_last:
+            image = self._jpeg(image, parameters.second.qualities)
+        image = _blur(F.interpolate(image, size=size, mode=parameters.final_mode), parameters.sinc_kernels)
+        if parameters.jpeg_last:
+            image = self._jpeg(image, parameters.second.qualities)
+        return (image * 255).round().clamp(0, 255) / 255
+
+    def _jpeg(self, image: Tensor, qualities: Tensor) -> Tensor:
+        # DiffJPEG overwrites the qualities it is given.
+        return self._filter("DiffJPEG", image.device)(image.clamp(0, 1), quality=qualities.to(image, copy=True))
+
+    def _filter(self, name: str, device: torch.device) -> nn.Module:
+        """BasicSR's DiffJPEG or USMSharp on ``device``, made on first use."""
+        if (name, device) not in self._filters:
+            from basicsr.utils import DiffJPEG, USMSharp
+
+            made = DiffJPEG(differentiable=False) if name == "DiffJPEG" else USMSharp()
+            # DiffJPEG's tables are global to its module: moving one instance would move those of every other.
+            self._filters[name, device] = copy.deepcopy(made).requires_grad_(False).to(device)
+        return self._filters[name, device]
+
+
+def _blur(image: Tensor, kernels: Tensor) -> Tensor:
+    """Filter every sample of (B, 3, H, W) with its own kernel of (B, k, k)."""
+    from basicsr.utils.img_process_util import filter2D
+
+    on_device, reach = kernels.to(image), kernels.shape[-1] // 2
+    # filter2D views what it is given, and DiffJPEG returns channels last.
+    return _with_border(image.contiguous(), lambda padded: filter2D(padded, on_device), margin=reach + 1)
+
+
+def _with_border(image: Tensor, apply: Callable[[Tensor], Tensor], margin: int) -> Tensor:
+    """Apply a filter whose own reflection needs an image larger than ``margin`` to one of any size."""
+    if min(image.shape[-2:]) >= margin:
+        return apply(image)
+    return apply(reflect_pad(image, margin))[..., margin:-margin, margin:-margin]

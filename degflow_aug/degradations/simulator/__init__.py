@@ -1,0 +1,1 @@
+"""A simulated camera, whose truth is known at every scale."""

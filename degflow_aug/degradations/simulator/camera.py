@@ -1,0 +1,88 @@
+"""A simulated camera whose band-limited truth is known at any scale, for tests, demonstrations and benchmarks."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from degflow_aug.degradations.base import Degradation
+from degflow_aug.degradations.convolution import convolve
+from degflow_aug.degradations.grid import lr_size
+from degflow_aug.degradations.simulator.lanczos import sample
+from degflow_aug.degradations.simulator.optics import CameraOptics, point_spread
+
+
+class Camera(Degradation):
+    """Photographs HR from further away: optics and pixel area in linear light, noise, sharpening, 8 bit.
+
+    The spot is wide enough for the LR grid to sample it without aliasing, so a view hardly depends on where the grid
+    falls, and there is one truth at every scale. LR pixel i lies at s i + (s - 1) / 2 on the HR grid.
+
+    The noise of an image depends only on its 8-bit content, the scale and the seed (``seed``), on every device and in
+    every batch.
+    """
+
+    def __init__(self, optics: CameraOptics | None = None) -> None:
+        """Take the constants of the optics; none means the default camera."""
+        super().__init__()
+        self.optics = optics or CameraOptics()
+
+    @torch.no_grad()
+    def forward(self, hr: Tensor, scale: float) -> Tensor:
+        """LR of ``hr`` at ``scale``: (B, 3, H, W) in [0, 1] -> (B, 3, round(H / s), round(W / s)) in [0, 1], 8 bit."""
+        scale = self.check(hr, scale)
+        wide = hr if hr.dtype == torch.float64 else hr.float()
+        if scale == 1:
+            return self._quantised(wide).to(hr.dtype)
+        gain = min(scale - 1, 1.0)
+        light = convolve(wide.clamp(0, 1) ** self.optics.gamma, point_spread(self.optics, scale)[None].to(wide))
+        light = sample(light, lr_size(hr.shape[-2], hr.shape[-1], scale), scale, self._offsets(scale)).clamp(0, 1)
+        variance = gain * (self.optics.shot_noise * light + self.optics.read_noise)
+        light = (light + variance.sqrt() * self._noise(wide, light, scale)).clamp(0, 1)
+        return self._quantised(self._sharpened(light ** (1 / self.optics.gamma), gain)).to(hr.dtype)
+
+    @torch.no_grad()
+    def render(self, hr: Tensor, scale: float) -> Tensor:
+        """View of ``hr`` at ``scale``: its LR image by Lanczos interpolation on the HR grid, (B, 3, H, W) in [0, 1]."""
+        lr = self(hr, scale)
+        if scale == 1:
+            return lr
+        x, y = (-offset / scale for offset in reversed(self._offsets(scale)))
+        wide = lr if lr.dtype == torch.float64 else lr.float()
+        return sample(wide, (hr.shape[-2], hr.shape[-1]), 1 / scale, (y, x)).clamp(0, 1).to(hr.dtype)
+
+    def without_noise(self) -> Camera:
+        """The same camera in ideal light."""
+        return Camera(replace(self.optics, shot_noise=0.0, read_noise=0.0))
+
+    def _offsets(self, scale: float) -> tuple[float, float]:
+        """Row and column of the first LR pixel on the HR grid."""
+        x, y = self.optics.phase
+        return scale * y + (scale - 1) / 2, scale * x + (scale - 1) / 2
+
+    def _quantised(self, image: Tensor) -> Tensor:
+        return (image.clamp(0, 1) * self.optics.levels).round() / self.optics.levels
+
+    def _sharpened(self, image: Tensor, gain: float) -> Tensor:
+        """Unsharp masking: x + a g (x - blur(x))."""
+        sigma = self.optics.sharpening_sigma
+        reach = int(np.ceil(4 * sigma))
+        position = torch.arange(-reach, reach + 1, dtype=torch.float64)
+        profile = torch.exp(-((position / sigma) ** 2) / 2)
+        kernel = (profile[:, None] * profile / profile.sum() ** 2).to(image)
+        return image + self.optics.sharpening * gain * (image - convolve(image, kernel[None, None]))
+
+    def _noise(self, hr: Tensor, like: Tensor, scale: float) -> Tensor:
+        """Standard normal noise of the shape of ``like``, drawn on the CPU so that every device sees the same."""
+        fields = []
+        for image in hr:
+            content = (image.clamp(0, 1) * 255).round().byte().cpu().numpy().tobytes()
+            entropy = [zlib.crc32(content), round(scale * 1_000_000), self._seed % 2**63]
+            seed = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
+            generator = torch.Generator().manual_seed(seed)
+            fields.append(torch.randn(like.shape[1:], generator=generator, dtype=torch.float32))
+        return torch.stack(fields).to(like)

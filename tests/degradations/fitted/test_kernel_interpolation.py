@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from degflow_aug.degradations.fitted.kernel_interpolation import bracket, interpolate_kernels, residual_weight
+
+KNOTS = torch.tensor([1.0, 2.0, 4.0])
+
+
+def gaussians(variances: list[float], shifts: list[float]) -> Tensor:
+    """Kernels (n, 3, 31, 31) from the closed-form transfer function of a shifted Gaussian."""
+    frequency = 2 * torch.pi * torch.fft.fftfreq(128, dtype=torch.float64)
+    squared = frequency[:, None] ** 2 + frequency**2
+    result = []
+    for variance, shift in zip(variances, shifts, strict=True):
+        transfer = torch.polar(torch.exp(-variance * squared / 2), -shift * frequency.expand(128, 128))
+        kernel = torch.fft.ifft2(transfer).real.roll((15, 15), (0, 1))[:31, :31]
+        result.append((kernel / kernel.sum()).expand(3, 31, 31))
+    return torch.stack(result).float()
+
+
+def test_law_is_exact_for_gaussians_whose_variance_is_linear_in_the_square_of_the_scale() -> None:
+    def law(scale: float) -> float:
+        return 0.025 * (scale**2 - 1)
+
+    # Below both floors nowhere; the tolerance is what 31 pixels cut off.
+    scales = [1.0, 1.3, 1.5, 2.0, 2.7, 3.5, 4.0]
+    kernels = interpolate_kernels(KNOTS, gaussians([law(s) for s in KNOTS.tolist()], [0] * 3), torch.tensor(scales))
+    torch.testing.assert_close(kernels, gaussians([law(s) for s in scales], [0] * len(scales)), atol=5e-4, rtol=0)
+
+
+def test_wide_gaussians_between_knots_are_close() -> None:
+    kernels = interpolate_kernels(KNOTS, gaussians([0.0, 0.9, 4.5], [0] * 3), torch.tensor([3.0]))
+    truth = gaussians([0.9 + 3.6 * 5 / 12], [0])
+    assert (kernels - truth).square().sum().sqrt() < 0.07 * truth.square().sum().sqrt()
+
+
+def test_shifts_are_linear_in_the_square_of_the_scale() -> None:
+    kernel = interpolate_kernels(KNOTS, gaussians([0.4, 0.8, 1.2], [0.0, 0.3, 0.1]), torch.tensor([3.0]))[0, 0]
+    position = torch.arange(31) - 15
+    for frequency in (0.3, 0.8):
+        phase = torch.angle((kernel.sum(0) * torch.exp(-1j * frequency * position)).sum())
+        assert float(phase) == pytest.approx(-frequency * (0.3 - 0.2 * 5 / 12), abs=2e-3)
+
+
+def test_any_kernel_is_met_at_its_knot_and_approached() -> None:
+    noise = torch.rand(3, 3, 31, 31, generator=torch.Generator().manual_seed(0))
+    kernels = noise / noise.sum((-2, -1), keepdim=True)
+    torch.testing.assert_close(interpolate_kernels(KNOTS, kernels, KNOTS), kernels, atol=1e-6, rtol=0)
+    near = interpolate_kernels(KNOTS, kernels, torch.tensor([1.999, 2.001]))
+    torch.testing.assert_close(near, kernels[1].expand_as(near), atol=2e-3, rtol=0)
+
+
+def test_kernels_sum_to_one() -> None:
+    kernels = interpolate_kernels(KNOTS, gaussians([0.0, 0.9, 4.5], [0, 0.2, 0.5]), torch.linspace(1, 4, 50))
+    torch.testing.assert_close(kernels.sum((-2, -1)), torch.ones(50, 3))
+
+
+def test_bracket() -> None:
+    assert bracket(KNOTS, torch.tensor([1.0, 1.9, 2.0, 3.0, 4.0])).tolist() == [0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.3, 2.0])
+def test_the_residual_follows_the_spread_of_the_blur(scale: float) -> None:
+    share = residual_weight(torch.tensor([1.0]), torch.tensor([2.0]), torch.tensor([scale]))
+    assert float(share) == pytest.approx(math.sqrt((scale**2 - 1) / 3), abs=1e-6)
+
+
+def test_a_residual_at_a_knot_is_that_of_the_knot() -> None:
+    low, high = torch.tensor([1.0, 2.0, 2.9]), torch.tensor([2.0, 2.9, 4.0])
+    assert residual_weight(low, high, low).tolist() == [0, 0, 0]
+    assert residual_weight(low, high, high).tolist() == [1, 1, 1]
+    middle = residual_weight(low, high, (low + high) / 2)
+    assert bool(((middle > 0.5) & (middle < 0.8)).all())
