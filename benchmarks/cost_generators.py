@@ -21,9 +21,9 @@ from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.generator.anchor import Anchor
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.padding import pad_to_multiple
+from degflow_aug.fit.presets import preset
 from degflow_aug.flow.solver import EVALUATIONS, JUMP, default_steps, integrate_rk45
 from degflow_aug.flow.time_map import TimeMap
-from degflow_aug.models.presets import preset
 
 FRESH_KNOTS, FRESH_SIDE = (1.0, 4.0), 31
 

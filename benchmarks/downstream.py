@@ -105,7 +105,7 @@ def planned(args: argparse.Namespace) -> Runs:
 def _check(opt: dict[str, Any]) -> None:
     """Raise a ValueError that names the run where its options cannot be trained with."""
     degflow_aug.register()
-    from degflow_aug.models.option_check import check_training_options
+    from degflow_aug.models.checks.training_options import check_training_options
 
     try:
         check_training_options(opt, opt["name"])

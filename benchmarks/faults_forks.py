@@ -111,7 +111,7 @@ def _stop_in_first_step() -> None:
     """Have trainings interrupt themselves as Ctrl-C would: valid options may ask for days."""
     import basicsr.train
 
-    from degflow_aug.models.stage_model import StageModel
+    from degflow_aug.models.stages.stage_model import StageModel
 
     record, rate = basicsr.train.AvgTimer.record, StageModel.set_learning_rate
     interrupted = False
@@ -216,12 +216,12 @@ def _main() -> None:
     import degflow_aug.commands.fit
     import degflow_aug.commands.generate
     import degflow_aug.degradations.of_bundle
-    import degflow_aug.models.camera_evaluation
-    import degflow_aug.models.camera_fit
-    import degflow_aug.models.kernel_fit
-    import degflow_aug.models.noise_fit
-    import degflow_aug.models.option_check
-    import degflow_aug.models.testing_check
+    import degflow_aug.evaluation.camera_evaluation
+    import degflow_aug.fit.camera_fit
+    import degflow_aug.fit.kernel_bundle
+    import degflow_aug.fit.noise
+    import degflow_aug.models.checks.testing_options
+    import degflow_aug.models.checks.training_options
 
     _stop_in_first_step()
     for line in sys.stdin:

@@ -7,7 +7,7 @@ import importlib
 import torch
 
 import degflow_aug
-import degflow_aug.models.camera_fit
+import degflow_aug.fit.camera_fit
 from degflow_aug import cli
 
 torch.set_num_threads(1)

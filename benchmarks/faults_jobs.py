@@ -84,7 +84,7 @@ def shorten_search() -> None:
 
 def shorten_fit() -> None:
     """A short search, small networks, batches and windows."""
-    from degflow_aug.models import camera_fit, presets
+    from degflow_aug.fit import camera_fit, presets
 
     shorten_search()
     camera_fit.CACHED_WINDOW = 64

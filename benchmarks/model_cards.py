@@ -11,8 +11,8 @@ from result_files import markdown_table
 from shipped_recipes import RECIPES
 
 from degflow_aug.bundles.bundle import WEIGHTS, GeneratorSpec, bundle_path, read_spec, shipped_names
+from degflow_aug.evaluation.bundle_metrics import METHODS, Measurement, read_measurements
 from degflow_aug.files.atomic_file import atomic_path
-from degflow_aug.models.bundle_metrics import METHODS, Measurement, read_measurements
 
 CARDS = WEIGHTS / "README.md"
 HEAD = """# Bundles that ship with the package

@@ -24,7 +24,7 @@ from degflow_aug.bundles.bundle import Bundle, load_bundle
 from degflow_aug.commands.pairs import add_pairs_arguments, find_pairs, load_scenes
 from degflow_aug.console.progress import Progress
 from degflow_aug.degradations.generator.degflow import DegFlow
-from degflow_aug.models.evaluation import Method, Row, evaluate_views
+from degflow_aug.evaluation.evaluation import Method, Row, evaluate_views
 
 METHODS = ("average", "consistency")
 TEACHER = "teacher"
@@ -60,8 +60,8 @@ def teacher_path(work: Path) -> Path:
 
 def student_options(method: str, args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
     """Options of a student as ``degflow fit --one-step`` would make them, and its stage's preset."""
-    from degflow_aug.models.fit_options import FitSettings, stage_options
-    from degflow_aug.models.presets import preset, with_one_step
+    from degflow_aug.fit.presets import preset, with_one_step
+    from degflow_aug.fit.stage_options import FitSettings, stage_options
 
     request = json.loads((args.work / "plan.json").read_text(encoding="utf-8"))["request"]
     teacher = load_bundle(teacher_path(args.work))
@@ -87,9 +87,9 @@ def student_options(method: str, args: argparse.Namespace) -> tuple[dict[str, An
 def train_students(args: argparse.Namespace) -> dict[str, Path]:
     """Train a student by each method on the same windows; returns their bundles."""
     degflow_aug.register()
-    from degflow_aug.models.camera_fit import FitPlan
+    from degflow_aug.fit.camera_fit import FitPlan
+    from degflow_aug.fit.stage_run import Budget, Schedule, StageRun, is_finished
     from degflow_aug.models.distill_model import LFMDistillModel
-    from degflow_aug.models.stage_run import Budget, Schedule, StageRun, is_finished
 
     found, crops = {}, None
     with Progress() as progress:
@@ -114,8 +114,8 @@ def cached_crops(opt: dict[str, Any], recipe: Any, args: argparse.Namespace, pro
     """Crops of the training pairs' latents, as many windows as the recipe has (240 where it has none)."""
     from basicsr.data import build_dataset
 
+    from degflow_aug.fit.latent_cache import LatentCache, LatentCrops
     from degflow_aug.models.distill_model import LFMDistillModel
-    from degflow_aug.models.latent_cache import LatentCache, LatentCrops
 
     model, section = LFMDistillModel(opt), opt["datasets"]["train"]
     multiple, unit = model.rae.multiple, model.get_bare_model(model.net_g).multiple

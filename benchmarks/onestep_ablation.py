@@ -32,8 +32,8 @@ from torch import Tensor
 
 from degflow_aug.degradations.grid import resize
 from degflow_aug.losses.tv_lpips_loss import total_variation
-from degflow_aug.models.checkpoint import read_trained_state
 from degflow_aug.models.onestep_checkpoint import NETWORKS
+from degflow_aug.models.training.checkpoint import read_trained_state
 from degflow_aug.onestep.network import OneStepNetwork
 from degflow_aug.onestep.tiny_backbones import write_tiny_backbones
 

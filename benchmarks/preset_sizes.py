@@ -30,10 +30,10 @@ from degflow_aug.console.progress import Progress
 from degflow_aug.data.aligned_scales import AlignedScales
 from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.degradations.generator.degflow import DegFlow
+from degflow_aug.fit.camera_fit import CameraFit, FitPlan
+from degflow_aug.fit.presets import Preset, preset
+from degflow_aug.fit.stage_options import FitSettings
 from degflow_aug.metrics.fidelity import psnr_y
-from degflow_aug.models.camera_fit import CameraFit, FitPlan
-from degflow_aug.models.fit_options import FitSettings
-from degflow_aug.models.presets import Preset, preset
 from degflow_aug.options.yaml_file import load_yaml
 
 KNOTS = (1.0, 2.0, 4.0)

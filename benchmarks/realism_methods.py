@@ -16,7 +16,7 @@ from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.grid import resize, to_lr_grid
-from degflow_aug.models.evaluation import FITTED
+from degflow_aug.evaluation.evaluation import FITTED
 
 BICUBIC, GAUSSIAN, REALESRGAN = "bicubic", "Gaussian, fitted", "Real-ESRGAN"
 PAPER, OURS, NOISY = "DegFlow, paper recipe", "ours", "ours + noise"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from degflow_aug.models.presets import Preset, preset
+from degflow_aug.fit.presets import Preset, preset
 
 Change = Callable[[Preset], Preset]
 

@@ -31,10 +31,10 @@ from degflow_aug.console.progress import Progress
 from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.generator.degflow import DegFlow
-from degflow_aug.models.camera_fit import CameraFit, FitPlan
-from degflow_aug.models.evaluation import Method, Row, evaluate_views
-from degflow_aug.models.fit_options import FitSettings
-from degflow_aug.models.presets import Preset, preset
+from degflow_aug.evaluation.evaluation import Method, Row, evaluate_views
+from degflow_aug.fit.camera_fit import CameraFit, FitPlan
+from degflow_aug.fit.presets import Preset, preset
+from degflow_aug.fit.stage_options import FitSettings
 from degflow_aug.options.yaml_file import load_yaml
 
 

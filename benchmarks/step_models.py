@@ -67,7 +67,7 @@ def build(opt: dict[str, Any], degradations: Mapping[str, dict[str, Any]]) -> tu
     from basicsr.models import build_model
 
     from degflow_aug.degradations.build import build_degradation
-    from degflow_aug.models.lr_source import LRSource
+    from degflow_aug.models.sr.lr_source import LRSource
 
     torch.manual_seed(opt["manual_seed"])
     model = build_model(opt)

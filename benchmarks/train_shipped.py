@@ -28,8 +28,8 @@ from degflow_aug.bundles.bundle import WEIGHTS, Bundle, load_bundle, save_bundle
 from degflow_aug.commands import fit
 from degflow_aug.commands.arguments import count, one_of, pick_device, positive_number, whole_number
 from degflow_aug.commands.in_process import run_command
-from degflow_aug.models.bundle_metrics import largest_difference, read_measurements
-from degflow_aug.models.evaluation import format_table
+from degflow_aug.evaluation.bundle_metrics import largest_difference, read_measurements
+from degflow_aug.evaluation.evaluation import format_table
 
 LARGEST = 12_000_000
 TOLERANCE = 0.05

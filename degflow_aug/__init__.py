@@ -31,8 +31,8 @@ def load_generator(path_or_name: str | Path, **settings: object) -> DegFlow | Fi
 
     Args:
         path_or_name: a bundle's path, or the name of one that ships with the package.
-        **settings: keyword arguments of :class:`degflow_aug.degradations.generator.degflow.DegFlow` (solver, steps, ...);
-            a fitted kernel or pipeline alone takes noise.
+        **settings: keyword arguments of :class:`~degflow_aug.degradations.generator.degflow.DegFlow` (solver, ...); a
+            fitted kernel or pipeline alone takes noise.
 
     Raises:
         ValueError: no such bundle, or a file that is none.

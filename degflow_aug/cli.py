@@ -135,7 +135,7 @@ def _say(said: str, arguments: Sequence[str]) -> None:
 def _ended_by_sigterm() -> Iterator[None]:
     """SIGTERM ends a command as an error would, so that it leaves nothing half-written, and with exit code 143.
 
-    Commands that train save first: they take the signal themselves, see :mod:`degflow_aug.models.interrupt`.
+    Commands that train save first: they take the signal themselves, see :mod:`degflow_aug.models.training.interrupt`.
     """
     owner = os.getpid()
 

@@ -62,7 +62,7 @@ def changed(setting: Setting, **values: Any) -> Setting:
 @pytest.mark.parametrize("size", ["small", "full"])
 def test_options_differ_in_nothing_but_the_lr(network: dict[str, Any], size: str, setting: Setting) -> None:
     degflow_aug.register()
-    from degflow_aug.models.option_check import check_training_options
+    from degflow_aug.models.checks.training_options import check_training_options
 
     if size == "full":
         # Pairs of 160 pixels hold no crop of the full size: sizes are compared, and images are not looked for.

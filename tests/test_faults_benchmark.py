@@ -14,7 +14,7 @@ from helpers.photographs import photograph
 
 from degflow_aug.files.image_file import encode_image, write_image
 from degflow_aug.files.lmdb_store import LmdbWriter
-from degflow_aug.models.checkpoint import write_checkpoint
+from degflow_aug.models.training.checkpoint import write_checkpoint
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 pytest.importorskip("fcntl", reason="the campaign is for systems with signals and locks of POSIX")

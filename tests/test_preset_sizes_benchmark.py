@@ -13,7 +13,7 @@ import torch
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.degradations.generator.degflow import DegFlow
-from degflow_aug.models.presets import Preset, preset
+from degflow_aug.fit.presets import Preset, preset
 
 
 @pytest.mark.parametrize("name", preset_sizes.CANDIDATES)

@@ -70,7 +70,7 @@ def check_options(snippet: dict[str, Any]) -> None:
     import degflow_aug
 
     degflow_aug.register()
-    from degflow_aug.models.option_check import check_training_options
+    from degflow_aug.models.checks.training_options import check_training_options
 
     opt = load_yaml(OPTION_FILES / "liif_degflow.yml")
     datasets = {**opt["datasets"], **snippet.get("datasets", {})}
@@ -218,7 +218,7 @@ def test_any_degradation_is_made_as_written() -> None:
 @needs_basicsr
 def test_official_weights_become_a_start(tmp_path: Path, fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from degflow_aug.archs.arbitrary_scale.liif_arch import LIIF
-    from degflow_aug.models.checkpoint import read_weights
+    from degflow_aug.models.training.checkpoint import read_weights
 
     monkeypatch.chdir(tmp_path)
     shutil.copy(fixtures / "official_liif.pth", "edsr-baseline-liif.pth")

@@ -21,9 +21,9 @@ from scipy.ndimage import gaussian_filter
 from degflow_aug import compat, load_generator
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.degradations.grid import to_lr_grid
+from degflow_aug.evaluation.evaluation import EvaluationScene
 from degflow_aug.files.image_file import read_image
 from degflow_aug.metrics.fidelity import psnr_y
-from degflow_aug.models.evaluation import EvaluationScene
 
 needs_basicsr = pytest.mark.skipif(not compat.has_basicsr(), reason="BasicSR is not installed")
 SIZE = 208

@@ -13,9 +13,9 @@ import recipes
 from recipe_variants import VARIANTS
 
 import degflow_aug
-from degflow_aug.models.evaluation import Row
-from degflow_aug.models.fit_options import FitSettings, stage_options
-from degflow_aug.models.presets import preset
+from degflow_aug.evaluation.evaluation import Row
+from degflow_aug.fit.presets import preset
+from degflow_aug.fit.stage_options import FitSettings, stage_options
 from degflow_aug.options.stages import LFMOptions, RAEOptions, RefineOptions, read_options
 
 degflow_aug.register()

@@ -9,7 +9,7 @@ from degflow_aug.console.json_output import add_json_argument, print_json
 
 if TYPE_CHECKING:
     from degflow_aug.bundles.bundle import GeneratorSpec, KernelSpec
-    from degflow_aug.models.bundle_metrics import Measurement
+    from degflow_aug.evaluation.bundle_metrics import Measurement
 
 LONGEST_FACT = 60
 
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
 def facts(name: str) -> dict[str, Any]:
     """All that a header says, as values: its fields, and of each measurement the means by scale and method."""
     from degflow_aug.bundles.bundle import bundle_path, read_spec
-    from degflow_aug.models.bundle_metrics import read_measurements
+    from degflow_aug.evaluation.bundle_metrics import read_measurements
 
     spec, path = read_spec(name), bundle_path(name)
     measured = [
@@ -65,7 +65,7 @@ def facts(name: str) -> dict[str, Any]:
 
 def summary(spec: GeneratorSpec | KernelSpec) -> str:
     """One line: camera, range, and Y-PSNR at the last knot that was measured, beside bicubic's."""
-    from degflow_aug.models.bundle_metrics import read_measurements
+    from degflow_aug.evaluation.bundle_metrics import read_measurements
 
     measured = "".join(f"; {_headline(measurement)}" for measurement in read_measurements(spec))
     knots = ", ".join(f"{knot:g}" for knot in spec.knots)
@@ -73,7 +73,7 @@ def summary(spec: GeneratorSpec | KernelSpec) -> str:
 
 
 def _headline(measurement: Measurement) -> str:
-    from degflow_aug.models.bundle_metrics import GENERATOR
+    from degflow_aug.evaluation.bundle_metrics import GENERATOR
 
     rows = measurement.rows()
     scale = max((row.scale for row in rows), default=1.0)
@@ -85,8 +85,8 @@ def _headline(measurement: Measurement) -> str:
 def describe(spec: GeneratorSpec | KernelSpec) -> list[str]:
     """All that a header says, a line a fact, and a table of what was measured."""
     from degflow_aug.bundles.bundle import GeneratorSpec
-    from degflow_aug.models.bundle_metrics import read_measurements
-    from degflow_aug.models.evaluation import format_table
+    from degflow_aug.evaluation.bundle_metrics import read_measurements
+    from degflow_aug.evaluation.evaluation import format_table
 
     lines = [summary(spec), f"licence: {spec.licence or 'not said'}"]
     if isinstance(spec, GeneratorSpec):

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _is_own(path: str) -> bool:
     """Whether one of our stages wrote this checkpoint; anything else is for the official reader to judge."""
-    from degflow_aug.models.checkpoint import read_checkpoint
+    from degflow_aug.models.training.checkpoint import read_checkpoint
 
     try:
         read_checkpoint(path)
@@ -95,7 +95,7 @@ def _own_bundle(rae_path: str, flow_path: str, camera: str) -> Bundle:
 
 
 def _fill(network: nn.Module, path: str, spec: dict[str, object], option: str) -> None:
-    from degflow_aug.models.checkpoint import read_checkpoint
+    from degflow_aug.models.training.checkpoint import read_checkpoint
 
     found, state = read_checkpoint(path)
     if found != spec:

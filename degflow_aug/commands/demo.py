@@ -110,8 +110,8 @@ def contact_rows(bundle: Path, pairs: Path) -> dict[str, dict[str, np.ndarray]]:
 
 
 def _methods_of(scene: Scene, scale: float, generator: object) -> dict[str, np.ndarray]:
+    from degflow_aug.evaluation.evaluation import CEILING, methods_for
     from degflow_aug.files.image_file import read_image, to_tensor
-    from degflow_aug.models.evaluation import CEILING, methods_for
 
     hr, real = (to_tensor(read_image(path))[None] for path in (scene.hr, scene.views[scale]))
     images = {"truth": real}

@@ -51,9 +51,9 @@ def run(args: argparse.Namespace) -> int:
     generator = build_generator(args.bundle, args)
     scales = _scales(scenes, generator, args.knots)
     from degflow_aug.commands.report_evaluation import evaluation_report
-    from degflow_aug.models.camera_evaluation import evaluate_generator
-    from degflow_aug.models.evaluation import format_table
-    from degflow_aug.models.evaluation_samples import SampleScenes
+    from degflow_aug.evaluation.camera_evaluation import evaluate_generator
+    from degflow_aug.evaluation.evaluation import format_table
+    from degflow_aug.evaluation.samples import SampleScenes
 
     _check_cameras(scenes, generator)
     loaded = load_scenes(scenes, scales, pick_device(args.device))

@@ -35,7 +35,7 @@ from degflow_aug.files.sole_writer import sole_writer
 if TYPE_CHECKING:
     from degflow_aug.bundles.bundle import Bundle, KernelBundle
     from degflow_aug.data.layouts.scene import Scene
-    from degflow_aug.models.camera_fit import CameraFit
+    from degflow_aug.fit.camera_fit import CameraFit
 
 DEFAULT_MINUTES = 20.0
 
@@ -135,7 +135,7 @@ def run(args: argparse.Namespace) -> int:
         shown = [] if args.held_out == "none" else held_out or training
         outcome = measure(bundle, shown, bool(held_out), pick_device(args.device))
         if outcome.rows:
-            from degflow_aug.models.evaluation import format_table
+            from degflow_aug.evaluation.evaluation import format_table
 
             print(format_table(outcome.rows))
     page = show(args, bundle, outcome)
@@ -148,7 +148,7 @@ def train(args: argparse.Namespace, scenes: list[Scene]) -> Bundle:
     """All stages, and the bundle written."""
     with Progress() as progress:
         fit = prepare(args, scenes, progress)
-        from degflow_aug.models import interrupt
+        from degflow_aug.models.training import interrupt
 
         work = fit.settings.work
         with sole_writer(work, work / ".lock"), interrupt.stoppable():
@@ -161,9 +161,9 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Progress) -
 
     degflow_aug.register()
     from degflow_aug.compat.history import device_name
-    from degflow_aug.models.camera_fit import CameraFit, FitPlan
-    from degflow_aug.models.fit_options import FitSettings, check_sides
-    from degflow_aug.models.presets import preset, with_lpips, with_one_step
+    from degflow_aug.fit.camera_fit import CameraFit, FitPlan
+    from degflow_aug.fit.presets import preset, with_lpips, with_one_step
+    from degflow_aug.fit.stage_options import FitSettings, check_sides
 
     work = work_folder(args)
     if work.exists() and not work.is_dir():
@@ -215,7 +215,7 @@ def _how_found(args: argparse.Namespace) -> dict[str, Any]:
 def with_noise(args: argparse.Namespace, bundle: Bundle | KernelBundle, scenes: list[Scene]) -> Bundle | KernelBundle:
     """The bundle with the noise that its LR images lack, where the images are large enough to learn it from."""
     from degflow_aug.degradations.noise.residual_estimation import TooSmallError
-    from degflow_aug.models.noise_fit import add_noise, spread_out
+    from degflow_aug.fit.noise import add_noise, spread_out
 
     device = pick_device(args.device)
     knots = [knot for knot in bundle.spec.knots if knot != 1]

@@ -49,7 +49,7 @@ def fit_kernel(args: argparse.Namespace, scenes: list[Scene]) -> KernelBundle:
             f"expected pairs of one camera for --preset {args.preset}, got those of {', '.join(apart)}; name one with "
             "--cameras, or add --no-cameras-apart for one kernel over all"
         )
-    from degflow_aug.models.kernel_fit import fit_kernel_bundle
+    from degflow_aug.fit.kernel_bundle import fit_kernel_bundle
 
     knots = knots_of(args.knots, scenes)
     device = pick_device(args.device)

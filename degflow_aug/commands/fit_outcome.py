@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from degflow_aug.bundles.bundle import Bundle, KernelBundle
     from degflow_aug.data.layouts.scene import Scene
-    from degflow_aug.models.evaluation import Row
-    from degflow_aug.models.evaluation_samples import Sample
+    from degflow_aug.evaluation.evaluation import Row
+    from degflow_aug.evaluation.samples import Sample
     from degflow_aug.pages.report_content import Report
 
 
@@ -46,8 +46,8 @@ def measure(bundle: Bundle | KernelBundle, scenes: Sequence[Scene], held_out: bo
     if not scenes:
         return Outcome()
     from degflow_aug.degradations.of_bundle import generator_of
-    from degflow_aug.models.camera_evaluation import evaluate_generator
-    from degflow_aug.models.evaluation_samples import SampleScenes
+    from degflow_aug.evaluation.camera_evaluation import evaluate_generator
+    from degflow_aug.evaluation.samples import SampleScenes
 
     generator = generator_of(bundle).to(device)
     scales = [knot for knot in bundle.spec.knots if knot != 1]

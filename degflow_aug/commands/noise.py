@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     """
     scenes = find_pairs(args)
     from degflow_aug.bundles.bundle import WEIGHTS, bundle_path, load_any_bundle
-    from degflow_aug.models.noise_fit import add_noise, spread_out
+    from degflow_aug.fit.noise import add_noise, spread_out
 
     bundle = load_any_bundle(args.bundle)
     path = bundle_path(args.bundle)

@@ -10,7 +10,7 @@ from degflow_aug.files.run_history import versions
 from degflow_aug.pages.report_content import Chart, Report, Series, Strip, Table
 
 if TYPE_CHECKING:
-    from degflow_aug.models.evaluation_samples import Sample
+    from degflow_aug.evaluation.samples import Sample
 
 # The generator's autoencoder on the real view itself: no rival, as it has seen what is asked for.
 CEILING = "RAE ceiling"

@@ -25,8 +25,8 @@ from degflow_aug.files.run_history import HISTORY, Recorded, read_history
 from degflow_aug.pages.report_content import Report, Strip, Table
 
 if TYPE_CHECKING:
-    from degflow_aug.models.evaluation import Row
-    from degflow_aug.models.evaluation_samples import Sample
+    from degflow_aug.evaluation.evaluation import Row
+    from degflow_aug.evaluation.samples import Sample
 
 PLAN, EVALUATION = "plan.json", "evaluation"
 STAGES = ("rae", "lfm", "refine", "distill")

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from basicsr.test import test_pipeline
 
     from degflow_aug.compat.options import override
-    from degflow_aug.models.testing_check import check_testing_options
+    from degflow_aug.models.checks.testing_options import check_testing_options
 
     for entry in args.force_yml or ():
         override(opt, entry)

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         name = _checked_name(args)
     from basicsr.train import train_pipeline
 
-    from degflow_aug.models import interrupt
+    from degflow_aug.models.training import interrupt
 
     try:
         with (
@@ -95,7 +95,7 @@ def _checked_name(args: argparse.Namespace) -> str:
 
     register()
     from degflow_aug.compat.options import override
-    from degflow_aug.models.option_check import check_training_options
+    from degflow_aug.models.checks.training_options import check_training_options
 
     for entry in args.force_yml or ():
         override(opt, entry)

@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.grid import resize
 from degflow_aug.degradations.padding import pad_to_multiple
-from degflow_aug.models.adversary import check_adversary
-from degflow_aug.models.degradation_check import check_covers, check_has_lr
-from degflow_aug.models.degraded_model import DegradedModel
-from degflow_aug.models.lr_source import LRBatch
-from degflow_aug.models.network_kind import is_arbitrary_scale
-from degflow_aug.models.preview import Example
-from degflow_aug.models.registered_types import build_network
-from degflow_aug.models.sr_losses import check_losses
+from degflow_aug.models.checks.degradation import check_covers, check_has_lr
+from degflow_aug.models.checks.network_kind import is_arbitrary_scale
+from degflow_aug.models.checks.registered_types import build_network
+from degflow_aug.models.sr.adversary import check_adversary
+from degflow_aug.models.sr.degraded_model import DegradedModel
+from degflow_aug.models.sr.lr_source import LRBatch
+from degflow_aug.models.sr.preview import Example
+from degflow_aug.models.sr.sr_losses import check_losses
 from degflow_aug.options.stages import read_options
 from degflow_aug.options.super_resolution import SROptions
 

@@ -15,10 +15,10 @@ from degflow_aug.degradations.fitted.camera_kernels import StageKernel
 from degflow_aug.flow.consistency import consistency_loss, consistency_target, draw_pairs
 from degflow_aug.flow.objective import draw_times
 from degflow_aug.flow.solver import JUMP, integrate, jumps
-from degflow_aug.models.kernel_source import kernel_after
-from degflow_aug.models.latent_stage import LatentStageModel
-from degflow_aug.models.partial_paths import path_ends
-from degflow_aug.models.teacher import check_cameras, check_end, load_teacher
+from degflow_aug.models.stages.kernel_source import kernel_after
+from degflow_aug.models.stages.latent_stage import LatentStageModel
+from degflow_aug.models.stages.partial_paths import path_ends
+from degflow_aug.models.stages.teacher import check_cameras, check_end, load_teacher
 from degflow_aug.options.stages import DistillOptions, read_options
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from degflow_aug.models.checkpoint import read_trained_state
+from degflow_aug.models.training.checkpoint import read_trained_state
 from degflow_aug.onestep.backbones import UNetBackbone
 from degflow_aug.onestep.caption_alignment import CaptionAlignment
 from degflow_aug.onestep.fast_slow import draw_fast_slow

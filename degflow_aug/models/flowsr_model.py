@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from degflow_aug.models.checkpoint import find_checkpoint, read_trained_state
 from degflow_aug.models.flowsr_consistency import Consistency
-from degflow_aug.models.lr_source import LRBatch
 from degflow_aug.models.onestep_model import Losses, OneStepModel
+from degflow_aug.models.sr.lr_source import LRBatch
+from degflow_aug.models.training.checkpoint import find_checkpoint, read_trained_state
 from degflow_aug.onestep.caption_alignment import CaptionAlignment
 from degflow_aug.onestep.network import VELOCITY
 from degflow_aug.onestep.noise_levels import per_sample

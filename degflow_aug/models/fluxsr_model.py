@@ -10,9 +10,9 @@ from basicsr.utils import get_root_logger
 from torch import Tensor
 
 from degflow_aug.losses.attention_diversification_loss import AttentionDiversificationLoss
-from degflow_aug.models.lr_source import LRBatch
 from degflow_aug.models.omgsr_model import measure_gaps
 from degflow_aug.models.onestep_model import Losses, OneStepModel
+from degflow_aug.models.sr.lr_source import LRBatch
 from degflow_aug.onestep.backbones import FluxBackbone
 from degflow_aug.onestep.mid_timestep import match_lr_time
 from degflow_aug.onestep.token_features import token_features

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from basicsr.utils import get_root_logger
 
-from degflow_aug.models.lr_source import LRBatch
 from degflow_aug.models.onestep_model import Losses, OneStepModel
+from degflow_aug.models.sr.lr_source import LRBatch
 from degflow_aug.models.training_pairs import training_pairs
 from degflow_aug.onestep.backbones import UNetBackbone
 from degflow_aug.onestep.latent_refinement import refinement_loss

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from basicsr.utils import get_root_logger
 
-from degflow_aug.models.optimizers import MOMENT_BYTES
+from degflow_aug.models.training.optimizers import MOMENT_BYTES
 from degflow_aug.onestep.memory import MemoryEstimate, count_weights
 from degflow_aug.onestep.outline import sample_activations
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from degflow_aug.models.checkpoint import find_checkpoint, read_trained_state
+from degflow_aug.models.training.checkpoint import find_checkpoint, read_trained_state
 from degflow_aug.onestep.colour_fix import COLOUR_FIXES
 from degflow_aug.onestep.enlargement import ENLARGEMENTS
 from degflow_aug.onestep.network import NOISE, OneStepNetwork

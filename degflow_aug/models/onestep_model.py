@@ -15,17 +15,17 @@ from basicsr.utils.dist_util import master_only
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import Tensor, nn
 
-from degflow_aug.models.adversary import check_adversary
-from degflow_aug.models.checkpoint import read_trained_state, write_checkpoint
-from degflow_aug.models.degradation_check import check_covers, check_has_lr
+from degflow_aug.models.checks.degradation import check_covers, check_has_lr
+from degflow_aug.models.checks.run import check_count
 from degflow_aug.models.degraded_sr_model import DegradedSRModel
-from degflow_aug.models.divergence_guard import DivergenceGuard
-from degflow_aug.models.lr_source import LRBatch
 from degflow_aug.models.one_step_memory import tell_memory
 from degflow_aug.models.plain_adversary import PlainAdversary
 from degflow_aug.models.rank_agreement import average_gradients, start_alike
-from degflow_aug.models.run_check import check_count
-from degflow_aug.models.sr_losses import check_losses
+from degflow_aug.models.sr.adversary import check_adversary
+from degflow_aug.models.sr.lr_source import LRBatch
+from degflow_aug.models.sr.sr_losses import check_losses
+from degflow_aug.models.training.checkpoint import read_trained_state, write_checkpoint
+from degflow_aug.models.training.divergence_guard import DivergenceGuard
 from degflow_aug.onestep.enlargement import enlarge
 from degflow_aug.onestep.network import OneStepNetwork
 from degflow_aug.onestep.offload import activations_on_cpu

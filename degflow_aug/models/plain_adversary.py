@@ -10,7 +10,7 @@ from basicsr.archs import build_network
 from basicsr.losses import build_loss
 from torch import Tensor, nn
 
-from degflow_aug.models.adversary import check_adversary
+from degflow_aug.models.sr.adversary import check_adversary
 
 if TYPE_CHECKING:
     from degflow_aug.models.onestep_model import OneStepModel

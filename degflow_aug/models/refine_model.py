@@ -17,11 +17,11 @@ from degflow_aug.degradations.camera_choice import one_hot
 from degflow_aug.flow.solver import Velocity, integrate
 from degflow_aug.flow.time_map import TimeMap
 from degflow_aug.losses.lpips_loss import LPIPSLoss
-from degflow_aug.models.generator_stage import GeneratorStage
-from degflow_aug.models.kernel_source import kernel_after
-from degflow_aug.models.sample_cameras import camera_numbers, sample_kernel
-from degflow_aug.models.teacher import check_cameras, check_end, load_teacher
-from degflow_aug.models.view_targets import draw_view_targets
+from degflow_aug.models.stages.generator_stage import GeneratorStage
+from degflow_aug.models.stages.kernel_source import kernel_after
+from degflow_aug.models.stages.sample_cameras import camera_numbers, sample_kernel
+from degflow_aug.models.stages.teacher import check_cameras, check_end, load_teacher
+from degflow_aug.models.stages.view_targets import draw_view_targets
 from degflow_aug.options.stages import RefineOptions, read_options
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 from basicsr.data import build_dataset
 
-from degflow_aug.models.lr_source import LRBatch
+from degflow_aug.models.sr.lr_source import LRBatch
 
 if TYPE_CHECKING:
-    from degflow_aug.models.degraded_model import DegradedModel
+    from degflow_aug.models.sr.degraded_model import DegradedModel
 
 
 def training_pairs(model: DegradedModel, count: int) -> Iterator[LRBatch]:

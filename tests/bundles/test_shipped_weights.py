@@ -29,7 +29,7 @@ from degflow_aug.bundles.bundle import (
     save_bundle,
     shipped_names,
 )
-from degflow_aug.models.bundle_metrics import GENERATOR, METHODS, largest_difference, read_measurements
+from degflow_aug.evaluation.bundle_metrics import GENERATOR, METHODS, largest_difference, read_measurements
 
 NAMES = shipped_names()
 

@@ -25,8 +25,8 @@ from degflow_aug.bundles.bundle import (
 )
 from degflow_aug.cli import main
 from degflow_aug.commands import shipped_demo
+from degflow_aug.evaluation.bundle_metrics import Measurement, Score
 from degflow_aug.files.image_file import read_image
-from degflow_aug.models.bundle_metrics import Measurement, Score
 
 SIDE = 168
 

@@ -40,7 +40,7 @@ def register_model() -> None:
     from basicsr.models.sr_model import SRModel
     from basicsr.utils.registry import ARCH_REGISTRY, MODEL_REGISTRY
 
-    from degflow_aug.models.sr_validation import SRValidation
+    from degflow_aug.models.validation.sr_validation import SRValidation
 
     if "NearestModel" in MODEL_REGISTRY:
         return

@@ -20,7 +20,7 @@ from degflow_aug.cli import main
 from degflow_aug.commands.train import _sole_trainer
 from degflow_aug.files.image_file import write_image
 from degflow_aug.files.run_history import HISTORY, read_history
-from degflow_aug.models import interrupt
+from degflow_aug.models.training import interrupt
 
 pytestmark = pytest.mark.skipif(not compat.has_basicsr(), reason="BasicSR is not installed")
 

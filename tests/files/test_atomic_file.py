@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from degflow_aug.files.atomic_file import PARTIAL_SUFFIX, atomic_path, remove_partial
-from degflow_aug.models.checkpoint import write_checkpoint
+from degflow_aug.models.training.checkpoint import write_checkpoint
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:

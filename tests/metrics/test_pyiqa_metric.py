@@ -63,7 +63,7 @@ def test_sections_of_option_files() -> None:
     import degflow_aug
 
     degflow_aug.register()
-    from degflow_aug.models.validation_metrics import check_metrics, direction, measure, needs_truth
+    from degflow_aug.models.validation.validation_metrics import check_metrics, direction, measure, needs_truth
 
     sections = {
         "red": {"type": "calculate_pyiqa", "metric": "red"}, "far": {"type": "calculate_pyiqa_fr", "metric": "far"},

@@ -18,7 +18,7 @@ import degflow_aug
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.flow.solver import integrate, jumps
-from degflow_aug.models.checkpoint import write_checkpoint
+from degflow_aug.models.training.checkpoint import write_checkpoint
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 degflow_aug.register()
@@ -187,7 +187,7 @@ def test_solvers_and_networks_must_fit(camera: tuple[Path, Path], tmp_path: Path
 
 
 def test_teacher_by_run_name_bundle_and_checkpoint_is_the_same(camera: tuple[Path, Path]) -> None:
-    from degflow_aug.models.teacher import load_teacher
+    from degflow_aug.models.stages.teacher import load_teacher
 
     experiments = camera[1] / "experiments"
     models = experiments / "lfm" / "models"

@@ -16,8 +16,8 @@ register()
 
 from tiny_onestep import tiny_options  # noqa: E402
 
-from degflow_aug.models.lr_source import LRBatch  # noqa: E402
-from degflow_aug.models.option_check import check_training_options  # noqa: E402
+from degflow_aug.models.checks.training_options import check_training_options  # noqa: E402
+from degflow_aug.models.sr.lr_source import LRBatch  # noqa: E402
 from degflow_aug.onestep.noise_levels import sigma_of_step  # noqa: E402
 
 BATCHES = [hr_batch(2, 32, seed=seed) for seed in range(3)]

@@ -22,7 +22,7 @@ from tiny_onestep import OPTIONS  # noqa: E402
 from degflow_aug.cli import main  # noqa: E402
 from degflow_aug.degradations.grid import resize  # noqa: E402
 from degflow_aug.files.image_file import read_image, to_array, to_tensor, write_image  # noqa: E402
-from degflow_aug.models.checkpoint import write_checkpoint  # noqa: E402
+from degflow_aug.models.training.checkpoint import write_checkpoint  # noqa: E402
 from degflow_aug.onestep.restoration import Restorer  # noqa: E402
 from degflow_aug.options.yaml_file import load_yaml  # noqa: E402
 

@@ -36,7 +36,7 @@ def camera(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def kernel_of(pairs: Path) -> FittedKernel:
-    from degflow_aug.models.kernel_source import whole_pairs
+    from degflow_aug.models.stages.kernel_source import whole_pairs
 
     opt = stage_options("rae", pairs, pairs)["datasets"]["val"]
     return FittedKernel.fit(whole_pairs(opt))

@@ -18,7 +18,7 @@ pytest.importorskip("basicsr", reason="option files are BasicSR's")
 register()
 
 from degflow_aug.cli import main  # noqa: E402
-from degflow_aug.models.option_check import check_training_options  # noqa: E402
+from degflow_aug.models.checks.training_options import check_training_options  # noqa: E402
 
 
 def test_nothing_needs_to_be_said() -> None:

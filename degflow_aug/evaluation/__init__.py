@@ -1,0 +1,1 @@
+"""How near a generator's views come to real ones."""

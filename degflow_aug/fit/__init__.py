@@ -1,0 +1,1 @@
+"""degflow fit as a library: presets, stages in turn, the bundle."""

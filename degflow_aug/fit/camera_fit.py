@@ -1,0 +1,238 @@
+"""All stages in one go: from pairs to a bundle, within a budget, resumable at any moment."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
+from degflow_aug.degradations.fitted.camera_kernels import StageKernel
+from degflow_aug.files.atomic_file import atomic_path, remove_partial
+from degflow_aug.files.plain_values import check_plain
+from degflow_aug.fit.latent_cache import LatentCache, LatentCrops
+from degflow_aug.fit.presets import Preset, StagePreset
+from degflow_aug.fit.stage_options import FitSettings, largest_crop, stage_options
+from degflow_aug.fit.stage_run import Budget, BuildModel, Schedule, StageRun, is_finished, make_folders
+from degflow_aug.models.distill_model import LFMDistillModel
+from degflow_aug.models.lfm_model import LFMModel
+from degflow_aug.models.rae_model import RAEModel
+from degflow_aug.models.refine_model import RefineModel
+from degflow_aug.models.stages.kernel_source import (
+    StageReport,
+    fit_kernel,
+    read_kernel,
+    search_files,
+    unreported,
+    write_kernel,
+)
+from degflow_aug.models.stages.latent_stage import LatentStageModel
+from degflow_aug.models.training import interrupt
+
+LATENT_MODELS: dict[str, Callable[[dict[str, Any]], LatentStageModel]] = {
+    "lfm": LFMModel,
+    "distill": LFMDistillModel,
+}
+MODELS: dict[str, BuildModel] = {"rae": RAEModel, "refine": RefineModel, **LATENT_MODELS}
+CACHED_WINDOW = 256
+# Where a stage has one of these, a loss of it looks at images.
+IMAGE_OPTIONS = {"lpips_weight", "rollout_weight", "method"}
+CACHE_SHARE = 0.3
+
+
+@dataclass
+class FitPlan:
+    """What a work folder is for, and how far it is planned; kept as ``plan.json``.
+
+    Attributes:
+        request: the arguments of the fit; a resumed fit must be asked for the same.
+        iterations: of each finished stage.
+        seconds: time spent so far on the camera without networks and on finished stages.
+    """
+
+    path: Path
+    request: dict[str, Any]
+    iterations: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @classmethod
+    def open(cls, work: Path, request: dict[str, Any]) -> FitPlan:
+        """The plan in ``work``, or a new one.
+
+        Raises:
+            ValueError: the folder holds another fit.
+        """
+        path = work / "plan.json"
+        # As it will be read back: JSON turns the keys of a pattern, which are numbers, into text.
+        request = json.loads(json.dumps(request))
+        if not path.is_file():
+            plan = cls(path, request)
+            plan.write()
+            return plan
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+            iterations, seconds, before = dict(known["iterations"]), float(known["seconds"]), dict(known["request"])
+            check_plain(before, str(path))
+            if not 0 <= seconds < math.inf or not all(type(count) is int for count in iterations.values()):
+                raise ValueError("no seconds, or no iterations")
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            raise ValueError(f"expected the plan of a fit in {path}, got other content; remove that folder") from None
+        changed = [key for key in request if before.get(key) != request[key]]
+        if changed:
+            raise ValueError(
+                f"expected the same {changed[0]} as when {work} was begun ({before.get(changed[0])!r}), got "
+                f"{request[changed[0]]!r}; name another --work folder or remove this one"
+            )
+        return cls(path, request, iterations, seconds)
+
+    def write(self) -> None:
+        """Write the plan, whole or not at all."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(self.path) as partial:
+            content = {"request": self.request, "iterations": self.iterations, "seconds": self.seconds}
+            partial.write_text(json.dumps(content, indent=2), encoding="utf-8")
+
+
+class CameraFit:
+    """A fit of one camera, or of several that are told apart.
+
+    Args:
+        preset: networks and recipe.
+        settings: pairs and folders.
+        plan: of the work folder.
+        minutes: budget of all stages together; 0 where ``iterations`` is given.
+        iterations: of all stages together, split by the stages' shares.
+        save_seconds: time between checkpoints.
+        report: called as (stage, done, total, loss); the loss is nan for the camera without networks (kernel, pipeline)
+            and for the cache of windows (encode).
+    """
+
+    def __init__(
+        self,
+        preset: Preset,
+        settings: FitSettings,
+        plan: FitPlan,
+        *,
+        minutes: float = 0.0,
+        iterations: int = 0,
+        save_seconds: float = 60.0,
+        report: StageReport = unreported,
+    ) -> None:
+        self.preset, self.settings, self.plan, self.report = preset, settings, plan, report
+        self.save_seconds = save_seconds
+        self.minutes, self.iterations = minutes, iterations
+        self._cache: LatentCache | None = None
+
+    def run(self, out: Path) -> Bundle:
+        """Train what is not trained yet and write the bundle to ``out``."""
+        remove_partial(self.settings.work)
+        kernel = self.fit_kernel()
+        for stage in self.preset.stages:
+            if not is_finished(self.options(stage)):
+                self.plan.seconds += self.run_stage(stage)
+                self.plan.write()
+        return self.write_bundle(out, kernel)
+
+    def options(self, stage: str) -> dict[str, Any]:
+        """Options of a stage."""
+        return stage_options(stage, self.preset, self.settings)
+
+    def fit_kernel(self) -> StageKernel:
+        """The pipeline of the pairs, or one a camera, source of pseudo-views, with the kernels that are the opponent in
+        every table; these alone where the recipe has no use for more."""
+        path = self.settings.work / "kernel.safetensors"
+        if not path.is_file():
+            dataset = {
+                "name": "pairs",
+                "type": "AlignedScalesDataset",
+                "knots": list(self.settings.knots),
+                **self.settings.train,
+            }
+            began = time.monotonic()
+            cameras, pipeline = self.settings.cameras, self.preset.pipeline
+            keep = self.settings.work
+            write_kernel(path, fit_kernel(dataset, cameras, pipeline=pipeline, report=self.report, keep=keep))
+            self.plan.seconds += time.monotonic() - began
+            self.plan.write()
+        for file in search_files(self.settings.work):
+            file.unlink()
+        return read_kernel(path)
+
+    def run_stage(self, stage: str) -> float:
+        """Train one stage to its end; returns the seconds of work in it, those before an interruption included."""
+        recipe, began = self.preset.stages[stage], time.monotonic()
+        opt = self.options(stage)
+        make_folders(opt)
+        dataset = self.dataset(stage, opt)
+        prepared = time.monotonic() - began
+        run = StageRun(
+            MODELS[stage], opt, dataset, self._budget(stage, prepared),
+            Schedule(recipe.lr, recipe.floor, recipe.warmup), lambda *state: self.report(stage, *state),
+            self.save_seconds,
+        )  # fmt: skip
+        model = run.run()
+        self.plan.iterations[stage] = model.iteration
+        if stage == "refine":
+            # Its autoencoder is another one now: what follows encodes with that, resumed or not.
+            self._cache = None
+        return prepared + run.elapsed
+
+    def dataset(self, stage: str, opt: dict[str, Any]) -> Any:
+        """Images, or for a stage with cached windows their latents."""
+        from basicsr.data import build_dataset
+
+        recipe: StagePreset = self.preset.stages[stage]
+        section = opt["datasets"]["train"]
+        if not recipe.windows:
+            smallest = build_dataset({**section, "gt_size": 8}).smallest_side
+            return build_dataset({**section, "gt_size": largest_crop(self.preset, stage, section["gt_size"], smallest)})
+        if self._cache is None:
+            model = LATENT_MODELS[stage](opt)
+            multiple = model.rae.multiple
+            side = min(CACHED_WINDOW, build_dataset({**section, "gt_size": 8}).smallest_side) // multiple * multiple
+            # The same for every stage, so that a fit resumed in a later one finds the windows it had.
+            largest = max(each.batch for each in self.preset.stages.values() if each.windows)
+            windows = min(recipe.windows, self.iterations * largest or recipe.windows)
+            seconds = math.inf if self.iterations else CACHE_SHARE * 60 * self.minutes * recipe.share
+            self._cache = LatentCache(
+                model, build_dataset({**section, "gt_size": side}), windows=windows, seconds=seconds,
+                with_images=any(IMAGE_OPTIONS & each.options.keys() for each in self.preset.stages.values()),
+                seed=self.settings.seed, progress=lambda done: self._report_window(done, windows),
+            )  # fmt: skip
+        step = 2 ** (len(self.preset.velocity["multipliers"]) - 1)
+        return LatentCrops(self._cache, min(recipe.crop // self._cache.multiple, self._cache.side) // step * step)
+
+    def _report_window(self, done: int, windows: int) -> None:
+        self.report("encode", done, windows, math.nan)
+        interrupt.check()
+
+    def _budget(self, stage: str, spent: float) -> Budget:
+        """A stage's share of the iterations asked for, or of the time left; ``spent`` went into its preparation."""
+        stages = self.preset.stages
+        if self.iterations:
+            return Budget(iterations=max(1, round(self.iterations * stages[stage].share)))
+        following = list(stages)[list(stages).index(stage) :]
+        share = stages[stage].share / sum(stages[name].share for name in following)
+        # Preparation that took longer than expected takes time from the stages, but never more than half of theirs.
+        least = 60 * self.minutes * stages[stage].share / 2
+        return Budget(seconds=max((60 * self.minutes - self.plan.seconds) * share - spent, least))
+
+    def write_bundle(self, out: Path, kernel: StageKernel) -> Bundle:
+        """The last stage's generator with the facts of its training and the fitted kernel."""
+        last = list(self.preset.stages)[-1]
+        trained = load_bundle(self.settings.work / last / "models" / "generator_latest.safetensors")
+        facts = {
+            "preset": self.plan.request["preset"], "recipe": self.plan.request["recipe"],
+            "iterations": dict(self.plan.iterations), "seconds": round(self.plan.seconds),
+            "scenes": self.plan.request["scenes"], "seed": self.settings.seed,
+        }  # fmt: skip
+        if self.plan.request.get("one_step"):
+            facts["one_step"] = self.plan.request["one_step"]
+        spec = GeneratorSpec(**{**trained.spec.__dict__, "training": facts})
+        bundle = Bundle(spec, trained.rae, trained.velocity, kernel.state_dict())
+        save_bundle(out, bundle)
+        return bundle

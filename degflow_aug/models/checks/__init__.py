@@ -1,0 +1,1 @@
+"""An option file checked before anything is written."""

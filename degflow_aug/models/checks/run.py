@@ -1,0 +1,91 @@
+"""Names, numbers and files of an option file that BasicSR uses before it has looked at them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from degflow_aug.models.training.checkpoint import WEIGHTS
+
+
+def check_name(opt: Mapping[str, Any]) -> None:
+    """Raise a ValueError unless the run's ``name`` is that of one folder."""
+    if not isinstance(opt["name"], str) or not re.fullmatch(r"(?!\.+$)[^/\\\0]+", opt["name"]):
+        raise ValueError(f"expected name to be the name of a folder, without slashes, got {opt['name']!r}")
+
+
+def check_dataset_names(datasets: Mapping[str, Any]) -> None:
+    """Look whether every dataset that is validated or tested on has a name of its own, under which results are filed.
+
+    Raises:
+        ValueError: the first without, or with that of another.
+    """
+    named: dict[str, str] = {}
+    for phase, section in datasets.items():
+        if phase == "train":
+            continue
+        name = section.get("name") if isinstance(section, Mapping) else None
+        if not isinstance(name, str) or not re.fullmatch(r"(?!\.+$)[^/\\\0]+", name):
+            raise ValueError(
+                f"expected a name in datasets.{phase}, without slashes, got {name!r}; its results are filed under it"
+            )
+        if name in named:
+            raise ValueError(f"expected a name of its own in datasets.{phase}, got {name!r}, as in {named[name]}")
+        named[name] = f"datasets.{phase}"
+
+
+def check_has_images_to_restore(datasets: Mapping[str, Any]) -> None:
+    """Raise a ValueError for a set of HR images without LR where a model is validated or tested."""
+    for phase, section in datasets.items():
+        if phase != "train" and section.get("type") == "HRCropDataset":
+            raise ValueError(
+                f"expected LR images in datasets.{phase}, got HRCropDataset, which has HR images alone; take "
+                "AnyScalePairDataset or PairedImageDataset"
+            )
+
+
+def check_phases(datasets: object, source: str) -> None:
+    """Raise a ValueError unless there is ``datasets.train``, and all others are ``val`` or begin with ``val_``."""
+    if not isinstance(datasets, Mapping) or not isinstance(datasets.get("train"), Mapping):
+        raise ValueError(f"expected a section datasets.train in {source}, got none; training needs it")
+    for phase, section in datasets.items():
+        if phase != "train" and (not isinstance(section, Mapping) or str(phase).split("_")[0] != "val"):
+            raise ValueError(f"expected datasets.train, datasets.val, datasets.val_2 and so on, got datasets.{phase}")
+
+
+def check_loading(section: Mapping[str, Any]) -> None:
+    """Raise a ValueError where the data loader of ``datasets.train`` would fail on a number."""
+    for key, least in (("batch_size_per_gpu", 1), ("num_worker_per_gpu", 0)):
+        check_count(section.get(key), least, f"datasets.train.{key}")
+    ratio = section.get("dataset_enlarge_ratio", 1)
+    if isinstance(ratio, bool) or not isinstance(ratio, (int, float)) or not 0 < ratio < math.inf:
+        raise ValueError(f"expected a number above 0 in datasets.train.dataset_enlarge_ratio, got {ratio!r}")
+
+
+def check_count(value: object, least: int, where: str) -> None:
+    """Raise a ValueError unless ``value`` is a whole number of at least ``least``; 5e3 is one."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if not is_number or value != int(value) or value < least:  # type: ignore[call-overload, operator]
+        raise ValueError(f"expected a whole number of at least {least} in {where}, got {value!r}")
+
+
+def check_weights(opt: Mapping[str, Any], resumes: bool = False) -> None:
+    """Look for the checkpoints that ``path`` names, and for the names of the weights in them.
+
+    Args:
+        opt: the options.
+        resumes: the networks come from a training state, so that BasicSR does not look at ``path``.
+
+    Raises:
+        ValueError: a file that is not there, or a part that no checkpoint has.
+    """
+    for key, value in (opt.get("path") or {}).items():
+        if not value or resumes:
+            continue
+        if str(key).startswith("pretrain_network") and not Path(str(value)).expanduser().is_file():
+            raise ValueError(f"expected a checkpoint at {value} (path.{key}), got no such file")
+        if str(key).startswith("param_key") and not isinstance(value, str):
+            raise ValueError(f"expected {' or '.join(WEIGHTS)} in path.{key}, got {value!r}")

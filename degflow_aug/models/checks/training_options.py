@@ -1,0 +1,110 @@
+"""What can be wrong with a training run's options, found before BasicSR makes the folders of the experiment."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any, get_type_hints
+
+from basicsr.utils.registry import METRIC_REGISTRY, MODEL_REGISTRY
+
+from degflow_aug.compat.options import check_options
+from degflow_aug.models.checks.construction import check_loss_sections, check_optimizer
+from degflow_aug.models.checks.registered_types import check_datasets, check_networks, registered_type
+from degflow_aug.models.checks.run import (
+    check_count,
+    check_dataset_names,
+    check_has_images_to_restore,
+    check_loading,
+    check_name,
+    check_phases,
+    check_weights,
+)
+from degflow_aug.models.training.optimizers import OPTIMIZERS
+from degflow_aug.models.training.trained_model import TrainedModel
+from degflow_aug.models.validation.best_checkpoint import check_best, check_best_scale
+from degflow_aug.models.validation.scale_validation import ScaleValidation
+from degflow_aug.models.validation.sr_validation import SRValidation
+from degflow_aug.models.validation.validation_metrics import check_metrics
+from degflow_aug.options.basicsr_keys import SCHEDULERS
+from degflow_aug.options.stages import read_options
+
+
+def check_training_options(opt: dict[str, Any], source: str, resumes: bool = False) -> None:
+    """Check all that BasicSR checks late or never: sections of ours, types and arguments of networks, our datasets.
+
+    Args:
+        opt: the option file's content; it is not changed.
+        source: the file's name, for messages.
+        resumes: the networks will come from a training state.
+
+    Raises:
+        ValueError: the first mistake.
+    """
+    opt = deepcopy(opt)
+    check_options(opt, source, is_train=True)
+    check_name(opt)
+    check_phases(opt["datasets"], source)
+    check_loading(opt["datasets"]["train"])
+    model = MODEL_REGISTRY.get(opt["model_type"])
+    if issubclass(model, TrainedModel) and not isinstance(opt.get("network_g"), Mapping):
+        raise ValueError(f"expected a section network_g in {source}, got {opt.get('network_g')!r}")
+    options = get_type_hints(model).get("options")
+    if dataclasses.is_dataclass(options):
+        read_options(options, opt.get("degflow") or {}, "degflow")  # type: ignore[arg-type]
+    _check_numbers(opt)
+    _check_validation(opt, model)
+    check_loss_sections(opt["train"])
+    _check_optimizers(opt["train"], model)
+    check_weights(opt, resumes)
+    check_networks(opt)
+    check_best_scale(opt.get("val"), opt["datasets"], check_datasets(opt))
+    if hasattr(model, "check"):
+        model.check(opt)
+
+
+def _check_optimizers(train: Mapping[str, Any], model: type) -> None:
+    """BasicSR's own models know Adam alone."""
+    known = OPTIMIZERS if issubclass(model, TrainedModel) else {"Adam": OPTIMIZERS["Adam"]}
+    for name in ("optim_g", "optim_d"):
+        if name == "optim_g" or train.get(name) is not None:
+            check_optimizer(train.get(name), known, f"train.{name}")
+
+
+def _check_validation(opt: Mapping[str, Any], model: type) -> None:
+    """Metrics, and what ``val.best`` names; metrics of BasicSR's own models take BasicSR's arguments alone."""
+    val = opt.get("val") or {}
+    check_dataset_names(opt["datasets"])
+    if "val_freq" in val:
+        check_count(val["val_freq"], 1, "val.val_freq")
+    if issubclass(model, (SRValidation, ScaleValidation)):
+        check_metrics(val)
+        check_has_images_to_restore(opt["datasets"])
+    for name, metric in (val.get("metrics") or {}).items():
+        registered_type(METRIC_REGISTRY, metric, f"val.metrics.{name}")
+    if issubclass(model, SRValidation):
+        check_best(val, opt["datasets"])
+    elif val.get("best"):
+        raise ValueError(f"expected no val.best for {model.__name__}, got {val['best']!r}: it does not keep a best one")
+
+
+def _check_numbers(opt: Mapping[str, Any]) -> None:
+    """What BasicSR would count or divide by before it had looked."""
+    required: dict[str, tuple[Any, Any]] = {
+        "train.total_iter": (opt["train"].get("total_iter"), int),
+        "logger.print_freq": ((opt.get("logger") or {}).get("print_freq"), int),
+        "logger.save_checkpoint_freq": ((opt.get("logger") or {}).get("save_checkpoint_freq"), int),
+    }
+    for where, (value, kind) in required.items():
+        if isinstance(value, bool) or not isinstance(value, kind) or value <= 0:
+            raise ValueError(f"expected a number above 0 in {where}, got {value!r}")
+    decay = opt["train"].get("ema_decay", 0)
+    if not isinstance(decay, (int, float)) or not 0 <= decay < 1:
+        raise ValueError(f"expected train.ema_decay from 0 to below 1, got {decay!r}")
+    scheduler = opt["train"].get("scheduler")
+    kind = scheduler.get("type") if isinstance(scheduler, Mapping) else None
+    if not isinstance(kind, str) or kind not in SCHEDULERS:
+        raise ValueError(
+            f"expected train.scheduler with a type out of {', '.join(sorted(SCHEDULERS))}, got {scheduler!r}"
+        )

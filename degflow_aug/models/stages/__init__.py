@@ -1,0 +1,1 @@
+"""What the generator's stages share: kernel, targets, paths, teacher."""

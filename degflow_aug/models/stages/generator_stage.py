@@ -1,0 +1,79 @@
+"""A stage whose network belongs to a generator: it validates as one, and saves one beside its checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from basicsr.utils.dist_util import master_only
+from torch import Tensor
+
+from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
+from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.degradations.fitted.camera_kernels import StageKernel
+from degflow_aug.degradations.generator.degflow import DegFlow
+from degflow_aug.models.stages.stage_model import StageModel
+from degflow_aug.options.stages import StageOptions
+
+
+class GeneratorStage(StageModel):
+    """Subclasses write ``compute_losses`` and ``trained_parts``, and set ``solver`` and ``steps``.
+
+    Attributes:
+        solver, steps: how validation and the bundle carry latents along the path.
+        kernel: the kernel behind pseudo-views, where there is one.
+    """
+
+    options: StageOptions
+    solver: str
+    steps: int
+    kernel: StageKernel | None = None
+
+    def trained_parts(self) -> tuple[ResidualAutoencoder, NCSNpp]:
+        """RAE and velocity network as trained so far."""
+        raise NotImplementedError
+
+    def generator(self) -> DegFlow:
+        """The degradation as trained so far."""
+        rae, velocity = self.trained_parts()
+        return DegFlow(
+            rae, velocity, knots=self.options.knots, s_max=self.options.last_scale, solver=self.solver,
+            steps=self.steps, camera=None if self.options.cameras else self.options.camera,
+            cameras=self.options.cameras, kernel=self.kernel if rae.anchored else None,
+        )  # fmt: skip
+
+    def generate_view(self, hr: Tensor, view: Tensor, scale: float, camera: str = "") -> Tensor:
+        """The generated view (1, 3, H, W) in [0, 1] of a camera by name, where the options tell several apart; the
+        real one is not looked at."""
+        generated = self.generator().render(hr, scale, camera=camera if self.options.cameras else None)
+        self.net_g.train()
+        return generated
+
+    def save_companions(self) -> None:
+        """Write the bundle, so that a run can be used as soon as it has saved."""
+        self.write_bundle(Path(self.opt["path"]["models"]) / "generator_latest.safetensors")
+
+    def facts(self) -> dict[str, Any]:
+        """What the bundle says of its training."""
+        return {"run": self.opt["name"], "iterations": self.iteration}
+
+    def kernel_state(self) -> Mapping[str, Tensor]:
+        """State of the kernel that the bundle holds, where one was fitted."""
+        return {} if self.kernel is None else self.kernel.state_dict()
+
+    def noise_state(self) -> Mapping[str, Tensor]:
+        """State of the noise that the bundle holds; none before ``degflow noise`` has learned it."""
+        return {}
+
+    @master_only
+    def write_bundle(self, path: Path) -> None:
+        """Write RAE and velocity network as a bundle."""
+        rae, velocity = self.trained_parts()
+        spec = GeneratorSpec(
+            rae=rae.spec, velocity=velocity.spec, knots=self.options.knots, s_max=self.options.last_scale,
+            camera=self.options.camera, solver=self.solver, steps=self.steps, training=self.facts(),
+            cameras=self.options.cameras,
+        )  # fmt: skip
+        save_bundle(path, Bundle(spec, rae, velocity, self.kernel_state(), self.noise_state()))

@@ -1,0 +1,1 @@
+"""Validation: items, metrics, tables, the best checkpoint."""

@@ -1,0 +1,282 @@
+"""``degflow train`` and ``degflow test`` on super-resolution: mistakes found before a run, and after an earlier one."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from helpers.photographs import photograph
+from helpers.tiny_sr import sr_options
+
+from degflow_aug import compat
+from degflow_aug.cli import main
+from degflow_aug.files.image_file import write_image
+
+pytestmark = pytest.mark.skipif(not compat.has_basicsr(), reason="BasicSR is not installed")
+
+PSNR = {"type": "calculate_psnr", "crop_border": 0, "test_y_channel": False}
+
+
+@pytest.fixture(autouse=True)
+def fresh_logger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """BasicSR keeps its first log file for the whole process."""
+    monkeypatch.chdir(tmp_path)
+    yield
+    import logging
+
+    from basicsr.utils import logger
+
+    logger.initialized_logger.clear()
+    for handler in list(logging.getLogger("basicsr").handlers):
+        logging.getLogger("basicsr").removeHandler(handler)
+
+
+def options(root: Path, kind: str = "arbitrary", iterations: int = 4, **degflow: Any) -> dict[str, Any]:
+    """A training with a validation at x2, whose key is a number."""
+    opt = sr_options(kind, root, iterations=iterations, **degflow)
+    (root / "lr").mkdir(exist_ok=True)
+    for file in sorted((root / "hr").glob("*.png")):
+        write_image(root / "lr" / file.name, photograph(0, 24, 24))
+    opt["datasets"]["val"] = {
+        "name": "pairs", "type": "AnyScalePairDataset", "layout": "folders", "dataroot_gt": str(root / "hr"),
+        "lq": {2: str(root / "lr")},
+    }  # fmt: skip
+    opt["val"] = {"val_freq": 100, "save_img": False, "metrics": {"psnr": dict(PSNR)}}
+    return opt
+
+
+def change(opt: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """``train__optim_g__lr=3`` replaces that option, None removes it."""
+    for keys, value in changes.items():
+        *sections, last = keys.split("__")
+        section = opt
+        for name in sections:
+            section = section.setdefault(name, {})
+        section[last] = value
+        if value is None:
+            del section[last]
+    return opt
+
+
+def run(opt: dict[str, Any], *arguments: str, command: str = "train") -> int:
+    """The command on an option file in the working directory."""
+    Path("run.yml").write_text(yaml.safe_dump(opt, sort_keys=False))
+    return main([command, "-opt", "run.yml", *arguments])
+
+
+def states(name: str = "arbitrary") -> list[str]:
+    """The training states of the experiment."""
+    return sorted(path.name for path in Path("experiments", name, "training_states").glob("*.state"))
+
+
+def as_test(opt: dict[str, Any], weights: Path) -> dict[str, Any]:
+    """The option file of a test of the same network and validation set."""
+    opt = copy.deepcopy(opt)
+    for key in ("train", "degradation", "logger"):
+        opt.pop(key, None)
+    opt["datasets"] = {"test_1": opt["datasets"]["val"]}
+    opt["path"] = {"pretrain_network_g": str(weights)}
+    opt["val"].pop("val_freq")
+    return opt
+
+
+def test_keys_that_are_numbers_in_training_and_in_testing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    opt = options(tmp_path, iterations=1)
+    assert run(opt) == 0
+    capsys.readouterr()
+    opt = as_test(opt, Path("experiments/arbitrary/models/net_g_latest.pth"))
+    opt["datasets"]["test_1"] |= {"layout": "pattern", "dataroot_gt": str(tmp_path)}
+    opt["datasets"]["test_1"].pop("lq")
+    opt["datasets"]["test_1"]["pattern"] = {"hr": "hr/{id}.png", "views": {2: "lr/{id}.png"}}
+    assert run(opt, command="test") == 0
+    assert "Validation pairs" in capsys.readouterr().out
+
+
+RRDB = {"type": "RRDBNet", "num_in_ch": 3, "num_out_ch": 3, "num_feat": 8, "num_block": 1, "num_grow_ch": 4, "scale": 2}
+MISTAKES: list[tuple[str, dict[str, Any], str]] = [
+    ("arbitrary", {"path__pretrain_network_g": "none.pth"}, "checkpoint at none.pth .path.pretrain_network_g."),
+    ("gan", {"path__pretrain_network_d": "none.pth"}, "checkpoint at none.pth .path.pretrain_network_d."),
+    ("arbitrary", {"train__pixel_opt__weight": 1}, "unexpected keyword argument 'weight'; did you mean 'loss_weight'"),
+    ("arbitrary", {"train__pixel_opt__loss_weight": "x"}, "number in train.pixel_opt.loss_weight, got 'x'"),
+    ("arbitrary", {"train__pixel_opt__reduction": "none"}, "mean or sum in train.pixel_opt.reduction, got 'none'"),
+    ("fixed", {"network_g__num_feats": 1}, "unknown key 'num_feats' in network_g; did you mean 'num_feat'"),
+    ("fixed", {"network_g__num_feat": "x"}, "expected arguments that make a EDSR in network_g, got TypeError"),
+    ("fixed", {"network_g__num_in_ch": None}, "make a EDSR in network_g, got TypeError: .*'num_in_ch'"),
+    ("fixed", {"network_g": None}, "expected a section network_g in run.yml, got None"),
+    ("fixed", {"network_g__upscale": 4}, "an image of 32x32 for LR of 16x16 from EDSR in network_g, got"),
+    ("fixed", {"network_g": RRDB, "datasets__train__gt_size": 30}, "multiple of 4, because RRDBNet takes LR of a mult"),
+    ("arbitrary", {"network_g__encoder_spec": None}, "network_g"),
+    ("arbitrary", {"network_g__imnet_spec": "mlp"}, "imnet_spec"),
+    ("gan", {"network_d__num_feat": "x"}, "make a UNetDiscriminatorSN in network_d"),
+    ("arbitrary", {"train__optim_g__type": "Adan"}, "type out of Adam, AdamW, SGD, AdamW8bit, got 'Adan'"),
+    ("arbitrary", {"train__optim_g__lr": "x"}, "number above 0 in train.optim_g.lr, got 'x'"),
+    ("arbitrary", {"train__optim_g__betas": [2, 3]}, "arguments that Adam takes in train.optim_g, got Invalid beta"),
+    ("gan", {"train__optim_d__type": "Adan"}, "train.optim_d.type out of"),
+    ("gan", {"train__optim_d__lr": None}, "number above 0 in train.optim_d.lr, got None"),
+    ("gan", {"train__gan_opt__gan_type": "vanila"}, "got 'vanila'; did you mean 'vanilla'"),
+    ("gan", {"train__gan_opt__gan_type": None}, "missing a required argument: 'gan_type'"),
+    ("gan", {"train__net_d_iters": 0}, "whole number of at least 1 in train.net_d_iters, got 0"),
+    ("gan", {"train__net_d_init_iters": "x"}, "at least 0 in train.net_d_init_iters, got 'x'"),
+    ("arbitrary", {"datasets__train__batch_size_per_gpu": 0}, "at least 1 in datasets.train.batch_size_per_gpu, got 0"),
+    ("arbitrary", {"datasets__train__num_worker_per_gpu": "x"}, "at least 0 in datasets.train.num_worker_per_gpu"),
+    ("arbitrary", {"datasets__train__num_worker_per_gpu": -1}, "num_worker_per_gpu, got -1"),
+    ("arbitrary", {"datasets__train__dataset_enlarge_ratio": 0}, "number above 0 in datasets.train.dataset_enlarge"),
+    ("arbitrary", {"val__val_freq": 0}, "at least 1 in val.val_freq, got 0"),
+    ("arbitrary", {"val__val_freq": "x"}, "at least 1 in val.val_freq, got 'x'"),
+    ("arbitrary", {"datasets__val__name": None}, "expected a name in datasets.val, without slashes, got None"),
+    ("arbitrary", {"datasets__val__name": "a/b"}, "got 'a/b'"),
+    ("arbitrary", {"datasets__val_2": {"name": "pairs", "type": "X"}}, "got 'pairs', as in datasets.val"),
+    ("arbitrary", {"name": "a/b"}, "name of a folder, without slashes, got 'a/b'"),
+    ("arbitrary", {"name": ".."}, "got '..'"),
+    ("arbitrary", {"name": 3}, "got 3"),
+    ("arbitrary", {"datasets__train": None}, "expected a section datasets.train in run.yml"),
+    ("arbitrary", {"datasets__train_2": {"name": "x"}}, "got datasets.train_2"),
+    ("arbitrary", {"datasets__val__type": "HRCropDataset"}, "LR images in datasets.val, got HRCropDataset"),
+    ("arbitrary", {"val__best": {"metric": "psnr", "scale": 4}}, "among the scales of pairs .2., got 4"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "changes", "sentence"), MISTAKES)
+def test_mistakes_are_found_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, changes: dict[str, Any], sentence: str
+) -> None:
+    opt = change(options(tmp_path, kind), **changes)
+    assert run(opt) == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(f"degflow: .*{sentence}.*\n", said), said
+    assert not Path("experiments").exists()
+
+
+def test_files_without_a_mistake_are_accepted(tmp_path: Path) -> None:
+    from degflow_aug.models.checks.training_options import check_training_options
+
+    good: list[tuple[str, dict[str, Any]]] = [
+        ("fixed", {"network_g": RRDB}), ("fixed", {"val__best": {"metric": "psnr"}}),
+        ("arbitrary", {"val__best": {"metric": "psnr", "scale": 2.0}}),
+        ("arbitrary", {"train__optim_g": {"type": "SGD", "lr": 1, "momentum": 0.9}, "val__val_freq": 5e3}), ("gan", {}),
+    ]  # fmt: skip
+    for kind, changes in good:
+        check_training_options(change(options(tmp_path, kind), **changes), "run.yml")
+    opt = change(options(tmp_path), path__pretrain_network_g="none.pth")
+    check_training_options(opt, "run.yml", resumes=True)
+
+
+def test_a_part_that_a_checkpoint_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    opt = options(tmp_path, iterations=1)
+    assert run(opt) == 0
+    weights = Path("experiments/arbitrary/models/net_g_latest.pth").rename(tmp_path / "weights.pth")
+    named = change(options(tmp_path, iterations=1), path__pretrain_network_g=str(weights), path__param_key_g="parms")
+    assert run(named) == 2
+    assert f"expected weights named 'parms' in {weights}" in capsys.readouterr().err.splitlines()[-1]
+    named = change(as_test(opt, weights), path__param_key_g="parms")
+    assert run(named, command="test") == 2
+    assert f"expected weights named 'parms' in {weights}" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_mistake_found_late_leaves_the_earlier_run_where_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opt = options(tmp_path, iterations=2)
+    assert run(opt) == 0
+    assert states() == ["2.state"]
+    torch.save({"params": {"other": torch.ones(1)}}, "other.pth")
+    mistaken = change(options(tmp_path), path__pretrain_network_g="other.pth", path__strict_load_g=True)
+    assert run(mistaken) == 2
+    assert "expected weights of this LIIF in other.pth" in capsys.readouterr().err.splitlines()[-1]
+    assert states() == ["2.state"]
+    assert [path.name.split("_failed_")[0] for path in Path("experiments").iterdir()] == ["arbitrary", "arbitrary"]
+    assert run(options(tmp_path, iterations=4), "--auto_resume") == 0
+    assert states() == ["2.state", "4.state"]
+
+
+def test_a_state_that_was_renamed_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(options(tmp_path, iterations=2)) == 0
+    Path("experiments/arbitrary").rename("experiments/arbitrary_archived_20260101_000000")
+    assert run(options(tmp_path, iterations=4), "--auto_resume") == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "there are some in" in said
+    assert "arbitrary_archived_20260101_000000" in said
+    assert not Path("experiments/arbitrary").exists()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_image_in_the_middle_is_one_sentence_and_loses_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: int
+) -> None:
+    """The good steps before it are saved; with the image repaired the run ends as one that never met the damage."""
+
+    def options_of(folder: Path) -> dict[str, Any]:
+        opt = options(folder, iterations=9)
+        opt["datasets"]["train"] |= {"num_worker_per_gpu": workers, "batch_size_per_gpu": 1, "cache_mb": 0}
+        opt["datasets"]["train"]["dataset_enlarge_ratio"] = 3
+        opt["datasets"].pop("val")
+        opt.pop("val")
+        opt["logger"]["save_checkpoint_freq"] = 100
+        return opt
+
+    whole = change(options_of(tmp_path), name="whole")
+    assert run(whole) == 0
+    image = sorted((tmp_path / "hr").glob("*.png"))[1]
+    content = image.read_bytes()
+    image.write_bytes(content[: len(content) // 2])
+    capsys.readouterr()
+    assert run(options_of(tmp_path)) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("degflow:")]
+    assert len(said) == 1
+    assert str(image) in said[0]
+    assert "Traceback" not in said[0]
+    assert "Caught" not in said[0]
+    saved = [int(name.removesuffix(".state")) for name in states()]
+    image.write_bytes(content)
+    assert run(options_of(tmp_path), "--auto_resume") == 0
+    ends = [
+        torch.load(Path("experiments", name, "models", "net_g_latest.pth"), weights_only=True)["params_ema"]
+        for name in ("whole", "arbitrary")
+    ]
+    assert all(torch.equal(ends[0][key], ends[1][key]) for key in ends[0])
+    assert saved
+    assert 0 < saved[0] < 9
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "sentence"),
+    [
+        ("arbitrary", {"train__optim_g": {"type": "SGD", "lr": 1e-3}}, "of another type of optimiser"),
+        ("arbitrary", {"train__optim_g": {"type": "AdamW", "lr": 1e-3}}, "of another type of optimiser"),
+        ("gan", {"model_type": "DegradedSRModel", "network_d": None, "train__gan_opt": None}, "of 1 optimisers"),
+    ],
+)
+def test_resuming_with_other_options_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, changes: dict[str, Any], sentence: str
+) -> None:
+    assert run(options(tmp_path, kind, iterations=2)) == 0
+    before = {path: path.read_bytes() for path in Path("experiments").rglob("*.*") if path.suffix in (".state", ".pth")}
+    capsys.readouterr()
+    assert run(change(options(tmp_path, kind), **changes), "--auto_resume") == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("degflow: expected a training state of ")
+    assert sentence in said
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_late_mistake_of_a_run_that_goes_on_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(options(tmp_path, iterations=2)) == 0
+    opt = change(options(tmp_path), val__metrics={"psnr": dict(PSNR)})
+    opt["logger"]["wandb"] = {"project": "x"}
+    capsys.readouterr()
+    assert run(opt, "--auto_resume") == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("degflow: expected options that BasicSR can train with in run.yml, got AssertionError: ")
+    monkeypatch.setenv("DEGFLOW_TRACEBACK", "1")
+    with pytest.raises(ValueError, match="AssertionError") as caught:
+        run(opt, "--auto_resume")
+    assert isinstance(caught.value.__cause__, AssertionError)
+    assert states() == ["2.state"]

@@ -1,0 +1,176 @@
+"""Where LR comes from: dtypes, own and made rows, seeds, and what BasicSR's CUDA prefetcher would change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from degflow_aug.degradations.base import Degradation, patch_sides
+from degflow_aug.models.sr.lr_source import LRSource
+
+CPU = torch.device("cpu")
+
+
+class Noise(Degradation):
+    """LR that is nothing but the degradation's own random stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+        self.seeds: list[int] = []
+
+    def seed(self, seed: int) -> None:
+        super().seed(seed)
+        if hasattr(self, "seeds"):
+            self.seeds.append(seed)
+
+    def lr_patches(self, hr: Tensor, scales: Tensor, lr_size: int) -> Tensor:
+        return torch.rand(len(hr), 3, lr_size, lr_size, generator=self.generator(CPU)) * self.weight
+
+
+class Patches:
+    def draw_scales(self, batch: int, generator: torch.Generator) -> Tensor:
+        return 1 + torch.rand(batch, generator=generator)
+
+    def degrade(self, degradation: Degradation, gt: Tensor, scales: Tensor) -> Tensor:
+        return degradation.lr_patches(gt, scales, 2)
+
+
+def source(degradation: Degradation | None = None) -> LRSource:
+    return LRSource(degradation, Patches(), CPU)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_both_kinds_of_images_end_in_0_to_1(dtype: torch.dtype) -> None:
+    values = torch.tensor([0, 51, 255], dtype=torch.uint8).view(3, 1, 1, 1).expand(3, 3, 4, 4)
+    images = values if dtype == torch.uint8 else values.float() / 255
+    batch = source().take({"gt": images, "lq": images[..., :2, :2]}, 0)
+    for found in (batch.gt, batch.lq):
+        assert found.dtype == torch.float32
+        assert found[:, 0, 0, 0].tolist() == pytest.approx([0, 0.2, 1])
+    assert batch.scales.tolist() == [2, 2, 2]
+
+
+def test_the_seed_is_all_that_counts() -> None:
+    data = {"gt": torch.rand(3, 3, 8, 8)}
+    torch.rand(5)
+    first, again, other = (source(Noise()).take(data, seed) for seed in (7, 7, 8))
+    assert torch.equal(first.lq, again.lq)
+    assert torch.equal(first.scales, again.scales)
+    assert not torch.equal(first.lq, other.lq)
+    assert not torch.equal(first.scales, other.scales)
+
+
+def test_scales_and_degradation_have_no_number_in_common() -> None:
+    """From the same seed the degradation's first draws would be those of the scales once more."""
+    batch = source(Noise()).take({"gt": torch.rand(4, 3, 8, 8)}, 7)
+    assert not torch.isclose(batch.lq.flatten()[:4].double(), batch.scales - 1).any()
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**63 - 1])
+def test_scales_and_the_steps_own_draws_have_no_number_in_common(seed: int) -> None:
+    """The step starts torch's global state from the same seed, and draws its queries from there on the CPU."""
+    drawn = []
+
+    class Recorded(Patches):
+        def draw_scales(self, batch: int, generator: torch.Generator) -> Tensor:
+            drawn.append(torch.randint(2**62, (1000,), generator=generator))
+            return super().draw_scales(batch, generator)
+
+    LRSource(Noise(), Recorded(), CPU).take({"gt": torch.rand(4, 3, 8, 8)}, seed)
+    torch.manual_seed(seed)
+    assert not torch.isin(drawn[0], torch.randint(2**62, (10_000,))).any()
+
+
+def test_made_lr_and_the_batch_have_the_same_scales_inside_the_degradations_range() -> None:
+    """float32 takes 2.9 a little past itself: round(25 s) would be 73 with it and is 72 without."""
+
+    class Past(Patches):
+        def draw_scales(self, batch: int, generator: torch.Generator) -> Tensor:
+            return torch.full((batch,), 2.9)
+
+        def degrade(self, degradation: Degradation, gt: Tensor, scales: Tensor) -> Tensor:
+            asked.append(scales)
+            return degradation.lr_patches(gt, scales, 2)
+
+    degradation, asked = Noise(), list[Tensor]()
+    degradation.scale_range = (1.0, 2.9)
+    data = {
+        "gt": torch.rand(3, 3, 80, 80), "lq": torch.rand(3, 3, 2, 2), "scale": torch.tensor([0.0, 2.9, 0.0]),
+        "has_lq": torch.tensor([False, True, False]),
+    }  # fmt: skip
+    mixed = LRSource(degradation, Past(), CPU).take(data, 0)
+    made = LRSource(degradation, Past(), CPU).take({"gt": data["gt"]}, 0)
+    assert mixed.scales.dtype == made.scales.dtype == torch.float64
+    assert mixed.scales.tolist() == [2.9, float(torch.tensor(2.9)), 2.9]
+    assert [scales.tolist() for scales in asked] == [[2.9, 2.9], made.scales.tolist()]
+    assert patch_sides(mixed.scales, 25).tolist() == [72, 73, 72]
+
+
+def test_global_randomness_is_left_alone() -> None:
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    source(Noise()).take({"gt": torch.rand(1, 3, 8, 8, generator=torch.Generator())}, 7)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_degradation_is_frozen_and_no_graph_is_built() -> None:
+    degradation = Noise()
+    batch = source(degradation).take({"gt": torch.rand(2, 3, 8, 8)}, 0)
+    assert not degradation.weight.requires_grad
+    assert not degradation.training
+    assert not batch.lq.requires_grad
+
+
+@pytest.mark.parametrize("own", [[True, True], [True, False], [False, False]])
+def test_the_degradation_is_asked_for_what_is_missing_only(own: list[bool]) -> None:
+    degradation = Noise()
+    data: dict[str, Any] = {
+        "gt": torch.rand(2, 3, 8, 8), "lq": torch.rand(2, 3, 2, 2), "scale": torch.tensor([3.0, 3.5]),
+        "has_lq": torch.tensor(own),
+    }  # fmt: skip
+    before = len(degradation.seeds)
+    batch = source(degradation).take(data, 5)
+    assert (len(degradation.seeds) == before) is all(own)
+    for row, kept in enumerate(own):
+        assert torch.equal(batch.lq[row], data["lq"][row]) is kept
+        assert (float(batch.scales[row]) == float(data["scale"][row])) is kept
+    if not any(own):
+        assert torch.equal(batch.lq, source(Noise()).take({"gt": data["gt"]}, 5).lq)
+
+
+def test_nothing_to_make_lr_with_is_one_sentence() -> None:
+    with pytest.raises(ValueError, match="expected a degradation: section"):
+        source().take({"gt": torch.rand(2, 3, 8, 8)}, 0)
+
+
+def test_a_side_stream_needs_a_gpu() -> None:
+    batch = LRSource(Noise(), Patches(), CPU, side_stream=True).take({"gt": torch.rand(2, 3, 8, 8)}, 0)
+    assert torch.equal(batch.lq, source(Noise()).take({"gt": torch.rand(2, 3, 8, 8)}, 0).lq)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("moved", [False, True])
+@pytest.mark.parametrize("side_stream", [False, True])
+def test_on_a_gpu_it_does_not_matter_who_moves_the_batch(moved: bool, side_stream: bool) -> None:
+    """``prefetch_mode: cuda`` moves every tensor of a batch, scales and ``has_lq`` too."""
+
+    class OnDevice(Patches):
+        def degrade(self, degradation: Degradation, gt: Tensor, scales: Tensor) -> Tensor:
+            assert scales.device == CPU
+            return gt[..., :2, :2] * scales.view(-1, 1, 1, 1).to(gt.device)
+
+    data = {
+        "gt": torch.rand(3, 3, 8, 8), "lq": torch.rand(3, 3, 2, 2), "scale": torch.tensor([3.0, 3.5, 2.0]),
+        "has_lq": torch.tensor([True, False, True]),
+    }  # fmt: skip
+    expected = LRSource(Noise(), OnDevice(), CPU).take(data, 5)
+    cuda = torch.device("cuda")
+    given = {key: value.to(cuda) for key, value in data.items()} if moved else data
+    found = LRSource(Noise(), OnDevice(), cuda, side_stream).take(given, 5)
+    assert torch.allclose(found.lq.cpu(), expected.lq)
+    assert torch.equal(found.scales, expected.scales)

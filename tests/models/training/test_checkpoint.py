@@ -1,0 +1,139 @@
+"""Reading weights of any origin: BasicSR's files, ours, bare states, and what is refused."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from degflow_aug.models.training.checkpoint import read_weights, state_on_cpu, write_checkpoint
+
+
+def network(seed: int, width: int = 4) -> nn.Sequential:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Conv2d(3, width, 3), nn.BatchNorm2d(width), nn.Conv2d(width, 3, 3))
+
+
+def same(first: nn.Module, second: nn.Module) -> bool:
+    theirs = second.state_dict()
+    return all(torch.equal(value, theirs[key]) for key, value in first.state_dict().items())
+
+
+def saved(folder: Path, content: Any) -> Path:
+    path = folder / "net.pth"
+    torch.save(content, path)
+    return path
+
+
+FIRST, SECOND = network(1).state_dict(), network(2).state_dict()
+
+
+@pytest.mark.parametrize(
+    ("content", "part", "expected"),
+    [
+        ({"params": FIRST, "params_ema": SECOND}, "params", 1),
+        ({"params": FIRST, "params_ema": SECOND}, "params_ema", 2),
+        ({"params_ema": SECOND}, "params", 2),
+        ({"params": FIRST}, "params_ema", 1),
+        ({"params": FIRST, "spec": {"width": 4}}, "params", 1),
+        ({"params": None, "params_ema": SECOND}, "params", 2),
+        (FIRST, "params", 1),
+        (FIRST, None, 1),
+        ({f"module.{key}": value for key, value in FIRST.items()}, "params", 1),
+        ({"params": {f"module.{key}": value for key, value in FIRST.items()}}, "params", 1),
+    ],
+)
+def test_weights_are_found_where_they_are(content: Any, part: str, expected: int, tmp_path: Path) -> None:
+    filled = network(9)
+    read_weights(saved(tmp_path, content), filled, True, part)
+    assert same(filled, network(expected))
+
+
+def test_what_basicsr_writes_is_read(tmp_path: Path) -> None:
+    pytest.importorskip("basicsr", reason="needs BasicSR")
+    from basicsr.models.base_model import BaseModel
+
+    model = BaseModel({"num_gpu": 0, "is_train": True, "path": {"models": str(tmp_path)}})
+    model.save_network([network(1), network(2)], "net_g", 7, ["params", "params_ema"])
+    for part, seed in (("params", 1), ("params_ema", 2)):
+        filled = network(9)
+        read_weights(tmp_path / "net_g_7.pth", filled, True, part)
+        assert same(filled, network(seed))
+
+
+def test_what_we_write_is_read_by_basicsr(tmp_path: Path) -> None:
+    pytest.importorskip("basicsr", reason="needs BasicSR")
+    from basicsr.models.base_model import BaseModel
+
+    write_checkpoint(tmp_path / "net_g_7.pth", {"params": state_on_cpu(network(1)), "spec": {"width": 4}})
+    filled = network(9)
+    BaseModel({"num_gpu": 0, "is_train": True}).load_network(filled, str(tmp_path / "net_g_7.pth"))
+    assert same(filled, network(1))
+
+
+def test_loosely_what_fits_is_kept_as_basicsr_does(tmp_path: Path) -> None:
+    pytest.importorskip("basicsr", reason="compares with BasicSR")
+    from basicsr.models.base_model import BaseModel
+
+    wider = {**network(1, width=6).state_dict(), "2.bias": torch.tensor([7.0, 8, 9]), "extra.weight": torch.ones(2)}
+    del wider["0.bias"]
+    path = saved(tmp_path, {"params": wider})
+    ours, stock = network(9), network(9)
+    read_weights(path, ours, False, "params")
+    BaseModel({"num_gpu": 0, "is_train": True}).load_network(stock, str(path), strict=False)
+    assert same(ours, stock)
+    assert ours[2].bias.tolist() == [7, 8, 9]  # type: ignore[union-attr]
+    with pytest.raises(ValueError, match=r"weights of this Sequential in .*net\.pth, got those of another network"):
+        read_weights(path, network(9), True, "params")
+    with pytest.raises(ValueError, match=r"expected some weights of this Sequential in .*none that fits"):
+        read_weights(saved(tmp_path, {"params": {"other.weight": torch.ones(2)}}), network(9), False, "params")
+
+
+@pytest.mark.parametrize("change", ["missing", "extra"])
+def test_strictly_every_weight_has_to_be_there_and_no_other(change: str, tmp_path: Path) -> None:
+    state = network(1).state_dict()
+    if change == "missing":
+        del state["0.weight"]
+    else:
+        state["9.weight"] = torch.ones(1)
+    with pytest.raises(ValueError, match="another network or width"):
+        read_weights(saved(tmp_path, {"params": state}), network(9), True, "params")
+
+
+class Malicious:
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> Any:
+        return (Path.touch, (self.trace,))
+
+
+def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
+    for write in (torch.save, lambda item, path: path.write_bytes(pickle.dumps(item))):
+        write({"params": Malicious(tmp_path / "ran")}, tmp_path / "net.pth")
+        with pytest.raises(ValueError, match=r"net\.pth, which is damaged or holds code"):
+            read_weights(tmp_path / "net.pth", network(9), True, "params")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_what_is_no_checkpoint_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="nothing there"):
+        read_weights(tmp_path / "none.pth", network(9), True, "params")
+    with pytest.raises(ValueError, match="a folder"):
+        read_weights(tmp_path, network(9), True, "params")
+    whole = saved(tmp_path, {"params": FIRST}).read_bytes()
+    (tmp_path / "cut.pth").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="damaged"):
+        read_weights(tmp_path / "cut.pth", network(9), True, "params")
+    for content in ([1, 2], {"epoch": 3}, {"params": [1]}, {"params": {"0.weight": 3}}):
+        with pytest.raises(ValueError, match="holds something else"):
+            read_weights(saved(tmp_path, content), network(9), True, "params")
+
+
+def test_wrappers_leave_no_trace() -> None:
+    wrapped = nn.DataParallel(network(1))
+    assert state_on_cpu(wrapped).keys() == FIRST.keys()
