@@ -31,11 +31,11 @@ from tiny_onestep import read_folder, run, teach_vaes, tiny_options, write_photo
 from torch import Tensor
 
 from degflow_aug.degradations.grid import resize
-from degflow_aug.losses.tv_lpips_loss import total_variation
-from degflow_aug.models.onestep_checkpoint import NETWORKS
 from degflow_aug.models.training.checkpoint import read_trained_state
-from degflow_aug.onestep.network import OneStepNetwork
-from degflow_aug.onestep.tiny_backbones import write_tiny_backbones
+from degflow_aug.onestep.checkpoint import NETWORKS
+from degflow_aug.onestep.losses.tv_lpips_loss import total_variation
+from degflow_aug.onestep.networks.network import OneStepNetwork
+from tests.helpers.tiny_backbones import write_tiny_backbones
 
 PERIOD = 16
 TV = {"type": "TVLPIPSLoss", "loss_weight": 1.0, "gamma": 1.0}

@@ -19,12 +19,12 @@ from typing import Any
 import torch
 from result_files import RESULTS, facts, markdown_table, write_results
 
-from degflow_aug.onestep import tiny_backbones
-from degflow_aug.onestep.latent_refinement import refinement_loss
 from degflow_aug.onestep.memory import GIB, count_weights
-from degflow_aug.onestep.network import NOISE, VELOCITY, OneStepNetwork
+from degflow_aug.onestep.networks.network import NOISE, VELOCITY, OneStepNetwork
+from degflow_aug.onestep.networks.parts import Configurations, assemble, is_flux
+from degflow_aug.onestep.omgsr.latent_refinement import refinement_loss
 from degflow_aug.onestep.outline import sample_activations
-from degflow_aug.onestep.parts import Configurations, assemble, is_flux
+from tests.helpers import tiny_backbones
 
 _VAE: dict[str, Any] = {
     "block_out_channels": [128, 256, 512, 512], "layers_per_block": 2, "norm_num_groups": 32, "sample_size": 768,

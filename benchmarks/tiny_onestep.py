@@ -13,8 +13,8 @@ from degflow_aug.cli import main
 from degflow_aug.commands.simulated_pairs import bundled_photographs, write_simulated_pairs
 from degflow_aug.console.progress import Progress
 from degflow_aug.files.image_file import read_image, to_tensor, write_image
-from degflow_aug.onestep.tiny_autoencoder import teach_autoencoder
 from degflow_aug.options.yaml_file import load_yaml
+from tests.helpers.tiny_autoencoder import teach_autoencoder
 
 OPTIONS = Path(__file__).resolve().parents[1] / "basicsr_options"
 SCALE = 4.0

@@ -16,9 +16,9 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
-from degflow_aug import onestep_options
 from degflow_aug.degradations import build as degradation_options
 from degflow_aug.files.atomic_file import atomic_path
+from degflow_aug.onestep import options as onestep_options
 from degflow_aug.options import stages as options
 from degflow_aug.options import super_resolution as sr_options
 

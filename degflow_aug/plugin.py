@@ -45,8 +45,8 @@ def _networks() -> tuple[Any, ...]:
     from degflow_aug.archs.generator.generator_arch import DegFlowGenerator
     from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
     from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
-    from degflow_aug.onestep.chunked_discriminator import OverlapChunkedDiscriminator
-    from degflow_aug.onestep.published import OneStepFlux, OneStepUNet
+    from degflow_aug.onestep.networks.chunked_discriminator_arch import OverlapChunkedDiscriminator
+    from degflow_aug.onestep.networks.onestep_arch import OneStepFlux, OneStepUNet
 
     ours = (ResidualAutoencoder, NCSNpp, DegFlowGenerator, LIIF, LTE, MetaSR, CiaoSR)
     return (*ours, OneStepUNet, OneStepFlux, OverlapChunkedDiscriminator)
@@ -57,17 +57,17 @@ def _datasets() -> tuple[Any, ...]:
     from degflow_aug.data.any_scale_pair_dataset import AnyScalePairDataset
     from degflow_aug.data.hr_crop_dataset import HRCropDataset
     from degflow_aug.data.mixed_pair_dataset import MixedPairDataset
-    from degflow_aug.data.noise_image_dataset import NoiseImageDataset
+    from degflow_aug.onestep.fluxsr.noise_image_dataset import NoiseImageDataset
 
     return (AlignedScalesDataset, HRCropDataset, AnyScalePairDataset, MixedPairDataset, NoiseImageDataset)
 
 
 def _losses() -> tuple[Any, ...]:
-    from degflow_aug.losses.attention_diversification_loss import AttentionDiversificationLoss
     from degflow_aug.losses.lpips_loss import LPIPSLoss
-    from degflow_aug.losses.overlap_chunked_gan_loss import OverlapChunkedGANLoss
-    from degflow_aug.losses.overlap_chunked_lpips_loss import OverlapChunkedLPIPSLoss
-    from degflow_aug.losses.tv_lpips_loss import TVLPIPSLoss
+    from degflow_aug.onestep.losses.attention_diversification_loss import AttentionDiversificationLoss
+    from degflow_aug.onestep.losses.overlap_chunked_gan_loss import OverlapChunkedGANLoss
+    from degflow_aug.onestep.losses.overlap_chunked_lpips_loss import OverlapChunkedLPIPSLoss
+    from degflow_aug.onestep.losses.tv_lpips_loss import TVLPIPSLoss
 
     chunked = (OverlapChunkedLPIPSLoss, OverlapChunkedGANLoss)
     return (LPIPSLoss, TVLPIPSLoss, *chunked, AttentionDiversificationLoss)
@@ -84,12 +84,12 @@ def _models() -> tuple[Any, ...]:
     from degflow_aug.models.arbitrary_scale_sr_model import ArbitraryScaleSRModel
     from degflow_aug.models.degraded_sr_model import DegradedESRGANModel, DegradedSRModel
     from degflow_aug.models.distill_model import LFMDistillModel
-    from degflow_aug.models.flowsr_model import FlowSRModel
-    from degflow_aug.models.fluxsr_model import FluxSRModel
     from degflow_aug.models.lfm_model import LFMModel
-    from degflow_aug.models.omgsr_model import OMGSRModel
     from degflow_aug.models.rae_model import RAEModel
     from degflow_aug.models.refine_model import RefineModel
+    from degflow_aug.onestep.flowsr.flowsr_model import FlowSRModel
+    from degflow_aug.onestep.fluxsr.fluxsr_model import FluxSRModel
+    from degflow_aug.onestep.omgsr.omgsr_model import OMGSRModel
 
     stages = (RAEModel, LFMModel, RefineModel, LFMDistillModel)
     return (*stages, ArbitraryScaleSRModel, DegradedSRModel, DegradedESRGANModel, OMGSRModel, FluxSRModel, FlowSRModel)

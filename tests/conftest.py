@@ -59,7 +59,7 @@ def tiny_backbones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with random backbones in diffusers' format: sd, flux, clip and dino; prompts are cached beside them."""
     for name in ("diffusers", "peft", "transformers"):
         pytest.importorskip(name, reason="the extra onestep is not installed")
-    from degflow_aug.onestep import tiny_backbones
+    from helpers import tiny_backbones
 
     folder = tmp_path_factory.mktemp("backbones")
     with pytest.MonkeyPatch.context() as patch:

@@ -14,7 +14,7 @@ for package in ("basicsr", "diffusers", "peft", "transformers"):
 import onestep_ablation  # noqa: E402
 import onestep_cost  # noqa: E402
 
-from degflow_aug.onestep.network import VELOCITY, OneStepNetwork  # noqa: E402
+from degflow_aug.onestep.networks.network import VELOCITY, OneStepNetwork  # noqa: E402
 from degflow_aug.onestep.outline import sample_activations  # noqa: E402
 
 

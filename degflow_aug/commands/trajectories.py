@@ -42,8 +42,8 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     import torch
 
-    from degflow_aug.data.noise_images import NoiseImages, describe
-    from degflow_aug.onestep.trajectories import load_pipeline, seeds_and_prompts, trajectory
+    from degflow_aug.onestep.fluxsr.noise_image_pairs import load_pipeline, seeds_and_prompts, trajectory
+    from degflow_aug.onestep.fluxsr.noise_images import NoiseImages, describe
 
     # Looked at before the weights are read, which takes minutes.
     settings = describe(args.pretrained, args.size, args.steps, args.guidance, args.seed, prompts)
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _prompts(file: str | None) -> tuple[str, ...]:
     if file is None:
-        from degflow_aug.onestep.trajectories import PROMPTS
+        from degflow_aug.onestep.fluxsr.noise_image_pairs import PROMPTS
 
         return PROMPTS
     try:

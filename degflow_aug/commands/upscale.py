@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from degflow_aug.models.onestep_checkpoint import TrainedSystem
-    from degflow_aug.onestep.restoration import Restorer
+    from degflow_aug.onestep.checkpoint import TrainedSystem
+    from degflow_aug.onestep.restoration.restoration import Restorer
 
 LARGEST_SCALE = 16.0
 
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     device = pick_device(args.device)
     single = out.suffix.lower() == ".png"
     _check_places(source, out, single)
-    from degflow_aug.models.onestep_checkpoint import load_system
+    from degflow_aug.onestep.checkpoint import load_system
 
     system = load_system(args.model, pretrained=args.pretrained)
     scale = args.scale or system.scale
@@ -99,7 +99,7 @@ def _check_places(source: Path, out: Path, single: bool) -> None:
 
 
 def _restorer(system: TrainedSystem, device: torch.device, tile: int | None, colour: str | None) -> Restorer:
-    from degflow_aug.onestep.restoration import Restorer
+    from degflow_aug.onestep.restoration.restoration import Restorer
 
     restorer = Restorer(system.network.to(device), colour or system.colour_fix, enlargement=system.enlargement)
     if tile is None:

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from degflow_aug.onestep.backbones import FluxBackbone, UNetBackbone
-from degflow_aug.onestep.latent_space import LatentSpace
 from degflow_aug.onestep.memory import saved_bytes
-from degflow_aug.onestep.network import OneStepNetwork
-from degflow_aug.onestep.parts import Parts
+from degflow_aug.onestep.networks.backbones import FluxBackbone, UNetBackbone
+from degflow_aug.onestep.networks.latent_space import LatentSpace
+from degflow_aug.onestep.networks.network import OneStepNetwork
+from degflow_aug.onestep.networks.parts import Parts
 
 META = torch.device("meta")
 

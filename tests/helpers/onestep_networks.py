@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from degflow_aug.onestep.network import OneStepNetwork
-from degflow_aug.onestep.published import OneStepFlux, OneStepUNet
+from degflow_aug.onestep.networks.network import OneStepNetwork
+from degflow_aug.onestep.networks.onestep_arch import OneStepFlux, OneStepUNet
 
 KINDS: dict[str, dict[str, Any]] = {
     "omgsr_s": {"encoder_rank": 4},

@@ -16,7 +16,7 @@ from degflow_aug.onestep.mid_timestep import (
     match_sigma_step,
     match_step,
 )
-from degflow_aug.onestep.noise_levels import flux_sigmas
+from degflow_aug.onestep.networks.noise_levels import flux_sigmas
 
 ALPHA_BARS = (1 - torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2).cumprod(0)
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from degflow_aug.onestep.enlargement import ENLARGEMENTS, enlarge
 from degflow_aug.onestep.offload import activations_on_cpu
+from degflow_aug.onestep.restoration.enlargement import ENLARGEMENTS, enlarge
 
 
 def test_gradients_are_the_same_and_weights_stay() -> None:

@@ -1,0 +1,1 @@
+"""FlowSR, both stages."""

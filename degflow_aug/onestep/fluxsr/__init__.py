@@ -1,0 +1,1 @@
+"""FluxSR, and the pairs it is trained on."""

@@ -1,0 +1,1 @@
+"""Losses that only one-step systems name."""

@@ -1,0 +1,1 @@
+"""Published backbones, LoRA, prompts, discriminator."""

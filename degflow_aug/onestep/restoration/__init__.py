@@ -1,0 +1,1 @@
+"""A whole image through a one-step network: tiles, colours."""

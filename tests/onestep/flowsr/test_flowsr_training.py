@@ -1,0 +1,104 @@
+"""Both stages of FlowSR train from their option files, and resume to the bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from helpers.tiny_sr import build, register
+
+pytest.importorskip("basicsr", reason="training needs BasicSR")
+register()
+
+from helpers.onestep_networks import images  # noqa: E402
+from helpers.onestep_runs import check_resume, check_training, checkpoint  # noqa: E402
+from tiny_onestep import run, tiny_options  # noqa: E402
+
+from degflow_aug.onestep.flowsr.fast_slow import draw_fast_slow  # noqa: E402
+
+
+@pytest.mark.parametrize("system", ["flowsr_1", "flowsr_2"])
+def test_trains_and_improves(
+    system: str, taught_backbones: Path, photograph_pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    saved = check_training(system, taught_backbones, photograph_pairs)
+    assert saved["spec"]["time"] == 1
+    assert ("target" in saved and "heads" in saved) is (system == "flowsr_2")
+
+
+@pytest.mark.parametrize("system", ["flowsr_1", "flowsr_2"])
+def test_resumes_to_the_bit(
+    system: str, taught_backbones: Path, photograph_pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    check_resume(system, taught_backbones, photograph_pairs)
+
+
+def test_the_target_is_the_average_of_the_student(
+    taught_backbones: Path, photograph_pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After one step: decay times the teacher, which both start from, and the rest of the student."""
+    monkeypatch.chdir(tmp_path)
+    first = tiny_options("flowsr_1", taught_backbones, photograph_pairs)
+    first["val"]["val_freq"] = 1000
+    teacher = checkpoint(run(first, 1), 1)["params"]
+    second = tiny_options("flowsr_2", taught_backbones, photograph_pairs, teacher=first["name"])
+    second["val"]["val_freq"] = 1000
+    saved = checkpoint(run(second, 1), 1)
+    for key, average in saved["target"].items():
+        assert torch.allclose(average, 0.95 * teacher[key] + 0.05 * saved["params"][key], atol=1e-7), key
+    assert any(not torch.equal(teacher[key], saved["params"][key]) for key in teacher)
+
+
+def test_the_losses_of_stage_2_by_hand(
+    taught_backbones: Path, photograph_pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Teacher, target and student are three networks here, so that none can stand for another."""
+    monkeypatch.chdir(tmp_path)
+    first = tiny_options("flowsr_1", taught_backbones, photograph_pairs)
+    first["val"]["val_freq"] = 1000
+    run(first, 1)
+    opt = tiny_options("flowsr_2", taught_backbones, photograph_pairs, teacher=first["name"], hr_weight=0.5)
+    opt["degflow"] |= {"caption_model": "", "adversarial_weight": 0}
+    opt["degradation"] = {"type": "Bicubic"}
+    model = build(
+        {**opt, "path": {**opt["path"], "experiments_root": str(tmp_path / "experiments/flowsr_2")}}, tmp_path
+    )
+    parts = model.consistency
+    three = [parts.teacher, parts.target, {key: value.clone() for key, value in parts.teacher.items()}]
+    generator = torch.Generator().manual_seed(0)
+    for weights in three:
+        for value in weights.values():
+            value.add_(0.05 * torch.randn(value.shape, generator=generator))
+    space, network = model.net_g.latents, model.net_g
+
+    def with_weights(weights: dict[str, torch.Tensor], what: str, latents: torch.Tensor, times: torch.Tensor) -> Any:
+        prompt = {f"prompt.{key}": value for key, value in network.prompt.items()}
+        network.load_trained_state({**weights, **prompt})
+        with torch.no_grad():
+            return getattr(network, what)(latents, times)
+
+    hr, hr_latents, lr_latents = images(2), *torch.randn(2, 2, 4, 4, 4, generator=generator).unbind()
+    torch.manual_seed(9)
+    earlier, later = (times.float() for times in draw_fast_slow(2))
+    at = (1 - later.reshape(-1, 1, 1, 1)) * hr_latents + later.reshape(-1, 1, 1, 1) * lr_latents
+    step = with_weights(three[0], "predict", at, later)
+    moved = at - (later - earlier).reshape(-1, 1, 1, 1) * step
+    ends = [space.decode(with_weights(three[2], "clean", *each)) for each in ((at, later), (moved, earlier))]
+    target = space.decode(with_weights(three[1], "clean", moved, earlier))
+    network.load_trained_state({**three[2], **{f"prompt.{key}": value for key, value in network.prompt.items()}})
+    torch.manual_seed(9)
+    found = {key: loss for group in parts.loss_groups(hr, hr_latents, lr_latents) for key, loss in group.items()}
+    expected = {
+        "l_pix_a": (ends[0] - hr).square().mean(), "l_pix_consistency": (ends[0] - target).square().mean(),
+        "l_pix_b": 0.5 * (ends[1] - hr).square().mean(),
+    }  # fmt: skip
+    assert sorted(found) == sorted(expected)
+    for key, value in expected.items():
+        assert torch.allclose(found[key], value, rtol=1e-4), key
+    sum(found.values()).backward()
+    assert all(value.grad is None for weights in three[:2] for value in weights.values())
+    assert all(network.get_parameter(name).grad is not None for name in network.trained_names)
