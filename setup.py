@@ -81,9 +81,7 @@ setup(
             "weights/README.md",
             "docs/*.md",
             "docs/figures/*.png",
-            "pages/*.css",
-            "pages/*.html",
-            "pages/*.js",
+            "pages/assets/*",
         ]
     },
     python_requires=">=3.10",

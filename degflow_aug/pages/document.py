@@ -45,8 +45,8 @@ def text(value: object) -> str:
 
 
 def asset(name: str) -> str:
-    """A style sheet or script that lies beside this module."""
-    return resources.files("degflow_aug.pages").joinpath(name).read_text(encoding="utf-8")
+    """A style sheet or script of ``pages/assets``."""
+    return resources.files("degflow_aug.pages").joinpath("assets", name).read_text(encoding="utf-8")
 
 
 def image_uri(pixels: np.ndarray, quality: int | None = None) -> str:
