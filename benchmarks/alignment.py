@@ -30,7 +30,7 @@ from scipy.ndimage import gaussian_filter
 from tqdm import tqdm
 
 from degflow_aug.alignment.pair import Alignment, align_pair, common_crop
-from degflow_aug.commands.simulated_pairs import bundled_photographs
+from degflow_aug.commands.demo.simulated_pairs import bundled_photographs
 from degflow_aug.files.image_file import read_image
 
 CITY100 = Path(__file__).resolve().parents[2] / "shared" / "data" / "City100"

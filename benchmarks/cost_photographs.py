@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from degflow_aug.commands.simulated_pairs import bundled_photographs
+from degflow_aug.commands.demo.simulated_pairs import bundled_photographs
 from degflow_aug.files.image_file import to_tensor
 
 

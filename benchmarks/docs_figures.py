@@ -20,8 +20,8 @@ from result_plot import Axis, write_plot
 from torch import Tensor
 
 from degflow_aug import load_generator
-from degflow_aug.commands.contact_sheet import middle_crop, write_contact_sheet
-from degflow_aug.commands.simulated_pairs import bundled_photographs
+from degflow_aug.commands.demo.simulated_pairs import bundled_photographs
+from degflow_aug.commands.shared.contact_sheet import middle_crop, write_contact_sheet
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.simulator.camera import Camera
 from degflow_aug.files.image_file import to_tensor, write_image

@@ -213,7 +213,7 @@ def _main() -> None:
 
     import degflow_aug.bundles.official
     import degflow_aug.commands.evaluate
-    import degflow_aug.commands.fit
+    import degflow_aug.commands.fit.command
     import degflow_aug.commands.generate
     import degflow_aug.degradations.of_bundle
     import degflow_aug.evaluation.camera_evaluation

@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 from result_files import facts, markdown_table, write_results
 
-from degflow_aug.commands.simulated_pairs import bundled_photographs, write_simulated_pairs
+from degflow_aug.commands.demo.simulated_pairs import bundled_photographs, write_simulated_pairs
 from degflow_aug.console.progress import Progress
 from degflow_aug.files.image_file import write_image
 from degflow_aug.options.yaml_file import load_yaml

@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import degflow_aug
 from degflow_aug.bundles.bundle import Bundle, load_bundle
-from degflow_aug.commands.simulated_pairs import PATTERN_FILE, bundled_photographs, write_simulated_pairs
+from degflow_aug.commands.demo.simulated_pairs import PATTERN_FILE, bundled_photographs, write_simulated_pairs
 from degflow_aug.console.progress import Progress
 from degflow_aug.data.aligned_scales import AlignedScales
 from degflow_aug.data.layouts.find import find_scenes

@@ -26,8 +26,8 @@ from realism_strips import Strips
 from result_files import facts, results_folder, write_results
 
 from degflow_aug.bundles.bundle import load_bundle
-from degflow_aug.commands.arguments import argument, parse_scales, whole_number
-from degflow_aug.commands.pairs import add_pairs_arguments, find_pairs, load_scenes
+from degflow_aug.commands.shared.arguments import argument, parse_scales, whole_number
+from degflow_aug.commands.shared.pairs import add_pairs_arguments, find_pairs, load_scenes
 from degflow_aug.data.layouts.scene import Scene
 from degflow_aug.evaluation.evaluation import EvaluationScene
 

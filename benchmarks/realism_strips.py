@@ -9,7 +9,7 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
-from degflow_aug.commands.contact_sheet import write_contact_sheet
+from degflow_aug.commands.shared.contact_sheet import write_contact_sheet
 from degflow_aug.files.image_file import to_array
 
 SIDE, ZOOM = 72, 2

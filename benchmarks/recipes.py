@@ -26,7 +26,7 @@ from recipe_variants import VARIANTS, Variant
 from result_files import facts, markdown_table, write_results
 
 import degflow_aug
-from degflow_aug.commands.pairs import load_scenes
+from degflow_aug.commands.shared.pairs import load_scenes
 from degflow_aug.console.progress import Progress
 from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel

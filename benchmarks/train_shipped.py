@@ -26,8 +26,8 @@ from shipped_recipes import RECIPES, Recipe
 import degflow_aug
 from degflow_aug.bundles.bundle import WEIGHTS, Bundle, load_bundle, save_bundle
 from degflow_aug.commands import fit
-from degflow_aug.commands.arguments import count, one_of, pick_device, positive_number, whole_number
-from degflow_aug.commands.in_process import run_command
+from degflow_aug.commands.shared.arguments import count, one_of, pick_device, positive_number, whole_number
+from degflow_aug.commands.shared.invocation import run_command
 from degflow_aug.evaluation.bundle_metrics import largest_difference, read_measurements
 from degflow_aug.evaluation.evaluation import format_table
 

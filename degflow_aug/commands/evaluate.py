@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from degflow_aug.commands.arguments import (
+from degflow_aug.commands.shared.arguments import (
     add_generator_arguments,
     argument,
     build_generator,
@@ -15,11 +15,11 @@ from degflow_aug.commands.arguments import (
     pick_device,
     whole_number,
 )
-from degflow_aug.commands.command_line import started_as
-from degflow_aug.commands.pairs import add_pairs_arguments, find_pairs, load_scenes
-from degflow_aug.commands.report_file import NONE, add_report_argument, check_report, report_at_the_end
+from degflow_aug.commands.shared.command_line import started_as
+from degflow_aug.commands.shared.pairs import add_pairs_arguments, find_pairs, load_scenes
 from degflow_aug.console.json_output import add_json_argument, plain, print_json
 from degflow_aug.console.progress import note
+from degflow_aug.report.file import NONE, add_report_argument, check_report, report_at_the_end
 
 if TYPE_CHECKING:
     from degflow_aug.data.layouts.scene import Scene
@@ -50,10 +50,10 @@ def run(args: argparse.Namespace) -> int:
     scenes = _find_scenes(args)
     generator = build_generator(args.bundle, args)
     scales = _scales(scenes, generator, args.knots)
-    from degflow_aug.commands.report_evaluation import evaluation_report
     from degflow_aug.evaluation.camera_evaluation import evaluate_generator
     from degflow_aug.evaluation.evaluation import format_table
     from degflow_aug.evaluation.samples import SampleScenes
+    from degflow_aug.report.evaluation import evaluation_report
 
     _check_cameras(scenes, generator)
     loaded = load_scenes(scenes, scales, pick_device(args.device))
@@ -136,7 +136,7 @@ def _beside(bundle: str) -> Path:
 
 def _facts(args: argparse.Namespace) -> dict[str, str]:
     from degflow_aug.bundles.bundle import read_spec
-    from degflow_aug.commands.report_sources import duration
+    from degflow_aug.report.sources import duration
 
     spec = read_spec(args.bundle)
     training = {key: str(value) for key, value in spec.training.items() if key in ("preset", "recipe")}

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from degflow_aug.commands.arguments import (
+from degflow_aug.commands.shared.arguments import (
     add_generator_arguments,
     argument,
     build_generator,

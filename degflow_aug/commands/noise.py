@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from degflow_aug.commands.arguments import pick_device
-from degflow_aug.commands.pairs import add_pairs_arguments, find_pairs, load_scenes
+from degflow_aug.commands.shared.arguments import pick_device
+from degflow_aug.commands.shared.pairs import add_pairs_arguments, find_pairs, load_scenes
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.files.sole_writer import sole_writer
 

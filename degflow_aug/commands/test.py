@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from degflow_aug.commands.pipeline import command_line, logged_messages
+from degflow_aug.commands.shared.pipeline import command_line, logged_messages
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.options.yaml_file import load_yaml
 
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _results(folder: Path, tables: list[str]) -> dict[str, Any]:
     """By data set what our models have written; models of BasicSR have tables only."""
-    from degflow_aug.commands.report_sources import read_json
+    from degflow_aug.report.sources import read_json
 
     found = [read_json(path) for path in sorted((folder / "validation").glob("*.json"))]
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from degflow_aug.commands.arguments import count, pick_device, positive_number, whole_number
+from degflow_aug.commands.shared.arguments import count, pick_device, positive_number, whole_number
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.progress import track
 from degflow_aug.files.sole_writer import sole_writer

@@ -46,7 +46,7 @@ def text(value: object) -> str:
 
 def asset(name: str) -> str:
     """A style sheet or script of ``pages/assets``."""
-    return resources.files("degflow_aug.pages").joinpath("assets", name).read_text(encoding="utf-8")
+    return resources.files("degflow_aug.pages").joinpath("assets").joinpath(name).read_text(encoding="utf-8")
 
 
 def image_uri(pixels: np.ndarray, quality: int | None = None) -> str:

@@ -24,7 +24,7 @@ from degflow_aug.bundles.bundle import (
     save_bundle,
 )
 from degflow_aug.cli import main
-from degflow_aug.commands import shipped_demo
+from degflow_aug.commands.demo import shipped as shipped_demo
 from degflow_aug.evaluation.bundle_metrics import Measurement, Score
 from degflow_aug.files.image_file import read_image
 

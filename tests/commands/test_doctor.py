@@ -17,9 +17,13 @@ import degflow_aug
 from degflow_aug import compat
 from degflow_aug.bundles.bundle import SHIPPED
 from degflow_aug.cli import main
-from degflow_aug.commands import doctor_child, doctor_finding, doctor_generator, doctor_machine, doctor_packages
-from degflow_aug.commands.doctor_child import ProbeError, ask
-from degflow_aug.commands.doctor_finding import Finding, guarded
+from degflow_aug.commands.doctor import child as doctor_child
+from degflow_aug.commands.doctor import finding as doctor_finding
+from degflow_aug.commands.doctor import generator as doctor_generator
+from degflow_aug.commands.doctor import machine as doctor_machine
+from degflow_aug.commands.doctor import packages as doctor_packages
+from degflow_aug.commands.doctor.child import ProbeError, ask
+from degflow_aug.commands.doctor.finding import Finding, guarded
 
 ROOT = Path(degflow_aug.__file__).parents[1]
 Usage = namedtuple("Usage", "total used free")
@@ -147,7 +151,7 @@ def test_damaged_and_missing_bundles(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_wrong_picture_is_no_render() -> None:
     import numpy as np
 
-    from degflow_aug.commands.doctor_probes import _check_rendered
+    from degflow_aug.commands.doctor.probes import _check_rendered
 
     hr = np.full((128, 128, 3), 100, np.uint8)
     _check_rendered(hr, np.full((64, 64, 3), 101, np.uint8))

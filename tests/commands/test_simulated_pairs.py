@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from helpers.photographs import photograph
 
-from degflow_aug.commands.contact_sheet import draw_contact_sheet
-from degflow_aug.commands.simulated_pairs import bundled_photographs, write_simulated_pairs
+from degflow_aug.commands.demo.simulated_pairs import bundled_photographs, write_simulated_pairs
+from degflow_aug.commands.shared.contact_sheet import draw_contact_sheet
 from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.degradations.simulator.camera import Camera
 from degflow_aug.files.image_file import read_image, to_array, to_tensor

@@ -1,0 +1,5 @@
+"""``degflow align``: photographs to pairs."""
+
+from degflow_aug.commands.align.command import add_arguments, run
+
+__all__ = ["add_arguments", "run"]

@@ -1,0 +1,209 @@
+"""``degflow align``: photographs of scenes at several focal lengths become pairs on one grid."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from degflow_aug.commands.align.table import alignment_table, summary
+from degflow_aug.commands.shared.arguments import argument, parse_scales, positive_number
+from degflow_aug.console.json_output import add_json_argument, print_json
+from degflow_aug.console.sentence import sentence
+from degflow_aug.files.sole_writer import sole_writer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from degflow_aug.alignment.aligned_set import AlignedSet, Record
+    from degflow_aug.alignment.pair import Alignment
+    from degflow_aug.alignment.shots import Shot, Shots
+
+# A record of another version is made again.
+VERSION = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("shots", metavar="SHOTS", help="folder with a folder of photographs for each scene")
+    parser.add_argument("--out", required=True, help="folder for HR/, LR2/, ..., pattern.yml and align.json")
+    parser.add_argument(
+        "--scales",
+        type=argument(parse_scales),
+        metavar="2,4",
+        help="scales of the views; each takes the nearest (default: from names or focal lengths, to one decimal)",
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=positive_number,
+        default=5.0,
+        metavar="PERCENT",
+        help="by how much the measured scale may differ from that (default: 5)",
+    )
+    parser.add_argument(
+        "--residual",
+        type=positive_number,
+        default=0.3,
+        metavar="PIXELS",
+        help="HR pixels that what is left of the displacement must stay below (default: 0.3)",
+    )
+    add_json_argument(parser)
+    parser.epilog = (
+        "The HR photograph is named HR (or scene_HR), else it is the one of the longest focal length in EXIF; the\n"
+        "others are named x2, x4, ..., or their focal lengths tell. A scene of which a photograph cannot be aligned\n"
+        "is reported, not written, and makes the exit code 1. Run again, it does what is new or changed."
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Align what is not aligned yet; returns 1 if a scene failed, else 0.
+
+    Raises:
+        ValueError, OSError: nothing can be aligned, or not written.
+    """
+    from degflow_aug.alignment.aligned_set import FAILED, AlignedSet
+    from degflow_aug.alignment.shots import find_shot_folders
+    from degflow_aug.console.progress import Progress
+
+    if args.scales and min(args.scales) <= 1:
+        raise ValueError(f"expected --scales above 1, got {min(args.scales):g}; the HR photograph is scale 1")
+    shots, out = Path(args.shots).resolve(), Path(args.out).resolve()
+    if out == shots or shots in out.parents or out in shots.parents:
+        raise ValueError(f"{args.out}: expected --out apart from the photographs in {args.shots}; name another folder")
+    folders = find_shot_folders(args.shots)
+    records: list[Record] = []
+    with sole_writer(args.out), Progress() as progress:
+        aligned = AlignedSet(args.out)
+        for done, folder in enumerate(folders, 1):
+            records.append(_scene(folder, aligned, args))
+            progress("align", done, len(folders), math.nan)
+    if args.json:
+        print_json({"out": args.out, "scales": aligned.scales(), "scenes": records})
+    else:
+        print(alignment_table(records))
+        print(summary(records, args.out, aligned.scales()))
+    return int(any(record["state"] == FAILED for record in records))
+
+
+def _scene(folder: Path, aligned: AlignedSet, args: argparse.Namespace) -> Record:
+    """Align the scene in ``folder``, or find that it has been done; its record."""
+    from degflow_aug.alignment.shots import read_shots
+
+    made_of = _made_of(folder, args)
+    known = aligned.finished(folder.name, made_of)
+    if known is not None:
+        return known
+    record: Record = {"name": folder.name, "made_of": made_of, "hr": None, "crop": None, "views": []}
+    try:
+        shots = read_shots(folder)
+        record["hr"] = shots.hr.name
+        return _align(shots, record, aligned, args)
+    except ValueError as error:
+        return aligned.fail(folder.name, {**record, "reason": sentence(error)})
+
+
+def _made_of(folder: Path, args: argparse.Namespace) -> Record:
+    """What a scene's files depend on."""
+    files = {path.name: path.stat() for path in sorted(folder.iterdir()) if path.is_file()}
+    return {
+        "version": VERSION,
+        "folder": str(folder.resolve()),
+        "files": {name: [status.st_size, status.st_mtime_ns] for name, status in files.items()},
+        "scales": args.scales and list(args.scales),
+        "tolerance": args.tolerance,
+        "residual": args.residual,
+    }
+
+
+def _align(shots: Shots, record: Record, aligned: AlignedSet, args: argparse.Namespace) -> Record:
+    """Align every view of a scene to its HR photograph and write them, or record why not.
+
+    Raises:
+        ValueError: a photograph cannot be read, or two of them are views of one scale.
+    """
+    from degflow_aug.alignment.pair import align_pair, common_crop
+    from degflow_aug.alignment.rendering import clipped_share, render_view
+    from degflow_aug.files.image_file import image_size, read_image
+
+    hr = read_image(shots.hr)
+    found: list[tuple[Shot, float | None, Alignment]] = []
+    for shot in shots.views:
+        result = align_pair(hr, read_image(shot.path), scale=_expected(shot, args.scales), limit=args.residual)
+        scale, reason = _knot(shot, result, args)
+        record["views"].append(_view_record(shot, scale, result, result.reason or reason))
+        found.append((shot, scale, result))
+    if any(view["reason"] for view in record["views"]):
+        return aligned.fail(shots.name, record)
+    _check_scales(found)
+    matrices = [result.matrix for _, _, result in found if result.matrix is not None]
+    crop = common_crop(matrices, hr.shape[:2], [image_size(shot.path) for shot, _, _ in found])
+    views: dict[float, np.ndarray] = {}
+    for view, (shot, scale, result) in zip(record["views"], found, strict=True):
+        lr = read_image(shot.path)
+        assert scale is not None
+        assert result.matrix is not None
+        assert result.gains is not None
+        views[scale] = render_view(lr, result.matrix, crop, result.gains)
+        view["clipped"] = clipped_share(lr, result.matrix, crop)
+    record["crop"] = list(crop)
+    return aligned.write(shots.name, record, hr[crop.top : crop.bottom, crop.left : crop.right], views)
+
+
+def _expected(shot: Shot, scales: Sequence[float] | None) -> float | None:
+    """The scale that a photograph should have, where it is known before measuring."""
+    if shot.scale and scales:
+        return _nearest(shot.scale, scales)
+    return shot.scale or (scales[0] if scales and len(scales) == 1 else None)
+
+
+def _knot(shot: Shot, result: Alignment, args: argparse.Namespace) -> tuple[float | None, str]:
+    """The scale by which a view is filed, and what speaks against it."""
+    measured = result.motion.scale if result.motion else math.nan
+    if args.scales:
+        scale = _nearest(measured if measured > 0 else shot.scale or math.nan, args.scales)
+    elif shot.scale:
+        scale = round(shot.scale, 1)
+    else:
+        return None, "neither name (x2, x4) nor focal length says its scale; name the file so, or give --scales"
+    if scale <= 1:
+        return None, f"expected a scale above 1, got {scale:g}"
+    if not abs(measured / scale - 1) <= args.tolerance / 100:
+        return scale, f"scale {measured:.3f} measured, expected {scale:g} within {args.tolerance:g} %"
+    return scale, ""
+
+
+def _nearest(scale: float, scales: Sequence[float]) -> float:
+    return min(scales, key=lambda known: abs(math.log(known / scale)) if scale > 0 else 0.0)
+
+
+def _check_scales(found: Sequence[tuple[Shot, float | None, Alignment]]) -> None:
+    seen: dict[float | None, Shot] = {}
+    for shot, scale, _ in found:
+        if scale in seen:
+            raise ValueError(
+                f"{shot.path}: expected one photograph a scale, got {seen[scale].path.name} at {scale:g} as well; "
+                "remove one"
+            )
+        seen[scale] = shot
+
+
+def _view_record(shot: Shot, scale: float | None, result: Alignment, reason: str) -> dict[str, Any]:
+    motion, residual = result.motion, result.residual
+    return {
+        "file": shot.path.name,
+        "scale": scale,
+        "measured_scale": motion and motion.scale,
+        "rotation_degrees": motion and motion.rotation,
+        "shift_hr_pixels": motion and list(motion.shift),
+        "matrix": None if result.matrix is None else result.matrix.tolist(),
+        "gains": result.gains and list(result.gains),
+        "residual_hr_pixels": {
+            "median": residual.median,
+            "percentile95": residual.percentile95,
+            "bound": residual.bound,
+            "windows": residual.windows,
+        },
+        "reason": reason,
+    }

@@ -1,0 +1,5 @@
+"""``degflow demo``: the whole way on photographs that come with scikit-image."""
+
+from degflow_aug.commands.demo.command import add_arguments, run
+
+__all__ = ["add_arguments", "run"]

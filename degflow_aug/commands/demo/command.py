@@ -1,0 +1,122 @@
+"""``degflow demo``: the whole way on a bare machine, with a simulated camera whose truth is known at every scale.
+
+Photographs of scikit-image are seen by the camera simulator at scales 1, 2 and 4; a generator is fitted to those pairs,
+makes LR images of two held-out photographs at scales it has never seen, and is compared with the truth there.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from degflow_aug.commands import evaluate, fit, generate
+from degflow_aug.commands.demo.simulated_pairs import (
+    PATTERN_FILE,
+    bundled_photographs,
+    layout_arguments,
+    write_simulated_pairs,
+)
+from degflow_aug.commands.shared.arguments import positive_number, whole_number
+from degflow_aug.commands.shared.contact_sheet import middle_crop, write_contact_sheet
+from degflow_aug.commands.shared.invocation import run_step
+from degflow_aug.console.json_output import add_json_argument, print_json, said_to_people
+from degflow_aug.console.progress import Progress, track
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from degflow_aug.data.layouts.scene import Scene
+
+KNOTS = (1.0, 2.0, 4.0)
+TESTED = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
+SHOWN = (1.5, 2.5, 4.0)
+CROP = 160
+DEFAULT_MINUTES = 5.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument(
+        "--out", default="degflow_demo", metavar="DIR", help="folder for everything (default: degflow_demo)"
+    )
+    parser.add_argument(
+        "--minutes", type=positive_number, metavar="M", help=f"time to train (default: {DEFAULT_MINUTES:g})"
+    )
+    parser.add_argument("--iters", type=whole_number, metavar="N", help="iterations instead of minutes")
+    parser.add_argument(
+        "--shipped", action="store_true", help="train nothing: show the generators that ship with the package"
+    )
+    add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fit, generate, compare and draw, or only show what ships; returns 0.
+
+    Raises:
+        ValueError, OSError: the folder cannot be written, or holds a demo with other settings.
+    """
+    if args.shipped:
+        if args.minutes or args.iters:
+            raise ValueError("expected --shipped or a budget for training, got both; leave one out")
+        from degflow_aug.commands.demo.shipped import show_shipped
+
+        with said_to_people(args):
+            shown = show_shipped(Path(args.out), args.json)
+    else:
+        with said_to_people(args):
+            shown = _fit_and_show(args)
+    if args.json:
+        print_json(shown)
+    return 0
+
+
+def _fit_and_show(args: argparse.Namespace) -> dict[str, Any]:
+    out = Path(args.out)
+    training, held_out = bundled_photographs()
+    train, test = out / "pairs" / "train", out / "pairs" / "test"
+    with Progress() as progress:
+        write_simulated_pairs(training, KNOTS[1:], train, progress)
+        write_simulated_pairs(held_out, TESTED, test, progress)
+    bundle, images = out / "camera.safetensors", out / "generated"
+    budget = ["--iters", str(args.iters)] if args.iters else ["--minutes", f"{args.minutes or DEFAULT_MINUTES:g}"]
+    print(f"1. fitting the camera to {len(training)} photographs at scales 1, 2 and 4", flush=True)
+    fitted = run_step(fit, [
+        str(train), *layout_arguments(train), *budget, "--out", str(bundle), "--held-out", "none",
+        "--camera", "simulator", "--preset", "tiny",
+    ], args.json)  # fmt: skip
+    print(f"2. LR images of {' and '.join(held_out)} at scales never seen: {images}", flush=True)
+    generated = run_step(generate, [
+        str(test / "HR"), "--bundle", str(bundle), "--scales", "1.5,2.5,3,3.5", "--out", str(images),
+    ], args.json)  # fmt: skip
+    print("3. views of the held-out photographs against the truth", flush=True)
+    compared = run_step(evaluate, [str(bundle), "--pairs", str(test), *layout_arguments(test)], args.json)
+    sheet = out / "contact_sheet.png"
+    write_contact_sheet(sheet, contact_rows(bundle, test))
+    print(f"4. the same as a picture: {sheet}")
+    return {"out": out, "fit": fitted, "generate": generated, "evaluate": compared, "sheet": sheet}
+
+
+def contact_rows(bundle: Path, pairs: Path) -> dict[str, dict[str, np.ndarray]]:
+    """Crops of the held-out photographs: truth, baselines and the generator, one row a photograph and scale."""
+    import degflow_aug
+    from degflow_aug.data.layouts.find import find_scenes
+    from degflow_aug.options.yaml_file import load_yaml
+
+    generator = degflow_aug.load_generator(bundle)
+    scenes = find_scenes(pairs, "pattern", pattern=load_yaml(pairs / PATTERN_FILE))
+    cells = track([(scene, scale) for scene in scenes for scale in SHOWN], "contact sheet", "crop")
+    return {f"{scene.name} x{scale:g}": _methods_of(scene, scale, generator) for scene, scale in cells}
+
+
+def _methods_of(scene: Scene, scale: float, generator: object) -> dict[str, np.ndarray]:
+    from degflow_aug.evaluation.evaluation import CEILING, methods_for
+    from degflow_aug.files.image_file import read_image, to_tensor
+
+    hr, real = (to_tensor(read_image(path))[None] for path in (scene.hr, scene.views[scale]))
+    images = {"truth": real}
+    for name, method in methods_for(generator).items():  # type: ignore[arg-type]
+        view = method(hr, scale, real)
+        if view is not None and name != CEILING:
+            images[name.partition(" (")[0]] = view[:1]
+    return {name: middle_crop(image, CROP) for name, image in images.items()}

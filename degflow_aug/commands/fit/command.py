@@ -1,0 +1,226 @@
+"""``degflow fit``: learn a camera from its pairs, all stages in one command."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from degflow_aug.commands.fit.kernel import ALONE, check_alone, fit_kernel
+from degflow_aug.commands.fit.outcome import measure, show, summary, work_folder
+from degflow_aug.commands.fit.scenes import cameras_apart, split_scenes
+from degflow_aug.commands.shared.arguments import (
+    argument,
+    count,
+    one_of,
+    parse_scales,
+    pick_device,
+    positive_number,
+    whole_number,
+)
+from degflow_aug.commands.shared.command_line import started_as
+from degflow_aug.commands.shared.pairs import (
+    add_pairs_arguments,
+    cameras_of,
+    knots_of,
+    load_scenes,
+    pairs_section,
+)
+from degflow_aug.console.json_output import add_json_argument, print_json, said_to_people
+from degflow_aug.console.progress import Progress, note
+from degflow_aug.files.run_history import HISTORY, RunHistory
+from degflow_aug.files.sole_writer import sole_writer
+from degflow_aug.report.file import add_report_argument, check_report
+
+if TYPE_CHECKING:
+    from degflow_aug.bundles.bundle import Bundle, KernelBundle
+    from degflow_aug.data.layouts.scene import Scene
+    from degflow_aug.fit.camera_fit import CameraFit
+
+DEFAULT_MINUTES = 20.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("pairs", metavar="PAIRS", help="folder of the real pairs")
+    add_pairs_arguments(parser, split="Train")
+    parser.add_argument(
+        "--knots", type=argument(parse_scales), metavar="1,2,4", help="scales to learn (default: all there are)"
+    )
+    parser.add_argument(
+        "--held-out",
+        metavar="061-070",
+        default="auto",
+        help="scenes for the report at the end, or none (default: of each camera those not in --scenes, else a tenth)",
+    )
+    _add_recipe_arguments(parser)
+    parser.add_argument("--out", required=True, metavar="FILE.safetensors", help="the bundle to write")
+    parser.add_argument("--work", metavar="DIR", help="checkpoints, for resuming (default: FILE.fit)")
+    parser.add_argument("--camera", metavar="NAME", help="name kept in the bundle (default: that of the pairs)")
+    parser.add_argument(
+        "--cameras-apart",
+        action=argparse.BooleanOptionalAction,
+        help="learn pairs of several cameras as a camera each, or as one (default: apart; recipe paper: as one)",
+    )
+    parser.add_argument("--seed", type=count, default=0, help="of everything drawn (default: 0)")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (auto: a GPU where there is one)")
+    add_report_argument(parser, "NAME.report.html beside --out")
+    add_json_argument(parser)
+    parser.add_argument(
+        "--save-every",
+        type=positive_number,
+        default=60.0,
+        metavar="SECONDS",
+        help="time between checkpoints (default: 60)",
+    )
+    parser.add_argument(
+        "--workers", type=count, default=None, metavar="N", help="processes that load images (default: by device)"
+    )
+
+
+def _add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--preset",
+        default="small",
+        type=one_of("tiny", "small", "official", *ALONE),
+        help="tiny, small (default) or official; without networks: pipeline (blur of light, tone curve, sharpening) or "
+        "kernel (linear)",
+    )
+    parser.add_argument("--recipe", type=one_of("ours", "paper"), help="ours or paper (default: ours; official: paper)")
+    parser.add_argument(
+        "--lpips-vgg",
+        default="",
+        metavar="FILE",
+        help="torchvision's VGG16 weights for the paper recipe, or none to train without LPIPS (default: its cache)",
+    )
+    parser.add_argument(
+        "--one-step",
+        nargs="?",
+        const="average",
+        type=one_of("average", "consistency"),
+        metavar="METHOD",
+        help="end with a student that takes one evaluation: average (also without METHOD) or consistency",
+    )
+    parser.add_argument(
+        "--minutes", type=positive_number, metavar="M", help=f"time to train (default: {DEFAULT_MINUTES:g})"
+    )
+    parser.add_argument(
+        "--iters", type=whole_number, metavar="N", help="iterations of all stages together, instead of --minutes"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, write the bundle and print the table; returns 0.
+
+    Raises:
+        ValueError, OSError: pairs or options that cannot be used, or a work folder of another fit.
+    """
+    if Path(args.out).suffix != ".safetensors" or Path(args.out).is_dir():
+        raise ValueError(f"expected --out to name a file that ends in .safetensors, got {args.out}")
+    check_report(args, args.out)
+    if args.minutes and args.iters:
+        raise ValueError("expected --minutes or --iters, got both; leave one out")
+    alone = args.preset in ALONE
+    if alone:
+        check_alone(args)
+    training, held_out = split_scenes(args)
+    with said_to_people(args):
+        with sole_writer(args.out):
+            bundle = with_noise(args, fit_kernel(args, training) if alone else train(args, training), training)
+        print(f"{args.out}: {bundle.spec.camera} at knots {', '.join(f'{knot:g}' for knot in bundle.spec.knots)}")
+        if bundle.spec.cameras:
+            print(f"it tells {', '.join(bundle.spec.cameras)} apart: name one as camera, or weights by name, or any")
+        if not held_out and args.held_out != "none":
+            print("too few scenes to hold any out: the table is of those trained on")
+        shown = [] if args.held_out == "none" else held_out or training
+        outcome = measure(bundle, shown, bool(held_out), pick_device(args.device))
+        if outcome.rows:
+            from degflow_aug.evaluation.evaluation import format_table
+
+            print(format_table(outcome.rows))
+    page = show(args, bundle, outcome)
+    if args.json:
+        print_json({**summary(Path(args.out), bundle, outcome), "report": page})
+    return 0
+
+
+def train(args: argparse.Namespace, scenes: list[Scene]) -> Bundle:
+    """All stages, and the bundle written."""
+    with Progress() as progress:
+        fit = prepare(args, scenes, progress)
+        from degflow_aug.models.training import interrupt
+
+        work = fit.settings.work
+        with sole_writer(work, work / ".lock"), interrupt.stoppable():
+            return fit.run(Path(args.out))
+
+
+def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Progress) -> CameraFit:
+    """The fit that ``args`` asks for, with its plan opened."""
+    import degflow_aug
+
+    degflow_aug.register()
+    from degflow_aug.compat.history import device_name
+    from degflow_aug.fit.camera_fit import CameraFit, FitPlan
+    from degflow_aug.fit.presets import preset, with_lpips, with_one_step
+    from degflow_aug.fit.stage_options import FitSettings, check_sides
+
+    work = work_folder(args)
+    if work.exists() and not work.is_dir():
+        raise ValueError(f"expected --work to be a folder, got the file {work}")
+    device = pick_device(args.device)
+    gpus = int(device.type == "cuda")
+    if gpus:
+        import torch
+
+        torch.cuda.set_device(device)
+    knots = knots_of(args.knots, scenes)
+    minutes = 0.0 if args.iters else args.minutes or DEFAULT_MINUTES
+    camera = args.camera or cameras_of(scenes)
+    recipe = args.recipe or ("paper" if args.preset == "official" else "ours")
+    apart = cameras_apart(args.cameras_apart, recipe, scenes)
+    request = {
+        "pairs": str(Path(args.pairs).resolve()), "layout": args.layout,
+        "scenes": [f"{scene.camera}/{scene.name}" for scene in scenes],
+        "knots": list(knots), "preset": args.preset, "recipe": recipe, "minutes": minutes, "iters": args.iters or 0,
+        "seed": args.seed, "camera": camera, "files": _how_found(args), "one_step": args.one_step,
+        "cameras": apart or None,
+    }  # fmt: skip
+    chosen = preset(args.preset, recipe)
+    chosen = with_lpips(with_one_step(chosen, args.one_step) if args.one_step else chosen, args.lpips_vgg)
+    settings = FitSettings(
+        train=pairs_section(args, scenes), knots=knots, camera=camera, work=work, seed=args.seed, gpus=gpus,
+        workers=args.workers if args.workers is not None else 4 * gpus, cameras=apart,
+    )  # fmt: skip
+    check_sides(chosen, settings)
+    plan = FitPlan.open(work, request)
+    RunHistory(work / HISTORY).start(0, started_as(args), device_name(bool(gpus)))
+    return CameraFit(
+        chosen,
+        settings,
+        plan,
+        minutes=minutes,
+        iterations=args.iters or 0,
+        save_seconds=args.save_every,
+        report=progress,
+    )
+
+
+def _how_found(args: argparse.Namespace) -> dict[str, Any]:
+    """What decides which files the scenes are, but for the root, which is kept as an absolute path."""
+    section = pairs_section(args, [])
+    return {key: section[key] for key in ("split", "pattern", "cameras")}
+
+
+def with_noise(args: argparse.Namespace, bundle: Bundle | KernelBundle, scenes: list[Scene]) -> Bundle | KernelBundle:
+    """The bundle with the noise that its LR images lack, where the images are large enough to learn it from."""
+    from degflow_aug.degradations.noise.residual_estimation import TooSmallError
+    from degflow_aug.fit.noise import add_noise, spread_out
+
+    device = pick_device(args.device)
+    knots = [knot for knot in bundle.spec.knots if knot != 1]
+    try:
+        return add_noise(Path(args.out), bundle, load_scenes(spread_out(scenes), knots, device, "noise"), device)
+    except TooSmallError as lacking:
+        note(f"the bundle has no noise: {lacking}")
+        return bundle

@@ -1,0 +1,99 @@
+"""What ``degflow fit`` has come to: the table of its bundle beside the baselines, for people, machines and the page."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from degflow_aug.commands.fit.kernel import ALONE
+from degflow_aug.commands.shared.command_line import started_as
+from degflow_aug.commands.shared.pairs import load_scenes
+from degflow_aug.console.json_output import plain
+from degflow_aug.console.progress import note
+from degflow_aug.report.file import NONE, report_at_the_end, told_and_no_more
+from degflow_aug.report.fit import keep_evaluation
+
+if TYPE_CHECKING:
+    import torch
+
+    from degflow_aug.bundles.bundle import Bundle, KernelBundle
+    from degflow_aug.data.layouts.scene import Scene
+    from degflow_aug.evaluation.evaluation import Row
+    from degflow_aug.evaluation.samples import Sample
+    from degflow_aug.pages.report_content import Report
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Rows and pictures of an evaluation, and whether its scenes were held out; empty where none was wanted."""
+
+    rows: Sequence[Row] = ()
+    samples: Sequence[Sample] = ()
+    held_out: bool = False
+    scenes: Sequence[str] = field(default=())
+
+
+def work_folder(args: argparse.Namespace) -> Path:
+    """Where the fit keeps what it resumes from."""
+    return Path(args.work) if args.work else Path(args.out).with_suffix(".fit")
+
+
+def measure(bundle: Bundle | KernelBundle, scenes: Sequence[Scene], held_out: bool, device: torch.device) -> Outcome:
+    """Compare the views of the bundle with the real ones of ``scenes``."""
+    if not scenes:
+        return Outcome()
+    from degflow_aug.degradations.of_bundle import generator_of
+    from degflow_aug.evaluation.camera_evaluation import evaluate_generator
+    from degflow_aug.evaluation.samples import SampleScenes
+
+    generator = generator_of(bundle).to(device)
+    scales = [knot for knot in bundle.spec.knots if knot != 1]
+    known = bundle.spec.cameras
+    taken = [scene for scene in scenes if not known or scene.camera in known]
+    samples = SampleScenes()
+    rows = evaluate_generator(generator, samples.passing(load_scenes(taken, scales, device)), note)
+    return Outcome(rows, samples.strips(generator), held_out, [f"{scene.camera}/{scene.name}" for scene in taken])
+
+
+def summary(out: Path, bundle: Bundle | KernelBundle, outcome: Outcome) -> dict[str, Any]:
+    """The outcome for ``--json``."""
+    spec = bundle.spec
+    return {
+        "bundle": out, "camera": spec.camera, "cameras": spec.cameras, "knots": spec.knots, "training": spec.training,
+        "noise": bool(bundle.noise), "held_out": outcome.held_out, "scenes": outcome.scenes, "rows": outcome.rows,
+    }  # fmt: skip
+
+
+def show(args: argparse.Namespace, bundle: Bundle | KernelBundle, outcome: Outcome) -> Path | None:
+    """Keep the outcome in the work folder, where there is one, and write the page."""
+    if args.preset not in ALONE:
+        facts = {"held_out": outcome.held_out, "noise": bool(bundle.noise)}
+        with told_and_no_more("the table was not kept for later reports"):
+            keep_evaluation(work_folder(args), outcome.rows, outcome.samples, facts)
+    if args.report == NONE:
+        return None
+    page = Path(args.report) if args.report else Path(args.out).with_suffix(".report.html")
+    return report_at_the_end(page, lambda: _report(args, bundle, outcome))
+
+
+def _report(args: argparse.Namespace, bundle: Bundle | KernelBundle, outcome: Outcome) -> Report:
+    from degflow_aug.report.evaluation import evaluation_report
+    from degflow_aug.report.fit import fit_report
+
+    if args.preset not in ALONE:
+        return fit_report(work_folder(args))
+    spec = bundle.spec
+    facts = {
+        "command": started_as(args),
+        "pairs": f"{args.pairs} ({args.layout})",
+        "knots": ", ".join(f"{knot:g}" for knot in spec.knots),
+        "preset": args.preset,
+        "time": f"{spec.training['seconds']} s",
+        "noise": "learned" if bundle.noise else "none: the images are too small",
+        "scenes": f"{len(spec.training['scenes'])} to fit",
+        "table": "of scenes held out" if outcome.held_out else "of the scenes it was fitted to",
+    }
+    return evaluation_report(f"{spec.camera}: degflow fit", plain(outcome.rows), outcome.samples, facts)

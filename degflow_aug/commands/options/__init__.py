@@ -1,0 +1,5 @@
+"""``degflow options``: the option files, and the reference of their keys."""
+
+from degflow_aug.commands.options.command import add_arguments, run
+
+__all__ = ["add_arguments", "run"]

@@ -1,0 +1,109 @@
+"""Options that say which real pairs a command works on, and those pairs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from degflow_aug.commands.shared.arguments import one_of
+
+if TYPE_CHECKING:
+    import torch
+
+    from degflow_aug.data.layouts.scene import Scene
+    from degflow_aug.evaluation.evaluation import EvaluationScene
+
+LAYOUTS = ("realsr", "realsr_v3", "city100", "pattern")
+_AS_NAMED = object()
+
+
+def add_pairs_arguments(parser: argparse.ArgumentParser, split: str) -> None:
+    """Add layout, pattern, split, cameras and scenes; ``split`` is the default of the RealSR layouts."""
+    parser.add_argument("--layout", required=True, type=one_of(*LAYOUTS), metavar="NAME", help=", ".join(LAYOUTS))
+    parser.add_argument("--pattern", metavar="FILE.yml", help="for layout pattern: where files lie, see README")
+    parser.add_argument("--split", default=split, help=f"for the RealSR layouts: Train or Test (default: {split})")
+    parser.add_argument("--cameras", metavar="A,B", help="cameras to take (default: all)")
+    parser.add_argument("--scenes", metavar="001-060,075", help="scenes to take (default: all)")
+
+
+def find_pairs(args: argparse.Namespace, scenes: Any = _AS_NAMED) -> list[Scene]:
+    """The scenes that ``args`` names; ``scenes`` takes the place of ``--scenes``.
+
+    Raises:
+        ValueError: no pairs there, or a pattern without its layout.
+    """
+    from degflow_aug.data.layouts.find import find_scenes
+
+    if (args.pattern is None) == (args.layout == "pattern"):
+        given = f"--pattern {args.pattern}" if args.pattern else "no --pattern"
+        raise ValueError(f"expected --pattern FILE.yml with --layout pattern only, got {given} with {args.layout}")
+    return find_scenes(
+        args.pairs,
+        args.layout,
+        split=args.split,
+        pattern=_pattern(args),
+        cameras=_cameras(args),
+        scenes=args.scenes if scenes is _AS_NAMED else scenes,
+    )
+
+
+def pairs_section(args: argparse.Namespace, scenes: Sequence[Scene]) -> dict[str, Any]:
+    """The same pairs as a dataset section of an option file, ``scenes`` by camera and name."""
+    return {
+        "dataroot_gt": args.pairs, "layout": args.layout, "split": args.split, "pattern": _pattern(args),
+        "cameras": _cameras(args), "scenes": [f"{scene.camera}/{scene.name}" for scene in scenes],
+    }  # fmt: skip
+
+
+def knots_of(named: tuple[float, ...] | None, scenes: list[Scene]) -> tuple[float, ...]:
+    """Scales to learn, 1 first: those named, or all of the scenes.
+
+    Raises:
+        ValueError: a named one that the scenes lack.
+    """
+    there = sorted({scale for scene in scenes for scale in scene.scales})
+    chosen = [scale for scale in named or there if scale != 1]
+    missing = [scale for scale in chosen if scale not in there]
+    if missing or not chosen:
+        shown = ", ".join(f"{scale:g}" for scale in there)
+        raise ValueError(
+            f"expected --knots among the scales of the pairs ({shown}), got {missing[0] if missing else 1:g}"
+        )
+    return (1.0, *chosen)
+
+
+def cameras_of(scenes: Sequence[Scene]) -> str:
+    """Name of the cameras of the scenes, for a bundle."""
+    return " + ".join(dict.fromkeys(scene.camera for scene in scenes))
+
+
+def load_scenes(
+    scenes: Sequence[Scene], scales: Sequence[float], device: torch.device, stage: str = "evaluate"
+) -> Iterator[EvaluationScene]:
+    """Whole scenes on the device, one at a time, with the progress of ``stage`` shown; those without any of the scales
+    are left out."""
+    from degflow_aug.console.progress import track
+    from degflow_aug.data.aligned_scales import AlignedScales
+    from degflow_aug.evaluation.evaluation import EvaluationScene
+
+    dataset = AlignedScales(scenes, [1.0, *scales], incomplete="keep", cache_bytes=0)
+    for index in track(range(len(dataset)), stage, "scene"):
+        item = dataset[index]
+        views = {
+            scale: view[None].to(device)
+            for scale, view, there in zip(scales, item["views"], item["available"], strict=True)
+            if there
+        }
+        yield EvaluationScene(item["name"], item["camera"], item["hr"][None].to(device), views)
+
+
+def _pattern(args: argparse.Namespace) -> dict[str, Any] | None:
+    from degflow_aug.options.yaml_file import load_yaml
+
+    return load_yaml(Path(args.pattern)) if args.pattern else None
+
+
+def _cameras(args: argparse.Namespace) -> list[str] | None:
+    return args.cameras.split(",") if args.cameras else None

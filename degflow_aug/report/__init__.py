@@ -1,0 +1,1 @@
+"""What a report says of a fit, a training, an evaluation."""
