@@ -19,7 +19,7 @@ from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.grid import resize, to_lr_grid
 from degflow_aug.files.image_file import to_array, to_tensor, write_image
 
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 SIZE = 160
 
 

@@ -18,7 +18,7 @@ from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle, save_
 from degflow_aug.options.stages import read_options
 from degflow_aug.options.yaml_file import check_basicsr_options, load_yaml
 
-FOLDER = Path(__file__).resolve().parents[1] / "basicsr_options"
+FOLDER = Path(__file__).resolve().parents[2] / "basicsr_options"
 FILES = sorted(FOLDER.glob("*.yml"))
 STAGES = ("rae", "lfm", "refine", "distill", "test")
 SUPER_RESOLUTION = [
