@@ -27,7 +27,7 @@ Network = TypeVar("Network", bound=nn.Module)
 FORMAT = "degflow-bundle-1"
 KERNEL_FORMAT = "degflow-kernel-1"
 WEIGHTS = Path(__file__).parents[1] / "weights"
-# What ships with the package, made by benchmarks/train_shipped.py.
+# What ships with the package, made by benchmarks/release/train_shipped.py.
 SHIPPED = ("city100-iphone", "city100-nikon", "city100", "simulator")
 # What Python says of a header that holds other things than it should.
 _MISFITS = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from alignment_cases import Case, draw, make, true_error
 from scipy.ndimage import gaussian_filter
 from skimage import data
 
+from benchmarks.alignment.cases import Case, draw, make, true_error
 from degflow_aug.alignment.features import _matches
 from degflow_aug.alignment.pair import Alignment, align_pair, common_crop
 

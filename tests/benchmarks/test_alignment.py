@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import alignment
 import numpy as np
 import pytest
-from alignment_cases import BORDER, Case, draw, make, true_error
 from skimage import data
+
+from benchmarks.alignment import __main__ as alignment
+from benchmarks.alignment.cases import BORDER, Case, draw, make, true_error
 
 PLAIN = Case("coffee", 2.0, 0.0, (0.0, 0.0), 1.0, (1.0, 1.0, 1.0), 0.3, 0)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import cameras
 import numpy as np
 import pytest
 import torch
@@ -13,6 +12,7 @@ from helpers.random_networks import random_rae, randomise
 from helpers.two_cameras import CAMERAS, write_two_cameras
 from torch import Tensor
 
+from benchmarks.realism import cameras
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.files.image_file import read_image

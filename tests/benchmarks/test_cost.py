@@ -15,19 +15,25 @@ from helpers.random_networks import random_rae, random_velocity
 from torch import Tensor, nn
 
 pytest.importorskip("basicsr", reason="its Real-ESRGAN is what the others are compared with")
-import cost_measurement
-import cost_traffic
-import degradation_cost
-from cost_generators import Networks, evaluations, fresh_networks, gaussian_kernel, host_rk45, preset_networks
-from cost_growth import against_scales, against_size, linear_fit, scales_of
-from cost_measurement import Plan, Timing, TooLong, interleaved, repetitions, rounds
-from cost_methods import OURS, SHIPPED, STOCK, Batch, StockRealESRGAN, generator_entries, plain_entries
-from cost_options import bundles, parse
-from cost_photographs import patches
-from cost_report import add_ratios, cost_table, make_row
-from result_files import device_slug
-from result_plot import Axis, write_plot
-
+from benchmarks.cost import __main__ as degradation_cost
+from benchmarks.cost import traffic as cost_traffic
+from benchmarks.cost.growth import against_scales, against_size, linear_fit, scales_of
+from benchmarks.cost.methods import OURS, SHIPPED, STOCK, Batch, StockRealESRGAN, generator_entries, plain_entries
+from benchmarks.cost.options import bundles, parse
+from benchmarks.cost.report import add_ratios, cost_table, make_row
+from benchmarks.shared import measurement as cost_measurement
+from benchmarks.shared.generators import (
+    Networks,
+    evaluations,
+    fresh_networks,
+    gaussian_kernel,
+    host_rk45,
+    preset_networks,
+)
+from benchmarks.shared.measurement import Plan, Timing, TooLong, interleaved, repetitions, rounds
+from benchmarks.shared.photographs import patches
+from benchmarks.shared.plot import Axis, write_plot
+from benchmarks.shared.results import device_slug
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.files.image_file import read_image
 from degflow_aug.flow.solver import SOLVERS

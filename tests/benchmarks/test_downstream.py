@@ -18,10 +18,10 @@ from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
 from degflow_aug.draws import SampleDraw
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
-import downstream
-from downstream_kinds import KINDS, TRUE_PAIRS, bundle_digests, chosen_kinds, degradation_section
-from downstream_options import Setting, run_options
-from downstream_runs import RunFailedError, finished, option_text, train_all
+from benchmarks.downstream import __main__ as downstream
+from benchmarks.downstream.kinds import KINDS, TRUE_PAIRS, bundle_digests, chosen_kinds, degradation_section
+from benchmarks.downstream.options import Setting, run_options
+from benchmarks.downstream.runs import RunFailedError, finished, option_text, train_all
 
 EQUAL = ("manual_seed", "model_type", "scale", "network_g", "degflow", "train", "val", "logger", "path")
 OF_THE_LOADER = ("gt_size", "batch_size_per_gpu", "use_hflip", "use_rot", "scenes", "dataroot_gt")
@@ -184,7 +184,7 @@ def test_a_failing_run_is_named_with_its_log_and_the_others_end(setting: Setting
 
 def test_commands_of_readme_are_understood() -> None:
     text = "\n".join(of_language("bash")).replace("\\\n", " ")
-    lines = [line.split()[2:] for line in text.splitlines() if "benchmarks/downstream.py" in line]
+    lines = [line.split()[2:] for line in text.splitlines() if "benchmarks/downstream/__main__.py" in line]
     chosen = [downstream.setting_of(downstream.parser().parse_args(words)) for words in lines]
     assert [setting.network for setting in chosen] == ["liif", "liif", "rrdbnet"]
 

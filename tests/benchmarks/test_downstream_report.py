@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from downstream_conclusion import conclusion, percent
-from downstream_report import fidelity_table, gain_table, report, write_scores_plot
-from downstream_scores import Scores
 
+from benchmarks.downstream.conclusion import conclusion, percent
+from benchmarks.downstream.report import fidelity_table, gain_table, report, write_scores_plot
+from benchmarks.downstream.scores import Scores
 from degflow_aug.files.image_file import read_image
 
 Values = dict[str, tuple[float, ...]]

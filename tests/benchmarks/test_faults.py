@@ -18,17 +18,17 @@ from degflow_aug.models.training.checkpoint import write_checkpoint
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 pytest.importorskip("fcntl", reason="the campaign is for systems with signals and locks of POSIX")
-import faults
-import faults_clock
-import faults_disk
-import faults_files
-import faults_kills
-import faults_locks
-import faults_signals
-import faults_soak
-from faults_checks import different, left_behind, unsound
-from faults_processes import close_server
-from faults_tally import Tally
+from benchmarks.faults import __main__ as faults
+from benchmarks.faults.checks import different, left_behind, unsound
+from benchmarks.faults.harm import clock as faults_clock
+from benchmarks.faults.harm import disk as faults_disk
+from benchmarks.faults.harm import files as faults_files
+from benchmarks.faults.harm import kills as faults_kills
+from benchmarks.faults.harm import locks as faults_locks
+from benchmarks.faults.harm import signals as faults_signals
+from benchmarks.faults.harm import soak as faults_soak
+from benchmarks.faults.processes import close_server
+from benchmarks.faults.tally import Tally
 
 PARTS: dict[str, Any] = {
     "disk": lambda folder: faults_disk.tallies(folder, 1, 0, ["generate"]),

@@ -6,9 +6,10 @@ import math
 
 import pytest
 import torch
-from gaussian_baseline import GaussianBlur, blur, fit_gaussian
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
+
+from benchmarks.shared.gaussian_baseline import GaussianBlur, blur, fit_gaussian
 
 
 def textures(count: int = 2, size: int = 64) -> list[Tensor]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import wasserstein_distance
 
-from degflow_aug.metrics.gradient_distance import gradient_distance
+from benchmarks.realism.gradient_distance import gradient_distance
 
 
 def ramp(slope: float, height: int = 16, width: int = 24) -> torch.Tensor:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import half_resolution
 import pytest
 import torch
 import torch.nn.functional as F
-from cost_generators import gaussian_kernel
 from helpers.random_networks import random_rae, random_velocity
 
+from benchmarks.cost import half_resolution
+from benchmarks.shared.generators import gaussian_kernel
 from degflow_aug.degradations.grid import lr_size, resize
 
 

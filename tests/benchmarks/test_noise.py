@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -19,20 +17,14 @@ from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.grid import resize, to_lr_grid
 from degflow_aug.files.image_file import to_array, to_tensor, write_image
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 SIZE = 160
 
 
 @pytest.fixture(scope="module")
 def benchmark() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("noise_benchmark", BENCHMARKS / "noise.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Its dataclasses look for their module.
-    sys.modules["noise_benchmark"] = module
-    spec.loader.exec_module(module)
-    return module
+    from benchmarks.realism import noise
+
+    return noise
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import torch
 from scipy import signal, stats
 from torch import Tensor
 
-from degflow_aug.metrics.noise_fidelity import (
+from benchmarks.realism.noise_fidelity import (
     GRAY,
     autocorrelation,
     excess_kurtosis,

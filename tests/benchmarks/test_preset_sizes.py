@@ -6,10 +6,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import preset_sizes
 import pytest
 import torch
 
+from benchmarks.recipe import preset_sizes
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.degradations.generator.degflow import DegFlow

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import realism
 import torch
 from helpers.random_networks import random_noise, random_rae, random_velocity
 from helpers.tiny_camera import write_pairs
-from realism_methods import CEILING, NOISY, OURS, REALESRGAN, Rendered, build_methods
-from realism_metrics import METRICS, Likeness
-from realism_report import as_json, summarise, tables
-from realism_strips import SIDE, ZOOM, Strips, busiest
 from scipy.ndimage import gaussian_filter
 
+from benchmarks.realism import __main__ as realism
+from benchmarks.realism.methods import CEILING, NOISY, OURS, REALESRGAN, Rendered, build_methods
+from benchmarks.realism.metrics import METRICS, Likeness
+from benchmarks.realism.report import as_json, summarise, tables
+from benchmarks.realism.strips import SIDE, ZOOM, Strips, busiest
 from degflow_aug import compat, load_generator
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.degradations.grid import to_lr_grid
@@ -152,7 +152,7 @@ def test_rows_of_bundles(tmp_path: Path) -> None:
 
 
 def test_noise_is_compared_by_residuals_to_the_reference() -> None:
-    fidelity = pytest.importorskip("degflow_aug.metrics.noise_fidelity", reason="noise is not measured without it")
+    fidelity = pytest.importorskip("benchmarks.realism.noise_fidelity", reason="noise is not measured without it")
     likeness = Likeness(None, lambda text: None)
     likeness.leave_out("niqe_shift", "it is slow")
     reference = (blurred(image(3), 2.0) * 255).round() / 255

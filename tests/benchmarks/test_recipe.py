@@ -9,10 +9,9 @@ import pytest
 from helpers.tiny_camera import write_pairs
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
-import recipes
-from recipe_variants import VARIANTS
-
 import degflow_aug
+from benchmarks.recipe import __main__ as recipes
+from benchmarks.recipe.variants import VARIANTS
 from degflow_aug.evaluation.evaluation import Row
 from degflow_aug.fit.presets import preset
 from degflow_aug.fit.stage_options import FitSettings, stage_options

@@ -6,14 +6,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import model_cards
 import numpy as np
 import pytest
 import torch
-import train_shipped
 from safetensors.torch import load_file
-from shipped_recipes import RECIPES, Recipe
 
+from benchmarks.release import model_cards, train_shipped
+from benchmarks.release.recipes import RECIPES, Recipe
 from degflow_aug import compat
 from degflow_aug.bundles.bundle import load_bundle, read_spec, save_bundle
 from degflow_aug.cli import main

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import solver_curve
 import torch
-from cost_generators import Networks
 from helpers.random_networks import random_rae, random_velocity
 from helpers.tiny_camera import write_pairs
-from solver_curve import JUMPS, SAMPLERS, cheapest_on_plateau, curve, name_of, pairs, parse, table
 
+from benchmarks.cost import solver_curve
+from benchmarks.cost.solver_curve import JUMPS, SAMPLERS, cheapest_on_plateau, curve, name_of, pairs, parse, table
+from benchmarks.shared.generators import Networks
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.files.image_file import read_image
 from degflow_aug.metrics.fidelity import psnr_y

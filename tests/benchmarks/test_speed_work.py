@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-import speed_work
 import torch
-from cost_generators import gaussian_kernel
 from helpers.random_networks import randomise
 
+from benchmarks.cost import speed_work
+from benchmarks.shared.generators import gaussian_kernel
 from degflow_aug.archs.generator.rae_blocks import ResidualBlock, ScaledBlocks
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.grid import to_lr_grid

@@ -12,11 +12,10 @@ import torch
 from helpers.tiny_sr import write_random_bundle
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
-import step_share
-from step_models import NETWORKS, build, sections, step_options, write_bundle
-from step_share import READY, Share, measure, parse, row, table
-
 import degflow_aug
+from benchmarks.cost import step_share
+from benchmarks.cost.step_share import READY, Share, measure, parse, row, table
+from benchmarks.shared.step_models import NETWORKS, build, sections, step_options, write_bundle
 from degflow_aug.bundles.bundle import load_bundle
 
 ARGUMENTS = ["--device", "cpu", "--rounds", "2", "--steps", "1", "--threads", "1"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import one_step
 import pytest
 from helpers.tiny_camera import write_pairs
 
+from benchmarks.recipe import student as one_step
 from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.cli import main
 from degflow_aug.evaluation.evaluation import Row

@@ -8,16 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-import model_cards
 import pytest
 import torch
 from helpers.documents import ROOT
 from helpers.random_networks import random_rae, random_velocity
-from shipped_data import measure_on
-from shipped_recipes import RECIPES, HeldOut
-from train_shipped import LARGEST, TOLERANCE
 
 import degflow_aug
+from benchmarks.release import model_cards
+from benchmarks.release.data import measure_on
+from benchmarks.release.recipes import RECIPES, HeldOut
+from benchmarks.release.train_shipped import LARGEST, TOLERANCE
 from degflow_aug.bundles.bundle import (
     SHIPPED,
     WEIGHTS,

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from alignment_cases import Case, make
 from skimage import data
 
+from benchmarks.alignment.cases import Case, make
 from degflow_aug.cli import main
 from degflow_aug.files.image_file import read_image, write_image
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faults_cases import Case, Reader
-from faults_forks import ForkServer, Outcome
-from faults_inputs import make_seeds, run_reader, verdict
-from faults_readers import READERS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.faults.forks import ForkServer, Outcome
+from benchmarks.faults.inputs.cases import Case, Reader
+from benchmarks.faults.inputs.inputs import make_seeds, run_reader, verdict
+from benchmarks.faults.inputs.readers import READERS
 from tests.files.test_tensor_file import Runs
 
 # The work folder of a fit takes half a minute to make; the whole campaign tries it.

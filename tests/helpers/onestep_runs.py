@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tiny_onestep import run, tiny_options
 
+from benchmarks.onestep.tiny import run, tiny_options
 from degflow_aug.files.run_history import HISTORY, read_history
 
 STEPS = 200

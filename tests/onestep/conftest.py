@@ -11,7 +11,7 @@ import pytest
 @pytest.fixture(scope="session")
 def photograph_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Parts of photographs to train on, and simulated pairs at 4 of other parts to validate on."""
-    from tiny_onestep import write_photograph_pairs
+    from benchmarks.onestep.tiny import write_photograph_pairs
 
     return write_photograph_pairs(tmp_path_factory.mktemp("images"))
 
@@ -19,7 +19,7 @@ def photograph_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def taught_backbones(tiny_backbones: Path, photograph_pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny backbones, their VAEs taught for seconds."""
-    from tiny_onestep import teach_vaes
+    from benchmarks.onestep.tiny import teach_vaes
 
     folder = tmp_path_factory.mktemp("taught") / "backbones"
     shutil.copytree(tiny_backbones, folder)

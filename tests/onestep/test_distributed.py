@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 backbones, images, folder, world = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
 torch.set_num_threads(1)
-from tiny_onestep import tiny_options
+from benchmarks.onestep.tiny import tiny_options
 from helpers.tiny_sr import build, hr_batch, register, train
 register()
 from degflow_aug.compat.devices import init_dist
@@ -56,7 +56,7 @@ def launch(backbones: Path, images: Path, folder: Path, world: int) -> list[dict
         port = probe.getsockname()[1]
     root = Path(__file__).parents[2]
     environment = {
-        **os.environ, "PYTHONPATH": os.pathsep.join(map(str, (root, root / "tests", root / "benchmarks"))),
+        **os.environ, "PYTHONPATH": os.pathsep.join(map(str, (root, root / "tests"))),
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1", "WORLD_SIZE": str(world),
     }  # fmt: skip
     words = [sys.executable, str(worker), str(backbones), str(images), str(folder), str(world)]

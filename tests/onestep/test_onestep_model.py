@@ -14,8 +14,7 @@ pytest.importorskip("basicsr", reason="training needs BasicSR")
 pytest.importorskip("diffusers", reason="the extra onestep is not installed")
 register()
 
-from tiny_onestep import tiny_options  # noqa: E402
-
+from benchmarks.onestep.tiny import tiny_options  # noqa: E402
 from degflow_aug.models.checks.training_options import check_training_options  # noqa: E402
 from degflow_aug.models.sr.lr_source import LRBatch  # noqa: E402
 from degflow_aug.onestep.networks.noise_levels import sigma_of_step  # noqa: E402

@@ -17,8 +17,7 @@ pytest.importorskip("basicsr", reason="option files are BasicSR's")
 pytest.importorskip("diffusers", reason="the extra onestep is not installed")
 register()
 
-from tiny_onestep import OPTIONS  # noqa: E402
-
+from benchmarks.onestep.tiny import OPTIONS  # noqa: E402
 from degflow_aug.cli import main  # noqa: E402
 from degflow_aug.degradations.grid import resize  # noqa: E402
 from degflow_aug.files.image_file import read_image, to_array, to_tensor, write_image  # noqa: E402

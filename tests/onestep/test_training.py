@@ -11,8 +11,8 @@ pytest.importorskip("basicsr", reason="training needs BasicSR")
 register()
 
 from helpers.onestep_runs import check_resume, check_training  # noqa: E402
-from tiny_onestep import OPTIONS, run, tiny_options  # noqa: E402
 
+from benchmarks.onestep.tiny import OPTIONS, run, tiny_options  # noqa: E402
 from degflow_aug.cli import main  # noqa: E402
 from degflow_aug.files.run_history import HISTORY, read_history  # noqa: E402
 from degflow_aug.options.yaml_file import load_yaml  # noqa: E402

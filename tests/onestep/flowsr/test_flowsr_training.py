@@ -14,8 +14,8 @@ register()
 
 from helpers.onestep_networks import images  # noqa: E402
 from helpers.onestep_runs import check_resume, check_training, checkpoint  # noqa: E402
-from tiny_onestep import run, tiny_options  # noqa: E402
 
+from benchmarks.onestep.tiny import run, tiny_options  # noqa: E402
 from degflow_aug.onestep.flowsr.fast_slow import draw_fast_slow  # noqa: E402
 
 

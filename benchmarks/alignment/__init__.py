@@ -1,0 +1,1 @@
+"""How near ``degflow align`` comes to motions that are known."""

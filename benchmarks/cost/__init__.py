@@ -1,0 +1,1 @@
+"""What LR costs: time and memory of every degradation."""

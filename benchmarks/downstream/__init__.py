@@ -1,0 +1,1 @@
+"""What a super-resolution network gains by training on each kind of LR."""

@@ -1,0 +1,1 @@
+"""Commands and readers under kills, full disks and damaged files."""

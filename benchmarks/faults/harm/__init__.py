@@ -1,0 +1,1 @@
+"""What the campaign does to commands."""

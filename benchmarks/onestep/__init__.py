@@ -1,0 +1,1 @@
+"""What one-step systems cost, and what each of their losses does."""

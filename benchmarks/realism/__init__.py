@@ -1,0 +1,1 @@
+"""How near made LR comes to real LR."""

@@ -1,0 +1,1 @@
+"""How a generator is best trained: sizes, losses, scales never seen, students."""

@@ -1,0 +1,1 @@
+"""Not benchmarks: what makes the shipped bundles, their cards and the figures."""

@@ -1,0 +1,127 @@
+"""A user's first hour: README's commands to the letter, with a photograph and twelve pairs, in a folder of their own.
+
+    python -m benchmarks.release.first_hour --work first_hour --out benchmarks/results/first_hour
+
+The pairs are photographs of scikit-image seen by the simulator at 2 and 4. The first training is interrupted (Ctrl-C)
+as soon as its log has an iteration. Prints what every command took and fails if one does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from benchmarks.shared.results import facts, markdown_table, write_results
+from degflow_aug.commands.demo.simulated_pairs import bundled_photographs, write_simulated_pairs
+from degflow_aug.console.progress import Progress
+from degflow_aug.files.image_file import write_image
+from degflow_aug.options.yaml_file import load_yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+INTERRUPTED = 130
+LONGEST = 1800
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command, its exit code and seconds, and the last line that it printed."""
+
+    command: str
+    code: int
+    seconds: float
+    said: str
+
+
+def blocks(name: str) -> list[str]:
+    """The fenced blocks of README below the marker ``name``."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"<!-- {name} -->\n```\w+\n(.*?)```", readme, re.DOTALL)
+
+
+def prepare(work: Path) -> None:
+    """``my_photo.png``, ``my_pairs`` with its description from README, and the option files."""
+    training, held_out = bundled_photographs()
+    photographs = {**training, **held_out}
+    with Progress() as progress:
+        write_simulated_pairs(photographs, (2.0, 4.0), work / "simulated", progress)
+    pairs = work / "my_pairs"
+    pairs.mkdir(exist_ok=True)
+    for there, here in (("HR", "HR"), ("x2", "LR2"), ("x4", "LR4")):
+        shutil.copytree(work / "simulated" / there, pairs / here, dirs_exist_ok=True)
+    (pattern,) = blocks("pattern.yml")
+    (pairs / "pattern.yml").write_text(pattern, encoding="utf-8")
+    assert set(load_yaml(pairs / "pattern.yml")) == {"hr", "views"}
+    write_image(work / "my_photo.png", photographs["chelsea"])
+    shutil.copytree(ROOT / "basicsr_options", work / "basicsr_options", dirs_exist_ok=True)
+
+
+def run(command: str, work: Path, log: Path, interrupt: bool) -> Step:
+    """Run a command line as a shell would; ``interrupt`` presses Ctrl-C once an iteration has been logged."""
+    # The programs of this interpreter come first, wherever it is.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    began = time.monotonic()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["bash", "-c", f"exec {command}"], cwd=work, stdout=output, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL, env={**os.environ, "PATH": path}, start_new_session=True,
+        )  # fmt: skip
+        while process.poll() is None and time.monotonic() - began < LONGEST:
+            if interrupt and b"lr:(" in log.read_bytes():
+                os.killpg(process.pid, signal.SIGINT)
+                interrupt = False
+            time.sleep(0.2)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        code = process.wait()
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    said = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return Step(command, code, time.monotonic() - began, said)
+
+
+def first_hour(work: Path) -> list[Step]:
+    """All the commands, one after another; stops at one that fails."""
+    (text,) = blocks("first-hour")
+    commands = [line.partition("  #")[0].rstrip() for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+    steps: list[Step] = []
+    for number, command in enumerate(commands):
+        again = f"{command} --auto_resume" in commands
+        step = run(command, work, work / f"{number:02}.log", interrupt=again)
+        steps.append(step)
+        print(f"{step.seconds:6.0f} s  exit {step.code:3}  {step.command}", flush=True)
+        if step.code != (INTERRUPTED if again else 0):
+            print(step.said, file=sys.stderr)
+            break
+    return steps
+
+
+def main() -> int:
+    """Run it; returns 0 if every command did what README says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, default=Path("first_hour"), help="a folder that is not there yet")
+    parser.add_argument("--out", type=Path, help="where to write .json and .md, without the suffix")
+    args = parser.parse_args()
+    if args.work.exists():
+        parser.error(f"expected a folder that is not there yet, got {args.work}")
+    args.work.mkdir(parents=True)
+    prepare(args.work)
+    steps = first_hour(args.work.resolve())
+    rows = [[f"`{step.command}`", str(step.code), f"{step.seconds:.0f}"] for step in steps]
+    if args.out:
+        content = {"facts": facts(torch.device("cpu")), "steps": [asdict(step) for step in steps]}
+        write_results(args.out, content, markdown_table(["command", "exit code", "seconds"], rows))
+    right = [step.code in (0, INTERRUPTED) for step in steps]
+    return 0 if len(steps) == len(blocks("first-hour")[0].strip().splitlines()) and all(right) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
