@@ -214,13 +214,13 @@ def _main() -> None:
 
     import degflow_aug.bundles.official
     import degflow_aug.commands.evaluate
-    import degflow_aug.commands.fit.command
+    import degflow_aug.commands.fit.fit_command
     import degflow_aug.commands.generate
     import degflow_aug.degradations.of_bundle
     import degflow_aug.evaluation.camera_evaluation
     import degflow_aug.fit.camera_fit
     import degflow_aug.fit.kernel_bundle
-    import degflow_aug.fit.noise
+    import degflow_aug.fit.noise_fit
     import degflow_aug.models.checks.testing_options
     import degflow_aug.models.checks.training_options
 

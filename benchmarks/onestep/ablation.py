@@ -32,9 +32,9 @@ from benchmarks.onestep.tiny import read_folder, run, teach_vaes, tiny_options, 
 from benchmarks.shared.results import RESULTS, facts, markdown_table, write_results
 from degflow_aug.degradations.grid import resize
 from degflow_aug.models.training.checkpoint import read_trained_state
-from degflow_aug.onestep.checkpoint import NETWORKS
 from degflow_aug.onestep.losses.tv_lpips_loss import total_variation
-from degflow_aug.onestep.networks.network import OneStepNetwork
+from degflow_aug.onestep.networks.onestep_network import OneStepNetwork
+from degflow_aug.onestep.onestep_checkpoint import NETWORKS
 from tests.helpers.tiny_backbones import write_tiny_backbones
 
 PERIOD = 16

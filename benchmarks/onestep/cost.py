@@ -20,7 +20,7 @@ import torch
 
 from benchmarks.shared.results import RESULTS, facts, markdown_table, write_results
 from degflow_aug.onestep.memory import GIB, count_weights
-from degflow_aug.onestep.networks.network import NOISE, VELOCITY, OneStepNetwork
+from degflow_aug.onestep.networks.onestep_network import NOISE, VELOCITY, OneStepNetwork
 from degflow_aug.onestep.networks.parts import Configurations, assemble, is_flux
 from degflow_aug.onestep.omgsr.latent_refinement import refinement_loss
 from degflow_aug.onestep.outline import sample_activations

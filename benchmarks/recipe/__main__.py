@@ -26,7 +26,7 @@ import degflow_aug
 from benchmarks.recipe.preset_sizes import processor_clock
 from benchmarks.recipe.variants import VARIANTS, Variant
 from benchmarks.shared.results import facts, markdown_table, write_results
-from degflow_aug.commands.shared.pairs import load_scenes
+from degflow_aug.commands.shared.pairs_arguments import load_scenes
 from degflow_aug.console.progress import Progress
 from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel

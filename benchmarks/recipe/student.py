@@ -21,7 +21,7 @@ import torch
 import degflow_aug
 from benchmarks.shared.results import facts, markdown_table, results_folder, write_results
 from degflow_aug.bundles.bundle import Bundle, load_bundle
-from degflow_aug.commands.shared.pairs import add_pairs_arguments, find_pairs, load_scenes
+from degflow_aug.commands.shared.pairs_arguments import add_pairs_arguments, find_pairs, load_scenes
 from degflow_aug.console.progress import Progress
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.evaluation.evaluation import Method, Row, evaluate_views

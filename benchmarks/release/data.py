@@ -10,14 +10,14 @@ import torch
 
 from benchmarks.release.recipes import SIMULATED_KNOTS, HeldOut, Recipe
 from degflow_aug.bundles.bundle import Bundle
-from degflow_aug.commands.demo.command import TESTED
+from degflow_aug.commands.demo.demo_command import TESTED
 from degflow_aug.commands.demo.simulated_pairs import (
     PATTERN_FILE,
     bundled_photographs,
     layout_arguments,
     write_simulated_pairs,
 )
-from degflow_aug.commands.shared.pairs import load_scenes
+from degflow_aug.commands.shared.pairs_arguments import load_scenes
 from degflow_aug.console.progress import Progress
 from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.data.layouts.scene import Scene

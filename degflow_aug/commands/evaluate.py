@@ -16,10 +16,10 @@ from degflow_aug.commands.shared.arguments import (
     whole_number,
 )
 from degflow_aug.commands.shared.command_line import started_as
-from degflow_aug.commands.shared.pairs import add_pairs_arguments, find_pairs, load_scenes
+from degflow_aug.commands.shared.pairs_arguments import add_pairs_arguments, find_pairs, load_scenes
 from degflow_aug.console.json_output import add_json_argument, plain, print_json
 from degflow_aug.console.progress import note
-from degflow_aug.report.file import NONE, add_report_argument, check_report, report_at_the_end
+from degflow_aug.report.report_file import NONE, add_report_argument, check_report, report_at_the_end
 
 if TYPE_CHECKING:
     from degflow_aug.data.layouts.scene import Scene
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     from degflow_aug.evaluation.camera_evaluation import evaluate_generator
     from degflow_aug.evaluation.evaluation import format_table
     from degflow_aug.evaluation.samples import SampleScenes
-    from degflow_aug.report.evaluation import evaluation_report
+    from degflow_aug.report.evaluation_report import evaluation_report
 
     _check_cameras(scenes, generator)
     loaded = load_scenes(scenes, scales, pick_device(args.device))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from degflow_aug.commands.shared.arguments import pick_device
-from degflow_aug.commands.shared.pairs import add_pairs_arguments, find_pairs, load_scenes
+from degflow_aug.commands.shared.pairs_arguments import add_pairs_arguments, find_pairs, load_scenes
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.files.sole_writer import sole_writer
 
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     """
     scenes = find_pairs(args)
     from degflow_aug.bundles.bundle import WEIGHTS, bundle_path, load_any_bundle
-    from degflow_aug.fit.noise import add_noise, spread_out
+    from degflow_aug.fit.noise_fit import add_noise, spread_out
 
     bundle = load_any_bundle(args.bundle)
     path = bundle_path(args.bundle)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from degflow_aug.commands.train import PAGE
 from degflow_aug.console.json_output import add_json_argument, print_json
-from degflow_aug.report.file import check_page, write_page
+from degflow_aug.report.report_file import check_page, write_page
 
 if TYPE_CHECKING:
     from degflow_aug.pages.report_content import Report
@@ -63,9 +63,9 @@ def read_report(source: Path) -> tuple[Report, str]:
 
 
 def _find_report(source: Path) -> Report:
-    from degflow_aug.report.fit import fit_report, is_fit
-    from degflow_aug.report.result import result_report
-    from degflow_aug.report.training import is_training, training_report
+    from degflow_aug.report.fit_report import fit_report, is_fit
+    from degflow_aug.report.result_report import result_report
+    from degflow_aug.report.training_report import is_training, training_report
 
     if source.is_file() and source.suffix == ".json":
         return result_report(source)
@@ -82,7 +82,7 @@ def _find_report(source: Path) -> Report:
 
 def default_page(source: Path) -> Path:
     """Where the page of a run goes: into an experiment, beside anything else."""
-    from degflow_aug.report.fit import is_fit
+    from degflow_aug.report.fit_report import is_fit
 
     if source.is_dir() and not is_fit(source):
         return source / PAGE

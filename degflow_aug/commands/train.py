@@ -17,7 +17,7 @@ from degflow_aug.console.sentence import sentence
 from degflow_aug.files.atomic_file import remove_partial
 from degflow_aug.files.sole_writer import sole_writer
 from degflow_aug.options.yaml_file import load_yaml
-from degflow_aug.report.file import report_at_the_end
+from degflow_aug.report.report_file import report_at_the_end
 
 PAGE = "report.html"
 STOPPED: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -127,7 +127,7 @@ def _earlier_run_given_back(root: Path, name: str) -> AbstractContextManager[Non
 
 def _report(experiment: Path) -> None:
     """Write the page of the run, on one of its processes."""
-    from degflow_aug.report.training import is_training, training_report
+    from degflow_aug.report.training_report import is_training, training_report
 
     if process_number("RANK", 0) == 0 and is_training(experiment):
         report_at_the_end(experiment / PAGE, lambda: training_report(experiment))

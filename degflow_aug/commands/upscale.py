@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from degflow_aug.onestep.checkpoint import TrainedSystem
+    from degflow_aug.onestep.onestep_checkpoint import TrainedSystem
     from degflow_aug.onestep.restoration.restoration import Restorer
 
 LARGEST_SCALE = 16.0
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     device = pick_device(args.device)
     single = out.suffix.lower() == ".png"
     _check_places(source, out, single)
-    from degflow_aug.onestep.checkpoint import load_system
+    from degflow_aug.onestep.onestep_checkpoint import load_system
 
     system = load_system(args.model, pretrained=args.pretrained)
     scale = args.scale or system.scale

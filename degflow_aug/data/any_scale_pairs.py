@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import Dataset
 
 from degflow_aug.data.decode_cache import DecodeCache
-from degflow_aug.data.layouts.pairs import Pair, PairSize, check_pair
+from degflow_aug.data.layouts.scene_pairs import Pair, PairSize, check_pair
 from degflow_aug.data.pair_windows import PairWindow, centre_window, draw_window, patch_side
 from degflow_aug.data.resize import resize_frame, resize_window, round_to, to_8_bits
 from degflow_aug.data.turns import draw_turn

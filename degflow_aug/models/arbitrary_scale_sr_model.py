@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from degflow_aug.archs.arbitrary_scale.network import upscale
+from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import upscale
 from degflow_aug.archs.arbitrary_scale.queries import scattered_queries, window_queries
 from degflow_aug.degradations.base import Degradation, patch_sides
 from degflow_aug.models.checks.degradation import check_covers, check_has_lr

@@ -23,7 +23,7 @@ from degflow_aug.models.sr.lr_source import LRBatch
 from degflow_aug.models.sr.sr_losses import check_losses
 from degflow_aug.models.training.checkpoint import read_trained_state, write_checkpoint
 from degflow_aug.models.training.divergence_guard import DivergenceGuard
-from degflow_aug.onestep.networks.network import OneStepNetwork
+from degflow_aug.onestep.networks.onestep_network import OneStepNetwork
 from degflow_aug.onestep.offload import activations_on_cpu
 from degflow_aug.onestep.one_step_memory import tell_memory
 from degflow_aug.onestep.options import OneStepOptions

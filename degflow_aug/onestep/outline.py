@@ -13,7 +13,7 @@ from torch import Tensor
 from degflow_aug.onestep.memory import saved_bytes
 from degflow_aug.onestep.networks.backbones import FluxBackbone, UNetBackbone
 from degflow_aug.onestep.networks.latent_space import LatentSpace
-from degflow_aug.onestep.networks.network import OneStepNetwork
+from degflow_aug.onestep.networks.onestep_network import OneStepNetwork
 from degflow_aug.onestep.networks.parts import Parts
 
 META = torch.device("meta")

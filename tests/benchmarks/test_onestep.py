@@ -13,7 +13,7 @@ for package in ("basicsr", "diffusers", "peft", "transformers"):
     pytest.importorskip(package, reason="one-step systems need BasicSR and the extra onestep")
 from benchmarks.onestep import ablation as onestep_ablation  # noqa: E402
 from benchmarks.onestep import cost as onestep_cost  # noqa: E402
-from degflow_aug.onestep.networks.network import VELOCITY, OneStepNetwork  # noqa: E402
+from degflow_aug.onestep.networks.onestep_network import VELOCITY, OneStepNetwork  # noqa: E402
 from degflow_aug.onestep.outline import sample_activations  # noqa: E402
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from degflow_aug.onestep.networks.network import OneStepNetwork
 from degflow_aug.onestep.networks.onestep_arch import OneStepFlux, OneStepUNet
+from degflow_aug.onestep.networks.onestep_network import OneStepNetwork
 
 KINDS: dict[str, dict[str, Any]] = {
     "omgsr_s": {"encoder_rank": 4},

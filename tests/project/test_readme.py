@@ -248,7 +248,7 @@ def benchmark_commands() -> list[list[str]]:
 
 @pytest.mark.parametrize("words", benchmark_commands(), ids=lambda words: words[0].partition("/")[2])
 def test_benchmarks_have_the_options_they_are_called_with(words: list[str]) -> None:
-    shared = [ROOT / "degflow_aug/commands/shared/pairs.py", *(ROOT / "benchmarks").glob("*_options.py")]
+    shared = [ROOT / "degflow_aug/commands/shared/pairs_arguments.py", *(ROOT / "benchmarks").glob("*_options.py")]
     text = "".join(file.read_text(encoding="utf-8") for file in (ROOT / words[0], *shared))
     unknown = [word for word in words[1:] if word.startswith("--") and f'"{word}"' not in text]
     assert not unknown

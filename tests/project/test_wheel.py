@@ -19,7 +19,7 @@ from helpers.documents import ROOT
 import degflow_aug
 from degflow_aug.bundles.bundle import SHIPPED
 from degflow_aug.cli import main
-from degflow_aug.commands.options import command as options
+from degflow_aug.commands.options import options_command as options
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("setuptools") is None, reason="setuptools builds the wheel")
 SOURCES = ("degflow_aug", "basicsr_options", "setup.py", "README.md")

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import ArbitraryScaleNetwork, Features
 from degflow_aug.archs.arbitrary_scale.ciaosr_attention import CrossScaleAttention
 from degflow_aug.archs.arbitrary_scale.encoders import build_encoder
 from degflow_aug.archs.arbitrary_scale.feature_lookup import (
@@ -21,7 +22,6 @@ from degflow_aug.archs.arbitrary_scale.feature_lookup import (
     with_surroundings,
 )
 from degflow_aug.archs.arbitrary_scale.implicit_mlp import MLP
-from degflow_aug.archs.arbitrary_scale.network import ArbitraryScaleNetwork, Features
 from degflow_aug.archs.network_spec import check_kind, plain
 
 # Mean colour of DIV2K, red, green, blue in [0, 1].

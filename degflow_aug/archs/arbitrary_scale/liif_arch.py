@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import ArbitraryScaleNetwork, Features
 from degflow_aug.archs.arbitrary_scale.encoders import build_encoder, from_liif_keys
 from degflow_aug.archs.arbitrary_scale.feature_lookup import (
     cell_in_pixels,
@@ -20,7 +21,6 @@ from degflow_aug.archs.arbitrary_scale.feature_lookup import (
     rows,
 )
 from degflow_aug.archs.arbitrary_scale.implicit_mlp import build_imnet
-from degflow_aug.archs.arbitrary_scale.network import ArbitraryScaleNetwork, Features
 from degflow_aug.archs.network_spec import check_kind, plain
 from degflow_aug.files.tensor_file import load_tensors
 

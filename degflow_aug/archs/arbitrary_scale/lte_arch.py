@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import ArbitraryScaleNetwork, Features
 from degflow_aug.archs.arbitrary_scale.encoders import build_encoder
 from degflow_aug.archs.arbitrary_scale.feature_lookup import (
     Neighbours,
@@ -21,7 +22,6 @@ from degflow_aug.archs.arbitrary_scale.feature_lookup import (
     rows,
 )
 from degflow_aug.archs.arbitrary_scale.implicit_mlp import build_imnet
-from degflow_aug.archs.arbitrary_scale.network import ArbitraryScaleNetwork, Features
 from degflow_aug.archs.network_spec import check_kind, plain
 
 IMNET_SPEC = {"name": "mlp", "args": {"out_dim": 3, "hidden_list": [256, 256, 256]}}

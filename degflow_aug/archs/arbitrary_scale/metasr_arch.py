@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import ArbitraryScaleNetwork, Features
 from degflow_aug.archs.arbitrary_scale.encoders import build_encoder
 from degflow_aug.archs.arbitrary_scale.feature_lookup import (
     cell_in_pixels,
@@ -19,7 +20,6 @@ from degflow_aug.archs.arbitrary_scale.feature_lookup import (
     with_surroundings,
 )
 from degflow_aug.archs.arbitrary_scale.implicit_mlp import MLP
-from degflow_aug.archs.arbitrary_scale.network import ArbitraryScaleNetwork, Features
 from degflow_aug.archs.network_spec import plain
 
 

@@ -1,5 +1,5 @@
 """``degflow demo``: the whole way on photographs that come with scikit-image."""
 
-from degflow_aug.commands.demo.command import add_arguments, run
+from degflow_aug.commands.demo.demo_command import add_arguments, run
 
 __all__ = ["add_arguments", "run"]

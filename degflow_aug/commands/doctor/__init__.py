@@ -1,5 +1,5 @@
 """``degflow doctor``: what works on this machine."""
 
-from degflow_aug.commands.doctor.command import add_arguments, run
+from degflow_aug.commands.doctor.doctor_command import add_arguments, run
 
 __all__ = ["add_arguments", "run"]

@@ -1,5 +1,5 @@
 """``degflow fit``: learn a camera from its pairs."""
 
-from degflow_aug.commands.fit.command import add_arguments, run
+from degflow_aug.commands.fit.fit_command import add_arguments, run
 
 __all__ = ["add_arguments", "run"]

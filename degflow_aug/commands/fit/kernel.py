@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from degflow_aug.commands.fit.scenes import cameras_apart
 from degflow_aug.commands.shared.arguments import pick_device
-from degflow_aug.commands.shared.pairs import cameras_of, knots_of
+from degflow_aug.commands.shared.pairs_arguments import cameras_of, knots_of
 
 if TYPE_CHECKING:
     from degflow_aug.bundles.bundle import KernelBundle

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from degflow_aug.commands.fit.kernel import ALONE
 from degflow_aug.commands.shared.command_line import started_as
-from degflow_aug.commands.shared.pairs import load_scenes
+from degflow_aug.commands.shared.pairs_arguments import load_scenes
 from degflow_aug.console.json_output import plain
 from degflow_aug.console.progress import note
-from degflow_aug.report.file import NONE, report_at_the_end, told_and_no_more
-from degflow_aug.report.fit import keep_evaluation
+from degflow_aug.report.fit_report import keep_evaluation
+from degflow_aug.report.report_file import NONE, report_at_the_end, told_and_no_more
 
 if TYPE_CHECKING:
     import torch
@@ -80,8 +80,8 @@ def show(args: argparse.Namespace, bundle: Bundle | KernelBundle, outcome: Outco
 
 
 def _report(args: argparse.Namespace, bundle: Bundle | KernelBundle, outcome: Outcome) -> Report:
-    from degflow_aug.report.evaluation import evaluation_report
-    from degflow_aug.report.fit import fit_report
+    from degflow_aug.report.evaluation_report import evaluation_report
+    from degflow_aug.report.fit_report import fit_report
 
     if args.preset not in ALONE:
         return fit_report(work_folder(args))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from degflow_aug.commands.shared.pairs import find_pairs
+from degflow_aug.commands.shared.pairs_arguments import find_pairs
 
 if TYPE_CHECKING:
     from degflow_aug.data.layouts.scene import Scene

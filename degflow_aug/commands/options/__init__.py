@@ -1,5 +1,5 @@
 """``degflow options``: the option files, and the reference of their keys."""
 
-from degflow_aug.commands.options.command import add_arguments, run
+from degflow_aug.commands.options.options_command import add_arguments, run
 
 __all__ = ["add_arguments", "run"]

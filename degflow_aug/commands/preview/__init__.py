@@ -1,5 +1,5 @@
 """``degflow preview``: one image at all scales, as a page and a picture."""
 
-from degflow_aug.commands.preview.command import add_arguments, run
+from degflow_aug.commands.preview.preview_command import add_arguments, run
 
 __all__ = ["add_arguments", "run"]

@@ -6,7 +6,7 @@ from typing import Any
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
-from degflow_aug.archs.arbitrary_scale.network import ArbitraryScaleNetwork
+from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import ArbitraryScaleNetwork
 from degflow_aug.models.checks.registered_types import registered_type
 
 

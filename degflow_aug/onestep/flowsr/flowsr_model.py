@@ -15,9 +15,9 @@ from torch import Tensor
 from degflow_aug.models.sr.lr_source import LRBatch
 from degflow_aug.models.training.checkpoint import find_checkpoint, read_trained_state
 from degflow_aug.onestep.flowsr.caption_alignment import CaptionAlignment
-from degflow_aug.onestep.flowsr.consistency import Consistency
-from degflow_aug.onestep.networks.network import VELOCITY
+from degflow_aug.onestep.flowsr.second_stage import Consistency
 from degflow_aug.onestep.networks.noise_levels import per_sample
+from degflow_aug.onestep.networks.onestep_network import VELOCITY
 from degflow_aug.onestep.onestep_model import Losses, OneStepModel
 from degflow_aug.onestep.options import FlowSROptions
 

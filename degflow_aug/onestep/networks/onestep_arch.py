@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from degflow_aug.onestep.networks.network import NOISE, VELOCITY, OneStepNetwork
+from degflow_aug.onestep.networks.onestep_network import NOISE, VELOCITY, OneStepNetwork
 from degflow_aug.onestep.networks.parts import DTYPES, load_parts, read_configurations
 from degflow_aug.onestep.networks.prompts import check_prompt, prompt_of
 

@@ -14,8 +14,8 @@ from basicsr.utils import get_root_logger
 from degflow_aug.models.sr.lr_source import LRBatch
 from degflow_aug.onestep.mid_timestep import LatentGap, latent_gap, match_sigma_step, match_step
 from degflow_aug.onestep.networks.backbones import UNetBackbone
-from degflow_aug.onestep.networks.network import NOISE
 from degflow_aug.onestep.networks.noise_levels import flux_sigmas, sigma_of_step
+from degflow_aug.onestep.networks.onestep_network import NOISE
 from degflow_aug.onestep.omgsr.latent_refinement import refinement_loss
 from degflow_aug.onestep.onestep_model import Losses, OneStepModel
 from degflow_aug.onestep.options import OMGSROptions

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from degflow_aug.degradations.padding import pad_to_multiple
 from degflow_aug.onestep.networks.backbones import UNetBackbone
-from degflow_aug.onestep.networks.network import VELOCITY, OneStepNetwork
+from degflow_aug.onestep.networks.onestep_network import VELOCITY, OneStepNetwork
 from degflow_aug.onestep.restoration.colour_fix import fix_colours
 from degflow_aug.onestep.restoration.enlargement import enlarge
 from degflow_aug.onestep.restoration.tiled_norms import norms_held_still

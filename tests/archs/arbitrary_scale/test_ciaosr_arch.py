@@ -23,9 +23,9 @@ from helpers.random_networks import randomise
 from torch import nn
 
 from degflow_aug.archs.arbitrary_scale import ciaosr_attention
+from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import upscale
 from degflow_aug.archs.arbitrary_scale.ciaosr_arch import CiaoSR
 from degflow_aug.archs.arbitrary_scale.ciaosr_attention import CrossScaleAttention
-from degflow_aug.archs.arbitrary_scale.network import upscale
 
 MEAN = np.array([0.4488, 0.4371, 0.4040])
 WIDTHS = {"imnet_q": [6], "imnet_k": [5, 4], "imnet_v": [7]}

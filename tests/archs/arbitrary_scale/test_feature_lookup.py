@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from helpers.query_reference import around, images, nearest_pixels, random_queries
 
+from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import pixel_centres
 from degflow_aug.archs.arbitrary_scale.feature_lookup import (
     bilinear,
     cell_in_pixels,
@@ -16,7 +17,6 @@ from degflow_aug.archs.arbitrary_scale.feature_lookup import (
     rows,
     with_surroundings,
 )
-from degflow_aug.archs.arbitrary_scale.network import pixel_centres
 
 
 @pytest.mark.parametrize("side", [1, 2, 3, 4])

@@ -22,8 +22,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from degflow_aug import compat
+from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import pixel_centres, upscale
 from degflow_aug.archs.arbitrary_scale.liif_arch import LIIF, load_official
-from degflow_aug.archs.arbitrary_scale.network import pixel_centres, upscale
 
 if not compat.has_basicsr():
     pytest.skip("BasicSR is not installed", allow_module_level=True)

@@ -21,8 +21,8 @@ from helpers.query_reference import (
 from helpers.random_networks import randomise
 from torch import nn
 
+from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import pixel_centres, upscale
 from degflow_aug.archs.arbitrary_scale.lte_arch import LTE
-from degflow_aug.archs.arbitrary_scale.network import pixel_centres, upscale
 
 IMNET = {"name": "mlp", "args": {"out_dim": 3, "hidden_list": [7, 5]}}
 

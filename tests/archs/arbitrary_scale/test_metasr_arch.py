@@ -9,8 +9,8 @@ from helpers.query_reference import EDSR, Array, around, encoded, images, random
 from helpers.random_networks import randomise
 from torch import nn
 
+from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import pixel_centres
 from degflow_aug.archs.arbitrary_scale.metasr_arch import MetaSR
-from degflow_aug.archs.arbitrary_scale.network import pixel_centres
 
 
 def tiny(*hidden: int) -> MetaSR:

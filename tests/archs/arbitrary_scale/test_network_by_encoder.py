@@ -13,11 +13,11 @@ from helpers.random_networks import randomise
 from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
+from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import ArbitraryScaleNetwork, pixel_centres, upscale
 from degflow_aug.archs.arbitrary_scale.ciaosr_arch import CiaoSR
 from degflow_aug.archs.arbitrary_scale.liif_arch import LIIF
 from degflow_aug.archs.arbitrary_scale.lte_arch import LTE
 from degflow_aug.archs.arbitrary_scale.metasr_arch import MetaSR
-from degflow_aug.archs.arbitrary_scale.network import ArbitraryScaleNetwork, pixel_centres, upscale
 
 ENCODERS = {
     "edsr-baseline": EDSR,

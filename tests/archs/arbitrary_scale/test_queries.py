@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from degflow_aug.archs.arbitrary_scale.network import pixel_centres
+from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import pixel_centres
 from degflow_aug.archs.arbitrary_scale.queries import Queries, scattered_queries, window_queries
 
 SIDES = [5, 8, 13, 13]

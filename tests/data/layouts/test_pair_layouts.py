@@ -10,7 +10,7 @@ import pytest
 from helpers import trees
 
 from degflow_aug.data.layouts.pair_layouts import find_pair_scenes
-from degflow_aug.data.layouts.pairs import Pair, check_pair, list_pairs, pair_names
+from degflow_aug.data.layouts.scene_pairs import Pair, check_pair, list_pairs, pair_names
 
 
 def _realarbisr(root: Path, names: dict[str, str] | None = None, split: str = "Train", count: int = 3) -> Path:

@@ -14,8 +14,8 @@ from torch import Tensor
 from degflow_aug import compat
 from degflow_aug.degradations.grid import lr_size
 from degflow_aug.degradations.realesrgan.draw import OrderDraw, RealESRGANDraw
-from degflow_aug.degradations.realesrgan.noise import add_noise
 from degflow_aug.degradations.realesrgan.realesrgan import RealESRGAN
+from degflow_aug.degradations.realesrgan.sensor_noise import add_noise
 from degflow_aug.degradations.realesrgan.settings import RealESRGANSettings
 
 if not compat.has_basicsr():

@@ -33,7 +33,7 @@ from torch import Tensor
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 register()
 
-from degflow_aug.archs.arbitrary_scale.network import upscale  # noqa: E402
+from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import upscale  # noqa: E402
 from degflow_aug.archs.arbitrary_scale.queries import Queries, scattered_queries  # noqa: E402
 from degflow_aug.data.pair_windows import patch_side  # noqa: E402
 from degflow_aug.degradations.base import Degradation  # noqa: E402

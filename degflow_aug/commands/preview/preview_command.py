@@ -18,7 +18,7 @@ from degflow_aug.commands.shared.arguments import (
     whole_number,
 )
 from degflow_aug.console.json_output import add_json_argument, print_json
-from degflow_aug.report.file import check_page
+from degflow_aug.report.report_file import check_page
 
 if TYPE_CHECKING:
     from degflow_aug.commands.preview.frames import Preview

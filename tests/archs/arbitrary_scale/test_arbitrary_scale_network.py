@@ -8,7 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from degflow_aug.archs.arbitrary_scale.network import ArbitraryScaleNetwork, Features, pixel_centres, upscale
+from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import (
+    ArbitraryScaleNetwork,
+    Features,
+    pixel_centres,
+    upscale,
+)
 
 
 class Ramp(ArbitraryScaleNetwork):

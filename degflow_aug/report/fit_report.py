@@ -12,7 +12,7 @@ from degflow_aug.console.json_output import plain
 from degflow_aug.files.atomic_file import atomic_path
 from degflow_aug.files.run_history import HISTORY, Recorded, read_history
 from degflow_aug.pages.report_content import Report, Strip, Table
-from degflow_aug.report.evaluation import rows_charts, rows_tables
+from degflow_aug.report.evaluation_report import rows_charts, rows_tables
 from degflow_aug.report.sources import (
     duration,
     first_and_last,

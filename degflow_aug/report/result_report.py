@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from degflow_aug.pages.report_content import Chart, Report, Series, Table
-from degflow_aug.report.evaluation import rows_charts, rows_tables
+from degflow_aug.report.evaluation_report import rows_charts, rows_tables
 from degflow_aug.report.sources import read_json, read_strips
 
 MOST_ROWS = 200

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from degflow_aug.models.training.checkpoint import find_checkpoint, read_trained_state
-from degflow_aug.onestep.networks.network import NOISE, OneStepNetwork
 from degflow_aug.onestep.networks.noise_levels import STEPS
 from degflow_aug.onestep.networks.onestep_arch import OneStepFlux, OneStepUNet
+from degflow_aug.onestep.networks.onestep_network import NOISE, OneStepNetwork
 from degflow_aug.onestep.restoration.colour_fix import COLOUR_FIXES
 from degflow_aug.onestep.restoration.enlargement import ENLARGEMENTS
 

@@ -15,7 +15,7 @@ from degflow_aug.degradations.noise.residual_estimation import TooSmallError
 from degflow_aug.degradations.noise.residual_noise import ResidualNoise
 from degflow_aug.evaluation.evaluation import EvaluationScene
 from degflow_aug.files.image_file import to_tensor
-from degflow_aug.fit.noise import learn_noise, spread_out
+from degflow_aug.fit.noise_fit import learn_noise, spread_out
 
 
 def test_a_fitted_kernel_will_do() -> None:

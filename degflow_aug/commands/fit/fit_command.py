@@ -19,7 +19,7 @@ from degflow_aug.commands.shared.arguments import (
     whole_number,
 )
 from degflow_aug.commands.shared.command_line import started_as
-from degflow_aug.commands.shared.pairs import (
+from degflow_aug.commands.shared.pairs_arguments import (
     add_pairs_arguments,
     cameras_of,
     knots_of,
@@ -30,7 +30,7 @@ from degflow_aug.console.json_output import add_json_argument, print_json, said_
 from degflow_aug.console.progress import Progress, note
 from degflow_aug.files.run_history import HISTORY, RunHistory
 from degflow_aug.files.sole_writer import sole_writer
-from degflow_aug.report.file import add_report_argument, check_report
+from degflow_aug.report.report_file import add_report_argument, check_report
 
 if TYPE_CHECKING:
     from degflow_aug.bundles.bundle import Bundle, KernelBundle
@@ -215,7 +215,7 @@ def _how_found(args: argparse.Namespace) -> dict[str, Any]:
 def with_noise(args: argparse.Namespace, bundle: Bundle | KernelBundle, scenes: list[Scene]) -> Bundle | KernelBundle:
     """The bundle with the noise that its LR images lack, where the images are large enough to learn it from."""
     from degflow_aug.degradations.noise.residual_estimation import TooSmallError
-    from degflow_aug.fit.noise import add_noise, spread_out
+    from degflow_aug.fit.noise_fit import add_noise, spread_out
 
     device = pick_device(args.device)
     knots = [knot for knot in bundle.spec.knots if knot != 1]
