@@ -17,7 +17,8 @@ CARDS = WEIGHTS / "README.md"
 HEAD = """# Bundles that ship with the package
 
 Made by `python -m benchmarks.release.train_shipped`; this file by `python -m benchmarks.release.model_cards`, from the
-headers of the bundles, which hold the scores of every scene. Y-PSNR in dB / Y-SSIM of whole views against the real ones, both rounded to 8 bits.
+headers of the bundles, which hold the scores of every scene. Y-PSNR in dB / Y-SSIM of whole views against the real
+ones, both rounded to 8 bits.
 `degflow bundles NAME` prints a header.
 """
 
