@@ -9,9 +9,10 @@ from typing import Any
 from degflow_aug.data import dataset_keys as keys
 from degflow_aug.data.aligned_scales import AlignedScales
 from degflow_aug.data.layouts.find import find_scenes
+from degflow_aug.data.layouts.lmdb import find_lmdb_images
 from degflow_aug.data.layouts.scene import Scene, gather_scenes, view_scale
 from degflow_aug.files.image_file import read_header, read_image
-from degflow_aug.files.lmdb_store import find_lmdb_images, read_lmdb_header, read_lmdb_image
+from degflow_aug.files.lmdb_store import read_lmdb_header, read_lmdb_image
 
 _KIND = "AlignedScalesDataset"
 _KEYS = {

@@ -9,14 +9,13 @@ from __future__ import annotations
 import io
 import mmap
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from degflow_aug.data.layouts.scene import FoundImage
 from degflow_aug.files.atomic_file import atomic_path
 from degflow_aug.files.image_decoder import ImageHeader, decode_image, open_header
 from degflow_aug.files.image_tree import check_inside
@@ -66,20 +65,6 @@ def lmdb_keys(folder: str | Path) -> list[str]:
     if not lines:
         raise ValueError(f"{meta_info}: expected lines 'name.png (height,width,channels) compression', got none")
     return [check_inside(line.split(" (")[0].rsplit(".", 1)[0], meta_info) for line in lines]
-
-
-def find_lmdb_images(hr: str | Path, views: Mapping[float, str | Path]) -> Iterator[FoundImage]:
-    """The images of HR and view LMDBs that share their keys; the camera is the first part of keys such as Canon/001.
-
-    Raises:
-        ValueError: one of the LMDBs is missing or empty.
-    """
-    hr = Path(hr)
-    for scale, folder in [(1.0, hr), *((scale, Path(folder)) for scale, folder in views.items())]:
-        for key in lmdb_keys(folder):
-            camera, _, rest = key.rpartition("/")
-            id_ = rest.rpartition("_")[2]
-            yield FoundImage(camera.partition("/")[0] or hr.stem, id_, key, scale, folder / key)
 
 
 class LmdbWriter:

@@ -16,7 +16,7 @@ from helpers import trees
 
 from degflow_aug.files import lmdb_store
 from degflow_aug.files.image_file import encode_image, read_image
-from degflow_aug.files.lmdb_store import LmdbWriter, find_lmdb_images, lmdb_keys, read_lmdb_header, read_lmdb_image
+from degflow_aug.files.lmdb_store import LmdbWriter, lmdb_keys, read_lmdb_header, read_lmdb_image
 
 lmdb = pytest.importorskip("lmdb")
 
@@ -172,17 +172,6 @@ def test_missing_folders_and_keys_are_named(tmp_path: Path) -> None:
     (tmp_path / "c.lmdb" / "data.mdb").write_bytes(b"not an LMDB" * 1000)
     with pytest.raises(ValueError, match=r"c\.lmdb: expected an LMDB that can be opened"):
         read_lmdb_image(tmp_path / "c.lmdb" / "1")
-
-
-def test_images_of_equal_keys_are_found_with_their_cameras(tmp_path: Path) -> None:
-    hr = _write(tmp_path / "hr.lmdb", ["Canon/a_001", "plain"])
-    lr = _write(tmp_path / "lr.lmdb", ["Canon/a_001", "plain"])
-    assert list(find_lmdb_images(hr, {2.5: lr})) == [
-        ("Canon", "001", "Canon/a_001", 1.0, hr / "Canon/a_001"),
-        ("hr", "plain", "plain", 1.0, hr / "plain"),
-        ("Canon", "001", "Canon/a_001", 2.5, lr / "Canon/a_001"),
-        ("hr", "plain", "plain", 2.5, lr / "plain"),
-    ]
 
 
 def test_files_and_lmdb_hold_the_same(tmp_path: Path) -> None:
