@@ -15,7 +15,7 @@ from degflow_aug.commands.shared.arguments import (
     pick_device,
     whole_number,
 )
-from degflow_aug.commands.shared.command_line import started_as
+from degflow_aug.commands.shared.invocation import started_as
 from degflow_aug.commands.shared.pairs_arguments import add_pairs_arguments, find_pairs, load_scenes
 from degflow_aug.console.json_output import add_json_argument, plain, print_json
 from degflow_aug.console.progress import note

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from degflow_aug.commands.shared.pipeline import command_line, logged_messages
+from degflow_aug.commands.shared.invocation import argv_as, logged_messages
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.options.yaml_file import load_yaml
 
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         with (
             # BasicSR prints to stdout that it has renamed an older folder of results.
             contextlib.redirect_stdout(sys.stderr),
-            command_line("degflow test", _basicsr_arguments(args, opt)),
+            argv_as("degflow test", _basicsr_arguments(args, opt)),
             logged_messages("Validation ") as tables,
         ):
             test_pipeline(str(root))

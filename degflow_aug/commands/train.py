@@ -12,7 +12,7 @@ from pathlib import Path
 
 from degflow_aug.commands.earlier_run import given_back_if_nothing_comes_of_it
 from degflow_aug.commands.shared.arguments import one_of, process_number
-from degflow_aug.commands.shared.pipeline import command_line
+from degflow_aug.commands.shared.invocation import argv_as
 from degflow_aug.console.sentence import sentence
 from degflow_aug.files.atomic_file import remove_partial
 from degflow_aug.files.sole_writer import sole_writer
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
             _sole_trainer(root / "experiments" / name, args.launcher),
             _earlier_run_given_back(root, name),
             interrupt.stoppable(),
-            command_line("degflow train", _basicsr_arguments(args)),
+            argv_as("degflow train", _basicsr_arguments(args)),
         ):
             train_pipeline(str(root))
     except (KeyboardInterrupt, SystemExit) as end:

@@ -18,7 +18,7 @@ from degflow_aug.commands.shared.arguments import (
     positive_number,
     whole_number,
 )
-from degflow_aug.commands.shared.command_line import started_as
+from degflow_aug.commands.shared.invocation import started_as
 from degflow_aug.commands.shared.pairs_arguments import (
     add_pairs_arguments,
     cameras_of,

@@ -153,7 +153,7 @@ def _fitting_page(preview: Preview, args: argparse.Namespace) -> bytes:
     """The page with as many frames as its room allows."""
     frames, room = args.frames, args.megabytes * 1e6
     while True:
-        content = preview.page(frames, command_line(args)).encode()
+        content = preview.page(frames, command_again(args)).encode()
         if len(content) <= room:
             return content
         if frames == FEWEST_FRAMES:
@@ -167,8 +167,8 @@ def _fitting_page(preview: Preview, args: argparse.Namespace) -> bytes:
         print(f"degflow: {frames} scales, for a page below {args.megabytes:g} MB", file=sys.stderr)
 
 
-def command_line(args: argparse.Namespace) -> str:
-    """What makes the page again, to be copied."""
+def command_again(args: argparse.Namespace) -> str:
+    """The command line that makes the page again."""
     words = ["degflow", "preview", args.image, "--bundle", args.bundle]
     for scale, path in args.real:
         words += ["--real", f"{scale!r}={path}"]

@@ -1,4 +1,4 @@
-"""A command as a step of another one."""
+"""Running one command inside another, BasicSR's pipelines as functions, and the command line to type again."""
 
 from __future__ import annotations
 
@@ -6,28 +6,78 @@ import argparse
 import contextlib
 import io
 import json
-from collections.abc import Sequence
+import logging
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
-from degflow_aug.commands.shared.command_line import command_line, name_of
 from degflow_aug.console.json_output import FLAG
 
 
+def command_line(arguments: Sequence[str]) -> str:
+    """``degflow`` with its arguments, as one would type it."""
+    return shlex.join(["degflow", *arguments])
+
+
+def started_as(args: argparse.Namespace) -> str:
+    """The command line that these arguments come from; empty where nobody has kept it."""
+    return str(getattr(args, "command_line", ""))
+
+
 def run_command(command: ModuleType, arguments: Sequence[str]) -> int:
-    """Run a module of ``degflow_aug.commands`` with ``arguments``, as the command line would; its exit code."""
+    """Run a module of ``degflow_aug.commands`` with ``arguments``, as the command line would; return its exit code."""
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
     args = parser.parse_args(arguments)
-    args.command_line = command_line([name_of(command), *arguments])
+    args.command_line = command_line([command.__name__.rpartition(".")[2], *arguments])
     return int(command.run(args))
 
 
 def run_step(command: ModuleType, arguments: Sequence[str], as_json: bool) -> dict[str, Any]:
-    """Run a command that prints for people, or with ``as_json`` returns what it would print for machines."""
+    """Run a command that prints for people, or with ``as_json`` return what it would print for machines."""
     if not as_json:
         run_command(command, arguments)
         return {}
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         run_command(command, [*arguments, FLAG])
     return dict(json.loads(printed.getvalue()))
+
+
+@contextlib.contextmanager
+def argv_as(program: str, arguments: list[str]) -> Iterator[None]:
+    """Let ``sys.argv``, where BasicSR's pipelines read their options, be ``program`` and ``arguments``."""
+    before = sys.argv
+    sys.argv = [program, *arguments]
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
+class _Messages(logging.Handler):
+    def __init__(self, start: str) -> None:
+        super().__init__(logging.INFO)
+        self.start = start
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if message.startswith(self.start):
+            self.found.append(message.rstrip())
+
+
+@contextlib.contextmanager
+def logged_messages(start: str) -> Iterator[list[str]]:
+    """Collect the messages to BasicSR's logger inside the block that begin with ``start``."""
+    logger, handler = logging.getLogger("basicsr"), _Messages(start)
+    level = logger.level
+    # Whoever asks BasicSR for its logger before the pipeline does leaves it at warnings.
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield handler.found
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)

@@ -124,7 +124,7 @@ class Writer:
 @pytest.fixture
 def log() -> Any:
     """Messages to BasicSR's logger."""
-    from degflow_aug.commands.shared.pipeline import logged_messages
+    from degflow_aug.commands.shared.invocation import logged_messages
 
     with logged_messages("") as messages:
         yield messages
