@@ -6,9 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from degflow_aug.commands.train import PAGE
 from degflow_aug.console.json_output import add_json_argument, print_json
-from degflow_aug.report.report_file import check_page, write_page
+from degflow_aug.report.report_file import PAGE, check_page, write_page
 
 if TYPE_CHECKING:
     from degflow_aug.pages.report_content import Report

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from degflow_aug.commands.earlier_run import given_back_if_nothing_comes_of_it
 from degflow_aug.commands.shared.arguments import one_of, process_number
 from degflow_aug.commands.shared.invocation import argv_as
 from degflow_aug.console.sentence import sentence
 from degflow_aug.files.atomic_file import remove_partial
 from degflow_aug.files.sole_writer import sole_writer
 from degflow_aug.options.yaml_file import load_yaml
-from degflow_aug.report.report_file import report_at_the_end
+from degflow_aug.report.report_file import PAGE, report_at_the_end
 
-PAGE = "report.html"
 STOPPED: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
@@ -57,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         with (
             _mistakes_of_options(args.opt),
             _sole_trainer(root / "experiments" / name, args.launcher),
-            _earlier_run_given_back(root, name),
+            _earlier_run_restored(root, name),
             interrupt.stoppable(),
             argv_as("degflow train", _basicsr_arguments(args)),
         ):
@@ -116,13 +115,41 @@ def _sole_trainer(experiment: Path, launcher: str) -> AbstractContextManager[Non
     return sole_writer(experiment)
 
 
-def _earlier_run_given_back(root: Path, name: str) -> AbstractContextManager[None]:
+def _earlier_run_restored(root: Path, name: str) -> AbstractContextManager[None]:
     """BasicSR's rank 0 renames, and so it is the one to undo that; what a killed run left half-written is cleared."""
     if process_number("RANK", 0) != 0:
         return nullcontext()
     experiment = root / "experiments" / name
     remove_partial(experiment)
-    return given_back_if_nothing_comes_of_it([experiment, root / "tb_logger" / name], experiment / "training_states")
+    return restored_on_failure([experiment, root / "tb_logger" / name], experiment / "training_states")
+
+
+@contextmanager
+def restored_on_failure(folders: Sequence[Path], states: Path) -> Iterator[None]:
+    """Undo BasicSR's renaming of an earlier run where the block fails before it has saved anything.
+
+    What the failed run has written is kept as ``NAME_failed_TIME``.
+
+    Args:
+        folders: those that BasicSR renames to ``NAME_archived_TIME`` and makes anew.
+        states: where training states are saved.
+    """
+    before = {folder: _archives(folder) for folder in folders}
+    try:
+        yield
+    except Exception:
+        if not any(states.glob("*.state")):
+            for folder in folders:
+                for archive in sorted(_archives(folder) - before[folder])[-1:]:
+                    failed = folder.with_name(archive.name.replace("_archived_", "_failed_"))
+                    if folder.exists() and not failed.exists():
+                        folder.rename(failed)
+                        archive.rename(folder)
+        raise
+
+
+def _archives(folder: Path) -> set[Path]:
+    return set(folder.parent.glob(f"{glob.escape(folder.name)}_archived_*"))
 
 
 def _report(experiment: Path) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from degflow_aug.pages.report_content import Report
 
 NONE = "none"
+PAGE = "report.html"
+"""The page of a run, in its folder."""
 
 
 def add_report_argument(parser: argparse.ArgumentParser, default: str) -> None:
@@ -61,8 +63,8 @@ def write_page(path: Path, content: str) -> None:
 
 
 def report_at_the_end(path: Path, make: Callable[[], Report]) -> Path | None:
-    """Write the report and say where it is. What fails here is told, and nothing more: the work itself is done."""
-    with told_and_no_more("no report was written"):
+    """Write the report and say where it is. A failure is a note only: the work itself is done."""
+    with failures_noted("no report was written"):
         write_report(path, make())
         note(f"report: {path}")
         return path
@@ -70,8 +72,8 @@ def report_at_the_end(path: Path, make: Callable[[], Report]) -> Path | None:
 
 
 @contextmanager
-def told_and_no_more(what: str) -> Iterator[None]:
-    """Whatever is wrong with what is only there to be looked at, hours of training end well: it is told as ``what``."""
+def failures_noted(what: str) -> Iterator[None]:
+    """Note an error as ``what``, and go on: a page that fails must not end hours of training as a failure."""
     try:
         yield
     except Exception as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from degflow_aug.commands.earlier_run import given_back_if_nothing_comes_of_it
+from degflow_aug.commands.train import restored_on_failure
 
 
 def start(folder: Path) -> None:
@@ -33,7 +33,7 @@ def test_it_comes_back_only_where_nothing_was_saved(
     (tmp_path / "a[b]_archived_20250101_000000").mkdir()
 
     def fail() -> None:
-        with given_back_if_nothing_comes_of_it([run, tmp_path / "absent"], run / "training_states"):
+        with restored_on_failure([run, tmp_path / "absent"], run / "training_states"):
             start(run)
             (run / "new.txt").touch()
             if saves:
@@ -57,7 +57,7 @@ def test_without_an_earlier_run_nothing_is_renamed(tmp_path: Path) -> None:
     run = tmp_path / "run"
 
     def fail() -> None:
-        with given_back_if_nothing_comes_of_it([run], run / "training_states"):
+        with restored_on_failure([run], run / "training_states"):
             start(run)
             raise ValueError("late")
 

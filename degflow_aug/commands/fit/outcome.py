@@ -14,7 +14,7 @@ from degflow_aug.commands.shared.pairs_arguments import load_scenes
 from degflow_aug.console.json_output import plain
 from degflow_aug.console.progress import note
 from degflow_aug.report.fit_report import keep_evaluation
-from degflow_aug.report.report_file import NONE, report_at_the_end, told_and_no_more
+from degflow_aug.report.report_file import NONE, report_at_the_end, failures_noted
 
 if TYPE_CHECKING:
     import torch
@@ -71,7 +71,7 @@ def show(args: argparse.Namespace, bundle: Bundle | KernelBundle, outcome: Outco
     """Keep the outcome in the work folder, where there is one, and write the page."""
     if args.preset not in ALONE:
         facts = {"held_out": outcome.held_out, "noise": bool(bundle.noise)}
-        with told_and_no_more("the table was not kept for later reports"):
+        with failures_noted("the table was not kept for later reports"):
             keep_evaluation(work_folder(args), outcome.rows, outcome.samples, facts)
     if args.report == NONE:
         return None
