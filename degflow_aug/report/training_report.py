@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from degflow_aug.files.run_history import HISTORY, Recorded, read_history
+from degflow_aug.files.run_history import HISTORY, Point, Recorded, Start, read_history
 from degflow_aug.options.yaml_file import load_yaml
 from degflow_aug.pages.report_content import Chart, Report, Series, Table
-from degflow_aug.report.report_log import read_logs
 from degflow_aug.report.sources import (
     MOST_STRIPS,
     SHARE,
@@ -26,6 +25,9 @@ from degflow_aug.report.sources import (
 
 _OF_A_SCENE = 2
 _ITERATION = re.compile(r"(\d+)$")
+_POINT = re.compile(r"\[epoch: *\d+, iter: *([\d,]+), lr:\(.*?\)\] (?:\[eta:.*?\)\] )?(.*)$")
+_LOSS = re.compile(r"([\w.]+): ([-+\d.e]+|nan|-?inf)(?=\s|$)")
+_RESUMED = re.compile(r"Resuming training from epoch: \d+, iter: (\d+)")
 
 
 def is_training(folder: Path) -> bool:
@@ -64,6 +66,31 @@ def training_report(folder: Path) -> Report:
         strips=strips,
         settings={"Option file": _option_text(folder)} if _option_file(folder) else {},
     )
+
+
+def read_logs(folder: Path) -> Recorded:
+    """Read the losses of BasicSR's own logs, for runs that have no history: older ones, and those without ours.
+
+    The oldest ``train_*.log`` comes first; iterations that a resumed run has made again count once.
+    """
+    starts: list[Start] = []
+    points: list[Point] = []
+    for path in sorted(folder.glob("train_*.log"), key=lambda path: path.stat().st_mtime):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        went_on = _RESUMED.search(text)
+        first = int(went_on[1]) if went_on else 0
+        starts.append(Start(first, path.stat().st_mtime, "", {}, ""))
+        points = [point for point in points if point.iteration <= first]
+        points += [point for line in text.splitlines() if (point := _point(line))]
+    return Recorded(tuple(starts), tuple(points))
+
+
+def _point(line: str) -> Point | None:
+    found = _POINT.search(line)
+    if not found:
+        return None
+    losses = {name: float(value) for name, value in _LOSS.findall(found[2])}
+    return Point(int(found[1].replace(",", "")), math.nan, losses) if losses else None
 
 
 def _option_file(folder: Path) -> Path | None:

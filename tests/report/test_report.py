@@ -19,8 +19,8 @@ from degflow_aug.cli import main
 from degflow_aug.files.image_file import write_image
 from degflow_aug.files.run_history import HISTORY, RunHistory
 from degflow_aug.pages.report_page import LARGEST_PAGE
-from degflow_aug.report.report_log import read_logs
 from degflow_aug.report.sources import duration
+from degflow_aug.report.training_report import read_logs
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
 PLAN = {
