@@ -14,6 +14,7 @@ from degflow_aug.commands.shared.arguments import (
     add_generator_arguments,
     argument,
     build_generator,
+    check_camera,
     one_of,
     parse_scales,
     pick_device,
@@ -101,15 +102,6 @@ def run(args: argparse.Namespace) -> int:
         )
     # torchrun ends all processes as soon as one fails, so the one that finishes last speaks for all.
     return 1 if failed and not waiting else 0
-
-
-def check_camera(generator: Degradation) -> None:
-    """Refuse a generator of several cameras of which none is chosen."""
-    from degflow_aug.degradations.generator.several_cameras import cameras_to_name
-
-    known = ", ".join(cameras_to_name(generator))
-    if known:
-        raise ValueError(f"expected --camera with one of the cameras of the bundle ({known}), got none")
 
 
 def _process(file_format: str) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from degflow_aug.commands.shared.pairs_arguments import load_scenes
 from degflow_aug.console.json_output import plain
 from degflow_aug.console.progress import note
 from degflow_aug.report.fit_report import keep_evaluation
-from degflow_aug.report.report_file import NONE, report_at_the_end, failures_noted
+from degflow_aug.report.report_file import NONE, failures_noted, report_at_the_end
 
 if TYPE_CHECKING:
     import torch

@@ -15,9 +15,8 @@ from torch import Tensor
 import degflow_aug
 from degflow_aug import compat
 from degflow_aug.bundles.bundle import load_any_bundle
-from degflow_aug.commands.generate import check_camera
 from degflow_aug.commands.preview.changing_scales import candidate_scales, evenly_changing, view_changes
-from degflow_aug.commands.shared.arguments import named_camera, pick_device
+from degflow_aug.commands.shared.arguments import check_camera, named_camera, pick_device
 from degflow_aug.console.progress import Progress
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic

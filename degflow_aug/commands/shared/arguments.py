@@ -14,6 +14,7 @@ from degflow_aug.options.nearest_name import nearest_name
 if TYPE_CHECKING:
     import torch
 
+    from degflow_aug.degradations.base import Degradation
     from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
     from degflow_aug.degradations.generator.degflow import DegFlow
 
@@ -164,6 +165,19 @@ def named_camera(name: str | None) -> str | None:
     if name == "any":
         raise ValueError("expected --camera to name one camera, got any; leave drawing to training")
     return name
+
+
+def check_camera(generator: Degradation) -> None:
+    """Refuse a generator of several cameras of which none is chosen.
+
+    Raises:
+        ValueError: such a generator, with the names of its cameras.
+    """
+    from degflow_aug.degradations.generator.several_cameras import cameras_to_name
+
+    known = ", ".join(cameras_to_name(generator))
+    if known:
+        raise ValueError(f"expected --camera with one of the cameras of the bundle ({known}), got none")
 
 
 def pick_device(name: str) -> torch.device:
