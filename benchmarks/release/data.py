@@ -10,9 +10,9 @@ import torch
 
 from benchmarks.release.recipes import SIMULATED_KNOTS, HeldOut, Recipe
 from degflow_aug.bundles.bundle import Bundle
-from degflow_aug.commands.demo.demo_command import TESTED
 from degflow_aug.commands.demo.simulated_pairs import (
     PATTERN_FILE,
+    TESTED,
     bundled_photographs,
     layout_arguments,
     write_simulated_pairs,

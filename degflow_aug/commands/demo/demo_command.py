@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from degflow_aug.commands import evaluate, fit, generate
 from degflow_aug.commands.demo.simulated_pairs import (
+    CROP,
     PATTERN_FILE,
+    TESTED,
     bundled_photographs,
     layout_arguments,
     write_simulated_pairs,
@@ -29,9 +31,7 @@ if TYPE_CHECKING:
     from degflow_aug.data.layouts.scene import Scene
 
 KNOTS = (1.0, 2.0, 4.0)
-TESTED = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
 SHOWN = (1.5, 2.5, 4.0)
-CROP = 160
 DEFAULT_MINUTES = 5.0
 
 

@@ -6,8 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from degflow_aug.commands import evaluate, generate
-from degflow_aug.commands.demo.demo_command import CROP, TESTED
-from degflow_aug.commands.demo.simulated_pairs import bundled_photographs, layout_arguments, write_simulated_pairs
+from degflow_aug.commands.demo.simulated_pairs import (
+    CROP,
+    TESTED,
+    bundled_photographs,
+    layout_arguments,
+    write_simulated_pairs,
+)
 from degflow_aug.commands.shared.contact_sheet import middle_crop, write_contact_sheet
 from degflow_aug.commands.shared.invocation import run_step
 from degflow_aug.console.progress import Progress

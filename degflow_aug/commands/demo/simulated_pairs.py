@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-
 PATTERN_FILE = "pattern.yml"
+TESTED = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
+"""Scales of the held-out views."""
+CROP = 160
+"""Side of a crop on the contact sheet, in pixels."""
 
 
 def write_simulated_pairs(
