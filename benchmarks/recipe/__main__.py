@@ -31,7 +31,8 @@ from degflow_aug.console.progress import Progress
 from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.generator.degflow import DegFlow
-from degflow_aug.evaluation.evaluation import Method, Row, evaluate_views
+from degflow_aug.evaluation.evaluation import Method, evaluate_views
+from degflow_aug.evaluation.rows import Row
 from degflow_aug.fit.camera_fit import CameraFit, FitPlan
 from degflow_aug.fit.presets import Preset, preset
 from degflow_aug.fit.stage_options import FitSettings

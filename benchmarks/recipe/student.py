@@ -24,7 +24,8 @@ from degflow_aug.bundles.bundle import Bundle, load_bundle
 from degflow_aug.commands.shared.pairs_arguments import add_pairs_arguments, find_pairs, load_scenes
 from degflow_aug.console.progress import Progress
 from degflow_aug.degradations.generator.degflow import DegFlow
-from degflow_aug.evaluation.evaluation import Method, Row, evaluate_views
+from degflow_aug.evaluation.evaluation import Method, evaluate_views
+from degflow_aug.evaluation.rows import Row
 
 METHODS = ("average", "consistency")
 TEACHER = "teacher"

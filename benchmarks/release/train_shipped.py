@@ -29,7 +29,7 @@ from degflow_aug.commands import fit
 from degflow_aug.commands.shared.arguments import count, one_of, pick_device, positive_number, whole_number
 from degflow_aug.commands.shared.invocation import run_command
 from degflow_aug.evaluation.bundle_metrics import largest_difference, read_measurements
-from degflow_aug.evaluation.evaluation import format_table
+from degflow_aug.evaluation.rows import format_table
 
 LARGEST = 12_000_000
 TOLERANCE = 0.05

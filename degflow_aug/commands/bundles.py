@@ -86,7 +86,7 @@ def describe(spec: GeneratorSpec | KernelSpec) -> list[str]:
     """All that a header says, a line a fact, and a table of what was measured."""
     from degflow_aug.bundles.bundle import GeneratorSpec
     from degflow_aug.evaluation.bundle_metrics import read_measurements
-    from degflow_aug.evaluation.evaluation import format_table
+    from degflow_aug.evaluation.rows import format_table
 
     lines = [summary(spec), f"licence: {spec.licence or 'not said'}"]
     if isinstance(spec, GeneratorSpec):

@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
     scenes = _find_scenes(args)
     generator = build_generator(args.bundle, args)
     scales = _scales(scenes, generator, args.knots)
-    from degflow_aug.evaluation.camera_evaluation import evaluate_generator
-    from degflow_aug.evaluation.evaluation import format_table
+    from degflow_aug.evaluation.evaluation import evaluate_generator
+    from degflow_aug.evaluation.rows import format_table
     from degflow_aug.evaluation.samples import SampleScenes
     from degflow_aug.report.evaluation_report import evaluation_report
 

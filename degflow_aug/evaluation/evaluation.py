@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -14,10 +14,12 @@ from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
 from degflow_aug.degradations.generator.degflow import DegFlow
+from degflow_aug.degradations.generator.several_cameras import cameras_to_name
+from degflow_aug.evaluation.rows import ORACLE, Row
 from degflow_aug.metrics.fidelity import psnr_y, ssim_y
 
 Method = Callable[[Tensor, float, Tensor], "Tensor | None"]
-CEILING = "RAE ceiling"
+Note = Callable[[str], None]
 KERNEL = "fitted kernel"
 FITTED: dict[str, type[FittedKernel]] = {KERNEL: FittedKernel, "fitted pipeline": FittedPipeline}
 REALESRGAN_SEEDS = 4
@@ -32,16 +34,34 @@ class EvaluationScene(NamedTuple):
     views: Mapping[float, Tensor]
 
 
-@dataclass(frozen=True)
-class Row:
-    """What one method reaches for one camera at one scale: means over scenes, Y-PSNR in dB."""
+def evaluate_generator(
+    generator: DegFlow | FittedKernel, scenes: Iterable[EvaluationScene], note: Note = lambda text: None
+) -> list[Row]:
+    """The rows of :func:`evaluate_views` for all of :func:`methods_for`.
 
-    method: str
-    camera: str
-    scale: float
-    psnr_y: float
-    ssim_y: float
-    scenes: int
+    Where the generator knows several cameras and none is chosen, the generated views and the fitted kernel are those
+    of each scene's own camera.
+
+    Args:
+        scenes: one camera after the other; read once.
+        note: see :func:`methods_for`.
+
+    Raises:
+        ValueError: a scene of a camera that the generator does not know.
+    """
+    if isinstance(generator, FittedKernel) or not cameras_to_name(generator):
+        return evaluate_views(methods_for(generator, note), scenes)
+    rows, heard = [], note
+    for camera, group in itertools.groupby(scenes, key=lambda scene: scene.camera):
+        generator.use_camera(camera)
+        rows += evaluate_views(methods_for(generator, heard), group)
+        heard = _ignore
+    generator.use_camera(None)
+    return rows
+
+
+def _ignore(text: str) -> None:
+    """Do nothing: a note is made for the first camera only."""
 
 
 @torch.no_grad()
@@ -81,9 +101,7 @@ def _fidelity(rendered: Tensor, real: Tensor) -> tuple[float, float]:
     return sum(psnr) / len(psnr), sum(ssim) / len(ssim)
 
 
-def methods_for(
-    generator: DegFlow | FittedKernel, note: Callable[[str], None] = lambda text: None
-) -> dict[str, Method]:
+def methods_for(generator: DegFlow | FittedKernel, note: Note = lambda text: None) -> dict[str, Method]:
     """A generator between its baselines and the ceiling of its RAE, which alone sees the real view.
 
     Args:
@@ -109,7 +127,7 @@ def methods_for(
     if KERNEL not in methods:
         note("the row of the fitted kernel is left out: the bundle holds none")
     methods["DegFlow"] = lambda hr, scale, real: generator.render(hr, scale)
-    methods[CEILING] = lambda hr, scale, real: generator.reconstruct(hr, real, scale)
+    methods[ORACLE] = lambda hr, scale, real: generator.reconstruct(hr, real, scale)
     return methods
 
 
@@ -129,40 +147,3 @@ def _fitted(kernel: FittedKernel) -> Method:
         return kernel.render(hr, scale) if scale <= kernel.scale_range[1] + 1e-6 else None
 
     return render
-
-
-def format_table(rows: Iterable[Row]) -> str:
-    """The rows as aligned text, a block a camera and a column a scale; ``*`` marks the best but for the ceiling."""
-    blocks: dict[str, list[Row]] = {}
-    for row in rows:
-        blocks.setdefault(row.camera, []).append(row)
-    text = "\n\n".join(_format_camera(camera, block) for camera, block in blocks.items())
-    legend = (
-        "Y-PSNR in dB and Y-SSIM against the real views; * the best but for the ceiling, which sees the real view; a "
-        "generator whose decoder was trained for rendered latents may pass it"
-    )
-    return f"{text}\n\n{legend}"
-
-
-def _format_camera(camera: str, rows: list[Row]) -> str:
-    scales = list(dict.fromkeys(row.scale for row in rows))
-    methods = sorted(dict.fromkeys(row.method for row in rows), key=lambda method: method == CEILING)
-    cells = {(row.method, row.scale): row for row in rows}
-    width = max(len(camera), *(len(method) for method in methods))
-    heads = [f"x{scale:g} ({max(row.scenes for row in rows if row.scale == scale)} scenes)" for scale in scales]
-    lines = [f"{camera:{width}}" + "".join(f"  {head:>18}" for head in heads)]
-    for method in methods:
-        columns = [_cell(cells.get((method, scale)), [row for row in rows if row.scale == scale]) for scale in scales]
-        lines.append(f"{method:{width}}" + "".join(f"  {column:>18}" for column in columns))
-    return "\n".join(lines)
-
-
-def _cell(row: Row | None, rivals: list[Row]) -> str:
-    if row is None:
-        return "-"
-    fair = [rival for rival in rivals if rival.method != CEILING]
-    psnr, ssim = f"{row.psnr_y:.2f}", f"{row.ssim_y:.4f}"
-    if row in fair:
-        psnr = "*" + psnr if psnr == f"{max(rival.psnr_y for rival in fair):.2f}" else psnr
-        ssim = "*" + ssim if ssim == f"{max(rival.ssim_y for rival in fair):.4f}" else ssim
-    return f"{psnr:>8}  {ssim:>7}"

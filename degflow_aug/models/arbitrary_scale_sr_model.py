@@ -12,7 +12,7 @@ from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import upscale
 from degflow_aug.archs.arbitrary_scale.queries import scattered_queries, window_queries
 from degflow_aug.degradations.base import Degradation, patch_sides
 from degflow_aug.models.checks.degradation import check_covers, check_has_lr
-from degflow_aug.models.checks.network_kind import is_arbitrary_scale
+from degflow_aug.models.checks.registered_types import is_arbitrary_scale
 from degflow_aug.models.sr.adversary import check_adversary
 from degflow_aug.models.sr.degraded_model import DegradedModel
 from degflow_aug.models.sr.lr_source import LRBatch

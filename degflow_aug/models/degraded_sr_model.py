@@ -15,8 +15,7 @@ from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.grid import resize
 from degflow_aug.degradations.padding import pad_to_multiple
 from degflow_aug.models.checks.degradation import check_covers, check_has_lr
-from degflow_aug.models.checks.network_kind import is_arbitrary_scale
-from degflow_aug.models.checks.registered_types import build_network
+from degflow_aug.models.checks.registered_types import build_network, is_arbitrary_scale
 from degflow_aug.models.sr.adversary import check_adversary
 from degflow_aug.models.sr.degraded_model import DegradedModel
 from degflow_aug.models.sr.lr_source import LRBatch

@@ -17,7 +17,7 @@ from degflow_aug.flow.objective import draw_times
 from degflow_aug.flow.solver import JUMP, integrate, jumps
 from degflow_aug.models.stages.kernel_source import kernel_after
 from degflow_aug.models.stages.latent_stage import LatentStageModel
-from degflow_aug.models.stages.partial_paths import path_ends
+from degflow_aug.models.stages.paths import path_ends
 from degflow_aug.models.stages.teacher import check_cameras, check_end, load_teacher
 from degflow_aug.options.stages import DistillOptions, read_options
 

@@ -13,7 +13,7 @@ from degflow_aug.flow.objective import draw_times, jump, velocity_loss
 from degflow_aug.flow.solver import integrate
 from degflow_aug.flow.trajectory import trajectory
 from degflow_aug.models.stages.latent_stage import LatentStageModel
-from degflow_aug.models.stages.partial_paths import path_ends, path_points
+from degflow_aug.models.stages.paths import path_ends, path_points
 from degflow_aug.models.training.checkpoint import find_checkpoint, read_checkpoint
 from degflow_aug.options.stages import LFMOptions, read_options
 

@@ -6,14 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from degflow_aug.evaluation.rows import ORACLE
 from degflow_aug.files.run_history import versions
 from degflow_aug.pages.report_content import Chart, Report, Series, Strip, Table
 
 if TYPE_CHECKING:
     from degflow_aug.evaluation.samples import Sample
 
-# The generator's autoencoder on the real view itself: no rival, as it has seen what is asked for.
-CEILING = "RAE ceiling"
 FEWEST_SCALES = 3
 LEGEND = (
     "Y-PSNR in dB / Y-SSIM against the real views, full frames rounded to 8 bits; bold: the best but for the ceiling"
@@ -79,7 +78,7 @@ def _camera_table(camera: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     counts = {scale: max(int(row["scenes"]) for row in rows if float(row["scale"]) == scale) for scale in scales}
     best = set()
     for column, scale in enumerate(scales, 1):
-        reached = {method: _rank(cells.get((method, scale))) for method in methods if method != CEILING}
+        reached = {method: _rank(cells.get((method, scale))) for method in methods if method != ORACLE}
         highest = max(reached.values())
         best |= {(methods.index(method), column) for method, value in reached.items() if value == highest}
     return Table(

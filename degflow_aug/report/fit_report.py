@@ -25,7 +25,7 @@ from degflow_aug.report.sources import (
 )
 
 if TYPE_CHECKING:
-    from degflow_aug.evaluation.evaluation import Row
+    from degflow_aug.evaluation.rows import Row
     from degflow_aug.evaluation.samples import Sample
 
 PLAN, EVALUATION = "plan.json", "evaluation"

@@ -12,7 +12,7 @@ pytest.importorskip("basicsr", reason="training needs BasicSR")
 import degflow_aug
 from benchmarks.recipe import __main__ as recipes
 from benchmarks.recipe.variants import VARIANTS
-from degflow_aug.evaluation.evaluation import Row
+from degflow_aug.evaluation.rows import Row
 from degflow_aug.fit.presets import preset
 from degflow_aug.fit.stage_options import FitSettings, stage_options
 from degflow_aug.options.stages import LFMOptions, RAEOptions, RefineOptions, read_options

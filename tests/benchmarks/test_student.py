@@ -11,7 +11,7 @@ from helpers.tiny_camera import write_pairs
 from benchmarks.recipe import student as one_step
 from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.cli import main
-from degflow_aug.evaluation.evaluation import Row
+from degflow_aug.evaluation.rows import Row
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 

@@ -14,7 +14,8 @@ from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.evaluation import evaluation
-from degflow_aug.evaluation.evaluation import CEILING, EvaluationScene, Row, evaluate_views, format_table, methods_for
+from degflow_aug.evaluation.evaluation import EvaluationScene, evaluate_views, methods_for
+from degflow_aug.evaluation.rows import ORACLE, Row, format_table
 from degflow_aug.metrics.fidelity import psnr_y, ssim_y
 
 
@@ -79,7 +80,7 @@ def test_methods_of_a_generator(monkeypatch: pytest.MonkeyPatch) -> None:
     notes: list[str] = []
     made = generator(with_kernels=True)
     methods = methods_for(made, notes.append)
-    assert list(methods) == ["HR itself", "bicubic", "fitted kernel", "DegFlow", CEILING]
+    assert list(methods) == ["HR itself", "bicubic", "fitted kernel", "DegFlow", ORACLE]
     assert notes == ["the Real-ESRGAN row is left out: BasicSR is not installed"]
     hr, real = image(0), image(1)
     kernel = FittedKernel(made.kernels["knots"], made.kernels["kernels"])
@@ -88,7 +89,7 @@ def test_methods_of_a_generator(monkeypatch: pytest.MonkeyPatch) -> None:
         "bicubic": Bicubic().render(hr, 2.5),
         "fitted kernel": kernel.render(hr, 2.5),
         "DegFlow": made.render(hr, 2.5),
-        CEILING: made.reconstruct(hr, real, 2.5),
+        ORACLE: made.reconstruct(hr, real, 2.5),
     }
     for name, view in expected.items():
         assert torch.equal(methods[name](hr, 2.5, real), view)  # type: ignore[arg-type]
@@ -119,9 +120,9 @@ def test_the_table_shows_the_best_but_for_the_ceiling() -> None:
     rows = [
         Row("bicubic", "iPhone", 2.0, 30.0, 0.90, 3),
         Row("DegFlow", "iPhone", 2.0, 32.456, 0.89, 3),
-        Row(CEILING, "iPhone", 2.0, 40.0, 0.99, 3),
+        Row(ORACLE, "iPhone", 2.0, 40.0, 0.99, 3),
         Row("bicubic", "iPhone", 4.0, 28.0, 0.8, 2),
-        Row(CEILING, "iPhone", 4.0, 39.0, 0.9, 2),
+        Row(ORACLE, "iPhone", 4.0, 39.0, 0.9, 2),
     ]
     lines = format_table(rows).splitlines()
     assert lines[0].split() == ["iPhone", "x2", "(3", "scenes)", "x4", "(2", "scenes)"]

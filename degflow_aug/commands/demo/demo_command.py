@@ -110,13 +110,14 @@ def contact_rows(bundle: Path, pairs: Path) -> dict[str, dict[str, np.ndarray]]:
 
 
 def _methods_of(scene: Scene, scale: float, generator: object) -> dict[str, np.ndarray]:
-    from degflow_aug.evaluation.evaluation import CEILING, methods_for
+    from degflow_aug.evaluation.evaluation import methods_for
+    from degflow_aug.evaluation.rows import ORACLE
     from degflow_aug.files.image_file import read_image, to_tensor
 
     hr, real = (to_tensor(read_image(path))[None] for path in (scene.hr, scene.views[scale]))
     images = {"truth": real}
     for name, method in methods_for(generator).items():  # type: ignore[arg-type]
         view = method(hr, scale, real)
-        if view is not None and name != CEILING:
+        if view is not None and name != ORACLE:
             images[name.partition(" (")[0]] = view[:1]
     return {name: middle_crop(image, CROP) for name, image in images.items()}

@@ -135,7 +135,7 @@ def run(args: argparse.Namespace) -> int:
         shown = [] if args.held_out == "none" else held_out or training
         outcome = measure(bundle, shown, bool(held_out), pick_device(args.device))
         if outcome.rows:
-            from degflow_aug.evaluation.evaluation import format_table
+            from degflow_aug.evaluation.rows import format_table
 
             print(format_table(outcome.rows))
     page = show(args, bundle, outcome)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from degflow_aug.bundles.bundle import Bundle, KernelBundle
     from degflow_aug.data.layouts.scene import Scene
-    from degflow_aug.evaluation.evaluation import Row
+    from degflow_aug.evaluation.rows import Row
     from degflow_aug.evaluation.samples import Sample
     from degflow_aug.pages.report_content import Report
 
@@ -46,7 +46,7 @@ def measure(bundle: Bundle | KernelBundle, scenes: Sequence[Scene], held_out: bo
     if not scenes:
         return Outcome()
     from degflow_aug.degradations.of_bundle import generator_of
-    from degflow_aug.evaluation.camera_evaluation import evaluate_generator
+    from degflow_aug.evaluation.evaluation import evaluate_generator
     from degflow_aug.evaluation.samples import SampleScenes
 
     generator = generator_of(bundle).to(device)

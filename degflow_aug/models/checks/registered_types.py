@@ -9,6 +9,7 @@ from typing import Any
 
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY
 
+from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import ArbitraryScaleNetwork
 from degflow_aug.archs.network_outline import TooLargeError, outline
 from degflow_aug.options.yaml_file import check_known_keys, nearest_name
 
@@ -25,6 +26,16 @@ def registered_type(registry: Any, section: object, where: str) -> Any:
         nearest = nearest_name(kind, registry.keys()) if kind else ""
         raise ValueError(f"expected a type that is registered in {where}, got {kind!r}{nearest}")
     return registry.get(kind)
+
+
+def is_arbitrary_scale(section: Any) -> bool:
+    """Whether the network of a section ``network_g`` is asked for coordinates.
+
+    Raises:
+        ValueError: nothing of that type is registered.
+    """
+    kind = registered_type(ARCH_REGISTRY, section, "network_g")
+    return isinstance(kind, type) and issubclass(kind, ArbitraryScaleNetwork)
 
 
 def check_networks(opt: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from degflow_aug.flow.trajectory import TRAJECTORIES, trajectory
-from degflow_aug.models.stages.partial_paths import path_ends, path_points
+from degflow_aug.models.stages.paths import path_ends, path_points
 
 TIMES = torch.tensor([0.0, 0.2, 0.45, 0.7, 1.0], dtype=torch.float64)
 
