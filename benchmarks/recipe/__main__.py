@@ -158,7 +158,7 @@ def baselines(fit: CameraFit, args: argparse.Namespace) -> list[Row]:
     """Bicubic, and the kernel that was fitted at the knots."""
     from degflow_aug.degradations.bicubic import Bicubic
 
-    kernel: FittedKernel = fit.fit_kernel()
+    kernel: FittedKernel = fit.kernel()
     bicubic = Bicubic()
     methods: dict[str, Method] = {
         "bicubic": lambda hr, scale, real: bicubic.render(hr, scale),

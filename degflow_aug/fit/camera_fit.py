@@ -24,7 +24,7 @@ from degflow_aug.models.rae_model import RAEModel
 from degflow_aug.models.refine_model import RefineModel
 from degflow_aug.models.stages.kernel_source import (
     StageReport,
-    fit_kernel,
+    fit_camera_kernels,
     read_kernel,
     search_files,
     unreported,
@@ -130,7 +130,7 @@ class CameraFit:
     def run(self, out: Path) -> Bundle:
         """Train what is not trained yet and write the bundle to ``out``."""
         remove_partial(self.settings.work)
-        kernel = self.fit_kernel()
+        kernel = self.kernel()
         for stage in self.preset.stages:
             if not is_finished(self.options(stage)):
                 self.plan.seconds += self.run_stage(stage)
@@ -141,7 +141,7 @@ class CameraFit:
         """Options of a stage."""
         return stage_options(stage, self.preset, self.settings)
 
-    def fit_kernel(self) -> StageKernel:
+    def kernel(self) -> StageKernel:
         """The pipeline of the pairs, or one a camera, source of pseudo-views, with the kernels that are the opponent in
         every table; these alone where the recipe has no use for more."""
         path = self.settings.work / "kernel.safetensors"
@@ -155,7 +155,7 @@ class CameraFit:
             began = time.monotonic()
             cameras, pipeline = self.settings.cameras, self.preset.pipeline
             keep = self.settings.work
-            write_kernel(path, fit_kernel(dataset, cameras, pipeline=pipeline, report=self.report, keep=keep))
+            write_kernel(path, fit_camera_kernels(dataset, cameras, pipeline=pipeline, report=self.report, keep=keep))
             self.plan.seconds += time.monotonic() - began
             self.plan.write()
         for file in search_files(self.settings.work):

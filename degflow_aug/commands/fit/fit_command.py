@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from degflow_aug.commands.fit.kernel import ALONE, check_alone, fit_kernel
+from degflow_aug.commands.fit.kernel import ALONE, check_alone, run_kernel_preset
 from degflow_aug.commands.fit.outcome import measure, show, summary, work_folder
 from degflow_aug.commands.fit.scenes import cameras_apart, split_scenes
 from degflow_aug.commands.shared.arguments import (
@@ -126,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
     training, held_out = split_scenes(args)
     with said_to_people(args):
         with sole_writer(args.out):
-            bundle = with_noise(args, fit_kernel(args, training) if alone else train(args, training), training)
+            bundle = with_noise(args, run_kernel_preset(args, training) if alone else train(args, training), training)
         print(f"{args.out}: {bundle.spec.camera} at knots {', '.join(f'{knot:g}' for knot in bundle.spec.knots)}")
         if bundle.spec.cameras:
             print(f"it tells {', '.join(bundle.spec.cameras)} apart: name one as camera, or weights by name, or any")

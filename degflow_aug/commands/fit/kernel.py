@@ -37,7 +37,7 @@ def check_alone(args: argparse.Namespace) -> None:
             )
 
 
-def fit_kernel(args: argparse.Namespace, scenes: list[Scene]) -> KernelBundle:
+def run_kernel_preset(args: argparse.Namespace, scenes: list[Scene]) -> KernelBundle:
     """Fit the kernel or pipeline to the scenes and write its bundle.
 
     Raises:

@@ -45,7 +45,7 @@ def kernel_for(opt: dict[str, Any], options: StageOptions) -> StageKernel:
     if options.kernel or path.is_file():
         fitted = read_kernel(path)
     else:
-        fitted = fit_kernel(opt["datasets"]["train"], options.cameras, pipeline=options.pipeline)
+        fitted = fit_camera_kernels(opt["datasets"]["train"], options.cameras, pipeline=options.pipeline)
         if opt.get("rank", 0) == 0:
             write_kernel(path, fitted)
     knots = fitted.knots.tolist()
@@ -89,7 +89,7 @@ def unreported(stage: str, done: int, total: int, loss: float) -> None:
     """Nobody waits for the fit."""
 
 
-def fit_kernel(
+def fit_camera_kernels(
     dataset_opt: dict[str, Any],
     cameras: Sequence[str],
     *,

@@ -13,7 +13,7 @@ import degflow_aug
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
 from degflow_aug.models.stages import kernel_source
-from degflow_aug.models.stages.kernel_source import fit_kernel, kernel_for, write_kernel
+from degflow_aug.models.stages.kernel_source import fit_camera_kernels, kernel_for, write_kernel
 from degflow_aug.models.training import interrupt
 from degflow_aug.options.stages import StageOptions
 from degflow_aug.options.yaml_file import load_yaml
@@ -45,7 +45,7 @@ def test_auto_takes_the_pipeline_that_explains_enough(
     pipeline: str, largest: float, kind: type, dataset: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kernel_source, "LARGEST_LEFT", largest)
-    assert type(fit_kernel(dataset, (), pipeline=pipeline)) is kind
+    assert type(fit_camera_kernels(dataset, (), pipeline=pipeline)) is kind
 
 
 @pytest.mark.parametrize(("kept", "refused"), [("never", "always"), ("always", "never")])
@@ -53,7 +53,7 @@ def test_a_kernel_of_the_other_kind_is_refused(
     kept: str, refused: str, dataset: dict[str, Any], tmp_path: Path
 ) -> None:
     path = tmp_path / "kernel.safetensors"
-    write_kernel(path, fit_kernel(dataset, (), pipeline=kept))
+    write_kernel(path, fit_camera_kernels(dataset, (), pipeline=kept))
     opt = {"path": {"experiments_root": str(tmp_path)}, "datasets": {"train": dataset}}
     for fine in (kept, "auto"):
         found = kernel_for(opt, StageOptions(knots=KNOTS, pipeline=fine))
@@ -73,7 +73,7 @@ def test_a_fit_says_how_far_it_is_and_stops_where_a_signal_asks(
     dataset: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[str, int, int]] = []
-    fit_kernel(
+    fit_camera_kernels(
         dataset, (), pipeline="always", report=lambda stage, done, total, loss: seen.append((stage, done, total))
     )
     kernel = [state for state in seen if state[0] == "kernel"]
@@ -97,16 +97,16 @@ def test_a_fit_says_how_far_it_is_and_stops_where_a_signal_asks(
 
         monkeypatch.setattr(interrupt, "check", check)
         with pytest.raises(SystemExit):
-            fit_kernel(dataset, (), pipeline="always", report=ask)
+            fit_camera_kernels(dataset, (), pipeline="always", report=ask)
         assert asked == [stage]
 
 
 def test_a_search_that_cannot_be_read_is_begun_anew(dataset: dict[str, Any], tmp_path: Path) -> None:
-    expected = fit_kernel(dataset, (), pipeline="always")
+    expected = fit_camera_kernels(dataset, (), pipeline="always")
     for content in (b"cut off", b""):
         (tmp_path / "search_0.pth").write_bytes(content)
-        found = fit_kernel(dataset, (), pipeline="always", keep=tmp_path)
+        found = fit_camera_kernels(dataset, (), pipeline="always", keep=tmp_path)
         assert all(torch.equal(value, found.state_dict()[key]) for key, value in expected.state_dict().items())
     torch.save({"start": torch.ones(2)}, tmp_path / "search_0.pth")
-    found = fit_kernel(dataset, (), pipeline="always", keep=tmp_path)
+    found = fit_camera_kernels(dataset, (), pipeline="always", keep=tmp_path)
     assert all(torch.equal(value, found.state_dict()[key]) for key, value in expected.state_dict().items())
