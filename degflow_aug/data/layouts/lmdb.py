@@ -10,7 +10,9 @@ from degflow_aug.files.lmdb_store import lmdb_keys
 
 
 def find_lmdb_images(hr: str | Path, views: Mapping[float, str | Path]) -> Iterator[FoundImage]:
-    """Find the images of HR and view LMDBs that share their keys; the camera is the first part of keys such as Canon/001.
+    """Find the images of HR and view LMDBs that share their keys.
+
+    The camera is the first part of keys such as Canon/001, or the name of the HR LMDB.
 
     Raises:
         ValueError: one of the LMDBs is missing or empty.
