@@ -19,7 +19,6 @@ import numpy as np
 from degflow_aug.files.atomic_file import atomic_path
 from degflow_aug.files.image_decoder import ImageHeader, decode_image, open_header
 from degflow_aug.files.image_tree import check_inside
-from degflow_aug.files.lmdb_check import check_lmdb
 
 META_INFO = "meta_info.txt"
 _PNG_COMPRESSION = 1
@@ -188,10 +187,21 @@ def _open_environment(folder: Path, **options: Any) -> Any:
         import lmdb
     except ImportError as error:
         raise ValueError(f"{folder}: expected the package lmdb to read it, got none; pip install lmdb") from error
-    if (folder / "data.mdb").is_file():
-        check_lmdb(folder)
     with _in_our_words(folder):
-        return lmdb.open(str(folder), **options)
+        environment = lmdb.open(str(folder), **options)
+    # The library maps the file, and the system ends a process that reads beyond the end of what it has mapped.
+    size, expected = (folder / "data.mdb").stat().st_size, _size_by_header(environment)
+    if size < expected:
+        environment.close()
+        raise ValueError(
+            f"{folder}: expected a whole LMDB of {expected} bytes, got {size}; copy or write it again, or compact it "
+            "with mdb_copy -c where its last pages are free"
+        )
+    return environment
+
+
+def _size_by_header(environment: Any) -> int:
+    return int((environment.info()["last_pgno"] + 1) * environment.stat()["psize"])
 
 
 def _clear_stillborn(folder: Path) -> None:

@@ -174,6 +174,18 @@ def test_missing_folders_and_keys_are_named(tmp_path: Path) -> None:
         read_lmdb_image(tmp_path / "c.lmdb" / "1")
 
 
+def test_a_file_that_is_cut_off_is_refused_at_every_page(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.lmdb", [str(index) for index in range(40)])
+    data = (path / "data.mdb").read_bytes()
+    assert len(data) % 4096 == 0
+    assert len(data) > 8 * 4096
+    for size in range(2 * 4096, len(data), 4096):
+        (path / "data.mdb").write_bytes(data[:size])
+        for use in (lambda: read_lmdb_image(path / "7"), lambda: LmdbWriter(path)):
+            with pytest.raises(ValueError, match=rf"a\.lmdb: expected a whole LMDB of {len(data)} bytes, got {size}"):
+                use()
+
+
 def test_files_and_lmdb_hold_the_same(tmp_path: Path) -> None:
     file = trees.save(tmp_path / "1.png", trees.coordinates(20, 30, 5))
     with LmdbWriter(tmp_path / "a.lmdb") as writer:
