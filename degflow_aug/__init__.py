@@ -38,7 +38,7 @@ def load_generator(path_or_name: str | Path, **settings: object) -> DegFlow | Fi
         ValueError: no such bundle, or a file that is none.
     """
     from degflow_aug.bundles.bundle import load_any_bundle
-    from degflow_aug.degradations.of_bundle import generator_of
+    from degflow_aug.degradations.build import generator_of
 
     return generator_of(load_any_bundle(path_or_name), **settings)
 

@@ -216,7 +216,7 @@ def _main() -> None:
     import degflow_aug.commands.evaluate
     import degflow_aug.commands.fit.fit_command
     import degflow_aug.commands.generate
-    import degflow_aug.degradations.of_bundle
+    import degflow_aug.degradations.build
     import degflow_aug.evaluation.evaluation
     import degflow_aug.fit.camera_fit
     import degflow_aug.fit.kernel_bundle

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.grid import to_lr_grid
+from degflow_aug.degradations.options import ScaleRange
 from degflow_aug.degradations.patch_resampling import resample_patches
 
 
@@ -22,3 +25,14 @@ class Bicubic(Degradation):
     def lr_patches(self, hr: Tensor, scales: Tensor, lr_size: int) -> Tensor:
         """As :meth:`Degradation.lr_patches`, in one batched pass."""
         return resample_patches(hr, self.patch_sides(hr, scales, lr_size), lr_size).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class BicubicOptions:
+    """Antialiased bicubic."""
+
+    scale_range: ScaleRange | None = None
+
+    def build(self, where: str) -> Bicubic:
+        """The degradation."""
+        return Bicubic()

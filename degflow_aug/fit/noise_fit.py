@@ -16,12 +16,12 @@ from torch import Tensor
 from degflow_aug.bundles.bundle import Bundle, KernelBundle, save_bundle
 from degflow_aug.data.layouts.scene import Scene
 from degflow_aug.degradations.base import Degradation
+from degflow_aug.degradations.build import generator_of
 from degflow_aug.degradations.camera_choice import find_camera
 from degflow_aug.degradations.camera_state import join_cameras
 from degflow_aug.degradations.generator.several_cameras import SeveralCameras
 from degflow_aug.degradations.grid import to_lr_grid
 from degflow_aug.degradations.noise.residual_estimation import Pair, estimate_noise
-from degflow_aug.degradations.of_bundle import generator_of
 from degflow_aug.evaluation.evaluation import EvaluationScene
 
 WINDOW, SCENES, RIM = 640, 64, 2

@@ -14,8 +14,8 @@ from torch import Tensor
 from degflow_aug import compat, load_generator
 from degflow_aug.bundles import bundle
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
-from degflow_aug.degradations.bicubic import Bicubic
-from degflow_aug.degradations.build import build_degradation
+from degflow_aug.degradations.bicubic import Bicubic, BicubicOptions
+from degflow_aug.degradations.build import TYPES, build_degradation, register_degradation
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.mixture import Mixture
@@ -234,3 +234,14 @@ def test_linear_kernels_are_no_pipeline(tmp_path: Path) -> None:
         build_degradation({"type": "FittedKernel", "bundle": str(tmp_path / "kernel.safetensors"), "kind": 1})
     with pytest.raises(ValueError, match="expected no camera for a file of kernels"):
         build_degradation({"type": "FittedKernel", "bundle": str(tmp_path / "kernel.safetensors"), "camera": "x"})
+
+
+def test_a_taken_name_or_a_class_that_reads_no_section_is_not_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("degflow_aug.degradations.build.TYPES", dict(TYPES))
+    register_degradation("Cubic", BicubicOptions)
+    register_degradation("Cubic", BicubicOptions)
+    assert isinstance(build_degradation({"type": "Cubic"}), Bicubic)
+    with pytest.raises(ValueError, match="a new name for a degradation, got 'Camera', which is CameraOptions's"):
+        register_degradation("Camera", BicubicOptions)
+    with pytest.raises(ValueError, match="a dataclass with the field scale_range and a method build"):
+        register_degradation("Plain", Bicubic)  # type: ignore[arg-type]

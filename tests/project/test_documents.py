@@ -167,19 +167,19 @@ def test_a_project_with_parts_of_its_own_trains(tmp_path: Path) -> None:
 
 @needs_basicsr
 def test_a_degradation_of_ones_own_is_read_strictly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from degflow_aug.degradations import build as degradation_options
+    from degflow_aug.degradations import build
 
-    monkeypatch.setattr(degradation_options, "TYPES", dict(degradation_options.TYPES))
+    monkeypatch.setattr(build, "TYPES", dict(build.TYPES))
     (tmp_path / "my_degradation.py").write_text(named("my_degradation.py"), encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     importlib.import_module("my_degradation")
     try:
-        defocus = degradation_options.build_degradation({"type": "Defocus", "sigma": 1, "scale_range": [1, 3]})
+        defocus = build.build_degradation({"type": "Defocus", "sigma": 1, "scale_range": [1, 3]})
         lr = defocus.lr_patches(torch.rand(2, 3, 48, 48), torch.tensor([1.0, 3.0]), 16)
         assert lr.shape == (2, 3, 16, 16)
         for mistake, said in (({"sigm": 1}, "did you mean 'sigma'"), ({"sigma": 9}, "between 0 and 5")):
             with pytest.raises(ValueError, match=said):
-                degradation_options.build_degradation({"type": "Defocus", **mistake})
+                build.build_degradation({"type": "Defocus", **mistake})
         with pytest.raises(ValueError, match="inside"):
             defocus(torch.rand(1, 3, 48, 48), 3.5)
     finally:

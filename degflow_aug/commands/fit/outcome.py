@@ -45,7 +45,7 @@ def measure(bundle: Bundle | KernelBundle, scenes: Sequence[Scene], held_out: bo
     """Compare the views of the bundle with the real ones of ``scenes``."""
     if not scenes:
         return Outcome()
-    from degflow_aug.degradations.of_bundle import generator_of
+    from degflow_aug.degradations.build import generator_of
     from degflow_aug.evaluation.evaluation import evaluate_generator
     from degflow_aug.evaluation.samples import SampleScenes
 

@@ -18,7 +18,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
-from degflow_aug.degradations import build as degradation_options
+from degflow_aug.degradations.build import TYPES
+from degflow_aug.degradations.options import DegradationOptions
 from degflow_aug.files.atomic_file import atomic_path
 from degflow_aug.onestep import options as onestep_options
 from degflow_aug.options import stages as options
@@ -70,7 +71,7 @@ def reference() -> str:
     for name, kind in ONE_STEP.items():
         parts += [f"### `{name}`\n", _table(kind, onestep_options.OneStepOptions, sr_options.SROptions)]
     parts += ["## `degradation:`\n", "`type` names one of these; each takes its own keys.\n"]
-    for name, degradation in degradation_options.TYPES.items():
+    for name, degradation in TYPES.items():
         parts += [f"### `type: {name}`\n", f"{_summary(degradation)}\n", _table(degradation)]
     return "\n".join(parts)
 
@@ -81,7 +82,7 @@ def descriptions(kind: type) -> dict[str, str]:
     Raises:
         ValueError: a field that no docstring describes.
     """
-    told = _attributes(degradation_options.DegradationOptions)
+    told = _attributes(DegradationOptions)
     for each in reversed(kind.__mro__):
         told |= _attributes(each)
     found = {}

@@ -148,7 +148,7 @@ def build_generator(bundle: str, args: argparse.Namespace) -> DegFlow | FittedKe
     """
     device = pick_device(args.device)
     from degflow_aug.bundles.bundle import load_any_bundle
-    from degflow_aug.degradations.of_bundle import generator_of
+    from degflow_aug.degradations.build import generator_of
 
     generator = generator_of(
         load_any_bundle(bundle), solver=args.solver, steps=args.steps, tile=args.tile, camera=named_camera(args.camera)

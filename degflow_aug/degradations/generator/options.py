@@ -1,0 +1,59 @@
+"""The ``degradation:`` section of ``type: DegFlow``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from degflow_aug.bundles.bundle import load_bundle
+from degflow_aug.degradations.generator.degflow import DegFlow
+from degflow_aug.degradations.options import ScaleRange, check_chosen
+
+
+@dataclass(frozen=True)
+class DegFlowOptions:
+    """A trained generator.
+
+    Attributes:
+        bundle: path of its bundle, or the name of one that ships with the package.
+        solver: euler, midpoint, heun or rk4, or jump for a one-step student; none means the bundle's own.
+        steps: steps of that solver; none means the bundle's own.
+        tile: larger images pass the autoencoder in tiles of that side.
+        amp: none, or bf16 for autocast.
+        compile: pass the networks through ``torch.compile``; a name is that of its mode.
+        extrapolate: allow scales beyond the last knot, where nothing was trained.
+        noise: strength of what HR does not determine, as learned by ``degflow fit``; 1 is that of the real pairs.
+        camera: for a bundle that knows several: one by name, weights by name for one between, or any for one drawn a
+            sample.
+    """
+
+    bundle: str
+    scale_range: ScaleRange | None = None
+    solver: str | None = None
+    steps: int | None = None
+    tile: int = 1024
+    amp: str = "none"
+    compile: bool | str = False
+    extrapolate: bool = False
+    noise: float = 0.0
+    camera: str | Mapping | None = None
+
+    def build(self, where: str) -> DegFlow:
+        """The generator, weights frozen.
+
+        Raises:
+            ValueError: no camera for a bundle that knows several: nobody could name one later.
+        """
+        bundle = load_bundle(self.bundle)
+        check_chosen(self.camera, bundle, f"{where}.camera")
+        return DegFlow.from_bundle(
+            bundle,
+            solver=self.solver,
+            steps=self.steps,
+            tile=self.tile,
+            extrapolate=self.extrapolate,
+            amp=self.amp,
+            compile=self.compile,
+            noise=self.noise,
+            camera=self.camera,
+        )

@@ -1,0 +1,37 @@
+"""What the options of every degradation share, whichever folder they lie in."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Protocol, TypeVar
+
+from degflow_aug.bundles.bundle import Bundle, KernelBundle
+from degflow_aug.degradations.base import Degradation
+
+ScaleRange = tuple[float, float]
+Settings = TypeVar("Settings")
+
+
+class DegradationOptions(Protocol):
+    """Options of one type of degradation.
+
+    Attributes:
+        scale_range: [lowest, highest] scale, inside what the degradation was made for; none means all of that.
+    """
+
+    @property
+    def scale_range(self) -> ScaleRange | None: ...
+
+    def build(self, where: str) -> Degradation: ...
+
+
+def as_base(extended: Any, kind: type[Settings]) -> Settings:
+    """The dataclass ``kind`` with its fields out of one that extends it."""
+    return kind(**{item.name: getattr(extended, item.name) for item in dataclasses.fields(kind)})  # type: ignore[arg-type]
+
+
+def check_chosen(camera: object, bundle: Bundle | KernelBundle, where: str) -> None:
+    """Raise a ValueError where a bundle knows several cameras and none is named: nobody could name one later."""
+    if camera is None and bundle.spec.cameras:
+        known = ", ".join(bundle.spec.cameras)
+        raise ValueError(f"expected {where} to name one of the cameras of the bundle ({known}), got none")
