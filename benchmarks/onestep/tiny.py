@@ -12,7 +12,8 @@ from torch import Tensor
 from degflow_aug.cli import main
 from degflow_aug.commands.demo.simulated_pairs import bundled_photographs, write_simulated_pairs
 from degflow_aug.console.progress import Progress
-from degflow_aug.files.image_file import read_image, to_tensor, write_image
+from degflow_aug.data.tensors import to_tensor
+from degflow_aug.files.image_file import read_image, write_image
 from degflow_aug.options.yaml_file import load_yaml
 from tests.helpers.tiny_autoencoder import teach_autoencoder
 

@@ -25,10 +25,11 @@ from benchmarks.shared.results import facts, markdown_table, results_folder, wri
 from degflow_aug.console.progress import track
 from degflow_aug.data.aligned_scales import AlignedScales
 from degflow_aug.data.layouts.find import find_scenes
+from degflow_aug.data.tensors import to_array
 from degflow_aug.degradations.camera_choice import find_camera
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.generator.degflow import DegFlow
-from degflow_aug.files.image_file import to_array, write_image
+from degflow_aug.files.image_file import write_image
 from degflow_aug.metrics.fidelity import psnr_y, ssim_y
 from degflow_aug.options.yaml_file import load_yaml
 

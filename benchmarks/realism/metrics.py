@@ -13,8 +13,8 @@ from torch import Tensor
 from benchmarks.realism.gradient_distance import gradient_distance
 from benchmarks.realism.methods import Rendered
 from degflow_aug import compat
+from degflow_aug.data.tensors import to_array
 from degflow_aug.degradations.grid import to_lr_grid
-from degflow_aug.files.image_file import to_array
 from degflow_aug.metrics.fidelity import psnr_y, ssim_y
 from degflow_aug.metrics.lpips_metric import calculate_lpips, check_weights
 from degflow_aug.metrics.spectrum_distance import spectrum_distance

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from degflow_aug.commands.shared.contact_sheet import write_contact_sheet
-from degflow_aug.files.image_file import to_array
+from degflow_aug.data.tensors import to_array
 
 SIDE, ZOOM = 72, 2
 SCENES, SCALES = 4, 3

@@ -22,9 +22,10 @@ from benchmarks.shared.plot import Axis, write_plot
 from degflow_aug import load_generator
 from degflow_aug.commands.demo.simulated_pairs import bundled_photographs
 from degflow_aug.commands.shared.contact_sheet import middle_crop, write_contact_sheet
+from degflow_aug.data.tensors import to_tensor
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.simulator.camera import Camera
-from degflow_aug.files.image_file import to_tensor, write_image
+from degflow_aug.files.image_file import write_image
 from degflow_aug.flow.time_map import TimeMap
 from degflow_aug.flow.trajectory import trajectory
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from degflow_aug.commands.demo.simulated_pairs import bundled_photographs
-from degflow_aug.files.image_file import to_tensor
+from degflow_aug.data.tensors import to_tensor
 
 
 def patches(count: int, height: int, width: int, seed: int = 0) -> Tensor:

@@ -190,8 +190,8 @@ def _render(generator: Degradation, hr: np.ndarray, args: argparse.Namespace) ->
     """
     import torch
 
+    from degflow_aug.data.tensors import to_array, to_tensor
     from degflow_aug.degradations.grid import to_lr_grid
-    from degflow_aug.files.image_file import to_array, to_tensor
 
     scales, device = args.scales, pick_device(args.device)
     try:

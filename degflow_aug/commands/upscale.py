@@ -168,7 +168,7 @@ def _upscale(restorer: Restorer, image: np.ndarray, scale: float) -> np.ndarray:
     """
     import torch
 
-    from degflow_aug.files.image_file import to_array, to_tensor
+    from degflow_aug.data.tensors import to_array, to_tensor
 
     device = next(restorer.network.parameters()).device
     size = (round(image.shape[0] * scale), round(image.shape[1] * scale))

@@ -15,10 +15,11 @@ from torch.utils.data import Dataset
 from degflow_aug.data.decode_cache import DecodeCache
 from degflow_aug.data.layouts.scene import Scene, check_aligned
 from degflow_aug.data.resize import resize_frame, round_to
+from degflow_aug.data.tensors import to_tensor
 from degflow_aug.data.turns import draw_turn
 from degflow_aug.draws import SampleDraw, resolve_draw
 from degflow_aug.files.image_decoder import ImageHeader
-from degflow_aug.files.image_file import read_header, read_image, to_tensor
+from degflow_aug.files.image_file import read_header, read_image
 
 CROP_MULTIPLE = 8
 INCOMPLETE = ("refuse", "drop", "keep")

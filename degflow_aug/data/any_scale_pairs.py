@@ -15,10 +15,11 @@ from degflow_aug.data.decode_cache import DecodeCache
 from degflow_aug.data.layouts.scene_pairs import Pair, PairSize, check_pair
 from degflow_aug.data.pair_windows import PairWindow, centre_window, draw_window, patch_side
 from degflow_aug.data.resize import resize_frame, resize_window, round_to, to_8_bits
+from degflow_aug.data.tensors import to_tensor
 from degflow_aug.data.turns import draw_turn
 from degflow_aug.draws import SampleDraw, resolve_draw
 from degflow_aug.files.image_decoder import ImageHeader
-from degflow_aug.files.image_file import read_header, read_image, to_tensor
+from degflow_aug.files.image_file import read_header, read_image
 
 
 class AnyScalePairs(Dataset[dict[str, Any]]):

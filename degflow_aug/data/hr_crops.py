@@ -13,10 +13,11 @@ from torch.utils.data import Dataset
 
 from degflow_aug.data.decode_cache import DecodeCache
 from degflow_aug.data.resize import to_8_bits
+from degflow_aug.data.tensors import to_tensor
 from degflow_aug.data.turns import draw_turn
 from degflow_aug.draws import SampleDraw, resolve_draw
 from degflow_aug.files.image_decoder import ImageHeader
-from degflow_aug.files.image_file import read_header, read_image, to_tensor
+from degflow_aug.files.image_file import read_header, read_image
 from degflow_aug.files.image_tree import TreeImage
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from degflow_aug.data.tensors import to_array
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.generator.several_cameras import SeveralCameras, cameras_to_name
 from degflow_aug.evaluation.evaluation import FITTED, EvaluationScene, methods_for
-from degflow_aug.files.image_file import to_array
 
 SIDE, RIM = 192, 48
 MOST_SCENES, MOST_OF_A_CAMERA, MOST_SCALES = 8, 4, 3

@@ -1,4 +1,4 @@
-"""Image files in and out, and images as tensors."""
+"""Image files in and out."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import BinaryIO
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
 
 from degflow_aug.files.atomic_file import atomic_path
 from degflow_aug.files.image_decoder import ImageHeader, decode_image, open_header
@@ -72,26 +70,6 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
     data = encode_image(image, path.suffix)
     with atomic_path(path) as partial:
         partial.write_bytes(data)
-
-
-def to_tensor(image: np.ndarray) -> Tensor:
-    """(H, W, 3) in uint8 or uint16 -> (3, H, W) in float32, [0, 1]."""
-    peak = np.iinfo(image.dtype).max
-    return torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32, order="C")).div_(peak)
-
-
-def to_array(image: Tensor) -> np.ndarray:
-    """(3, H, W) in [0, 1] -> (H, W, 3) in uint8, rounded; values outside [0, 1] are clipped.
-
-    Raises:
-        ValueError: another shape, or values that are not finite.
-    """
-    if image.ndim != 3 or image.shape[0] != 3:
-        raise ValueError(f"expected an image (3, H, W), got {tuple(image.shape)}")
-    pixels = image.detach().float().cpu()
-    if not bool(torch.isfinite(pixels).all()):
-        raise ValueError("expected an image with values in [0, 1], got NaN or infinity; look where they arise")
-    return pixels.clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
 
 
 def list_images(folder: str | Path) -> list[Path]:

@@ -13,9 +13,10 @@ from helpers.photographs import photograph
 from helpers.random_networks import random_noise, random_rae, random_velocity
 
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
+from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.grid import resize, to_lr_grid
-from degflow_aug.files.image_file import to_array, to_tensor, write_image
+from degflow_aug.files.image_file import write_image
 
 SIZE = 160
 

@@ -16,9 +16,10 @@ from benchmarks.release.recipes import RECIPES, Recipe
 from degflow_aug import compat
 from degflow_aug.bundles.bundle import load_bundle, read_spec, save_bundle
 from degflow_aug.cli import main
+from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.evaluation.bundle_metrics import METHODS, read_measurements
-from degflow_aug.files.image_file import to_array, to_tensor, write_image
+from degflow_aug.files.image_file import write_image
 
 needs_basicsr = pytest.mark.skipif(not compat.has_basicsr(), reason="BasicSR is not installed")
 SIDE, TRAINED, TESTED = 104, 2, 1

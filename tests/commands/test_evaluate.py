@@ -11,8 +11,9 @@ from helpers.photographs import photograph
 
 from degflow_aug import load_generator
 from degflow_aug.cli import main
+from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.degradations.bicubic import Bicubic
-from degflow_aug.files.image_file import read_image, to_array, to_tensor, write_image
+from degflow_aug.files.image_file import read_image, write_image
 from degflow_aug.metrics.fidelity import psnr_y, ssim_y
 
 

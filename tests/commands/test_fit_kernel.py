@@ -16,11 +16,12 @@ from helpers.tiny_camera import write_pairs
 from degflow_aug import build_degradation, load_generator
 from degflow_aug.bundles.bundle import KernelBundle, load_any_bundle, load_bundle
 from degflow_aug.cli import main
+from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.grid import to_lr_grid
-from degflow_aug.files.image_file import read_image, to_array, to_tensor
+from degflow_aug.files.image_file import read_image
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,9 @@ from tqdm import tqdm
 
 from degflow_aug import load_generator
 from degflow_aug.cli import main
+from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.degradations.grid import to_lr_grid
-from degflow_aug.files.image_file import read_image, to_array, to_tensor, write_image
+from degflow_aug.files.image_file import read_image, write_image
 from degflow_aug.files.lmdb_store import lmdb_keys, read_lmdb_image
 
 SCALES = (1.0, 2.0, 2.7)

@@ -12,8 +12,9 @@ from helpers.random_networks import random_noise
 from degflow_aug import load_generator
 from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.cli import main
+from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.degradations.grid import resize, to_lr_grid
-from degflow_aug.files.image_file import read_image, to_array, to_tensor, write_image
+from degflow_aug.files.image_file import read_image, write_image
 
 SIZE = 160
 

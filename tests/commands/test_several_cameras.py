@@ -19,9 +19,10 @@ from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_any_bundle, load_bundle, save_bundle
 from degflow_aug.cli import main
 from degflow_aug.compat import has_basicsr
+from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.degradations.camera_state import join_cameras
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
-from degflow_aug.files.image_file import read_image, to_array, to_tensor
+from degflow_aug.files.image_file import read_image
 from degflow_aug.metrics.fidelity import psnr_y
 
 needs_basicsr = pytest.mark.skipif(not has_basicsr(), reason="training needs BasicSR")

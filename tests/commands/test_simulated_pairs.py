@@ -10,8 +10,9 @@ from helpers.photographs import photograph
 from degflow_aug.commands.demo.simulated_pairs import bundled_photographs, write_simulated_pairs
 from degflow_aug.commands.shared.contact_sheet import draw_contact_sheet
 from degflow_aug.data.layouts.find import find_scenes
+from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.degradations.simulator.camera import Camera
-from degflow_aug.files.image_file import read_image, to_array, to_tensor
+from degflow_aug.files.image_file import read_image
 from degflow_aug.options.yaml_file import load_yaml
 
 

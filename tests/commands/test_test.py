@@ -14,7 +14,8 @@ from helpers.photographs import photograph
 
 from degflow_aug import compat
 from degflow_aug.cli import main
-from degflow_aug.files.image_file import read_image, to_tensor, write_image
+from degflow_aug.data.tensors import to_tensor
+from degflow_aug.files.image_file import read_image, write_image
 
 pytestmark = pytest.mark.skipif(not compat.has_basicsr(), reason="BasicSR is not installed")
 

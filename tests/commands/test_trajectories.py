@@ -13,8 +13,9 @@ from safetensors.torch import load_file, save_file
 pytest.importorskip("diffusers", reason="the extra onestep is not installed")
 
 from degflow_aug.cli import main
+from degflow_aug.data.tensors import to_tensor
 from degflow_aug.draws import SampleDraw
-from degflow_aug.files.image_file import read_image, to_tensor
+from degflow_aug.files.image_file import read_image
 from degflow_aug.onestep.fluxsr.noise_image_dataset import NoiseImageDataset
 from degflow_aug.onestep.fluxsr.noise_image_pairs import load_pipeline, trajectory
 from degflow_aug.onestep.networks.backbones import pack, unpack

@@ -8,12 +8,12 @@ import torch
 from helpers.photographs import photograph
 from helpers.random_networks import random_rae, random_velocity
 
+from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.evaluation.evaluation import EvaluationScene
 from degflow_aug.evaluation.samples import GAIN, MOST_OF_A_CAMERA, MOST_SCENES, SIDE, SampleScenes
-from degflow_aug.files.image_file import to_array, to_tensor
 
 
 def scene(number: int, height: int, width: int, scales: tuple[float, ...], camera: str = "phone") -> EvaluationScene:

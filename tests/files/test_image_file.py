@@ -12,7 +12,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -24,8 +23,6 @@ from degflow_aug.files.image_file import (
     list_images,
     read_header,
     read_image,
-    to_array,
-    to_tensor,
     write_image,
 )
 from degflow_aug.files.png_rows import has_its_rows
@@ -251,25 +248,6 @@ def test_lossy_formats_are_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"lossless.*'\.jpg'"):
         write_image(tmp_path / "image.jpg", RGB)
     assert not list(tmp_path.iterdir())
-
-
-def test_tensors_hold_the_same_values_as_arrays() -> None:
-    for image, peak in ((RGB, 255), (DEEP, 65535)):
-        tensor = to_tensor(image)
-        assert tensor.dtype == torch.float32
-        assert tensor.is_contiguous()
-        np.testing.assert_array_equal(tensor.numpy(), (image / np.float32(peak)).transpose(2, 0, 1))
-    np.testing.assert_array_equal(to_array(to_tensor(RGB)), RGB)
-
-
-def test_arrays_are_rounded_and_clipped() -> None:
-    values = torch.tensor([-0.2, 0.49 / 255, 0.51 / 255, 254.6 / 255, 1.3, 0.5])
-    assert to_array(values.expand(3, 1, 6))[0, :, 0].tolist() == [0, 0, 1, 255, 255, 128]
-    assert to_array(torch.full((3, 2, 2), 0.5, dtype=torch.float16)).dtype == np.uint8
-    with pytest.raises(ValueError, match=r"\(3, H, W\)"):
-        to_array(torch.zeros(1, 3, 4, 4))
-    with pytest.raises(ValueError, match="NaN"):
-        to_array(torch.full((3, 2, 2), float("nan")))
 
 
 def test_images_of_a_folder_are_listed_in_order(tmp_path: Path) -> None:

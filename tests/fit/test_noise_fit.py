@@ -9,12 +9,12 @@ import torch
 from helpers.photographs import photograph
 
 from degflow_aug.data.layouts.scene import Scene
+from degflow_aug.data.tensors import to_tensor
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.grid import resize, to_lr_grid
 from degflow_aug.degradations.noise.residual_estimation import TooSmallError
 from degflow_aug.degradations.noise.residual_noise import ResidualNoise
 from degflow_aug.evaluation.evaluation import EvaluationScene
-from degflow_aug.files.image_file import to_tensor
 from degflow_aug.fit.noise_fit import learn_noise, spread_out
 
 

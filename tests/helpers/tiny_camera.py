@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.draws import SampleDraw
-from degflow_aug.files.image_file import to_array, to_tensor, write_image
+from degflow_aug.files.image_file import write_image
 
 
 def write_pairs(folder: Path, scenes: int = 3, size: int = 96, scales: tuple[float, ...] = (2.0, 4.0)) -> Path:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from helpers.tiny_camera import in_memory, stage_options
 
+from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.degradations.simulator.camera import Camera
 from degflow_aug.degradations.simulator.optics import CameraOptics
 from degflow_aug.draws import SampleDraw
-from degflow_aug.files.image_file import to_array, to_tensor, write_image
+from degflow_aug.files.image_file import write_image
 
 CAMERAS = ("Lab_Sharp", "Lab_Soft")
 OPTICS = {"Lab_Sharp": CameraOptics(blur=0.4, shot_noise=0, read_noise=0, sharpening=0.8),

@@ -76,8 +76,9 @@ def photograph(side: int, seed: int = 0) -> Any:
 
 
 def _write_pairs(folder: Path) -> None:
+    from degflow_aug.data.tensors import to_array, to_tensor
     from degflow_aug.degradations.bicubic import Bicubic
-    from degflow_aug.files.image_file import to_array, to_tensor, write_image
+    from degflow_aug.files.image_file import write_image
 
     for number in range(SCENES):
         hr = photograph(SIDE, number)

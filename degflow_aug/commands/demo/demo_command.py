@@ -110,9 +110,10 @@ def contact_rows(bundle: Path, pairs: Path) -> dict[str, dict[str, np.ndarray]]:
 
 
 def _methods_of(scene: Scene, scale: float, generator: object) -> dict[str, np.ndarray]:
+    from degflow_aug.data.tensors import to_tensor
     from degflow_aug.evaluation.evaluation import methods_for
     from degflow_aug.evaluation.rows import ORACLE
-    from degflow_aug.files.image_file import read_image, to_tensor
+    from degflow_aug.files.image_file import read_image
 
     hr, real = (to_tensor(read_image(path))[None] for path in (scene.hr, scene.views[scale]))
     images = {"truth": real}

@@ -67,8 +67,8 @@ def show_shipped(out: Path, as_json: bool = False) -> dict[str, Any]:
 def camera_rows(names: list[str], photographs: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
     """Crops of the views of every generator beside HR and bicubic, a row a photograph and scale that all have."""
     from degflow_aug import load_generator
+    from degflow_aug.data.tensors import to_tensor
     from degflow_aug.degradations.bicubic import Bicubic
-    from degflow_aug.files.image_file import to_tensor
 
     generators = {
         label: load_generator(name, camera=camera) for name in names for label, camera in _cameras(name).items()

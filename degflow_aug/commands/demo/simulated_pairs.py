@@ -39,9 +39,9 @@ def write_simulated_pairs(
     """
     import torch
 
+    from degflow_aug.data.tensors import to_tensor
     from degflow_aug.degradations.simulator.camera import Camera
     from degflow_aug.files.atomic_file import atomic_path
-    from degflow_aug.files.image_file import to_tensor
 
     camera = Camera()
     for done, (name, photograph) in enumerate(photographs.items(), 1):
@@ -63,7 +63,8 @@ def layout_arguments(folder: Path) -> list[str]:
 
 
 def _write_once(path: Path, image: Callable[[], Tensor]) -> None:
-    from degflow_aug.files.image_file import to_array, write_image
+    from degflow_aug.data.tensors import to_array
+    from degflow_aug.files.image_file import write_image
 
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)

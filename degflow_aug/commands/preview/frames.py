@@ -18,11 +18,12 @@ from degflow_aug.bundles.bundle import load_any_bundle
 from degflow_aug.commands.preview.changing_scales import candidate_scales, evenly_changing, view_changes
 from degflow_aug.commands.shared.arguments import check_camera, named_camera, pick_device
 from degflow_aug.console.progress import Progress
+from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.build import generator_of
 from degflow_aug.degradations.grid import to_lr_grid
-from degflow_aug.files.image_file import read_image, to_array, to_tensor
+from degflow_aug.files.image_file import read_image
 from degflow_aug.metrics.fidelity import psnr_y
 from degflow_aug.metrics.gray_levels import gray_levels
 from degflow_aug.metrics.spectrum_distance import SMALLEST, radial_power

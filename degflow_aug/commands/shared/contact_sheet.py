@@ -47,7 +47,7 @@ def write_contact_sheet(path: Path, rows: Mapping[str, Mapping[str, np.ndarray]]
 
 def middle_crop(image: Tensor, side: int) -> np.ndarray:
     """The middle of an image (1, 3, H, W) in [0, 1] as (side, side, 3), 8 bit."""
-    from degflow_aug.files.image_file import to_array
+    from degflow_aug.data.tensors import to_array
 
     top, left = ((extent - side) // 2 for extent in image.shape[-2:])
     return to_array(image[0, :, top : top + side, left : left + side])

@@ -13,7 +13,8 @@ from basicsr.utils import get_root_logger
 from torch import Tensor
 
 from degflow_aug.console.progress import track
-from degflow_aug.files.image_file import to_array, write_image
+from degflow_aug.data.tensors import to_array
+from degflow_aug.files.image_file import write_image
 from degflow_aug.models.training import interrupt
 from degflow_aug.models.validation.best_checkpoint import BestOptions, BestRecord, check_best, deciding_value
 from degflow_aug.models.validation.scale_table import ScaleTable

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from degflow_aug.data.tensors import to_array
 from degflow_aug.files.atomic_file import atomic_path, remove_partial
-from degflow_aug.files.image_file import read_image, to_array, write_image
+from degflow_aug.files.image_file import read_image, write_image
 
 MANIFEST = "trajectories.json"
 FORMAT = "degflow-trajectories-1"

@@ -10,6 +10,7 @@ import torch
 from skimage import data
 from torch import Tensor
 
+from degflow_aug.data.tensors import to_tensor
 from degflow_aug.degradations.convolution import convolve
 from degflow_aug.degradations.fitted import pipeline_estimation
 from degflow_aug.degradations.fitted import pipeline_windows as pair_windows
@@ -23,7 +24,6 @@ from degflow_aug.degradations.fitted.sharpening import kernel_side, sharpening_k
 from degflow_aug.degradations.fitted.view_parameters import TOE, from_light, to_light
 from degflow_aug.degradations.grid import to_lr_grid
 from degflow_aug.degradations.simulator.camera import Camera
-from degflow_aug.files.image_file import to_tensor
 from degflow_aug.metrics.fidelity import psnr_y
 
 KNOTS = (1.0, 2.0, 4.0)

@@ -7,10 +7,10 @@ import torch
 from helpers.photographs import photograph
 from torch import Tensor
 
+from degflow_aug.data.tensors import to_tensor
 from degflow_aug.degradations.convolution import convolve
 from degflow_aug.degradations.fitted import pipeline_windows as pair_windows
 from degflow_aug.degradations.fitted.pipeline_windows import Windows, draw_windows
-from degflow_aug.files.image_file import to_tensor
 
 SIDE = 128
 

@@ -14,12 +14,12 @@ from torch.utils.data import default_collate
 
 import degflow_aug
 from degflow_aug.bundles.bundle import load_bundle
+from degflow_aug.data.tensors import to_tensor
 from degflow_aug.degradations.fitted.camera_kernels import CameraKernels
 from degflow_aug.degradations.fitted.pseudo_views import pseudo_views
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.simulator.camera import Camera
 from degflow_aug.draws import SampleDraw
-from degflow_aug.files.image_file import to_tensor
 from degflow_aug.metrics.fidelity import psnr_y
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")

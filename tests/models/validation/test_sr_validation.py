@@ -24,7 +24,8 @@ degflow_aug.register()
 
 from basicsr.models.base_model import BaseModel  # noqa: E402
 
-from degflow_aug.files.image_file import read_image, to_tensor, write_image  # noqa: E402
+from degflow_aug.data.tensors import to_tensor  # noqa: E402
+from degflow_aug.files.image_file import read_image, write_image  # noqa: E402
 from degflow_aug.models.training import interrupt  # noqa: E402
 from degflow_aug.models.validation.sr_validation import SRValidation  # noqa: E402
 from degflow_aug.models.validation.validation_item import size_ratio  # noqa: E402
