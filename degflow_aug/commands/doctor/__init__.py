@@ -1,4 +1,5 @@
 """``degflow doctor``: what works on this machine."""
+from __future__ import annotations
 
 from degflow_aug.commands.doctor.doctor_command import add_arguments, run
 
