@@ -22,7 +22,7 @@ from benchmarks.shared.results import RESULTS, facts, markdown_table, write_resu
 from degflow_aug.onestep.memory import GIB, count_weights
 from degflow_aug.onestep.networks.onestep_network import NOISE, VELOCITY, OneStepNetwork
 from degflow_aug.onestep.networks.parts import Configurations, assemble, is_flux
-from degflow_aug.onestep.omgsr.latent_refinement import refinement_loss
+from degflow_aug.onestep.omgsr.omgsr_model import refinement_loss
 from degflow_aug.onestep.outline import sample_activations
 from tests.helpers import tiny_backbones
 

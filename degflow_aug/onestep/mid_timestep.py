@@ -6,10 +6,15 @@ signal-to-noise ratio is nearest to P / N on average. FluxSR publishes no rule f
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from degflow_aug.models.sr.lr_source import LRBatch
+    from degflow_aug.onestep.onestep_model import OneStepModel
 
 _CLEAN = 1e-6
 
@@ -86,3 +91,26 @@ def match_lr_time(pairs: LatentGap) -> float:
         ValueError: as :func:`match_step`.
     """
     return float(exact_sigma(_unclean(pairs).gap.mean()))
+
+
+@torch.no_grad()
+def measure_gaps(model: OneStepModel, count: int) -> LatentGap:
+    """Measure the gaps between HR and LR latents of ``count`` training pairs, by the encoder as it was published."""
+    encode = model.net_g.latents.encode_original
+    pairs = [model.enlarged(batch) for batch in _training_pairs(model, count)]
+    gaps = [latent_gap(encode(hr), encode(lr)) for lr, hr in pairs]
+    return LatentGap(torch.cat([gap.power for gap in gaps]), torch.cat([gap.gap for gap in gaps]))
+
+
+def _training_pairs(model: OneStepModel, count: int) -> Iterator[LRBatch]:
+    """``count`` pairs, one per batch, of ``datasets.train`` and ``degradation``; the same on every rank."""
+    from basicsr.data import build_dataset
+
+    dataset = build_dataset(model.opt["datasets"]["train"])
+    for number in range(count):
+        # Seeds of steps that no run reaches, so that no training draw comes twice.
+        seed = model.iteration_seed(2**40 + number, rank=0)
+        torch.manual_seed(seed % 2**63)
+        item = dataset[number % len(dataset)]
+        batch = {key: torch.as_tensor(value)[None] for key, value in item.items() if not isinstance(value, str)}
+        yield model.source.take(batch, seed)

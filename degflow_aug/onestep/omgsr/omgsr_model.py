@@ -9,17 +9,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from basicsr.utils import get_root_logger
+from torch import Tensor
 
 from degflow_aug.models.sr.lr_source import LRBatch
-from degflow_aug.onestep.mid_timestep import LatentGap, latent_gap, match_sigma_step, match_step
+from degflow_aug.onestep.mid_timestep import match_sigma_step, match_step, measure_gaps
 from degflow_aug.onestep.networks.backbones import UNetBackbone
 from degflow_aug.onestep.networks.noise_levels import flux_sigmas, sigma_of_step
 from degflow_aug.onestep.networks.onestep_network import NOISE
-from degflow_aug.onestep.omgsr.latent_refinement import refinement_loss
 from degflow_aug.onestep.onestep_model import Losses, OneStepModel
 from degflow_aug.onestep.options import OMGSROptions
-from degflow_aug.onestep.training_pairs import training_pairs
 
 
 class OMGSRModel(OneStepModel):
@@ -76,10 +76,16 @@ class OMGSRModel(OneStepModel):
         yield losses | self.image_losses(made, hr)
 
 
-@torch.no_grad()
-def measure_gaps(model: OneStepModel, count: int) -> LatentGap:
-    """Between the latents of HR and LR in training pairs, both of the encoder as it was published."""
-    encode = model.net_g.latents.encode_original
-    pairs = [model.enlarged(batch) for batch in training_pairs(model, count)]
-    gaps = [latent_gap(encode(hr), encode(lr)) for lr, hr in pairs]
-    return LatentGap(torch.cat([gap.power for gap in gaps]), torch.cat([gap.gap for gap in gaps]))
+def refinement_loss(lr: Tensor, hr: Tensor, signal: Tensor, noise: Tensor) -> Tensor:
+    """MSE(z_L, signal z_H + noise eps), eps drawn anew; only the encoder that made ``lr`` gets a gradient.
+
+    Its optimum is signal z_H, the mean over eps, and no noise (our inference).
+
+    Args:
+        lr: z_L (B, C, h, w), of the encoder with LoRA.
+        hr: z_H, of the original encoder.
+        signal: sqrt(alpha bar), or 1 - sigma of a straight path.
+        noise: sqrt(1 - alpha bar), or sigma.
+    """
+    state = signal * hr.detach() + noise * torch.randn_like(hr)
+    return F.mse_loss(lr, state)
