@@ -42,8 +42,8 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     import torch
 
+    from degflow_aug.onestep.fluxsr.noise_image_dataset import NoiseImages, describe
     from degflow_aug.onestep.fluxsr.noise_image_pairs import load_pipeline, seeds_and_prompts, trajectory
-    from degflow_aug.onestep.fluxsr.noise_images import NoiseImages, describe
 
     # Looked at before the weights are read, which takes minutes.
     settings = describe(args.pretrained, args.size, args.steps, args.guidance, args.seed, prompts)
