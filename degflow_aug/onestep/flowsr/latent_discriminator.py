@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from degflow_aug.onestep.networks.chunked_discriminator_arch import load_heads
+from degflow_aug.onestep.networks.heads import load_heads
 
 
 class LatentHeads(nn.Module):

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from degflow_aug.onestep.losses.chunks import chunks
 from degflow_aug.onestep.networks.diff_augment import augment
+from degflow_aug.onestep.networks.heads import chunk_head, load_heads, token_map
 from degflow_aug.onestep.networks.judges import judge_configuration, load_judge
 from degflow_aug.onestep.networks.packages import need_packages
 
@@ -55,7 +55,7 @@ class OverlapChunkedDiscriminator(nn.Module):
         self._published = [load_judge(Dinov2Model, pretrained, _WHAT)]
         config = self.features.config
         self.blocks, self.chunk, self.augmented = tuple(blocks), chunk, augmented
-        self.heads = nn.ModuleList(_head(config.hidden_size, width) for _ in blocks)
+        self.heads = nn.ModuleList(chunk_head(config.hidden_size, width) for _ in blocks)
         self.register_buffer("mean", torch.tensor(_MEAN).reshape(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(_STD).reshape(1, 3, 1, 1), persistent=False)
 
@@ -94,7 +94,7 @@ class OverlapChunkedDiscriminator(nn.Module):
         seen = self.features((pieces - self.mean) / self.std, output_hidden_states=True).hidden_states
         side = self.chunk // self.features.config.patch_size
         levels = zip(self.blocks, self.heads, strict=True)
-        return torch.stack([head(_as_map(seen[block + 1], side)).flatten(1) for block, head in levels])
+        return torch.stack([head(token_map(seen[block + 1], side)).flatten(1) for block, head in levels])
 
     def _apply(self, fn: Any, recurse: bool = True) -> OverlapChunkedDiscriminator:
         """Takes the features along to devices."""
@@ -113,46 +113,3 @@ class OverlapChunkedDiscriminator(nn.Module):
             ValueError: heads of other widths.
         """
         load_heads(self.heads, state)
-
-
-def load_heads(heads: nn.Module, state: dict[str, Tensor]) -> None:
-    """Fill heads from a checkpoint.
-
-    Raises:
-        ValueError: it has others.
-    """
-    try:
-        heads.load_state_dict(state)
-    except RuntimeError:
-        raise ValueError(
-            "expected heads of this discriminator in the checkpoint, got others; check network_d"
-        ) from None
-
-
-class Blur(nn.Module):
-    """Smoothing with [1 2 1] / 4 on both axes, every second cell kept."""
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, C, h, w) -> (B, C, about h / 2, about w / 2)."""
-        if min(features.shape[-2:]) < 2:
-            return features
-        kernel = torch.tensor([1.0, 2.0, 1.0], device=features.device, dtype=features.dtype) / 4
-        weight = torch.outer(kernel, kernel).expand(features.shape[1], 1, 3, 3)
-        return F.conv2d(F.pad(features, (1, 1, 1, 1), mode="reflect"), weight, stride=2, groups=features.shape[1])
-
-
-def _head(channels: int, width: int) -> nn.Sequential:
-    """Two convolutions and a linear layer, all of spectral norm 1."""
-    return nn.Sequential(
-        spectral_norm(nn.Conv2d(channels, width, 3, padding=1)),
-        nn.LeakyReLU(0.2),
-        Blur(),
-        spectral_norm(nn.Conv2d(width, width, 3, padding=1)),
-        nn.LeakyReLU(0.2),
-        spectral_norm(nn.Conv2d(width, 1, 1)),
-    )
-
-
-def _as_map(tokens: Tensor, side: int) -> Tensor:
-    """(B, 1 + side^2, C) with the class token first -> (B, C, side, side)."""
-    return tokens[:, 1:].transpose(1, 2).reshape(len(tokens), -1, side, side)
