@@ -19,11 +19,11 @@ from typing import Any
 import torch
 
 from benchmarks.shared.results import RESULTS, facts, markdown_table, write_results
-from degflow_aug.onestep.memory import GIB, count_weights
+from degflow_aug.onestep.memory import GIB
 from degflow_aug.onestep.networks.onestep_network import NOISE, VELOCITY, OneStepNetwork
 from degflow_aug.onestep.networks.parts import Configurations, assemble, is_flux
 from degflow_aug.onestep.omgsr.omgsr_model import refinement_loss
-from degflow_aug.onestep.outline import sample_activations
+from degflow_aug.onestep.outline import estimate
 from tests.helpers import tiny_backbones
 
 _VAE: dict[str, Any] = {
@@ -86,11 +86,10 @@ def measure(name: str, side: int, steps: int, device: torch.device) -> dict[str,
     optimizer = torch.optim.AdamW(trained, lr=1e-5, fused=counts)
     seconds = [step(network, optimizer, side, device) for _ in range(steps + 2)][2:]
     most = torch.cuda.max_memory_allocated(device) / GIB if counts else float("nan")
-    estimate = count_weights(network, 8).total + sample_activations(network, side)
     return {
         "parameters": sum(each.numel() for each in network.parameters()) / 1e6,
         "trained": sum(each.numel() for each in trained) / 1e6, "seconds": sorted(seconds)[len(seconds) // 2],
-        "memory": most, "estimate": estimate / GIB,
+        "memory": most, "estimate": estimate(network, 8, 1, side).total / GIB,
     }  # fmt: skip
 
 

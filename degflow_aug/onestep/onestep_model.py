@@ -23,10 +23,11 @@ from degflow_aug.models.sr.lr_source import LRBatch
 from degflow_aug.models.sr.sr_losses import check_losses
 from degflow_aug.models.training.checkpoint import read_trained_state, write_checkpoint
 from degflow_aug.models.training.divergence_guard import DivergenceGuard
+from degflow_aug.models.training.optimizers import MOMENT_BYTES
 from degflow_aug.onestep.networks.onestep_network import OneStepNetwork
 from degflow_aug.onestep.offload import activations_on_cpu
-from degflow_aug.onestep.one_step_memory import tell_memory
 from degflow_aug.onestep.options import OneStepOptions
+from degflow_aug.onestep.outline import estimate
 from degflow_aug.onestep.plain_adversary import PlainAdversary
 from degflow_aug.onestep.rank_agreement import average_gradients, start_alike
 from degflow_aug.onestep.restoration.enlargement import enlarge
@@ -106,7 +107,16 @@ class OneStepModel(DegradedSRModel):
             if opt.get("dist"):
                 start_alike(self.optimizers, self.trained_buffers())
             self.settle_time()
-            tell_memory(self)
+            self._log_memory()
+
+    def _log_memory(self) -> None:
+        """Log what training will take of the memory, once for all ranks."""
+        if self.opt.get("rank", 0):
+            return
+        train, data = self.opt["train"], self.opt["datasets"]["train"]
+        samples = 0 if self.options.offload else -(-int(data["batch_size_per_gpu"]) // self.options.accumulate)
+        found = estimate(self.net_g, MOMENT_BYTES[train["optim_g"]["type"]], samples, int(data["gt_size"]))
+        get_root_logger().info(f"{type(self).__name__}: {found.sentence()}")
 
     def model_to_device(self, net: nn.Module) -> nn.Module:
         """Move, and never wrap: a step calls the parts of a network in turn, which DDP would not see."""

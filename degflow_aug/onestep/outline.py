@@ -1,16 +1,17 @@
-"""A one-step network without its weights, to count what a step of it keeps in memory."""
+"""A one-step network without its weights, to count what training it takes of the memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from degflow_aug.onestep.memory import saved_bytes
+from degflow_aug.onestep.memory import MemoryEstimate, count_weights, saved_bytes
 from degflow_aug.onestep.networks.backbones import FluxBackbone, UNetBackbone
 from degflow_aug.onestep.networks.latent_space import LatentSpace
 from degflow_aug.onestep.networks.onestep_network import OneStepNetwork
@@ -19,7 +20,20 @@ from degflow_aug.onestep.networks.parts import Parts
 META = torch.device("meta")
 
 
-def outline(network: OneStepNetwork) -> OneStepNetwork:
+def estimate(network: OneStepNetwork, moment_bytes: int, samples: int, side: int) -> MemoryEstimate:
+    """Estimate the memory of training a network.
+
+    Args:
+        network: with LoRA.
+        moment_bytes: of the optimiser, per trained number.
+        samples: whose activations are kept at once; 0 where they wait in the memory of the CPU.
+        side: of their images, in pixels.
+    """
+    found = count_weights(network, moment_bytes)
+    return replace(found, activations=samples * sample_activations(network, side)) if samples else found
+
+
+def without_weights(network: OneStepNetwork) -> OneStepNetwork:
     """The same network on the device ``meta``, where shapes take no memory."""
     backbone = network.backbone
     with META:
@@ -52,7 +66,7 @@ def sample_activations(network: OneStepNetwork, side: int) -> int:
 
     Attention is counted as a fused kernel keeps it, which is without its matrix.
     """
-    made = outline(network)
+    made = without_weights(network)
     image = torch.zeros(1, 3, side, side, device=META)
     weights = [parameter.untyped_storage()._cdata for parameter in made.parameters()]
 

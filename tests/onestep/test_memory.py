@@ -12,7 +12,7 @@ pytest.importorskip("diffusers", reason="the extra onestep is not installed")
 pytest.importorskip("peft", reason="the extra onestep is not installed")
 
 from degflow_aug.onestep.memory import MemoryEstimate, count_weights, saved_bytes
-from degflow_aug.onestep.outline import outline, sample_activations
+from degflow_aug.onestep.outline import estimate, sample_activations, without_weights
 
 
 def test_saved_bytes_by_hand() -> None:
@@ -41,7 +41,7 @@ def test_checkpointing_keeps_less(tiny_backbones: Path) -> None:
 
 def test_the_outline_has_the_same_parameters(tiny_backbones: Path) -> None:
     network = tiny_network("fluxsr", tiny_backbones, dtype="bf16")
-    made = outline(network)
+    made = without_weights(network)
     known = {name: (value.shape, value.dtype) for name, value in network.named_parameters()}
     assert {name: (value.shape, value.dtype) for name, value in made.named_parameters()} == known
     assert all(value.is_meta for value in made.parameters())
@@ -51,8 +51,10 @@ def test_weights_by_hand(tiny_backbones: Path) -> None:
     network = tiny_network("fluxsr", tiny_backbones)
     trained = sum(network.get_parameter(name).numel() for name in network.trained_names)
     total = sum(value.numel() for value in network.parameters())
-    found = count_weights(network, 8)
-    assert found == MemoryEstimate(4 * (total - trained), 8 * trained, 8 * trained)
+    found = MemoryEstimate(4 * (total - trained), 8 * trained, 8 * trained)
+    assert count_weights(network, 8) == estimate(network, 8, samples=0, side=32) == found
+    two = estimate(network, 8, samples=2, side=32)
+    assert two.total == found.total + 2 * sample_activations(network, 32)
 
 
 def test_the_sentence_names_what_lowers_the_largest_part() -> None:
