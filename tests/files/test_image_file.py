@@ -12,9 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFile
 
 from degflow_aug.files import image_decoder
 from degflow_aug.files.image_file import (
@@ -25,7 +23,6 @@ from degflow_aug.files.image_file import (
     read_image,
     write_image,
 )
-from degflow_aug.files.png_rows import has_its_rows
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (24, 40, 3), dtype=np.uint8)
@@ -133,26 +130,30 @@ def test_other_kinds_are_refused_by_name(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("name", WHOLE)
-@pytest.mark.parametrize("left", [0.9, 0.5, 0.1, 40, -1])
+@pytest.mark.parametrize("left", [0.9, 0.5, 0.1, 40, -21])
 def test_truncated_files_are_refused(tmp_path: Path, name: str, left: float) -> None:
     data = WHOLE[name]
     size = int(len(data) * left) if 0 < left < 1 else int(left)
     (tmp_path / name).write_bytes(data[:size])
-    with pytest.raises(ValueError, match=r"expected a (whole )?") as caught:
+    with pytest.raises(ValueError, match=r"^[^\n]*expected a (whole )?[^\n]*$") as caught:
         read_image(tmp_path / name)
     assert name in str(caught.value)
 
 
-@settings(max_examples=60, deadline=None)
-@given(position=st.integers(8, len(WHOLE["a.png"]) - 13), flip=st.integers(1, 255))
-def test_a_damaged_png_never_gives_wrong_pixels(position: int, flip: int) -> None:
-    data = bytearray(WHOLE["a.png"])
-    data[position] ^= flip
-    try:
-        image = image_decoder.decode_image(bytes(data), "damaged.png")
-    except ValueError:
-        return
-    np.testing.assert_array_equal(image, RGB)
+@pytest.mark.parametrize("kind", ["rgb.png", "palette.png"])
+def test_a_png_cut_anywhere_is_refused_or_has_all_its_pixels(kind: str) -> None:
+    """Pillow minds no missing end behind the last pixel."""
+    data, expected = EXACT[kind]
+    assert not ImageFile.LOAD_TRUNCATED_IMAGES
+    read = 0
+    for size in range(len(data)):
+        try:
+            found = image_decoder.decode_image(data[:size], kind)
+        except ValueError:
+            continue
+        np.testing.assert_array_equal(found, expected)
+        read += 1
+    assert read < 40
 
 
 UPRIGHT = {
@@ -264,48 +265,6 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
             list_images(path)
 
 
-def _with_size(png: bytes, width: int, height: int) -> bytes:
-    """A PNG file whose header speaks of another size, with a checksum that fits."""
-    chunk = b"IHDR" + struct.pack(">II", width, height) + png[24:29]
-    return png[:12] + chunk + struct.pack(">I", zlib.crc32(chunk)) + png[33:]
-
-
-@pytest.mark.parametrize("name", ["a.png", "deep.png"])
-@pytest.mark.parametrize("height", [25, 48, 1000, 60_000])
-def test_a_png_with_fewer_rows_than_it_says_is_refused(tmp_path: Path, name: str, height: int) -> None:
-    (tmp_path / name).write_bytes(_with_size(WHOLE[name], 40, height))
-    with pytest.raises(ValueError, match=r"png: expected (a whole image|at most 1000 pixels a byte)"):
-        read_image(tmp_path / name)
-
-
-@pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "LA"])
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 2), (40, 24), (33, 17)])
-def test_black_rows_that_are_there_are_read(tmp_path: Path, mode: str, size: tuple[int, int]) -> None:
-    image = Image.new("LA", size, (0, 255)) if mode == "LA" else Image.new(mode, size)
-    image.save(tmp_path / "black.png")
-    assert not read_image(tmp_path / "black.png").any()
-    assert read_image(tmp_path / "black.png").shape == (size[1], size[0], 3)
-
-
-@pytest.mark.parametrize(("width", "height"), [(1, 1), (2, 3), (5, 4), (8, 8), (9, 17)])
-@pytest.mark.parametrize("interlaced", [0, 1])
-def test_rows_are_counted_as_png_lays_them_out(width: int, height: int, interlaced: int) -> None:
-    """Adam7 visits every pixel once, whichever way it is divided: the passes are counted pixel by pixel here."""
-    pattern = ["16462646", "77777777", "56565656", "77777777", "36463646", "77777777", "56565656", "77777777"]
-    passes: dict[str, set[tuple[int, int]]] = {}
-    for row in range(height):
-        for column in range(width):
-            passes.setdefault(pattern[row % 8][column % 8] if interlaced else "1", set()).add((row, column))
-    rows = [(len({column for _, column in found}), len({row for row, _ in found})) for found in passes.values()]
-    expected = sum(height * (1 + 3 * width) for width, height in rows)
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, interlaced)
-    for length in (expected - 1, expected, expected + 1):
-        packed = zlib.compress(bytes(length))
-        parts = [(b"IHDR", header), (b"IDAT", packed[:5]), (b"IDAT", packed[5:]), (b"IEND", b"")]
-        chunks = [struct.pack(">I", len(part)) + name + part + struct.pack(">I", 0) for name, part in parts]
-        assert has_its_rows(b"\x89PNG\r\n\x1a\n" + b"".join(chunks)) == (length == expected)
-
-
 def test_a_small_file_of_very_many_pixels_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
     Image.new("1", (15_000, 15_000)).save(tmp_path / "bomb.png")
     assert (tmp_path / "bomb.png").stat().st_size < 100_000
@@ -328,7 +287,7 @@ def test_what_libtiff_minds_does_not_reach_stderr(tmp_path: Path, capfd: pytest.
 
 
 def test_what_libpng_minds_does_not_reach_stderr(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """A profile that libpng calls incorrect is common in photographs; rows too many are not."""
+    """A profile that libpng calls incorrect is common in photographs."""
     profile = b"iCCP" + b"x\0\0" + zlib.compress(bytes(200))
     chunk = struct.pack(">I", len(profile) - 4) + profile + struct.pack(">I", zlib.crc32(profile))
     data = WHOLE["deep.png"]
@@ -337,7 +296,4 @@ def test_what_libpng_minds_does_not_reach_stderr(tmp_path: Path, capfd: pytest.C
     (tmp_path / "profile.png").write_bytes(data[:33] + chunk + data[33:])
     (tmp_path / "plain.png").write_bytes(data)
     np.testing.assert_array_equal(read_image(tmp_path / "profile.png"), read_image(tmp_path / "plain.png"))
-    (tmp_path / "short.png").write_bytes(_with_size(data, 40, 5))
-    with pytest.raises(ValueError, match=r"short\.png: expected a whole image, got other rows"):
-        read_image(tmp_path / "short.png")
     assert capfd.readouterr().err == ""
