@@ -16,7 +16,12 @@ from degflow_aug.commands.shared.arguments import (
     whole_number,
 )
 from degflow_aug.commands.shared.invocation import started_as
-from degflow_aug.commands.shared.pairs_arguments import add_pairs_arguments, find_pairs, load_scenes
+from degflow_aug.commands.shared.pairs_arguments import (
+    add_oracle_argument,
+    add_pairs_arguments,
+    find_pairs,
+    load_scenes,
+)
 from degflow_aug.console.json_output import add_json_argument, plain, print_json
 from degflow_aug.console.progress import note
 from degflow_aug.report.report_file import NONE, add_report_argument, check_report, report_at_the_end
@@ -35,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--knots", type=argument(parse_scales), metavar="2,4", help="scales to take (default: all that the pairs have)"
     )
+    add_oracle_argument(parser)
     add_json_argument(parser)
     add_report_argument(parser, "NAME.evaluation.html beside the bundle; of a shipped one, here")
     add_generator_arguments(parser)
@@ -64,12 +70,12 @@ def run(args: argparse.Namespace) -> int:
     if args.report != NONE:
         page = report_at_the_end(
             Path(args.report) if args.report else _beside(args.bundle),
-            lambda: evaluation_report(_name(args.bundle), found, samples.strips(generator), _facts(args)),
+            lambda: evaluation_report(_name(args.bundle), found, samples.strips(generator), _facts(args), args.oracle),
         )
     if args.json:
         print_json({"bundle": args.bundle, "pairs": args.pairs, "rows": found, "report": page})
     else:
-        print(format_table(rows))
+        print(format_table(rows, args.oracle))
     return 0
 
 

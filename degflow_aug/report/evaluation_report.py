@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from degflow_aug.evaluation.rows import ORACLE
+from degflow_aug.evaluation.rows import ORACLE, label
 from degflow_aug.files.run_history import versions
 from degflow_aug.pages.report_content import Chart, Report, Series, Strip, Table
 
@@ -14,15 +14,18 @@ if TYPE_CHECKING:
     from degflow_aug.evaluation.samples import Sample
 
 FEWEST_SCALES = 3
-LEGEND = (
-    "Y-PSNR in dB / Y-SSIM against the real views, full frames rounded to 8 bits; bold: the best but for the ceiling"
-)
+LEGEND = "Y-PSNR in dB / Y-SSIM against the real views, full frames rounded to 8 bits; bold: the best"
 
 
 def evaluation_report(
-    title: str, rows: Sequence[Mapping[str, Any]], samples: Sequence[Sample], facts: Mapping[str, str]
+    title: str,
+    rows: Sequence[Mapping[str, Any]],
+    samples: Sequence[Sample],
+    facts: Mapping[str, str],
+    oracle: bool = False,
 ) -> Report:
-    """The report of ``degflow evaluate``, and of a fit without networks."""
+    """The report of ``degflow evaluate``, and of a fit without networks; with the row of the oracle where asked for."""
+    rows = shown_rows(rows, oracle)
     scales = sorted({float(row["scale"]) for row in rows})
     at = ", ".join(f"x{scale:g}" for scale in scales)
     cameras = list(dict.fromkeys(str(row["camera"]) for row in rows))
@@ -37,8 +40,13 @@ def evaluation_report(
     )
 
 
+def shown_rows(rows: Sequence[Mapping[str, Any]], oracle: bool) -> list[Mapping[str, Any]]:
+    """The rows that a page shows: all, or all but those of the oracle."""
+    return [row for row in rows if oracle or row["method"] != ORACLE]
+
+
 def rows_tables(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
-    """A table a camera: a row a method, a column a scale.
+    """A table per camera: a row per method, a column per scale.
 
     Args:
         rows: with ``method``, ``camera``, ``scale``, ``psnr_y``, ``ssim_y`` and ``scenes``, as ``--json`` prints them:
@@ -49,7 +57,7 @@ def rows_tables(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
 
 
 def rows_charts(rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
-    """A chart a camera of Y-PSNR by scale, where there are three scales or more."""
+    """A chart per camera of Y-PSNR by scale, where there are three scales or more."""
     charts = []
     for camera in dict.fromkeys(str(row["camera"]) for row in rows):
         own = [row for row in rows if str(row["camera"]) == camera]
@@ -57,7 +65,7 @@ def rows_charts(rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
             series = []
             for method in dict.fromkeys(str(row["method"]) for row in own):
                 of = sorted((float(row["scale"]), number(row["psnr_y"])) for row in own if row["method"] == method)
-                series.append(Series(method, [scale for scale, _ in of], [value for _, value in of]))
+                series.append(Series(label(method), [scale for scale, _ in of], [value for _, value in of]))
             charts.append(Chart(f"{camera}: Y-PSNR, dB", series, x_name="scale"))
     return charts
 
@@ -84,8 +92,8 @@ def _camera_table(camera: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     return Table(
         f"{camera}: views against real ones",
         ["method", *(f"x{scale:g} ({counts[scale]} scene{'s' * (counts[scale] > 1)})" for scale in scales)],
-        [[method, *(_cell(cells.get((method, scale))) for scale in scales)] for method in methods],
-        LEGEND,
+        [[label(method), *(_cell(cells.get((method, scale))) for scale in scales)] for method in methods],
+        f"{LEGEND} but for the oracle" if ORACLE in methods else LEGEND,
         frozenset(best),
     )
 

@@ -12,7 +12,7 @@ from degflow_aug.console.json_output import plain
 from degflow_aug.files.atomic_file import atomic_path
 from degflow_aug.files.run_history import HISTORY, Recorded, read_history
 from degflow_aug.pages.report_content import Report, Strip, Table
-from degflow_aug.report.evaluation_report import rows_charts, rows_tables
+from degflow_aug.report.evaluation_report import rows_charts, rows_tables, shown_rows
 from degflow_aug.report.sources import (
     duration,
     first_and_last,
@@ -67,7 +67,7 @@ def fit_report(work: Path) -> Report:
     evaluation = _read_evaluation(work)
     warnings = _warnings(work, starts, stages, evaluation)
     strips = _strips(work, evaluation, warnings)
-    rows = evaluation.get("rows", [])
+    rows = shown_rows(evaluation.get("rows", []), bool(evaluation.get("oracle")))
     return Report(
         title=f"{request.get('camera') or 'camera'}: degflow fit",
         subtitle=_subtitle(request, iterations, seconds, bool(evaluation)),

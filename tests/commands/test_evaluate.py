@@ -68,8 +68,13 @@ def test_rows_hold_the_metrics_of_the_views(bundle: Path, tmp_path: Path, capsys
 def test_the_table_has_a_block_a_camera(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = write_city100(tmp_path / "pairs")
     options = ["--pairs", str(root), "--layout", "city100", "--limit", "1", "--device", "cpu"]
+    page = tmp_path / "page.html"
+    assert main(["evaluate", str(bundle), *options, "--oracle", "--report", str(page)]) == 0
+    assert "\noracle" in capsys.readouterr().out
+    assert "oracle" in page.read_text(encoding="utf-8").split("<main", 1)[-1]
     assert main(["evaluate", str(bundle), *options]) == 0
     said = capsys.readouterr()
+    assert "oracle" not in said.out
     assert said.out.count("x2.9 (1 scenes)") == 2
     assert "City100_A" in said.out
     assert "City100_B" in said.out

@@ -20,6 +20,7 @@ from degflow_aug.commands.shared.arguments import (
 )
 from degflow_aug.commands.shared.invocation import started_as
 from degflow_aug.commands.shared.pairs_arguments import (
+    add_oracle_argument,
     add_pairs_arguments,
     cameras_of,
     knots_of,
@@ -65,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=count, default=0, help="of everything drawn (default: 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (auto: a GPU where there is one)")
     add_report_argument(parser, "NAME.report.html beside --out")
+    add_oracle_argument(parser)
     add_json_argument(parser)
     parser.add_argument(
         "--save-every",
@@ -137,7 +139,7 @@ def run(args: argparse.Namespace) -> int:
         if outcome.rows:
             from degflow_aug.evaluation.rows import format_table
 
-            print(format_table(outcome.rows))
+            print(format_table(outcome.rows, args.oracle))
     page = show(args, bundle, outcome)
     if args.json:
         print_json({**summary(Path(args.out), bundle, outcome), "report": page})

@@ -28,6 +28,15 @@ def add_pairs_arguments(parser: argparse.ArgumentParser, split: str) -> None:
     parser.add_argument("--scenes", metavar="001-060,075", help="scenes to take (default: all)")
 
 
+def add_oracle_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--oracle``."""
+    parser.add_argument(
+        "--oracle",
+        action="store_true",
+        help="show the autoencoder's reconstruction of the real views as well, in the table and on the page",
+    )
+
+
 def find_pairs(args: argparse.Namespace, scenes: Any = _AS_NAMED) -> list[Scene]:
     """The scenes that ``args`` names; ``scenes`` takes the place of ``--scenes``.
 
