@@ -58,19 +58,19 @@ def run(args: argparse.Namespace) -> int:
     scales = _scales(scenes, generator, args.knots)
     from degflow_aug.evaluation.evaluation import evaluate_generator
     from degflow_aug.evaluation.rows import format_table
-    from degflow_aug.evaluation.samples import SampleScenes
+    from degflow_aug.evaluation.samples import draw_samples
     from degflow_aug.report.evaluation_report import evaluation_report
 
     _check_cameras(scenes, generator)
-    loaded = load_scenes(scenes, scales, pick_device(args.device))
-    samples = SampleScenes()
-    rows = evaluate_generator(generator, samples.passing(loaded), note)
+    rows, middles = evaluate_generator(generator, load_scenes(scenes, scales, pick_device(args.device)), note)
     found = [plain(row) for row in rows]
     page = None
     if args.report != NONE:
         page = report_at_the_end(
             Path(args.report) if args.report else _beside(args.bundle),
-            lambda: evaluation_report(_name(args.bundle), found, samples.strips(generator), _facts(args), args.oracle),
+            lambda: evaluation_report(
+                _name(args.bundle), found, draw_samples(generator, middles), _facts(args), args.oracle
+            ),
         )
     if args.json:
         print_json({"bundle": args.bundle, "pairs": args.pairs, "rows": found, "report": page})

@@ -14,8 +14,9 @@ from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
 from degflow_aug.degradations.generator.degflow import DegFlow
-from degflow_aug.degradations.generator.several_cameras import cameras_to_name
+from degflow_aug.degradations.generator.several_cameras import SeveralCameras, cameras_to_name
 from degflow_aug.evaluation.rows import ORACLE, Row
+from degflow_aug.evaluation.scenes import EvaluationScene, keep_middle
 from degflow_aug.metrics.fidelity import psnr_y, ssim_y
 
 Method = Callable[[Tensor, float, Tensor], "Tensor | None"]
@@ -25,46 +26,45 @@ FITTED: dict[str, type[FittedKernel]] = {KERNEL: FittedKernel, "fitted pipeline"
 REALESRGAN_SEEDS = 4
 
 
-class EvaluationScene(NamedTuple):
-    """A scene: HR (1, 3, H, W) in [0, 1] and its real views of the same shape, by scale."""
+class Evaluation(NamedTuple):
+    """The rows of a generator, and the middles of some of its scenes, to show how its views look there."""
 
-    name: str
-    camera: str
-    hr: Tensor
-    views: Mapping[float, Tensor]
+    rows: list[Row]
+    middles: list[EvaluationScene]
 
 
 def evaluate_generator(
     generator: DegFlow | FittedKernel, scenes: Iterable[EvaluationScene], note: Note = lambda text: None
-) -> list[Row]:
-    """The rows of :func:`evaluate_views` for all of :func:`methods_for`.
+) -> Evaluation:
+    """Compare the views of all of :func:`methods_for` with the real ones, as :func:`evaluate_views` does.
 
     Where the generator knows several cameras and none is chosen, the generated views and the fitted kernel are those
     of each scene's own camera.
 
     Args:
-        scenes: one camera after the other; read once.
-        note: see :func:`methods_for`.
+        generator: what is evaluated.
+        scenes: one camera after the other; read once, one in memory at a time.
+        note: see :func:`methods_for`; made for the first camera only.
 
     Raises:
         ValueError: a scene of a camera that the generator does not know.
     """
-    if isinstance(generator, FittedKernel) or not cameras_to_name(generator):
-        return evaluate_views(methods_for(generator, note), scenes)
-    rows, heard = [], note
+    several = generator if isinstance(generator, SeveralCameras) and cameras_to_name(generator) else None
+    found, methods = Scores(), dict[str, Method]()
+    middles: list[EvaluationScene] = []
     for camera, group in itertools.groupby(scenes, key=lambda scene: scene.camera):
-        generator.use_camera(camera)
-        rows += evaluate_views(methods_for(generator, heard), group)
-        heard = _ignore
-    generator.use_camera(None)
-    return rows
+        if several is not None:
+            several.use_camera(camera)
+        if several is not None or not methods:
+            methods = methods_for(generator, (lambda text: None) if methods else note)
+        for scene in group:
+            found.add(methods, scene)
+            keep_middle(middles, scene)
+    if several is not None:
+        several.use_camera(None)
+    return Evaluation(found.rows(), middles)
 
 
-def _ignore(text: str) -> None:
-    """Do nothing: a note is made for the first camera only."""
-
-
-@torch.no_grad()
 def evaluate_views(methods: Mapping[str, Method], scenes: Iterable[EvaluationScene]) -> list[Row]:
     """Compare the views of every method with the real ones, both rounded to 8 bits, borders included.
 
@@ -76,17 +76,35 @@ def evaluate_views(methods: Mapping[str, Method], scenes: Iterable[EvaluationSce
     Returns:
         A row for each camera, scale and method, in the order of cameras, rising scales and methods.
     """
-    found: dict[tuple[str, float, str], list[tuple[float, float]]] = {}
-    for _, camera, hr, views in scenes:
-        for scale, real in views.items():
+    found = Scores()
+    for scene in scenes:
+        found.add(methods, scene)
+    return found.rows()
+
+
+class Scores:
+    """Y-PSNR and Y-SSIM of scenes, gathered per camera, scale and method."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, float, str], list[tuple[float, float]]] = {}
+        self._order: dict[str, None] = {}
+
+    @torch.no_grad()
+    def add(self, methods: Mapping[str, Method], scene: EvaluationScene) -> None:
+        """Score the views of every method beside the real ones of a scene."""
+        self._order.update(dict.fromkeys(methods))
+        for scale, real in scene.views.items():
             for name, method in methods.items():
-                rendered = method(hr, scale, real)
+                rendered = method(scene.hr, scale, real)
                 if rendered is not None:
-                    found.setdefault((camera, scale, name), []).append(_fidelity(rendered, real))
-    cameras = list(dict.fromkeys(camera for camera, _, _ in found))
-    order = list(methods)
-    keys = sorted(found, key=lambda key: (cameras.index(key[0]), key[1], order.index(key[2])))
-    return [_mean_row(name, camera, scale, found[camera, scale, name]) for camera, scale, name in keys]
+                    self._found.setdefault((scene.camera, scale, name), []).append(_fidelity(rendered, real))
+
+    def rows(self) -> list[Row]:
+        """The means, in the order of cameras, rising scales and methods."""
+        cameras = list(dict.fromkeys(camera for camera, _, _ in self._found))
+        order = list(self._order)
+        keys = sorted(self._found, key=lambda key: (cameras.index(key[0]), key[1], order.index(key[2])))
+        return [_mean_row(name, camera, scale, self._found[camera, scale, name]) for camera, scale, name in keys]
 
 
 def _mean_row(method: str, camera: str, scale: float, values: list[tuple[float, float]]) -> Row:

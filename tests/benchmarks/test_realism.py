@@ -21,7 +21,7 @@ from benchmarks.realism.strips import SIDE, ZOOM, Strips, busiest
 from degflow_aug import compat, load_generator
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.degradations.grid import to_lr_grid
-from degflow_aug.evaluation.evaluation import EvaluationScene
+from degflow_aug.evaluation.scenes import EvaluationScene
 from degflow_aug.files.image_file import read_image
 from degflow_aug.metrics.fidelity import psnr_y
 

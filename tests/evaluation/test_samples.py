@@ -12,8 +12,8 @@ from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.generator.degflow import DegFlow
-from degflow_aug.evaluation.evaluation import EvaluationScene
-from degflow_aug.evaluation.samples import GAIN, MOST_OF_A_CAMERA, MOST_SCENES, SIDE, SampleScenes
+from degflow_aug.evaluation.samples import GAIN, draw_samples
+from degflow_aug.evaluation.scenes import MOST_OF_A_CAMERA, MOST_SCENES, SIDE, EvaluationScene, keep_middle
 
 
 def scene(number: int, height: int, width: int, scales: tuple[float, ...], camera: str = "phone") -> EvaluationScene:
@@ -22,10 +22,11 @@ def scene(number: int, height: int, width: int, scales: tuple[float, ...], camer
     return EvaluationScene(f"{number:03}", camera, images[0], dict(zip(scales, images[1:], strict=True)))
 
 
-def passed(scenes: list[EvaluationScene]) -> SampleScenes:
-    samples = SampleScenes()
-    assert [each.name for each in samples.passing(scenes)] == [each.name for each in scenes]
-    return samples
+def kept(scenes: list[EvaluationScene]) -> list[EvaluationScene]:
+    middles: list[EvaluationScene] = []
+    for each in scenes:
+        keep_middle(middles, each)
+    return middles
 
 
 def generator() -> DegFlow:
@@ -36,7 +37,7 @@ def generator() -> DegFlow:
 def test_columns_are_the_middles_of_the_images(height: int, width: int) -> None:
     given = scene(1, height, width, (2.0,))
     learned = generator()
-    (sample,) = passed([given]).strips(learned)
+    (sample,) = draw_samples(learned, kept([given]))
     assert sample.title == "phone/001 x2"
     assert sample.columns == ("HR", "real", "bicubic", "DegFlow", f"DegFlow - real, x{GAIN}")
     high, wide = min(height, SIDE), min(width, SIDE)
@@ -54,17 +55,17 @@ def test_columns_are_the_middles_of_the_images(height: int, width: int) -> None:
 def test_few_scenes_and_scales_stand_for_many() -> None:
     scales = (1.5, 2.0, 2.5, 3.0, 4.0)
     scenes = [scene(number, 32, 32, scales, camera) for camera in "abc" for number in range(6)]
-    samples = passed(scenes)
-    assert [each.camera for each in samples.kept] == ["a"] * MOST_OF_A_CAMERA + ["b"] * MOST_OF_A_CAMERA
-    assert len(samples.kept) == MOST_SCENES
-    titles = [sample.title for sample in samples.strips(generator())]
+    middles = kept(scenes)
+    assert [each.camera for each in middles] == ["a"] * MOST_OF_A_CAMERA + ["b"] * MOST_OF_A_CAMERA
+    assert len(middles) == MOST_SCENES
+    titles = [sample.title for sample in draw_samples(generator(), middles)]
     assert titles[:3] == ["a/000 x1.5", "a/000 x2.5", "a/000 x4"]
 
 
 def test_a_kernel_alone_has_its_own_columns() -> None:
     kernels = torch.zeros(2, 3, 5, 5)
     kernels[..., 2, 2] = 1
-    (sample,) = passed([scene(1, 48, 48, (2.0,))]).strips(FittedKernel(torch.tensor([1.0, 2.0]), kernels))
+    (sample,) = draw_samples(FittedKernel(torch.tensor([1.0, 2.0]), kernels), kept([scene(1, 48, 48, (2.0,))]))
     assert sample.columns == ("HR", "real", "bicubic", "fitted kernel", f"fitted kernel - real, x{GAIN}")
     hr, _, _, kernel, _ = np.split(sample.pixels, 5, axis=1)
     np.testing.assert_array_equal(hr, kernel)

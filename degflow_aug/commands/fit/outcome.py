@@ -47,15 +47,15 @@ def measure(bundle: Bundle | KernelBundle, scenes: Sequence[Scene], held_out: bo
         return Outcome()
     from degflow_aug.degradations.build import generator_of
     from degflow_aug.evaluation.evaluation import evaluate_generator
-    from degflow_aug.evaluation.samples import SampleScenes
+    from degflow_aug.evaluation.samples import draw_samples
 
     generator = generator_of(bundle).to(device)
     scales = [knot for knot in bundle.spec.knots if knot != 1]
     known = bundle.spec.cameras
     taken = [scene for scene in scenes if not known or scene.camera in known]
-    samples = SampleScenes()
-    rows = evaluate_generator(generator, samples.passing(load_scenes(taken, scales, device)), note)
-    return Outcome(rows, samples.strips(generator), held_out, [f"{scene.camera}/{scene.name}" for scene in taken])
+    rows, middles = evaluate_generator(generator, load_scenes(taken, scales, device), note)
+    names = [f"{scene.camera}/{scene.name}" for scene in taken]
+    return Outcome(rows, draw_samples(generator, middles), held_out, names)
 
 
 def summary(out: Path, bundle: Bundle | KernelBundle, outcome: Outcome) -> dict[str, Any]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
 
     from degflow_aug.data.layouts.scene import Scene
-    from degflow_aug.evaluation.evaluation import EvaluationScene
+    from degflow_aug.evaluation.scenes import EvaluationScene
 
 LAYOUTS = ("realsr", "realsr_v3", "city100", "pattern")
 _AS_NAMED = object()
@@ -95,7 +95,7 @@ def load_scenes(
     are left out."""
     from degflow_aug.console.progress import track
     from degflow_aug.data.aligned_scales import AlignedScales
-    from degflow_aug.evaluation.evaluation import EvaluationScene
+    from degflow_aug.evaluation.scenes import EvaluationScene
 
     dataset = AlignedScales(scenes, [1.0, *scales], incomplete="keep", cache_bytes=0)
     for index in track(range(len(dataset)), stage, "scene"):
