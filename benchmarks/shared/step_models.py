@@ -73,7 +73,7 @@ def build(opt: dict[str, Any], degradations: Mapping[str, dict[str, Any]]) -> tu
     model = build_model(opt)
     side_stream = model.options.side_stream
     sources = {
-        name: LRSource(build_degradation(section), model, model.device, side_stream)
+        name: LRSource(build_degradation(section), model.source.patches, model.device, side_stream)
         for name, section in degradations.items()
     }
     return model, sources

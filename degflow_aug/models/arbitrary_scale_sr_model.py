@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import upscale
 from degflow_aug.archs.arbitrary_scale.queries import scattered_queries, window_queries
-from degflow_aug.degradations.base import Degradation, patch_sides
+from degflow_aug.degradations.base import patch_sides
 from degflow_aug.models.checks.degradation import check_covers, check_has_lr
 from degflow_aug.models.checks.registered_types import is_arbitrary_scale
 from degflow_aug.models.sr.adversary import check_adversary
 from degflow_aug.models.sr.degraded_model import DegradedModel
-from degflow_aug.models.sr.lr_source import LRBatch
+from degflow_aug.models.sr.lr_source import LRBatch, RandomScales
 from degflow_aug.models.sr.preview import Example
 from degflow_aug.models.sr.sr_losses import check_losses
 from degflow_aug.options.stages import read_options
@@ -32,7 +32,7 @@ class ArbitraryScaleSRModel(DegradedModel):
         _check_network(opt)
         if opt["is_train"]:
             _check_window(opt["train"], options)
-        super().__init__(opt, options)
+        super().__init__(opt, options, RandomScales(options.scale_range, options.lr_size))
 
     @classmethod
     def check(cls, opt: Mapping[str, Any]) -> None:
@@ -59,15 +59,6 @@ class ArbitraryScaleSRModel(DegradedModel):
             )
         check_has_lr(opt)
         check_covers(opt.get("degradation"), *options.scale_range)
-
-    def draw_scales(self, batch: int, generator: torch.Generator) -> Tensor:
-        """Drawn evenly from ``scale_range``, in float64: in float32 an end of the range would lie outside of it."""
-        low, high = self.options.scale_range
-        return (low + (high - low) * torch.rand(batch, generator=generator, dtype=torch.float64)).clamp(low, high)
-
-    def degrade(self, degradation: Degradation, gt: Tensor, scales: Tensor) -> Tensor:
-        """LR patches of one size, each at its own scale."""
-        return degradation.lr_patches(gt, scales, self.options.lr_size)
 
     def check_batch(self, batch: LRBatch) -> None:
         """Every square that an LR patch covers has to lie in its HR patch, and to hold a window."""
@@ -114,7 +105,8 @@ class ArbitraryScaleSRModel(DegradedModel):
         if degradation is not None and not bool(own.all()):
             shown, hr = self.options.shown_scales(), gt[int(own.int().argmin()), None]
             # Doubles, as gt_size was computed.
-            patches = [self.degrade(degradation, hr, torch.tensor([scale], dtype=torch.float64)) for scale in shown]
+            scales, size = torch.tensor(shown, dtype=torch.float64), self.options.lr_size
+            patches = [degradation.lr_patches(hr, scale[None], size) for scale in scales]
             return [self._example(hr, patch, scale) for patch, scale in zip(patches, shown, strict=True)]
         return [self._example(gt[i, None], lq[i, None], float(scales[i])) for i in range(min(3, len(gt)))]
 

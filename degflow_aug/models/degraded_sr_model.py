@@ -11,14 +11,13 @@ from basicsr.archs.rrdbnet_arch import RRDBNet
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import Tensor, nn
 
-from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.grid import resize
 from degflow_aug.degradations.padding import pad_to_multiple
 from degflow_aug.models.checks.degradation import check_covers, check_has_lr
 from degflow_aug.models.checks.registered_types import build_network, is_arbitrary_scale
 from degflow_aug.models.sr.adversary import check_adversary
 from degflow_aug.models.sr.degraded_model import DegradedModel
-from degflow_aug.models.sr.lr_source import LRBatch
+from degflow_aug.models.sr.lr_source import FixedScale, LRBatch
 from degflow_aug.models.sr.preview import Example
 from degflow_aug.models.sr.sr_losses import check_losses
 from degflow_aug.options.stages import read_options
@@ -34,7 +33,8 @@ class DegradedSRModel(DegradedModel):
         self.check_network(opt)
         if opt["is_train"]:
             self.check_gan(opt)
-        super().__init__(opt, read_options(self.option_type, opt.get("degflow") or {}, "degflow"))
+        options = read_options(self.option_type, opt.get("degflow") or {}, "degflow")
+        super().__init__(opt, options, FixedScale(float(opt["scale"])))
 
     @classmethod
     def check(cls, opt: Mapping[str, Any]) -> None:
@@ -68,14 +68,6 @@ class DegradedSRModel(DegradedModel):
         """Raise a ValueError where a discriminator is named that this model would not train."""
         if opt["train"].get("gan_opt") or opt.get("network_d"):
             raise ValueError("expected no train.gan_opt and network_d for DegradedSRModel; use DegradedESRGANModel")
-
-    def draw_scales(self, batch: int, generator: torch.Generator) -> Tensor:
-        """The network's own scale."""
-        return torch.full((batch,), float(self.opt["scale"]))
-
-    def degrade(self, degradation: Degradation, gt: Tensor, scales: Tensor) -> Tensor:
-        """LR of whole HR patches."""
-        return degradation(gt, float(self.opt["scale"]))
 
     def check_batch(self, batch: LRBatch) -> None:
         """HR has to be LR times the network's scale, and the scale of real pairs the network's."""

@@ -14,11 +14,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from degflow_aug.compat.training import tensorboard_logger
-from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.build import build_degradation
 from degflow_aug.files.image_file import write_image
 from degflow_aug.models.sr.adversary import Adversary
-from degflow_aug.models.sr.lr_source import LRBatch, LRSource
+from degflow_aug.models.sr.lr_source import LRBatch, LRSource, Patches
 from degflow_aug.models.sr.preview import Example, preview_strip
 from degflow_aug.models.sr.sr_losses import SRLosses
 from degflow_aug.models.training.checkpoint import read_weights
@@ -32,20 +31,20 @@ from degflow_aug.options.super_resolution import SROptions
 class DegradedModel(SRValidation, TrainedModel):
     """Base of the super-resolution models. The degradation stands outside of all that is trained, saved or wrapped.
 
-    Subclasses write ``draw_scales``, ``degrade`` and ``check_batch`` (what LR they want), ``ask`` and ``answer`` (how
-    the network is called), ``super_resolve`` and ``examples``.
+    Subclasses say at construction which LR ``patches`` they want, and write ``check_batch``, ``ask`` and ``answer``
+    (how the network is called), ``super_resolve`` and ``examples``.
     """
 
     options: SROptions
     adversary: Adversary | None = None
 
-    def __init__(self, opt: dict[str, Any], options: SROptions) -> None:
+    def __init__(self, opt: dict[str, Any], options: SROptions, patches: Patches) -> None:
         super().__init__(opt, options)
         self.stopwatch = Stopwatch(self.device)
         if self.is_train:
             section = opt.get("degradation")
             degradation = build_degradation(section) if section else None
-            self.source = LRSource(degradation, self, self.device, options.side_stream)
+            self.source = LRSource(degradation, patches, self.device, options.side_stream)
 
     def _prepare_training(self, load_path: str | None) -> None:
         self.losses = SRLosses(self.opt["train"], self.device)
@@ -59,14 +58,6 @@ class DegradedModel(SRValidation, TrainedModel):
         # Losses of two networks against each other rise for as long as one of them wins, and may be negative.
         self.guard = DivergenceGuard(factor=math.inf)
         return [self.adversary.optimizer]
-
-    @abstractmethod
-    def draw_scales(self, batch: int, generator: torch.Generator) -> Tensor:
-        """(B,) on the CPU."""
-
-    @abstractmethod
-    def degrade(self, degradation: Degradation, gt: Tensor, scales: Tensor) -> Tensor:
-        """LR patches (B, 3, L, L) of HR (B, 3, P, P) in [0, 1]."""
 
     @abstractmethod
     def check_batch(self, batch: LRBatch) -> None:

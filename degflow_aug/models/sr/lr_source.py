@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -22,8 +23,7 @@ class LRBatch(NamedTuple):
     Attributes:
         gt: HR (B, 3, P, P) in [0, 1].
         lq: LR (B, 3, L, L) in [0, 1]; sample i covers the top-left round(L s_i) square of its HR image.
-        scales: (B,) in float64 on the CPU: those an item brought along as they are in float32, and those that were
-            drawn as the degradation takes them.
+        scales: (B,) in float64 on the CPU, as they were drawn; those that an item brought along as they are in float32.
         own: (B,) on the CPU, whether a sample brought its LR along; beyond its square its HR may be padding.
     """
 
@@ -34,13 +34,45 @@ class LRBatch(NamedTuple):
 
 
 class Patches(Protocol):
-    """How a model wants its LR patches made, and at which scales."""
+    """At which scales a model wants its LR patches, and how it wants them made."""
 
     def draw_scales(self, batch: int, generator: torch.Generator) -> Tensor:
-        """(B,) on the CPU."""
+        """(B,) in float64 on the CPU."""
 
     def degrade(self, degradation: Degradation, gt: Tensor, scales: Tensor) -> Tensor:
         """LR patches (B, 3, L, L) of HR (B, 3, P, P) in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class FixedScale:
+    """Whole HR patches, degraded at one scale."""
+
+    scale: float
+
+    def draw_scales(self, batch: int, generator: torch.Generator) -> Tensor:
+        """That scale for every sample."""
+        return torch.full((batch,), self.scale, dtype=torch.float64)
+
+    def degrade(self, degradation: Degradation, gt: Tensor, scales: Tensor) -> Tensor:
+        """LR (B, 3, P / s, P / s) of HR (B, 3, P, P)."""
+        return degradation(gt, self.scale)
+
+
+@dataclass(frozen=True)
+class RandomScales:
+    """LR patches of one size, each at a scale of its own out of ``scale_range``."""
+
+    scale_range: tuple[float, float]
+    lr_size: int
+
+    def draw_scales(self, batch: int, generator: torch.Generator) -> Tensor:
+        """Drawn evenly from the range, in float64: in float32 an end of the range would lie outside of it."""
+        low, high = self.scale_range
+        return (low + (high - low) * torch.rand(batch, generator=generator, dtype=torch.float64)).clamp(low, high)
+
+    def degrade(self, degradation: Degradation, gt: Tensor, scales: Tensor) -> Tensor:
+        """LR (B, 3, L, L) of HR (B, 3, P, P); see :meth:`Degradation.lr_patches`."""
+        return degradation.lr_patches(gt, scales, self.lr_size)
 
 
 class LRSource:
@@ -48,7 +80,7 @@ class LRSource:
 
     Args:
         degradation: what makes LR; None where every batch brings its own.
-        patches: the model's way to ask for them.
+        patches: scales and sizes of what it makes.
         device: where the network trains.
         side_stream: make LR on a CUDA stream of its own, beside the step that still runs.
     """
@@ -79,17 +111,16 @@ class LRSource:
                 scales = data["scale"].cpu().double() if "scale" in data else _round_trip_scales(gt, lq)
             else:
                 generator = torch.Generator().manual_seed(_own_seed(seed))
-                scales = self.patches.draw_scales(len(own), generator).double()
-                lq, taken = self._generated(gt, scales, own, generator)
-                scales = scales.masked_scatter(~own, taken)
+                scales = self.patches.draw_scales(len(own), generator)
+                lq = self._generated(gt, scales, own, generator)
                 if bool(own.any()):
                     scales = torch.where(own, data["scale"].cpu().double(), scales)
                     lq = self._filled_in(self._to_device(data["lq"]), lq, own)
             moved += [gt, lq]
         return LRBatch(gt, lq, scales, own)
 
-    def _generated(self, gt: Tensor, scales: Tensor, own: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """LR patches of the samples that have none, in their order, and the scales that they truly have."""
+    def _generated(self, gt: Tensor, scales: Tensor, own: Tensor, generator: torch.Generator) -> Tensor:
+        """LR patches of the samples that have none, in their order."""
         if self.degradation is None:
             raise ValueError(
                 "expected a degradation: section, because datasets.train gives HR images without LR; add one, such as "
@@ -100,9 +131,7 @@ class LRSource:
         if bool(own.any()):
             lacking = (~own).nonzero()[:, 0]
             gt, scales = gt.index_select(0, lacking.to(self.device, non_blocking=True)), scales[lacking]
-        # Brought inside the degradation's range once, so that LR and queries are laid over the same HR square.
-        scales = self.degradation.sample_scales(gt, scales)
-        return self.patches.degrade(self.degradation, gt, scales), scales
+        return self.patches.degrade(self.degradation, gt, scales)
 
     def _filled_in(self, lq: Tensor, made: Tensor, own: Tensor) -> Tensor:
         """The batch's own LR patches with those that were made in the other places."""

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from degflow_aug.degradations.base import Degradation, patch_sides
-from degflow_aug.models.sr.lr_source import LRSource
+from degflow_aug.degradations.bicubic import Bicubic
+from degflow_aug.models.sr.lr_source import FixedScale, LRSource, RandomScales
 
 CPU = torch.device("cpu")
+PATCHES = RandomScales((1.0, 2.0), lr_size=2)
 
 
 class Noise(Degradation):
@@ -21,6 +23,7 @@ class Noise(Degradation):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.ones(1))
         self.seeds: list[int] = []
+        self.asked: list[list[float]] = []
 
     def seed(self, seed: int) -> None:
         super().seed(seed)
@@ -28,19 +31,12 @@ class Noise(Degradation):
             self.seeds.append(seed)
 
     def lr_patches(self, hr: Tensor, scales: Tensor, lr_size: int) -> Tensor:
+        self.asked.append(scales.tolist())
         return torch.rand(len(hr), 3, lr_size, lr_size, generator=self.generator(CPU)) * self.weight
 
 
-class Patches:
-    def draw_scales(self, batch: int, generator: torch.Generator) -> Tensor:
-        return 1 + torch.rand(batch, generator=generator)
-
-    def degrade(self, degradation: Degradation, gt: Tensor, scales: Tensor) -> Tensor:
-        return degradation.lr_patches(gt, scales, 2)
-
-
 def source(degradation: Degradation | None = None) -> LRSource:
-    return LRSource(degradation, Patches(), CPU)
+    return LRSource(degradation, PATCHES, CPU)
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
@@ -75,39 +71,36 @@ def test_scales_and_the_steps_own_draws_have_no_number_in_common(seed: int) -> N
     """The step starts torch's global state from the same seed, and draws its queries from there on the CPU."""
     drawn = []
 
-    class Recorded(Patches):
+    class Recorded(RandomScales):
         def draw_scales(self, batch: int, generator: torch.Generator) -> Tensor:
             drawn.append(torch.randint(2**62, (1000,), generator=generator))
             return super().draw_scales(batch, generator)
 
-    LRSource(Noise(), Recorded(), CPU).take({"gt": torch.rand(4, 3, 8, 8)}, seed)
+    LRSource(Noise(), Recorded((1.0, 2.0), 2), CPU).take({"gt": torch.rand(4, 3, 8, 8)}, seed)
     torch.manual_seed(seed)
     assert not torch.isin(drawn[0], torch.randint(2**62, (10_000,))).any()
 
 
 def test_made_lr_and_the_batch_have_the_same_scales_inside_the_degradations_range() -> None:
     """float32 takes 2.9 a little past itself: round(25 s) would be 73 with it and is 72 without."""
-
-    class Past(Patches):
-        def draw_scales(self, batch: int, generator: torch.Generator) -> Tensor:
-            return torch.full((batch,), 2.9)
-
-        def degrade(self, degradation: Degradation, gt: Tensor, scales: Tensor) -> Tensor:
-            asked.append(scales)
-            return degradation.lr_patches(gt, scales, 2)
-
-    degradation, asked = Noise(), list[Tensor]()
+    degradation, patches = Noise(), RandomScales((2.9, 2.9), 2)
     degradation.scale_range = (1.0, 2.9)
     data = {
         "gt": torch.rand(3, 3, 80, 80), "lq": torch.rand(3, 3, 2, 2), "scale": torch.tensor([0.0, 2.9, 0.0]),
         "has_lq": torch.tensor([False, True, False]),
     }  # fmt: skip
-    mixed = LRSource(degradation, Past(), CPU).take(data, 0)
-    made = LRSource(degradation, Past(), CPU).take({"gt": data["gt"]}, 0)
+    mixed = LRSource(degradation, patches, CPU).take(data, 0)
+    made = LRSource(degradation, patches, CPU).take({"gt": data["gt"]}, 0)
     assert mixed.scales.dtype == made.scales.dtype == torch.float64
     assert mixed.scales.tolist() == [2.9, float(torch.tensor(2.9)), 2.9]
-    assert [scales.tolist() for scales in asked] == [[2.9, 2.9], made.scales.tolist()]
+    assert degradation.asked == [[2.9, 2.9], made.scales.tolist()]
     assert patch_sides(mixed.scales, 25).tolist() == [72, 73, 72]
+
+
+def test_at_a_fixed_scale_whole_patches_are_degraded() -> None:
+    batch = LRSource(Bicubic(), FixedScale(3.0), CPU).take({"gt": torch.rand(2, 3, 24, 24)}, 0)
+    assert batch.scales.tolist() == [3, 3]
+    assert torch.equal(batch.lq, Bicubic()(batch.gt, 3.0))
 
 
 def test_global_randomness_is_left_alone() -> None:
@@ -149,7 +142,7 @@ def test_nothing_to_make_lr_with_is_one_sentence() -> None:
 
 
 def test_a_side_stream_needs_a_gpu() -> None:
-    batch = LRSource(Noise(), Patches(), CPU, side_stream=True).take({"gt": torch.rand(2, 3, 8, 8)}, 0)
+    batch = LRSource(Noise(), PATCHES, CPU, side_stream=True).take({"gt": torch.rand(2, 3, 8, 8)}, 0)
     assert torch.equal(batch.lq, source(Noise()).take({"gt": torch.rand(2, 3, 8, 8)}, 0).lq)
 
 
@@ -159,7 +152,7 @@ def test_a_side_stream_needs_a_gpu() -> None:
 def test_on_a_gpu_it_does_not_matter_who_moves_the_batch(moved: bool, side_stream: bool) -> None:
     """``prefetch_mode: cuda`` moves every tensor of a batch, scales and ``has_lq`` too."""
 
-    class OnDevice(Patches):
+    class OnDevice(RandomScales):
         def degrade(self, degradation: Degradation, gt: Tensor, scales: Tensor) -> Tensor:
             assert scales.device == CPU
             return gt[..., :2, :2] * scales.view(-1, 1, 1, 1).to(gt.device)
@@ -168,9 +161,9 @@ def test_on_a_gpu_it_does_not_matter_who_moves_the_batch(moved: bool, side_strea
         "gt": torch.rand(3, 3, 8, 8), "lq": torch.rand(3, 3, 2, 2), "scale": torch.tensor([3.0, 3.5, 2.0]),
         "has_lq": torch.tensor([True, False, True]),
     }  # fmt: skip
-    expected = LRSource(Noise(), OnDevice(), CPU).take(data, 5)
+    expected = LRSource(Noise(), OnDevice((1.0, 2.0), 2), CPU).take(data, 5)
     cuda = torch.device("cuda")
     given = {key: value.to(cuda) for key, value in data.items()} if moved else data
-    found = LRSource(Noise(), OnDevice(), cuda, side_stream).take(given, 5)
+    found = LRSource(Noise(), OnDevice((1.0, 2.0), 2), cuda, side_stream).take(given, 5)
     assert torch.allclose(found.lq.cpu(), expected.lq)
     assert torch.equal(found.scales, expected.scales)
