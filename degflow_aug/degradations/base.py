@@ -65,8 +65,10 @@ class Degradation(nn.Module):
             return scales
         return torch.tensor([check_scale(scale, *self.scale_range) for scale in scales.tolist()], dtype=torch.float64)
 
-    def patch_sides(self, hr: Tensor, scales: Tensor, lr_size: int) -> Tensor:
-        """Sides (B,) of the HR squares behind the LR patches, round(L * s_i), on the scales' device.
+    def check_patches(self, hr: Tensor, scales: Tensor, lr_size: int) -> tuple[Tensor, Tensor]:
+        """The scales (B,) of LR patches of ``hr``, and the sides (B,) of the HR squares behind them, round(L * s_i).
+
+        Both are on the scales' device, checked and brought inside the range as by :meth:`sample_scales`.
 
         Raises:
             ValueError: as :meth:`sample_scales`, no LR size, or HR patches too small for the largest scale on the CPU.
@@ -80,7 +82,7 @@ class Degradation(nn.Module):
                 f"expected HR patches of at least {int(sides.max())} pixels for scale {float(scales.max()):g} and LR "
                 f"size {lr_size}, got {hr.shape[-2]}x{hr.shape[-1]}; raise gt_size or lower the highest scale"
             )
-        return sides
+        return scales, sides
 
     def forward(self, hr: Tensor, scale: float) -> Tensor:
         """LR of ``hr`` at ``scale``: (B, 3, H, W) in [0, 1] -> (B, 3, round(H / s), round(W / s)) in [0, 1]."""
@@ -123,10 +125,11 @@ class Degradation(nn.Module):
             ValueError: wrong shapes; for scales on the CPU, one outside ``scale_range`` or too large for P.
         """
         low, high = self.scale_range
+        sides = self.check_patches(hr, scales, lr_size)[1]
         # A side is a whole number of pixels, so side / L can pass the range by a rounding.
         patches = [
             self(hr[i : i + 1, :, :side, :side], min(max(side / lr_size, low), high))
-            for i, side in enumerate(self.patch_sides(hr, scales, lr_size).tolist())
+            for i, side in enumerate(sides.tolist())
         ]
         return torch.cat([resize(patch, (lr_size, lr_size)).clamp(0, 1) for patch in patches])
 

@@ -24,7 +24,8 @@ class Bicubic(Degradation):
     @torch.no_grad()
     def lr_patches(self, hr: Tensor, scales: Tensor, lr_size: int) -> Tensor:
         """As :meth:`Degradation.lr_patches`, in one batched pass."""
-        return resample_patches(hr, self.patch_sides(hr, scales, lr_size), lr_size).clamp(0, 1)
+        sides = self.check_patches(hr, scales, lr_size)[1]
+        return resample_patches(hr, sides, lr_size).clamp(0, 1)
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ class Mixture(Degradation):
     @torch.no_grad()
     def lr_patches(self, hr: Tensor, scales: Tensor, lr_size: int) -> Tensor:
         """As :meth:`Degradation.lr_patches`; batched as far as the parts are."""
-        self.patch_sides(hr, scales, lr_size)
+        self.check_patches(hr, scales, lr_size)
         return self._mixed(len(hr), lambda part, rows: part.lr_patches(_rows(hr, rows), _rows(scales, rows), lr_size))
 
     def _mixed(self, batch: int, degrade: Callable[[Degradation, Tensor], Tensor]) -> Tensor:

@@ -54,7 +54,7 @@ def test_patch_sides_round_as_python_does(lr_size: int) -> None:
 def test_scales_that_cannot_be_are_refused(scales: Tensor, lr_size: int, message: str) -> None:
     degradation = Mean()
     degradation.scale_range = (1.3, 4.0)
-    for call in (degradation.patch_sides, degradation.lr_patches):
+    for call in (degradation.check_patches, degradation.lr_patches):
         with pytest.raises(ValueError, match=message):
             call(torch.zeros(2, 3, 60, 60), scales, lr_size)
 
@@ -73,7 +73,9 @@ def test_scales_on_an_accelerator_are_trusted() -> None:
     degradation.scale_range = (1.0, 2.0)
     scales = torch.empty(2, device="meta")
     assert degradation.sample_scales(torch.zeros(2, 3, 60, 60), scales) is scales
-    assert degradation.patch_sides(torch.zeros(2, 3, 60, 60), scales, 16).device.type == "meta"
+    checked, sides = degradation.check_patches(torch.zeros(2, 3, 60, 60), scales, 16)
+    assert checked is scales
+    assert sides.device.type == "meta"
 
 
 @pytest.mark.parametrize(

@@ -147,9 +147,8 @@ class FittedKernel(NoisyDegradation):
     @torch.no_grad()
     def lr_patches(self, hr: Tensor, scales: Tensor, lr_size: int) -> Tensor:
         """As :meth:`Degradation.lr_patches`, blurred in one pass and before the squares are cut: no border shows."""
-        sides = self.patch_sides(hr, scales, lr_size)
-        inside = self.sample_scales(hr, scales).to(self.knots, non_blocking=True)
-        views = self._placed(inside, hr).views(hr).clamp(0, 1)
+        scales, sides = self.check_patches(hr, scales, lr_size)
+        views = self._placed(scales.to(self.knots, non_blocking=True), hr).views(hr).clamp(0, 1)
         return self.with_noise(resample_patches(views, sides, lr_size).clamp(0, 1), scales)
 
     def _placed(self, scales: Tensor, hr: Tensor) -> ViewParameters:

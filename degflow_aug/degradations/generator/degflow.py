@@ -209,10 +209,10 @@ class DegFlow(SeveralCameras):
         A view is that of the whole P x P image: the velocity network sees all of it. Only as much is decoded as the
         largest square of the batch needs, where its scales are on the CPU.
         """
-        sides = self.patch_sides(hr, scales, lr_size)
+        scales, sides = self.check_patches(hr, scales, lr_size)
         known = sides.device.type == "cpu" and not self.whole_patches
         needed = int(sides.max()) if known else None
-        times = self.time_map.time(self.sample_scales(hr, scales).float()).to(hr.device, non_blocking=True)
+        times = self.time_map.time(scales.float()).to(hr.device, non_blocking=True)
         weights = self.camera_weights(hr, camera)
         view = self._views(hr, [times], weights, needed)[0]
         return self.with_noise(resample_patches(view, sides, lr_size).clamp_(0, 1), scales, weights)

@@ -136,9 +136,9 @@ def test_queries_are_laid_over_the_square_that_lr_covers(
     model.source.degradation.scale_range = (1.0, scale)
     real, made = patch_side(lr_size, scale), round(lr_size * scale)
     covered, laid = [], []
-    original = Degradation.patch_sides
+    original = Degradation.check_patches
 
-    def recorded(self: Degradation, hr: Tensor, scales: Tensor, size: int) -> Tensor:
+    def recorded(self: Degradation, hr: Tensor, scales: Tensor, size: int) -> tuple[Tensor, Tensor]:
         covered.append(original(self, hr, scales, size))
         return covered[-1]
 
@@ -146,7 +146,7 @@ def test_queries_are_laid_over_the_square_that_lr_covers(
         laid.append(sides.tolist())
         return scattered_queries(gt, sides, count)
 
-    monkeypatch.setattr(Degradation, "patch_sides", recorded)
+    monkeypatch.setattr(Degradation, "check_patches", recorded)
     monkeypatch.setattr("degflow_aug.models.arbitrary_scale_sr_model.scattered_queries", queries)
     pairs = {
         "gt": torch.rand(3, 3, real, real), "lq": torch.rand(3, 3, lr_size, lr_size),
@@ -161,7 +161,7 @@ def test_queries_are_laid_over_the_square_that_lr_covers(
         model.feed_data(batch)
         model.ask(model.batch)
         assert laid[-1] == expected
-    assert [sides.tolist() for sides in covered] == [[made] * 3, [made]]
+    assert [sides.tolist() for _, sides in covered] == [[made] * 3, [made]]
     assert model.options.gt_size == made
 
 
