@@ -42,7 +42,7 @@ COMMANDS = {
     "bundles": "list the bundles that ship with the package, or say all of one",
     "convert": "make a bundle of DegFlow's official checkpoints",
     "demo": "the whole way on photographs that come with scikit-image, on a CPU, in minutes",
-    "doctor": "what works on this machine, what does not, and the command that mends it",
+    "doctor": "what works on this machine, what does not, and the command that fixes it",
 }
 _NEGATIVE_NUMBER = re.compile(r"-\d+|-\d*\.\d+")
 
@@ -109,6 +109,8 @@ def _said_of(error: Exception) -> str | None:
         return lost
     if isinstance(error, (ValueError, OSError)):
         return sentence(error)
+    if isinstance(error, ImportError) and not (error.name or "").startswith("degflow_aug"):
+        return f"expected libraries that can be imported, got {sentence(error)}; degflow doctor shows what is missing"
     if isinstance(error, (MemoryError, RuntimeError)) and is_want_of_memory(error):
         return f"expected memory for what was asked for, got too little: {sentence(error)}"
     return None
