@@ -134,7 +134,7 @@ def _alike(fit: CameraFit, other: CameraFit, last: str) -> bool:
 
 def measure(fit: CameraFit, args: argparse.Namespace) -> list[Row]:
     """Rows of the generator at every scale of the held-out pairs."""
-    bundle = fit.run(fit.settings.work / "camera.safetensors")
+    bundle = fit.run()
     generator = DegFlow.from_bundle(bundle)
     scenes, scales = held_out(args)
     methods: dict[str, Method] = {"DegFlow": lambda hr, scale, real: generator.render(hr, scale)}

@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import degflow_aug
 from benchmarks.shared.measurement import medians
 from benchmarks.shared.results import facts, markdown_table, write_results
-from degflow_aug.bundles.bundle import Bundle, load_bundle
+from degflow_aug.bundles.bundle import Bundle, load_bundle, save_bundle
 from degflow_aug.commands.demo.simulated_pairs import PATTERN_FILE, bundled_photographs, write_simulated_pairs
 from degflow_aug.console.progress import Progress
 from degflow_aug.data.aligned_scales import AlignedScales
@@ -99,7 +99,9 @@ def train(name: str, pairs: Path, work: Path, minutes: float, seed: int) -> Bund
         knots=KNOTS, camera="simulator", work=plan.path.parent, seed=seed,
     )  # fmt: skip
     with Progress() as progress:
-        return CameraFit(chosen, settings, plan, minutes=minutes, report=progress).run(out)
+        bundle = CameraFit(chosen, settings, plan, minutes=minutes, report=progress).run()
+    save_bundle(out, bundle)
+    return bundle
 
 
 def held_out(pairs: Path) -> Iterator[tuple[Tensor, dict[float, Tensor]]]:

@@ -45,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
         ValueError, OSError: no bundle, no pairs at its knots, or images that are too small.
     """
     scenes = find_pairs(args)
-    from degflow_aug.bundles.bundle import WEIGHTS, bundle_path, load_any_bundle
-    from degflow_aug.fit.noise_fit import add_noise, spread_out
+    from degflow_aug.bundles.bundle import WEIGHTS, bundle_path, load_any_bundle, save_bundle
+    from degflow_aug.fit.noise_fit import spread_out, with_noise
 
     bundle = load_any_bundle(args.bundle)
     path = bundle_path(args.bundle)
@@ -56,8 +56,9 @@ def run(args: argparse.Namespace) -> int:
     knots = [knot for knot in bundle.spec.knots if knot != 1]
     device = pick_device(args.device)
     with sole_writer(out):
-        noise = add_noise(out, bundle, load_scenes(spread_out(scenes), knots, device, "noise"), device).noise
-    deviations = list(_deviations(noise, bundle.spec.cameras))
+        whole = with_noise(bundle, load_scenes(spread_out(scenes), knots, device, "noise"), device)
+        save_bundle(out, whole)
+    deviations = list(_deviations(whole.noise, bundle.spec.cameras))
     if args.json:
         print_json({"bundle": out, "noise": deviations})
         return 0

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle
 from degflow_aug.degradations.fitted.camera_kernels import StageKernel
 from degflow_aug.files.atomic_file import atomic_path, remove_partial
 from degflow_aug.files.plain_values import check_plain
@@ -127,15 +127,15 @@ class CameraFit:
         self.minutes, self.iterations = minutes, iterations
         self._cache: LatentCache | None = None
 
-    def run(self, out: Path) -> Bundle:
-        """Train what is not trained yet and write the bundle to ``out``."""
+    def run(self) -> Bundle:
+        """Train what is not trained yet and return the bundle, without noise."""
         remove_partial(self.settings.work)
         kernel = self.kernel()
         for stage in self.preset.stages:
             if not is_finished(self.options(stage)):
                 self.plan.seconds += self.run_stage(stage)
                 self.plan.write()
-        return self.write_bundle(out, kernel)
+        return self._bundle(kernel)
 
     def options(self, stage: str) -> dict[str, Any]:
         """Options of a stage."""
@@ -221,7 +221,7 @@ class CameraFit:
         least = 60 * self.minutes * stages[stage].share / 2
         return Budget(seconds=max((60 * self.minutes - self.plan.seconds) * share - spent, least))
 
-    def write_bundle(self, out: Path, kernel: StageKernel) -> Bundle:
+    def _bundle(self, kernel: StageKernel) -> Bundle:
         """The last stage's generator with the facts of its training and the fitted kernel."""
         last = list(self.preset.stages)[-1]
         trained = load_bundle(self.settings.work / last / "models" / "generator_latest.safetensors")
@@ -233,6 +233,4 @@ class CameraFit:
         if self.plan.request.get("one_step"):
             facts["one_step"] = self.plan.request["one_step"]
         spec = GeneratorSpec(**{**trained.spec.__dict__, "training": facts})
-        bundle = Bundle(spec, trained.rae, trained.velocity, kernel.state_dict())
-        save_bundle(out, bundle)
-        return bundle
+        return Bundle(spec, trained.rae, trained.velocity, kernel.state_dict())

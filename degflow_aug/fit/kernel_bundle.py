@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 
-from degflow_aug.bundles.bundle import KernelBundle, KernelSpec, save_bundle
+from degflow_aug.bundles.bundle import KernelBundle, KernelSpec
 from degflow_aug.data.aligned_scales import AlignedScales
 from degflow_aug.data.layouts.scene import Scene
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
@@ -19,11 +18,9 @@ KINDS: dict[str, type[FittedKernel]] = {"kernel": FittedKernel, "pipeline": Fitt
 
 
 def fit_kernel_bundle(
-    path: Path, scenes: Sequence[Scene], knots: Sequence[float], camera: str, device: torch.device, preset: str
+    scenes: Sequence[Scene], knots: Sequence[float], camera: str, device: torch.device, preset: str
 ) -> KernelBundle:
-    """Fit the kernels, or for preset ``pipeline`` the pipeline, to whole scenes at ``knots`` (1 first) and write them.
-
-    Noise can be added later.
+    """Fit the kernels, or for preset ``pipeline`` the pipeline, to whole scenes at ``knots`` (1 first), without noise.
 
     Raises:
         ValueError: no views at a knot, or images that cannot be fitted.
@@ -35,6 +32,4 @@ def fit_kernel_bundle(
         "scenes": [f"{scene.camera}/{scene.name}" for scene in scenes],
         "seconds": round(time.monotonic() - began, 1),
     }
-    bundle = KernelBundle(KernelSpec(tuple(knots), camera, facts), fitted.state_dict())
-    save_bundle(path, bundle)
-    return bundle
+    return KernelBundle(KernelSpec(tuple(knots), camera, facts), fitted.state_dict())

@@ -7,13 +7,12 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from degflow_aug.bundles.bundle import Bundle, KernelBundle, save_bundle
+from degflow_aug.bundles.bundle import Bundle, KernelBundle
 from degflow_aug.data.layouts.scene import Scene
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.build import generator_of
@@ -36,8 +35,8 @@ def spread_out(scenes: Sequence[Scene]) -> Sequence[Scene]:
     return [scene for own in by_camera.values() for scene in own[:: max(1, math.ceil(len(own) / SCENES))]]
 
 
-def add_noise(path: Path, bundle: AnyBundle, scenes: Iterable[EvaluationScene], device: torch.device) -> AnyBundle:
-    """The bundle with the noise that its views lack beside the real ones of ``scenes``, written to ``path``.
+def with_noise(bundle: AnyBundle, scenes: Iterable[EvaluationScene], device: torch.device) -> AnyBundle:
+    """Add to a bundle the noise that its views lack beside the real ones of ``scenes``.
 
     Where the bundle knows several cameras each has its own; their scenes come one camera after the other.
 
@@ -50,9 +49,7 @@ def add_noise(path: Path, bundle: AnyBundle, scenes: Iterable[EvaluationScene], 
         noise = learn_noise_by_camera(generator, scenes)
     else:
         noise = learn_noise(generator, scenes)
-    whole = replace(bundle, noise=noise)
-    save_bundle(path, whole)
-    return whole
+    return replace(bundle, noise=noise)
 
 
 def learn_noise_by_camera(generator: SeveralCameras, scenes: Iterable[EvaluationScene]) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.cli import main
 from degflow_aug.files.run_history import HISTORY, read_history
+from degflow_aug.fit import noise_fit
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 ITERATIONS = 40
@@ -93,8 +94,16 @@ def check_history(whole: Path, killed: Path) -> None:
     ("flags", "method"), [(["--one-step"], "average"), (["--one-step", "consistency"], "consistency")]
 )
 def test_one_step_ends_with_a_student_and_resumes_in_it(
-    flags: list[str], method: str, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    flags: list[str],
+    method: str,
+    pairs: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
     out, work, short = tmp_path / "camera.safetensors", tmp_path / "camera.fit", ["--held-out", "none", "--iters", "8"]
     assert main(arguments(pairs, out, *short, *flags)) == 0
     bundle, tensors = load_bundle(out), load_file(out)
@@ -108,9 +117,13 @@ def test_one_step_ends_with_a_student_and_resumes_in_it(
     assert teacher.spec.solver == "euler"
     assert all(torch.equal(tensors[f"velocity.{key}"], value) for key, value in student.velocity.state_dict().items())
 
-    # As if killed before the last iteration was written.
+    # As if killed before the last iteration was written, and once more while noise was learned.
     (work / "distill" / "models" / "net_g_latest.pth").unlink()
     out.unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(noise_fit, "with_noise", interrupted)
+        assert main(arguments(pairs, out, *short, *flags)) == 130
+    assert not list(tmp_path.glob("*.safetensors"))
     assert main(arguments(pairs, out, *short, *flags)) == 0
     again = load_file(out)
     assert again.keys() == tensors.keys()

@@ -128,7 +128,10 @@ def run(args: argparse.Namespace) -> int:
     training, held_out = split_scenes(args)
     with said_to_people(args):
         with sole_writer(args.out):
-            bundle = with_noise(args, run_kernel_preset(args, training) if alone else train(args, training), training)
+            bundle = learn_noise(args, run_kernel_preset(args, training) if alone else train(args, training), training)
+            from degflow_aug.bundles.bundle import save_bundle
+
+            save_bundle(args.out, bundle)
         print(f"{args.out}: {bundle.spec.camera} at knots {', '.join(f'{knot:g}' for knot in bundle.spec.knots)}")
         if bundle.spec.cameras:
             print(f"it tells {', '.join(bundle.spec.cameras)} apart: name one as camera, or weights by name, or any")
@@ -147,14 +150,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def train(args: argparse.Namespace, scenes: list[Scene]) -> Bundle:
-    """All stages, and the bundle written."""
+    """Train all stages; returns the bundle without noise."""
     with Progress() as progress:
         fit = prepare(args, scenes, progress)
         from degflow_aug.models.training import interrupt
 
         work = fit.settings.work
         with sole_writer(work, work / ".lock"), interrupt.stoppable():
-            return fit.run(Path(args.out))
+            return fit.run()
 
 
 def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Progress) -> CameraFit:
@@ -214,15 +217,15 @@ def _how_found(args: argparse.Namespace) -> dict[str, Any]:
     return {key: section[key] for key in ("split", "pattern", "cameras")}
 
 
-def with_noise(args: argparse.Namespace, bundle: Bundle | KernelBundle, scenes: list[Scene]) -> Bundle | KernelBundle:
-    """The bundle with the noise that its LR images lack, where the images are large enough to learn it from."""
+def learn_noise(args: argparse.Namespace, bundle: Bundle | KernelBundle, scenes: list[Scene]) -> Bundle | KernelBundle:
+    """Add the noise that the bundle's LR images lack, where the images are large enough to learn it from."""
     from degflow_aug.degradations.noise.residual_estimation import TooSmallError
-    from degflow_aug.fit.noise_fit import add_noise, spread_out
+    from degflow_aug.fit.noise_fit import spread_out, with_noise
 
     device = pick_device(args.device)
     knots = [knot for knot in bundle.spec.knots if knot != 1]
     try:
-        return add_noise(Path(args.out), bundle, load_scenes(spread_out(scenes), knots, device, "noise"), device)
+        return with_noise(bundle, load_scenes(spread_out(scenes), knots, device, "noise"), device)
     except TooSmallError as lacking:
         note(f"the bundle has no noise: {lacking}")
         return bundle

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from degflow_aug.commands.fit.scenes import cameras_apart
@@ -38,7 +37,7 @@ def check_alone(args: argparse.Namespace) -> None:
 
 
 def run_kernel_preset(args: argparse.Namespace, scenes: list[Scene]) -> KernelBundle:
-    """Fit the kernel or pipeline to the scenes and write its bundle.
+    """Fit the kernel or pipeline to the scenes.
 
     Raises:
         ValueError: scenes of several cameras that are not wanted as one: their kernel would be that of none of them.
@@ -53,4 +52,4 @@ def run_kernel_preset(args: argparse.Namespace, scenes: list[Scene]) -> KernelBu
 
     knots = knots_of(args.knots, scenes)
     device = pick_device(args.device)
-    return fit_kernel_bundle(Path(args.out), scenes, knots, args.camera or camera, device, args.preset)
+    return fit_kernel_bundle(scenes, knots, args.camera or camera, device, args.preset)
