@@ -86,7 +86,7 @@ setup(
     },
     python_requires=">=3.10",
     install_requires=[
-        "torch>=2.4",
+        "torch>=2.6",
         "torchvision",
         "basicsr==1.4.2; python_version < '3.13'",
         # BasicSR imports distutils, which Python 3.12 has only inside setuptools.

@@ -97,7 +97,7 @@ def patch_training() -> None:
     """
     require_basicsr("training")
     apply()
-    from degflow_aug.compat import devices, filters, history, loading, metrics, options, training, unpickling
+    from degflow_aug.compat import devices, filters, history, loading, metrics, options, training
 
-    for module in (devices, options, loading, training, history, metrics, filters, unpickling):
+    for module in (devices, options, loading, training, history, metrics, filters):
         module.patch()

@@ -6,15 +6,13 @@ BasicSR loads the state onto a CUDA device even where there is none, looks for i
 
 from __future__ import annotations
 
+import functools
 import glob
 import os
 import warnings
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from degflow_aug.files.atomic_file import remove_partial
 from degflow_aug.files.tensor_file import load_tensors
@@ -99,6 +97,21 @@ def read_training_state(path: Path) -> dict[str, Any]:
     return state
 
 
+def readable(load_network: Callable[..., None]) -> Callable[..., None]:
+    """Wrap BasicSR's ``load_network`` so that a file that is damaged or holds code is a ValueError of one sentence."""
+
+    @functools.wraps(load_network)
+    def load_or_refuse(self: Any, net: Any, load_path: str, *settings: Any, **named: Any) -> None:
+        """Load what can be read."""
+        try:
+            load_tensors(load_path)
+        except ValueError as error:
+            raise ValueError(f"expected a checkpoint of plain tensors, got {load_path}: {error}") from None
+        load_network(self, net, load_path, *settings, **named)
+
+    return load_or_refuse
+
+
 def resumed_networks(opt: Mapping[str, Any], iteration: int) -> Iterator[Path]:
     """The network files that BasicSR will load to continue at ``iteration``."""
     ignored = opt["path"].get("ignore_resume_networks") or ()
@@ -108,9 +121,6 @@ def resumed_networks(opt: Mapping[str, Any], iteration: int) -> Iterator[Path]:
 
 
 def _load(path: Path) -> Any:
-    # The scheduler's milestones are a Counter; torch 2.4 lets it be named as safe, later ones know it.
-    if hasattr(torch.serialization, "add_safe_globals"):
-        torch.serialization.add_safe_globals([Counter])
     try:
         return load_tensors(path)
     except FileNotFoundError as error:

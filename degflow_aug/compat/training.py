@@ -124,3 +124,4 @@ def patch() -> None:
         compat_resume.restore_best_metrics(self, resume_state)
 
     BaseModel.resume_training = resume_with_best_metrics
+    BaseModel.load_network = compat_resume.readable(BaseModel.load_network)

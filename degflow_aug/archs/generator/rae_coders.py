@@ -44,7 +44,6 @@ class Encoder(nn.Module):
         x = self.stem(F.pixel_unshuffle(image, self.unshuffle) if self.unshuffle > 1 else image)
         levels = []
         for level in range(self.levels):
-            # Not get_submodule, which torch.compile of torch 2.4 does not know.
             x = getattr(self, f"EB{level}")(x)
             levels.append(x)
         return self.conv_out(x), HRFeatures(tuple(levels), image)
