@@ -21,7 +21,7 @@ from degflow_aug import __version__, load_generator, register
 from degflow_aug.console.json_output import add_json_argument, print_json
 
 EVERYTHING = "generate, fit and train"
-WANTED = {"torch": "torch>=2.4", "basicsr": "basicsr==1.4.2"}
+WANTED = {"torch": "torch>=2.6", "basicsr": "basicsr==1.4.2"}
 _MARK = "degflow doctor: "
 _CHILD = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {__name__} import answer; answer(sys.argv[2:])"
 # What is imported of a library, and what is lost without it; those that others import come first.
