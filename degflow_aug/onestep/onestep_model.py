@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -22,7 +21,6 @@ from degflow_aug.models.sr.adversary import check_adversary
 from degflow_aug.models.sr.lr_source import LRBatch
 from degflow_aug.models.sr.sr_losses import check_losses
 from degflow_aug.models.training.checkpoint import read_trained_state, write_checkpoint
-from degflow_aug.models.training.divergence_guard import DivergenceGuard
 from degflow_aug.models.training.optimizers import MOMENT_BYTES
 from degflow_aug.onestep.networks.onestep_network import OneStepNetwork
 from degflow_aug.onestep.offload import activations_on_cpu
@@ -48,7 +46,7 @@ class OneStepModel(DegradedSRModel):
 
     options: OneStepOptions
     net_g: OneStepNetwork
-    adversary: PlainAdversary | None  # type: ignore[assignment]
+    adversary_type = PlainAdversary
     option_type = OneStepOptions
     networks: ClassVar[tuple[str, ...]] = ()
     enlargement: ClassVar[str] = "bicubic"
@@ -126,14 +124,6 @@ class OneStepModel(DegradedSRModel):
         """LoRA."""
         return [parameter for parameter in self.net_g.parameters() if parameter.requires_grad]
 
-    def other_optimizers(self) -> list[torch.optim.Optimizer]:
-        """That of the discriminator, where ``train.gan_opt`` asks for one."""
-        if not self.opt["train"].get("gan_opt"):
-            return []
-        self.guard = DivergenceGuard(factor=math.inf)
-        self.adversary = PlainAdversary(self)
-        return [self.adversary.optimizer]
-
     def settle_time(self) -> None:
         """Know ``net_g.time`` before the first step, where a checkpoint has not told it."""
 
@@ -191,7 +181,7 @@ class OneStepModel(DegradedSRModel):
         made, hr = (made + 1) / 2, (hr + 1) / 2
         losses = self.losses(made, hr)
         if self.adversary is not None:
-            losses["l_g_gan"] = self.adversary.generator_loss(made)
+            losses["l_g_gan"] = self.adversary.generator_loss(made, hr)
             self.fakes.append((made.detach(), hr))
         return losses
 
@@ -254,5 +244,5 @@ class OneStepModel(DegradedSRModel):
             net.time = content["spec"].get("time", net.time)
 
     def trained_buffers(self) -> list[Tensor]:
-        """Those of the discriminator's heads; the network's own never change."""
-        return [] if self.adversary is None else list(self.adversary.network.heads.buffers())
+        """Those of the discriminator; the network's own never change."""
+        return [] if self.adversary is None else list(self.adversary.network.buffers())

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from basicsr.archs import build_network
 from basicsr.losses import build_loss
-from torch import Tensor
+from torch import Tensor, nn
 
 from degflow_aug.models.checks.run import check_count
 
-if TYPE_CHECKING:
-    from degflow_aug.models.training.trained_model import TrainedModel
+
+class Trainer(Protocol):
+    """What a discriminator needs of the model that it is trained beside."""
+
+    @property
+    def opt(self) -> dict[str, Any]: ...
+    @property
+    def device(self) -> torch.device: ...
+    def autocast(self) -> torch.autocast: ...
+    def model_to_device(self, net: nn.Module) -> nn.Module: ...
+    def load_network(self, net: nn.Module, load_path: str, strict: bool, param_key: str) -> None: ...
+    def get_optimizer(self, optim_type: str, params: Any, **arguments: Any) -> torch.optim.Optimizer: ...
 
 
 def check_adversary(opt: Mapping[str, Any]) -> None:
@@ -40,7 +50,7 @@ class Adversary:
     L(D(fake) - D(real), real); the discriminator's has the labels swapped (ESRGAN, eq. 1 and 2).
     """
 
-    def __init__(self, model: TrainedModel) -> None:
+    def __init__(self, model: Trainer) -> None:
         """Build the discriminator beside ``model``.
 
         Raises:

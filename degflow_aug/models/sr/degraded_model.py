@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,7 @@ class DegradedModel(SRValidation, TrainedModel):
 
     options: SROptions
     adversary: Adversary | None = None
+    adversary_type: ClassVar[type[Adversary]] = Adversary
 
     def __init__(self, opt: dict[str, Any], options: SROptions, patches: Patches) -> None:
         super().__init__(opt, options)
@@ -54,7 +55,7 @@ class DegradedModel(SRValidation, TrainedModel):
         """That of the discriminator, where ``train.gan_opt`` asks for one."""
         if not self.opt["train"].get("gan_opt"):
             return []
-        self.adversary = Adversary(self)
+        self.adversary = self.adversary_type(self)
         # Losses of two networks against each other rise for as long as one of them wins, and may be negative.
         self.guard = DivergenceGuard(factor=math.inf)
         return [self.adversary.optimizer]

@@ -90,10 +90,6 @@ class FlowSRModel(OneStepModel):
         """With what stage 2 goes on from."""
         return super().checkpoint() | ({} if self.consistency is None else self.consistency.state())
 
-    def trained_buffers(self) -> list[Tensor]:
-        """None are written to."""
-        return []
-
 
 def between(hr: Tensor, lr: Tensor, times: Tensor) -> Tensor:
     """x_t = (1 - t) x_HR + t x_LR for times (B,)."""

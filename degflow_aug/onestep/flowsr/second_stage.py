@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +15,26 @@ from degflow_aug.onestep.flowsr.fast_slow import draw_fast_slow
 from degflow_aug.onestep.flowsr.latent_discriminator import LatentHeads, discriminator_hinge, generator_hinge
 from degflow_aug.onestep.networks.backbones import UNetBackbone
 from degflow_aug.onestep.networks.noise_levels import per_sample
-
-if TYPE_CHECKING:
-    from degflow_aug.onestep.flowsr.flowsr_model import FlowSRModel
+from degflow_aug.onestep.networks.onestep_network import OneStepNetwork
+from degflow_aug.onestep.options import FlowSROptions
 
 Weights = dict[str, Tensor]
+
+
+class Student(Protocol):
+    """What stage 2 needs of the model that it trains."""
+
+    @property
+    def net_g(self) -> OneStepNetwork: ...
+    @property
+    def options(self) -> FlowSROptions: ...
+    @property
+    def device(self) -> torch.device: ...
+    @property
+    def iteration(self) -> int: ...
+    def image_losses(self, made: Tensor, hr: Tensor) -> dict[str, Tensor]: ...
+    def autocast(self) -> torch.autocast: ...
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None: ...
 
 
 class Consistency:
@@ -29,11 +44,11 @@ class Consistency:
     switched between a forward pass and its way back.
 
     Args:
-        model: in stage 2.
+        model: the student, in stage 2.
         teacher: trained state of stage 1.
     """
 
-    def __init__(self, model: FlowSRModel, teacher: Weights) -> None:
+    def __init__(self, model: Student, teacher: Weights) -> None:
         self.model, self.options = model, model.options
         network = model.net_g
         assert isinstance(network.backbone, UNetBackbone)
