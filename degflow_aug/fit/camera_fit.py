@@ -13,7 +13,6 @@ from typing import Any
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle
 from degflow_aug.degradations.fitted.camera_kernels import StageKernel
 from degflow_aug.files.atomic_file import atomic_path, remove_partial
-from degflow_aug.files.plain_values import check_plain
 from degflow_aug.fit.latent_cache import LatentCache, LatentCrops
 from degflow_aug.fit.presets import Preset, StagePreset
 from degflow_aug.fit.stage_options import FitSettings, largest_crop, stage_options
@@ -76,7 +75,6 @@ class FitPlan:
         try:
             known = json.loads(path.read_text(encoding="utf-8"))
             iterations, seconds, before = dict(known["iterations"]), float(known["seconds"]), dict(known["request"])
-            check_plain(before, str(path))
             if not 0 <= seconds < math.inf or not all(type(count) is int for count in iterations.values()):
                 raise ValueError("no seconds, or no iterations")
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):

@@ -14,11 +14,11 @@ from typing import Any
 
 import yaml
 
-from degflow_aug.files.plain_values import DEEPEST, check_plain
 from degflow_aug.options import basicsr_keys
 from degflow_aug.options.nearest_name import nearest_name
 
 LONGEST_FILE = 1 << 20
+DEEPEST = 64
 
 
 def _is_scalar(node: yaml.Node) -> bool:
@@ -57,26 +57,11 @@ class OptionLoader(yaml.SafeLoader):
         ]  # fmt: skip
 
 
-def _whole_number(loader: OptionLoader, node: yaml.ScalarNode) -> int:
-    """Python's whole numbers have no end; those of options fit into 64 bits."""
-    number: int = 0
-    # Hexadecimal digits and sexagesimals are not limited as decimal ones are, and cannot be printed then.
-    if len(node.value) <= _LONGEST_NUMBER:
-        number = loader.construct_yaml_int(node)
-    if len(node.value) > _LONGEST_NUMBER or not -(2**63) <= number < 2**63:
-        raise yaml.constructor.ConstructorError(
-            problem=f"a whole number of more than 64 bits, {node.value[:20]}...", problem_mark=node.start_mark
-        )
-    return number
-
-
-_DATE, _INT = "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:int"
-_LONGEST_NUMBER = 100
+_DATE = "tag:yaml.org,2002:timestamp"
 _KEPT = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "seq", "map")}
 OptionLoader.yaml_constructors = {
     tag: make for tag, make in yaml.SafeLoader.yaml_constructors.items() if tag is None or tag in _KEPT
 }
-OptionLoader.add_constructor(_INT, _whole_number)
 OptionLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != _DATE]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
@@ -152,8 +137,19 @@ def _parse(text: str, where: str) -> Any:
     except ValueError as error:
         # A value that its own tag does not fit, such as !!int x.
         raise ValueError(f"expected valid YAML in {where}, got {error}") from error
-    check_plain(value, where)
+    _check_levels(value, where)
     return value
+
+
+def _check_levels(value: Any, where: str) -> None:
+    """Look at the mappings and lists of each level once, however many aliases lead there."""
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(DEEPEST + 1):
+        below = (item for each in level for item in (each.values() if isinstance(each, dict) else each))
+        level = list({id(item): item for item in below if isinstance(item, (dict, list))}.values())
+        if not level:
+            return
+    raise ValueError(f"expected at most {DEEPEST} levels in {where}, got more, or a list that holds itself")
 
 
 def _kind(value: Any) -> str:

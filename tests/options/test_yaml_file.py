@@ -215,19 +215,6 @@ def test_tags_of_other_kinds_are_refused_and_dates_are_text() -> None:
     assert parse_value("2024-13-45") == "2024-13-45"
 
 
-def laughs(levels: int) -> str:
-    """Ten aliases of ten aliases of ..."""
-    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
-    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, levels)]
-    return "\n".join(lines) + "\n"
-
-
-def test_aliases_that_stand_for_very_many_values_are_refused() -> None:
-    assert len(load_yaml(laughs(4))["a3"]) == 10
-    with pytest.raises(ValueError, match="at most 1000000 values in the YAML text, got more"):
-        load_yaml(laughs(30))
-
-
 DEEP = ["a: &loop [*loop]", "a: &loop {again: *loop}", "[" * 5000, "a: " + "[" * 100 + "]" * 100]
 
 
@@ -237,16 +224,11 @@ def test_values_deeper_than_people_write_are_refused(text: str) -> None:
         load_yaml(text)
 
 
-LONG = ["9" * 30, "0x" + "f" * 30, "9" * 5000, "0x" + "f" * 9000, "1" + ":1" * 500, str(2**63)]
-
-
-@pytest.mark.parametrize("text", LONG)
-def test_whole_numbers_fit_into_64_bits(text: str) -> None:
-    with pytest.raises(ValueError, match=r"more than 64 bits, .* on line 1$"):
-        parse_value(text)
-    assert parse_value(str(2**63 - 1)) == 2**63 - 1
-    assert parse_value(str(-(2**63))) == -(2**63)
-    assert parse_value("0x1F") == 31
+@pytest.mark.parametrize(("opening", "inner", "closing"), [("[", "", "]"), ("{a: ", "1", "}")])
+def test_64_levels_of_a_value_are_read(opening: str, inner: str, closing: str) -> None:
+    load_yaml("a: " + opening * 64 + inner + closing * 64)
+    with pytest.raises(ValueError, match="at most 64 levels in the YAML text"):
+        load_yaml("a: " + opening * 65 + inner + closing * 65)
 
 
 def test_a_file_that_is_no_option_file_is_not_read_to_its_end(tmp_path: Path) -> None:
