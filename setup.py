@@ -99,6 +99,7 @@ setup(
         "pyyaml",
         "safetensors",
         "tqdm",
+        "filelock>=3.30",
         "lmdb",
         "scikit-image",
     ],
