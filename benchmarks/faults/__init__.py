@@ -1,1 +1,0 @@
-"""Commands and readers under kills, full disks and damaged files."""

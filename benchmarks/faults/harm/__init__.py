@@ -1,1 +1,0 @@
-"""What the campaign does to commands."""
