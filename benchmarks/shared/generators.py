@@ -75,12 +75,6 @@ class Networks:
         """The same with networks of its own, which compilation and memory formats of others leave alone."""
         return replace(self, rae=copy.deepcopy(self.rae), velocity=copy.deepcopy(self.velocity))
 
-    def unanchored(self) -> Networks:
-        """The same with a decoder that adds to the HR image, and no kernel."""
-        rae = ResidualAutoencoder(**{**self.rae.spec, "anchored": False})  # type: ignore[arg-type]
-        rae.load_state_dict(self.rae.state_dict())
-        return replace(self, rae=rae.to(next(self.rae.parameters()).device), kernel=None)
-
     def student(self) -> Networks:
         """A network of these sizes that goes all the way in one evaluation; its further weights are random."""
         spec: dict[str, Any] = {**self.velocity.spec, "end_time": True}
