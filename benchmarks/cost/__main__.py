@@ -5,8 +5,8 @@
     python -m benchmarks.cost --batches 8 --patches 256 --bundle official=camera.safetensors \\
         --longest 2000 --minutes 60                                     # a CPU, with all that RK45 takes
 
-One run measures everything with interleaved repetitions: times, memory, kernels and waits of a batch; views at many
-scales against single calls; and time against image size. Writes JSON, Markdown and a plot below
+One run measures everything, methods taking turns: times of a batch, and on a GPU its memory; views at many scales
+against single calls; and time against image size. Writes JSON, Markdown and a plot below
 ``benchmarks/results/<device>/``. Generators have random weights unless a bundle is named for their preset.
 """
 
@@ -33,9 +33,8 @@ from benchmarks.cost.methods import (
 )
 from benchmarks.cost.options import parse
 from benchmarks.cost.report import add_ratios, make_row, plot_costs, report
-from benchmarks.cost.traffic import traffic
 from benchmarks.shared.generators import Networks, preset_networks
-from benchmarks.shared.measurement import NO_TIME, Method, Plan, Timing, TooLong, interleaved
+from benchmarks.shared.measurement import NO_TIME, Method, Plan, Timing, in_turns, peak_megabytes
 from benchmarks.shared.photographs import patches
 from benchmarks.shared.results import device_name, facts, results_folder, write_results
 
@@ -96,18 +95,15 @@ def measure_size(
         for name, entry in chosen.items()
         if (wide is not None or not entry.shipped) and name not in left_out
     }
-    rows = [make_row(name, count, patch, Timing(skipped=why), None, {}) for name, why in left_out.items()]
+    rows = [make_row(name, count, patch, Timing(skipped=why), {}) for name, why in left_out.items()]
     rows = [row for row in rows if wide is not None or not chosen[row["method"]].shipped]
     # What they cost depends on what is drawn: a mean over few draws says little, and the first is the measure of all.
     drawn = {name: DRAWS for name in methods if name in (STOCK, f"{STOCK}, {SHIPPED}", OURS)}
-    for name, timing in interleaved(methods, device, plan, drawn).items():
-        seen = None
-        if not timing.skipped and time.monotonic() < plan.until:
-            try:
-                seen = traffic(methods[name], device)
-            except (TooLong, torch.cuda.OutOfMemoryError):
-                seen = None
-        rows.append(make_row(name, count, patch, timing, seen, chosen[name].facts))
+    for name, timing in in_turns(methods, device, plan, drawn).items():
+        row = make_row(name, count, patch, timing, chosen[name].facts)
+        if not timing.skipped and (peak := peak_megabytes(methods[name], device)) is not None:
+            row["peak_mb"] = peak
+        rows.append(row)
     return rows
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.shared.measurement import Call, Method, Plan, Timing, interleaved, measure
+from benchmarks.shared.measurement import Call, Method, Plan, Timing, in_turns, once
 from benchmarks.shared.photographs import patches
 from degflow_aug.degradations.generator.degflow import DegFlow
 
@@ -48,7 +48,7 @@ def scales_of(count: int, highest: float) -> list[float]:
 def against_scales(
     generator: DegFlow, counts: Sequence[int], side: int, device: torch.device, plan: Plan
 ) -> list[dict[str, Any]]:
-    """Views at several scales from one encoding against as many single calls, interleaved.
+    """Views at several scales from one encoding against as many single calls, in turns.
 
     Returns:
         For each count the medians in seconds of ``together`` and ``apart``, their ``ratio`` and the repetitions, or
@@ -57,7 +57,7 @@ def against_scales(
     hr = patches(1, side, side).to(device)
     single = _together(generator, hr, scales_of(1, generator.knots[-1]))(0)
     # As many single calls as the last one would take, before any is made.
-    expected = min(measure(single, device) for _ in range(2))
+    expected = min(once(single, device) for _ in range(2))
     reason = f"expected to take over {plan.longest:g} s"
     left_out = {count: reason for count in counts if count * expected > plan.longest}
     methods: dict[str, Method] = {}
@@ -65,7 +65,7 @@ def against_scales(
         scales = scales_of(count, generator.knots[-1])
         methods[f"together {count}"] = _together(generator, hr, scales)
         methods[f"apart {count}"] = _apart(generator, hr, scales)
-    timings = interleaved(methods, device, plan)
+    timings = in_turns(methods, device, plan)
     rows = []
     for count in counts:
         together, apart = (timings.get(f"{way} {count}", Timing()) for way in ("together", "apart"))
@@ -103,7 +103,7 @@ def against_size(
     for side in sides:
         hr = patches(1, side, side).to(device)
         call: Call = _together(generator, hr, scales)(0)
-        timing = interleaved({"size": lambda repetition, call=call: call}, device, each)["size"]  # type: ignore[misc]
+        timing = in_turns({"size": lambda repetition, call=call: call}, device, each)["size"]  # type: ignore[misc]
         rows.append({"side": side, "pixels": side * side, "tiled": side > generator.tile, "skipped": timing.skipped})
         if timing.skipped:
             break

@@ -7,39 +7,27 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cost.methods import OURS, SHIPPED, STOCK
-from benchmarks.cost.traffic import Traffic
 from benchmarks.shared.measurement import Timing
 from benchmarks.shared.plot import Axis, write_plot
 from benchmarks.shared.results import markdown_table
 
 NOTES = """\
-LR at x{scale} of HR patches of photographs, already on the device. Times until the device is done; the repetitions of
-all methods of a size are interleaved. Real-ESRGAN takes longer or shorter with what is drawn, so every repetition
+LR at x{scale} of HR patches of photographs, already on the device. Times until the device is done; all methods of a
+size take turns. Real-ESRGAN takes longer or shorter with what is drawn, so every repetition
 draws anew, from the same seeds in all of its rows; its blur kernels are drawn outside of the time, because its dataset
 does that in its workers, and its pool of pairs is left out. "x stock" is against BasicSR's feed_data without USM at
 the same size: of medians, and of means. RK45 is the official sampler: encoding, SciPy on the host at 1e-5, decoding;
 float32, not compiled. How often it evaluates depends on the weights: {weights}.
-Kernels, waits and memory are those of one batch, the first draw. {counted}"""
-COUNTED = {
-    "cuda": "Launches (a graph is one) and synchronisations as CUPTI sees them; memory is the peak of PyTorch's "
-    "allocator beyond what was held before.",
-    "cpu": "On this CPU: operators that would launch a kernel on a GPU, and those that would make the host wait for "
-    "it (copies to the host, which RK45 makes at every evaluation, are not seen); memory is the most that the "
-    "allocations of the profiler's trace held at once.",
-}
+Memory is the peak of PyTorch's allocator on a GPU during one batch, beyond what was held before."""
 
 
-def make_row(
-    name: str, batch: int, patch: int, timing: Timing, traffic: Traffic | None, facts: Mapping[str, Any]
-) -> dict[str, Any]:
+def make_row(name: str, batch: int, patch: int, timing: Timing, facts: Mapping[str, Any]) -> dict[str, Any]:
     """A row of the comparison, times in seconds a batch."""
     row: dict[str, Any] = {"method": name, "batch": batch, "patch": patch, "skipped": timing.skipped, **facts}
     if timing.skipped:
         return row
     row |= {"median": timing.median, "mean": timing.mean, "lowest": min(timing.seconds)}
     row["repetitions"] = len(timing.seconds)
-    if traffic is not None:
-        row |= {"kernels": traffic.kernels, "waits": traffic.waits, "peak_mb": traffic.peak_bytes / 1e6}
     return row
 
 
@@ -57,7 +45,7 @@ def cost_table(rows: Sequence[Mapping[str, Any]], patch: int) -> str:
     """The rows of one patch size, by batch and then in their order."""
     head = [
         f"{patch}x{patch}", "batch", "ms a batch, median (mean)", "ms an image", "x stock, medians (means)", "NFE",
-        "peak MB", "kernels", "waits", "repetitions",
+        "peak MB", "repetitions",
     ]  # fmt: skip
     chosen = [row for row in rows if row["patch"] == patch]
     return markdown_table(head, [_cells(row) for row in sorted(chosen, key=lambda row: row["batch"])])
@@ -65,13 +53,13 @@ def cost_table(rows: Sequence[Mapping[str, Any]], patch: int) -> str:
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
     if row["skipped"]:
-        return [row["method"], str(row["batch"]), f"skipped: {row['skipped']}", *[""] * 7]
+        return [row["method"], str(row["batch"]), f"skipped: {row['skipped']}", *[""] * 5]
     ratio = f"{row['ratio_of_medians']:.3g} ({row['ratio_of_means']:.3g})" if "ratio_of_means" in row else ""
     peak = f"{row['peak_mb']:.3g}" if "peak_mb" in row else ""
     return [
         row["method"], str(row["batch"]), f"{1e3 * row['median']:.3g} ({1e3 * row['mean']:.3g})",
         f"{1e3 * row['median'] / row['batch']:.3g}", ratio, str(row.get("nfe", "")), peak,
-        str(row.get("kernels", "")), str(row.get("waits", "")), str(row["repetitions"]),
+        str(row["repetitions"]),
     ]  # fmt: skip
 
 
@@ -114,7 +102,7 @@ def report(content: Mapping[str, Any]) -> str:
     """All of it as Markdown."""
     facts = content["facts"]
     weights = "; ".join(f"{name} {text}" for name, text in facts["weights"].items())
-    notes = NOTES.format(scale=facts["scale"], weights=weights, counted=COUNTED[facts["device_type"]])
+    notes = NOTES.format(scale=facts["scale"], weights=weights)
     precision = f"{facts['precision']}{', compiled' if facts['compile'] else ''}"
     device = f"{facts['device']}, {facts['threads']} threads, torch {facts['torch']}; DegFlow in {precision}"
     parts = [f"# What a degradation costs\n\n{device}.", notes]

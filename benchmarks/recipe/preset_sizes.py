@@ -39,7 +39,8 @@ from degflow_aug.options.yaml_file import load_yaml
 
 KNOTS = (1.0, 2.0, 4.0)
 SCALES = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
-REPETITIONS = 7
+SECONDS = 10.0
+"""For the times of each candidate."""
 Sizes = tuple[dict[str, Any], dict[str, Any]]
 
 NARROW: dict[str, Any] = {"base_channels": 32, "multipliers": [1, 2, 2], "blocks": 2}
@@ -136,7 +137,7 @@ def milliseconds(generators: dict[str, DegFlow]) -> dict[str, float]:
     def call(generator: DegFlow) -> Callable[[], Tensor]:
         return lambda: generator(hr, generator.knots[-1])
 
-    return medians({name: call(generator) for name, generator in generators.items()}, REPETITIONS)
+    return medians({name: call(generator) for name, generator in generators.items()}, SECONDS * len(generators))
 
 
 def iterations(bundle: Bundle) -> int:

@@ -1,22 +1,22 @@
-"""Times of several methods with their repetitions interleaved.
-
-Whatever else the machine does meanwhile, and the clock of a GPU that warms up, falls on all methods alike.
-"""
+"""Times of several methods, which take turns: whatever else the machine does meanwhile falls on all of them alike."""
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
+from torch.utils.benchmark import Timer
 
 Call = Callable[[], object]
 Method = Callable[[int], Call]
 """Prepares a repetition, untimed, by its number; what it returns is timed."""
 
 NO_TIME = "no time left"
+ROUNDS = 3
 
 
 @dataclass
@@ -40,17 +40,14 @@ class Plan:
     """How long to measure.
 
     Attributes:
-        seconds: of all repetitions of a round of methods together.
+        seconds: of all repetitions of a set of methods together.
         longest: a method whose call takes longer is left out.
-        least, most: repetitions a method.
         warm_up: calls before them; the last one tells how long a call takes. The first may compile.
         until: of ``time.monotonic``; nothing new is begun after it.
     """
 
     seconds: float = 20.0
     longest: float = 20.0
-    least: int = 3
-    most: int = 100
     warm_up: int = 1
     until: float = float("inf")
 
@@ -59,92 +56,81 @@ class TooLong(Exception):
     """A call has seen by itself that it takes longer than allowed."""
 
 
-def measure(call: Call, device: torch.device) -> float:
-    """Seconds of a call, until the device has done all of it."""
-    if device.type != "cuda":
-        begin = time.perf_counter()
-        call()
-        return time.perf_counter() - begin
-    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    torch.cuda.synchronize(device)
-    start.record()
-    call()
-    end.record()
-    end.synchronize()
-    return start.elapsed_time(end) / 1000
-
-
-def interleaved(
+def in_turns(
     methods: Mapping[str, Method], device: torch.device, plan: Plan, at_least: Mapping[str, int] | None = None
 ) -> dict[str, Timing]:
-    """Times of the methods, each called at intervals over the whole of the measurement.
+    """Time the methods in ``ROUNDS`` turns, each of which is a method's share of ``plan.seconds``.
 
-    The time is shared out evenly; the number of repetitions that follows for a method is spread over all rounds.
-    ``at_least`` names methods that are to have more repetitions than ``plan.least`` whatever they take.
+    ``at_least`` names methods that are to have so many repetitions whatever they take.
     """
-    timings = {name: Timing() for name in methods}
-    first = {name: _warm_up(method, timings[name], device, plan) for name, method in methods.items()}
-    taking_part = [name for name in methods if not timings[name].skipped]
-    share = plan.seconds / max(1, len(taking_part))
-    least = {name: max(plan.least, (at_least or {}).get(name, 0)) for name in taking_part}
-    counts = {name: repetitions(share, first[name], least[name], plan.most) for name in taking_part}
-    for names in rounds(counts):
-        if time.monotonic() > plan.until:
-            break
-        for name in names:
-            _repeat(methods[name], timings[name], device)
-    for timing in timings.values():
-        timing.skipped = timing.skipped or ("" if timing.seconds else NO_TIME)
+    timings, lengths = {name: Timing() for name in methods}, {}
+    for name, method in methods.items():
+        try:
+            lengths[name] = _warm_up(method, device, plan)
+        except (TooLong, torch.cuda.OutOfMemoryError) as reason:
+            timings[name].skipped = str(reason) if isinstance(reason, TooLong) else "out of memory"
+    timers = {name: _timer(methods[name]) for name in lengths}
+    for name in [name for _ in range(ROUNDS) for name in timers]:
+        timing, wanted = timings[name], (at_least or {}).get(name, 0) * lengths[name]
+        if timing.skipped or (time.monotonic() > plan.until and timing.seconds):
+            continue
+        try:
+            share = max(plan.seconds / len(timers), wanted) / ROUNDS
+            timing.seconds += timers[name].blocked_autorange(min_run_time=max(share, 1e-9)).times
+        except TooLong as reason:
+            timing.seconds, timing.skipped = [], str(reason)
     return timings
 
 
-def _repeat(method: Method, timing: Timing, device: torch.device) -> None:
-    if timing.skipped:
-        return
-    try:
-        timing.seconds.append(measure(method(len(timing.seconds)), device))
-    except TooLong as reason:
-        timing.seconds, timing.skipped = [], str(reason)
+def medians(calls: Mapping[str, Call], seconds: float) -> dict[str, float]:
+    """Median time of each call in ms on a CPU, of so many seconds for all of them."""
+    methods: dict[str, Method] = {name: (lambda _, call=call: call) for name, call in calls.items()}  # type: ignore[misc]
+    found = in_turns(methods, torch.device("cpu"), Plan(seconds, float("inf")))
+    return {name: 1e3 * timing.median for name, timing in found.items()}
 
 
-def repetitions(share: float, seconds: float, least: int, most: int) -> int:
-    """How often a call of that length fits into a share of the time, within limits."""
-    return max(least, min(most, int(share / max(seconds, 1e-9))))
+def once(call: Call, device: torch.device) -> float:
+    """Seconds of a single call, until the device has done all of it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    begin = time.perf_counter()
+    call()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - begin
 
 
-def rounds(counts: Mapping[str, int]) -> Iterator[list[str]]:
-    """Who is called in each round, such that every method is called as often as it should, at even intervals."""
-    total = max(counts.values(), default=0)
-    for number in range(total):
-        yield [name for name, count in counts.items() if (number + 1) * count // total > number * count // total]
+def peak_megabytes(method: Method, device: torch.device) -> float | None:
+    """The most memory that PyTorch's allocator held during a call on a GPU beyond that before it; None on a CPU."""
+    if device.type != "cuda":
+        return None
+    call = method(0)
+    torch.cuda.synchronize(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    call()
+    torch.cuda.synchronize(device)
+    return (torch.cuda.max_memory_allocated(device) - before) / 1e6
 
 
-def _warm_up(method: Method, timing: Timing, device: torch.device, plan: Plan) -> float:
-    """Call it before it is timed; returns the last time."""
+def _timer(method: Method) -> Timer:
+    """Every block of calls is prepared anew; a call of a millisecond or more is a block of its own."""
+    numbers = itertools.count()
+    names = {"prepare": lambda: method(next(numbers))}
+    return Timer("call()", "call = prepare()", globals=names, num_threads=torch.get_num_threads())
+
+
+def _warm_up(method: Method, device: torch.device, plan: Plan) -> float:
+    """Call a method before it is timed; returns the seconds of the last call.
+
+    Raises:
+        TooLong: it takes longer than the plan allows, or there is no time left.
+    """
     seconds = 0.0
-    try:
-        for number in range(plan.warm_up):
-            if time.monotonic() > plan.until:
-                timing.skipped = NO_TIME
-                break
-            seconds = measure(method(number), device)
-            if seconds > plan.longest and (number or plan.warm_up == 1):
-                raise TooLong(f"{seconds:.3g} s a call")
-    except TooLong as reason:
-        timing.skipped = str(reason)
-    except torch.cuda.OutOfMemoryError:
-        timing.skipped = "out of memory"
-        torch.cuda.empty_cache()
+    for number in range(plan.warm_up):
+        if time.monotonic() > plan.until:
+            raise TooLong(NO_TIME)
+        seconds = once(method(number), device)
+        if seconds > plan.longest and (number or plan.warm_up == 1):
+            raise TooLong(f"{seconds:.3g} s a call")
     return seconds
-
-
-def medians(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median time of each call in ms on a CPU, all of them in turn in every round, after one that does not count."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for index in range(rounds + 1):
-        for name, call in calls.items():
-            began = time.perf_counter()
-            call()
-            if index:
-                times[name].append(1e3 * (time.perf_counter() - began))
-    return {name: statistics.median(values) for name, values in times.items()}
