@@ -14,8 +14,6 @@ from benchmarks.realism.noise_fidelity import (
     GRAY,
     autocorrelation,
     excess_kurtosis,
-    high_pass_kld,
-    histogram,
     kl_divergence,
     log_ratio_error,
     radial_spectrum,
@@ -35,42 +33,11 @@ def test_kl_divergence_of_counts_is_scipys() -> None:
     assert kl_divergence(p[[0, 2, 3]], q[[0, 2, 3]], 0) == pytest.approx(stats.entropy([10, 5, 85], [20, 60, 10]))
 
 
-def test_bins_are_centred_on_0_and_their_ends_catch_all() -> None:
-    values = torch.tensor([0, 0.2, -0.2, 0.3, -0.3, 1, 63.9, 200, -1000]) * GRAY
-    counts = histogram(values)
-    assert len(counts) == 257
-    assert int(counts.sum()) == 9
-    assert [int(counts[128 + step]) for step in (-128, -1, 0, 1, 2, 128)] == [1, 1, 3, 1, 1, 2]
-    assert len(histogram(values, 1)) == 129
-
-
 @pytest.mark.parametrize(("first", "second"), [(2.0, 2.0), (2.0, 3.0), (4.0, 3.0)])
 def test_kld_of_two_gaussians(first: float, second: float) -> None:
     found = residual_kld([white(0, first * GRAY)], [white(1, second * GRAY)])
     wanted = math.log(second / first) + (first / second) ** 2 / 2 - 0.5
     assert found == pytest.approx(wanted, rel=0.03, abs=1e-3)
-
-
-def test_sizes_and_batches_do_not_matter() -> None:
-    real, generated = white(0, 2 * GRAY), white(1, 3 * GRAY)
-    parts = [real[:1, :, :100], real[:1, :, 100:], real[1:]]
-    assert residual_kld(parts, [generated]) == pytest.approx(residual_kld([real], [generated]), abs=1e-12)
-    with pytest.raises(ValueError, match="expected at least one image"):
-        residual_kld([], [generated])
-
-
-def test_a_deterministic_residual_is_far_from_noise_and_its_image_is_not() -> None:
-    ramp = (torch.arange(300) / 400).expand(1, 3, 256, 300)
-    real = ramp + white(0, 2 * GRAY, (1, 3, 256, 300))
-    rounded = ramp.div(GRAY).round().mul(GRAY)
-    assert residual_kld([real - ramp], [rounded - ramp]) > 1
-    assert high_pass_kld([real], [real]) == 0
-    again = ramp + white(1, 2 * GRAY, (1, 3, 256, 300))
-    louder = ramp + white(1, 4 * GRAY, (1, 3, 256, 300))
-    assert high_pass_kld([real], [again]) < 0.002
-    # Differences of noise of sd 2 and of 4 gray levels; rounding adds 1 / 6 to both variances.
-    one, other = 2 * 4 + 1 / 6, 2 * 16 + 1 / 6
-    assert high_pass_kld([real], [louder]) == pytest.approx(math.log(other / one) / 2 + one / other / 2 - 0.5, rel=0.05)
 
 
 def test_variance_by_a_key() -> None:
@@ -139,10 +106,3 @@ def test_excess_kurtosis_of_known_distributions() -> None:
     laplace = torch.distributions.Laplace(0.0, 1.0)
     torch.manual_seed(0)
     assert excess_kurtosis([laplace.sample((4, 3, 256, 300))]) == pytest.approx(3, rel=0.1)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_precision_of_the_images(dtype: torch.dtype) -> None:
-    images = [white(0, 4 * GRAY, (1, 3, 96, 96)).to(dtype)]
-    assert autocorrelation(images).dtype == radial_spectrum(images)[1].dtype == torch.float64
-    assert residual_kld(images, images) == high_pass_kld(images, images) == 0
