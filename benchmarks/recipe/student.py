@@ -21,6 +21,7 @@ import torch
 import degflow_aug
 from benchmarks.shared.results import facts, markdown_table, results_folder, write_results
 from degflow_aug.bundles.bundle import Bundle, load_bundle
+from degflow_aug.bundles.names import LATEST
 from degflow_aug.commands.shared.pairs_arguments import add_pairs_arguments, find_pairs, load_scenes
 from degflow_aug.console.progress import Progress
 from degflow_aug.degradations.generator.degflow import DegFlow
@@ -56,7 +57,7 @@ def teacher_path(work: Path) -> Path:
     """The bundle that the last stage of a fit wrote."""
     plan = json.loads((work / "plan.json").read_text(encoding="utf-8"))
     stages = [stage for stage in plan["iterations"] if stage != "distill"]
-    return work / stages[-1] / "models" / "generator_latest.safetensors"
+    return work / stages[-1] / "models" / LATEST
 
 
 def student_options(method: str, args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
@@ -96,7 +97,7 @@ def train_students(args: argparse.Namespace) -> dict[str, Path]:
     with Progress() as progress:
         for method in args.methods:
             opt, recipe = student_options(method, args)
-            found[method] = Path(opt["path"]["models"]) / "generator_latest.safetensors"
+            found[method] = Path(opt["path"]["models"]) / LATEST
             asked = {key: getattr(args, key) for key in ("iters", "minutes", "lr", "set", "seed")}
             # A student trained otherwise is not taken for this one.
             FitPlan.open(args.students / method, {"teacher": opt["degflow"]["teacher"], **asked})

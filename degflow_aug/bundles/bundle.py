@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.archs.network_outline import check_weights_fit
+from degflow_aug.bundles.names import bundle_path
 from degflow_aug.bundles.spec import GeneratorSpec, KernelSpec
 from degflow_aug.files.atomic_file import atomic_path
 
@@ -26,9 +27,6 @@ Network = TypeVar("Network", bound=nn.Module)
 
 FORMAT = "degflow-bundle-1"
 KERNEL_FORMAT = "degflow-kernel-1"
-WEIGHTS = Path(__file__).parents[1] / "weights"
-# What ships with the package, made by benchmarks/release/train_shipped.py.
-SHIPPED = ("city100-iphone", "city100-nikon", "city100", "simulator")
 # What Python says of a header that holds other things than it should.
 _MISFITS = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 # No weight or kernel is so large; a flipped bit of an exponent is, and images come out as NaN.
@@ -85,29 +83,6 @@ def save_bundle(path: str | Path, bundle: Bundle | KernelBundle) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as partial:
         partial.write_bytes(save(tensors, metadata={"format": kind, "spec": json.dumps(asdict(bundle.spec))}))
-
-
-def bundle_path(path_or_name: str | Path) -> Path:
-    """The file behind a path or behind the name of a bundle that ships with the package.
-
-    Raises:
-        ValueError: neither is there.
-    """
-    path = Path(path_or_name)
-    shipped = WEIGHTS / f"{path_or_name}.safetensors"
-    if path.is_file():
-        return path
-    if path.name == str(path_or_name) and shipped.is_file():
-        return shipped
-    names = ", ".join(shipped_names()) or "none"
-    kind = "a folder" if path.is_dir() else "nothing there"
-    raise ValueError(f"expected a bundle file or the name of a shipped one ({names}), got {path_or_name}: {kind}")
-
-
-def shipped_names() -> list[str]:
-    """Names of the bundles in the package, those of ``SHIPPED`` first and in its order."""
-    there = sorted(file.stem for file in WEIGHTS.glob("*.safetensors"))
-    return [name for name in SHIPPED if name in there] + [name for name in there if name not in SHIPPED]
 
 
 def read_spec(path_or_name: str | Path) -> GeneratorSpec | KernelSpec:

@@ -28,7 +28,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError: no such bundle, or a file that is none.
     """
-    from degflow_aug.bundles.bundle import bundle_path, read_spec, shipped_names
+    from degflow_aug.bundles.bundle import read_spec
+    from degflow_aug.bundles.names import bundle_path, shipped_names
 
     if args.bundle:
         if args.json:
@@ -51,7 +52,8 @@ def run(args: argparse.Namespace) -> int:
 
 def facts(name: str) -> dict[str, Any]:
     """All that a header says, as values: its fields, and of each measurement the means by scale and method."""
-    from degflow_aug.bundles.bundle import bundle_path, read_spec
+    from degflow_aug.bundles.bundle import read_spec
+    from degflow_aug.bundles.names import bundle_path
     from degflow_aug.evaluation.bundle_metrics import read_measurements
 
     spec, path = read_spec(name), bundle_path(name)

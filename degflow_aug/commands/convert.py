@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from degflow_aug.bundles.names import LATEST
 from degflow_aug.console.json_output import add_json_argument, print_json, said_to_people
 from degflow_aug.files.sole_writer import sole_writer
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from degflow_aug.bundles.bundle import Bundle
-
-LATEST = "generator_latest.safetensors"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -103,7 +103,8 @@ def _bundles() -> str:
     """Make LR of a ramp by every shipped bundle: any camera keeps its light within a few gray levels."""
     import torch
 
-    from degflow_aug.bundles.bundle import SHIPPED, read_spec
+    from degflow_aug.bundles.bundle import read_spec
+    from degflow_aug.bundles.names import SHIPPED
 
     hr = torch.linspace(0, 1, 128).expand(1, 3, 128, 128).contiguous()
     for name in SHIPPED:

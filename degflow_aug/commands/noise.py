@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
         ValueError, OSError: no bundle, no pairs at its knots, or images that are too small.
     """
     scenes = find_pairs(args)
-    from degflow_aug.bundles.bundle import WEIGHTS, bundle_path, load_any_bundle, save_bundle
+    from degflow_aug.bundles.bundle import load_any_bundle, save_bundle
+    from degflow_aug.bundles.names import WEIGHTS, bundle_path
     from degflow_aug.fit.noise_fit import spread_out, with_noise
 
     bundle = load_any_bundle(args.bundle)

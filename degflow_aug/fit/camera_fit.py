@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle
+from degflow_aug.bundles.names import LATEST
 from degflow_aug.degradations.fitted.camera_kernels import StageKernel
 from degflow_aug.files.atomic_file import atomic_path, remove_partial
 from degflow_aug.fit.latent_cache import LatentCache, LatentCrops
@@ -222,7 +223,7 @@ class CameraFit:
     def _bundle(self, kernel: StageKernel) -> Bundle:
         """The last stage's generator with the facts of its training and the fitted kernel."""
         last = list(self.preset.stages)[-1]
-        trained = load_bundle(self.settings.work / last / "models" / "generator_latest.safetensors")
+        trained = load_bundle(self.settings.work / last / "models" / LATEST)
         facts = {
             "preset": self.plan.request["preset"], "recipe": self.plan.request["recipe"],
             "iterations": dict(self.plan.iterations), "seconds": round(self.plan.seconds),

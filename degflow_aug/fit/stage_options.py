@@ -11,8 +11,8 @@ import torch
 
 from degflow_aug.archs.generator.generator_arch import DegFlowGenerator
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
+from degflow_aug.bundles.names import LATEST
 from degflow_aug.fit.presets import Preset, StagePreset
-from degflow_aug.models.stages.teacher import COMPANION
 
 MODEL_TYPES = {"rae": "RAEModel", "lfm": "LFMModel", "refine": "RefineModel", "distill": "LFMDistillModel"}
 
@@ -96,7 +96,7 @@ def _section(stage: str, preset: Preset, settings: FitSettings) -> dict[str, Any
         section["cameras"] = list(settings.cameras)
     if stage in STARTS:
         stages = list(preset.stages)
-        section[STARTS[stage]] = str(settings.work / stages[stages.index(stage) - 1] / "models" / COMPANION)
+        section[STARTS[stage]] = str(settings.work / stages[stages.index(stage) - 1] / "models" / LATEST)
     elif stage != "rae":
         section["rae"] = str(settings.work / "rae" / "models" / "net_g_latest.pth")
     elif section["hr_share"] < 0:

@@ -18,17 +18,8 @@ from benchmarks.release import model_cards
 from benchmarks.release.data import measure_on
 from benchmarks.release.recipes import RECIPES, HeldOut
 from benchmarks.release.train_shipped import LARGEST, TOLERANCE
-from degflow_aug.bundles.bundle import (
-    SHIPPED,
-    WEIGHTS,
-    Bundle,
-    GeneratorSpec,
-    bundle_path,
-    load_bundle,
-    read_spec,
-    save_bundle,
-    shipped_names,
-)
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle, read_spec, save_bundle
+from degflow_aug.bundles.names import SHIPPED, WEIGHTS, bundle_path, shipped_names
 from degflow_aug.evaluation.bundle_metrics import GENERATOR, METHODS, largest_difference, read_measurements
 
 NAMES = shipped_names()

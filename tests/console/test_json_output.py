@@ -14,7 +14,7 @@ from helpers.tiny_camera import write_pairs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from degflow_aug.bundles import bundle as bundle_module
+from degflow_aug.bundles import names
 from degflow_aug.bundles.bundle import load_any_bundle, read_spec
 from degflow_aug.cli import main
 from degflow_aug.console.json_output import plain
@@ -93,7 +93,7 @@ def test_bundles_say_all_of_themselves(
 ) -> None:
     one = document(capsys, 0, "bundles", bundle)
     assert (one["knots"], one["s_max"], one["bytes"]) == ([1.0, 2.0, 4.0], 4.0, bundle.stat().st_size)
-    monkeypatch.setattr(bundle_module, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(names, "WEIGHTS", tmp_path)
     assert document(capsys, 0, "bundles") == {"bundles": []}
     shutil.copy(bundle, tmp_path / "simulator.safetensors")
     (listed,) = document(capsys, 0, "bundles")["bundles"]

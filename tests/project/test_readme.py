@@ -23,7 +23,8 @@ from helpers.random_networks import random_noise, random_rae, random_velocity
 
 import degflow_aug
 from degflow_aug import compat
-from degflow_aug.bundles.bundle import SHIPPED, Bundle, GeneratorSpec, save_bundle, shipped_names
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.bundles.names import SHIPPED, shipped_names
 from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
 from degflow_aug.files.image_file import write_image

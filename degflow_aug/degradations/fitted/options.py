@@ -11,7 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from degflow_aug.bundles.bundle import bundle_path, load_any_bundle
+from degflow_aug.bundles.bundle import load_any_bundle
+from degflow_aug.bundles.names import bundle_path
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
 from degflow_aug.degradations.options import ScaleRange, check_chosen

@@ -12,6 +12,7 @@ from torch import Tensor
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.bundles.names import LATEST
 from degflow_aug.degradations.fitted.camera_kernels import StageKernel
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.models.stages.stage_model import StageModel
@@ -53,7 +54,7 @@ class GeneratorStage(StageModel):
 
     def save_companions(self) -> None:
         """Write the bundle, so that a run can be used as soon as it has saved."""
-        self.write_bundle(Path(self.opt["path"]["models"]) / "generator_latest.safetensors")
+        self.write_bundle(Path(self.opt["path"]["models"]) / LATEST)
 
     def facts(self) -> dict[str, Any]:
         """What the bundle says of its training."""

@@ -8,10 +8,9 @@ from typing import Any
 from torch import Tensor
 
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle
+from degflow_aug.bundles.names import LATEST
 from degflow_aug.models.training.checkpoint import read_checkpoint
 from degflow_aug.options.stages import StageOptions
-
-COMPANION = "generator_latest.safetensors"
 
 
 def load_teacher(path_or_run: str, experiments: Path, key: str = "teacher") -> Bundle:
@@ -29,9 +28,9 @@ def load_teacher(path_or_run: str, experiments: Path, key: str = "teacher") -> B
         ValueError: no such file or run, or a generator that is a one-step student itself.
     """
     path = Path(path_or_run)
-    run = experiments / path_or_run / "models" / COMPANION
+    run = experiments / path_or_run / "models" / LATEST
     if path.suffix == ".pth":
-        teacher = _with_checkpoint(load_bundle(path.parent / COMPANION), path)
+        teacher = _with_checkpoint(load_bundle(path.parent / LATEST), path)
     elif path_or_run and not path.is_file() and run.is_file():
         teacher = load_bundle(run)
     elif path_or_run:
@@ -49,7 +48,7 @@ def _with_checkpoint(bundle: Bundle, path: Path) -> Bundle:
     try:
         _fill(bundle, *read_checkpoint(path))
     except RuntimeError:
-        raise ValueError(f"expected a stage 2 checkpoint of the network in {COMPANION} beside it, got {path}") from None
+        raise ValueError(f"expected a stage 2 checkpoint of the network in {LATEST} beside it, got {path}") from None
     return bundle
 
 
