@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from basicsr.archs.rrdbnet_arch import RRDBNet
@@ -17,8 +17,8 @@ from degflow_aug.models.checks.degradation import check_covers, check_has_lr
 from degflow_aug.models.checks.registered_types import build_network, is_arbitrary_scale
 from degflow_aug.models.sr.adversary import check_adversary
 from degflow_aug.models.sr.degraded_model import DegradedModel
-from degflow_aug.models.sr.lr_source import FixedScale, LRBatch
-from degflow_aug.models.sr.preview import Example
+from degflow_aug.models.sr.lr_source import FixedScale, LRBatch, check_fixed_scale
+from degflow_aug.models.sr.preview import Example, first_examples
 from degflow_aug.models.sr.sr_losses import check_losses
 from degflow_aug.options.stages import read_options
 from degflow_aug.options.super_resolution import SROptions
@@ -27,13 +27,11 @@ from degflow_aug.options.super_resolution import SROptions
 class DegradedSRModel(DegradedModel):
     """Trains ``network_g`` (EDSR, RRDBNet, SwinIR, ...) at the top-level ``scale``."""
 
-    option_type: ClassVar[type[SROptions]] = SROptions
-
     def __init__(self, opt: dict[str, Any]) -> None:
         self.check_network(opt)
         if opt["is_train"]:
             self.check_gan(opt)
-        options = read_options(self.option_type, opt.get("degflow") or {}, "degflow")
+        options = read_options(SROptions, opt.get("degflow") or {}, "degflow")
         super().__init__(opt, options, FixedScale(float(opt["scale"])))
 
     @classmethod
@@ -71,15 +69,7 @@ class DegradedSRModel(DegradedModel):
 
     def check_batch(self, batch: LRBatch) -> None:
         """HR has to be LR times the network's scale, and the scale of real pairs the network's."""
-        scale = int(self.opt["scale"])
-        found, lr = tuple(batch.gt.shape[-2:]), tuple(batch.lq.shape[-2:])
-        wanted = (lr[0] * scale, lr[1] * scale)
-        if found != wanted or bool((batch.scales != scale).any()):
-            scales = ", ".join(f"{value:g}" for value in sorted(set(batch.scales.tolist())))
-            raise ValueError(
-                f"expected HR of {wanted[0]}x{wanted[1]} with LR of {lr[0]}x{lr[1]} at scale {scale}, got "
-                f"{found[0]}x{found[1]} at scale {scales} from datasets.train; look at its gt_size and at scale"
-            )
+        check_fixed_scale(batch, int(self.opt["scale"]))
 
     def ask(self, batch: LRBatch) -> tuple[tuple[Tensor, ...], Tensor]:
         """LR, and the HR patch."""
@@ -106,10 +96,7 @@ class DegradedSRModel(DegradedModel):
 
     def examples(self) -> list[Example]:
         """The first three samples of the batch."""
-        gt, lq = self.batch.gt, self.batch.lq
-        size = (gt.shape[-2], gt.shape[-1])
-        count = min(3, len(gt))
-        return [Example(gt[i, None], lq[i, None], self.super_resolve(lq[i, None], size)) for i in range(count)]
+        return first_examples(self.batch.gt, self.batch.lq, self.super_resolve)
 
 
 def side_multiple(network: nn.Module) -> int:

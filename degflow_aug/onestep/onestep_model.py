@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from degflow_aug.models.checks.degradation import check_covers, check_has_lr
 from degflow_aug.models.checks.run import check_count
-from degflow_aug.models.degraded_sr_model import DegradedSRModel
 from degflow_aug.models.sr.adversary import check_adversary
-from degflow_aug.models.sr.lr_source import LRBatch
+from degflow_aug.models.sr.degraded_model import DegradedModel
+from degflow_aug.models.sr.lr_source import FixedScale, LRBatch, check_fixed_scale
+from degflow_aug.models.sr.preview import Example, first_examples
 from degflow_aug.models.sr.sr_losses import check_losses
 from degflow_aug.models.training.checkpoint import read_trained_state, write_checkpoint
 from degflow_aug.models.training.optimizers import MOMENT_BYTES
@@ -30,11 +31,12 @@ from degflow_aug.onestep.plain_adversary import PlainAdversary
 from degflow_aug.onestep.rank_agreement import average_gradients, start_alike
 from degflow_aug.onestep.restoration.enlargement import enlarge
 from degflow_aug.onestep.restoration.restoration import Restorer
+from degflow_aug.options.stages import read_options
 
 Losses = dict[str, Tensor]
 
 
-class OneStepModel(DegradedSRModel):
+class OneStepModel(DegradedModel):
     """Base of the three systems: the LR image, enlarged to HR's size, is one evaluation away from HR.
 
     Subclasses name the networks that they train, and write ``loss_groups``.
@@ -47,7 +49,7 @@ class OneStepModel(DegradedSRModel):
     options: OneStepOptions
     net_g: OneStepNetwork
     adversary_type = PlainAdversary
-    option_type = OneStepOptions
+    option_type: ClassVar[type[OneStepOptions]] = OneStepOptions
     networks: ClassVar[tuple[str, ...]] = ()
     enlargement: ClassVar[str] = "bicubic"
 
@@ -78,10 +80,6 @@ class OneStepModel(DegradedSRModel):
         check_covers(opt.get("degradation"), opt["scale"], opt["scale"])
 
     @classmethod
-    def check_network(cls, opt: Mapping[str, Any]) -> None:
-        """All of it is in :meth:`check`."""
-
-    @classmethod
     def check_gan(cls, opt: Mapping[str, Any]) -> None:
         """Any of these systems may have a discriminator or none; one that has no heads would not be trained.
 
@@ -99,8 +97,11 @@ class OneStepModel(DegradedSRModel):
                 "expected torchrun for several GPUs, because one-step models share no module between them, got one "
                 "process; start torchrun --nproc_per_node N -m degflow_aug train --launcher pytorch"
             )
+        if opt["is_train"]:
+            self.check_gan(opt)
         self.fakes: list[tuple[Tensor, Tensor]] = []
-        super().__init__(opt)
+        options = read_options(self.option_type, opt.get("degflow") or {}, "degflow")
+        super().__init__(opt, options, FixedScale(float(opt["scale"])))
         if self.is_train:
             if opt.get("dist"):
                 start_alike(self.optimizers, self.trained_buffers())
@@ -133,6 +134,14 @@ class OneStepModel(DegradedSRModel):
 
         Images for a discriminator are added to ``self.fakes``.
         """
+
+    def check_batch(self, batch: LRBatch) -> None:
+        """HR has to be LR times ``scale``."""
+        check_fixed_scale(batch, int(self.opt["scale"]))
+
+    def examples(self) -> list[Example]:
+        """The first three samples of the batch."""
+        return first_examples(self.batch.gt, self.batch.lq, self.super_resolve)
 
     def take_step(self, current_iter: int) -> Losses:
         """All groups of all parts, LoRA's step, then the discriminator's."""

@@ -75,6 +75,22 @@ class RandomScales:
         return degradation.lr_patches(gt, scales, self.lr_size)
 
 
+def check_fixed_scale(batch: LRBatch, scale: int) -> None:
+    """Check that HR is LR times ``scale`` in a batch, and that real pairs are of that scale.
+
+    Raises:
+        ValueError: they are not.
+    """
+    found, lr = tuple(batch.gt.shape[-2:]), tuple(batch.lq.shape[-2:])
+    wanted = (lr[0] * scale, lr[1] * scale)
+    if found != wanted or bool((batch.scales != scale).any()):
+        scales = ", ".join(f"{value:g}" for value in sorted(set(batch.scales.tolist())))
+        raise ValueError(
+            f"expected HR of {wanted[0]}x{wanted[1]} with LR of {lr[0]}x{lr[1]} at scale {scale}, got "
+            f"{found[0]}x{found[1]} at scale {scales} from datasets.train; look at its gt_size and at scale"
+        )
+
+
 class LRSource:
     """Brings batches to the device and gives those LR images that have none of their own.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,6 +16,15 @@ class Example(NamedTuple):
     hr: Tensor
     lr: Tensor
     sr: Tensor
+
+
+def first_examples(
+    gt: Tensor, lq: Tensor, super_resolve: Callable[[Tensor, tuple[int, int]], Tensor], count: int = 3
+) -> list[Example]:
+    """Show the first samples of a batch, HR (B, 3, P, P) and LR (B, 3, L, L), as ``super_resolve`` enlarges them."""
+    size = (gt.shape[-2], gt.shape[-1])
+    pairs = zip(gt[:count].split(1), lq[:count].split(1), strict=True)
+    return [Example(hr, lr, super_resolve(lr, size)) for hr, lr in pairs]
 
 
 def preview_strip(examples: Sequence[Example], side: int = 192) -> Tensor:
