@@ -94,9 +94,9 @@ def camera_fit(name: str, seed: int, args: argparse.Namespace, progress: Progres
     work = args.work / args.name / args.preset / f"{name.replace(' ', '_')}_{seed}"
     asked = {"preset": args.preset, "recipe": name, "scenes": [], "minutes": args.minutes, "seed": seed}
     plan = FitPlan.open(work, asked)
-    settings = FitSettings(
-        train=source(args, args.pairs, args.train), knots=knots, camera=args.name, work=work, seed=seed
-    )
+    where = source(args, args.pairs, args.train)
+    scenes = find_scenes(where.pop("dataroot_gt"), where.pop("layout"), split="Train", **where)
+    settings = FitSettings(scenes=scenes, knots=knots, camera=args.name, work=work, seed=seed)
     return CameraFit(chosen, settings, plan, minutes=args.minutes, report=progress, save_seconds=1e9)
 
 
@@ -121,7 +121,8 @@ def _alike(fit: CameraFit, other: CameraFit, last: str) -> bool:
     """Whether two fits trained every stage up to ``last`` with the same options on the same pairs."""
     stages = list(fit.preset.stages)
     upto = stages[: stages.index(last) + 1]
-    unlike = fit.settings.knots != other.settings.knots or fit.preset.pipeline != other.preset.pipeline
+    asked, given = ((each.settings.knots, each.settings.scenes) for each in (fit, other))
+    unlike = asked != given or fit.preset.pipeline != other.preset.pipeline
     if unlike or list(other.preset.stages)[: len(upto)] != upto:
         return False
 

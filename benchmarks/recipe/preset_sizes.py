@@ -96,7 +96,7 @@ def train(name: str, pairs: Path, work: Path, minutes: float, seed: int) -> Bund
     if out.is_file():
         return load_bundle(out)
     settings = FitSettings(
-        train={"dataroot_gt": str(pairs), "layout": "pattern", "pattern": load_yaml(pairs / PATTERN_FILE)},
+        scenes=find_scenes(pairs, "pattern", pattern=load_yaml(pairs / PATTERN_FILE)),
         knots=KNOTS, camera="simulator", work=plan.path.parent, seed=seed,
     )  # fmt: skip
     with Progress() as progress:

@@ -24,9 +24,12 @@ from degflow_aug.bundles.bundle import Bundle, load_bundle
 from degflow_aug.bundles.names import LATEST
 from degflow_aug.commands.shared.pairs_arguments import add_pairs_arguments, find_pairs, load_scenes
 from degflow_aug.console.progress import Progress
+from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.evaluation.evaluation import Method, evaluate_views
 from degflow_aug.evaluation.rows import Row
+from degflow_aug.fit.presets import StagePreset, preset, with_one_step
+from degflow_aug.fit.stage_options import FitSettings, stage_options
 
 METHODS = ("average", "consistency")
 TEACHER = "teacher"
@@ -60,21 +63,18 @@ def teacher_path(work: Path) -> Path:
     return work / stages[-1] / "models" / LATEST
 
 
-def student_options(method: str, args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
-    """Options of a student as ``degflow fit --one-step`` would make them, and its stage's preset."""
-    from degflow_aug.fit.presets import preset, with_one_step
-    from degflow_aug.fit.stage_options import FitSettings, stage_options
-
+def student_options(method: str, args: argparse.Namespace) -> tuple[dict[str, Any], StagePreset, FitSettings]:
+    """Options of a student as ``degflow fit --one-step`` would make them, its stage's preset and its pairs."""
     request = json.loads((args.work / "plan.json").read_text(encoding="utf-8"))["request"]
     teacher = load_bundle(teacher_path(args.work))
     chosen = with_one_step(preset(request["preset"], request["recipe"]), method)
     recipe = chosen.stages["distill"]
     if args.lr:
         recipe = replace(recipe, lr=args.lr, floor=args.lr / 100)
-    pairs = {key: request[key] for key in ("layout", "scenes")}
     settings = FitSettings(
-        train={"dataroot_gt": request["pairs"], **pairs, **request["files"]}, knots=request["knots"],
-        camera=request["camera"], work=args.students / method, seed=args.seed, gpus=int(args.device == "cuda"),
+        scenes=find_scenes(request["pairs"], request["layout"], scenes=request["scenes"], **request["files"]),
+        knots=request["knots"], camera=request["camera"], work=args.students / method, seed=args.seed,
+        gpus=int(args.device == "cuda"),
     )  # fmt: skip
     opt = stage_options("distill", replace(chosen, stages={**chosen.stages, "distill": recipe}), settings)
     # The teacher's sizes and not the preset's, which may have changed since.
@@ -83,7 +83,7 @@ def student_options(method: str, args: argparse.Namespace) -> tuple[dict[str, An
     opt["degflow"] |= {
         "teacher": str(teacher_path(args.work)), "kernel": str(args.work / "kernel.safetensors"), **changes,
     }  # fmt: skip
-    return opt, recipe
+    return opt, recipe, settings
 
 
 def train_students(args: argparse.Namespace) -> dict[str, Path]:
@@ -96,14 +96,14 @@ def train_students(args: argparse.Namespace) -> dict[str, Path]:
     found, crops = {}, None
     with Progress() as progress:
         for method in args.methods:
-            opt, recipe = student_options(method, args)
+            opt, recipe, settings = student_options(method, args)
             found[method] = Path(opt["path"]["models"]) / LATEST
             asked = {key: getattr(args, key) for key in ("iters", "minutes", "lr", "set", "seed")}
             # A student trained otherwise is not taken for this one.
             FitPlan.open(args.students / method, {"teacher": opt["degflow"]["teacher"], **asked})
             if is_finished(opt):
                 continue
-            crops = crops or cached_crops(opt, recipe, args, progress)
+            crops = crops or cached_crops(opt, recipe, settings, args, progress)
             StageRun(
                 LFMDistillModel, opt, crops, Budget(args.iters, 60 * args.minutes),
                 Schedule(recipe.lr, recipe.floor, recipe.warmup),
@@ -112,20 +112,20 @@ def train_students(args: argparse.Namespace) -> dict[str, Path]:
     return found
 
 
-def cached_crops(opt: dict[str, Any], recipe: Any, args: argparse.Namespace, progress: Progress) -> Any:
+def cached_crops(
+    opt: dict[str, Any], recipe: StagePreset, settings: FitSettings, args: argparse.Namespace, progress: Progress
+) -> Any:
     """Crops of the training pairs' latents, as many windows as the recipe has (240 where it has none)."""
-    from basicsr.data import build_dataset
-
     from degflow_aug.fit.latent_cache import LatentCache, LatentCrops
     from degflow_aug.models.distill_model import LFMDistillModel
 
-    model, section = LFMDistillModel(opt), opt["datasets"]["train"]
+    model = LFMDistillModel(opt)
     multiple, unit = model.rae.multiple, model.get_bare_model(model.net_g).multiple
-    side = min(256, build_dataset({**section, "gt_size": 8}).smallest_side) // multiple * multiple
+    side = min(256, settings.pairs().smallest_side) // multiple * multiple
     windows = recipe.windows or 240
     windows = min(windows, args.iters * recipe.batch or windows)
     cache = LatentCache(
-        model, build_dataset({**section, "gt_size": side}), windows=windows, with_images=True, seed=args.seed,
+        model, settings.pairs(side), windows=windows, with_images=True, seed=args.seed,
         progress=lambda done: progress("encode", done, windows, float("nan")),
     )  # fmt: skip
     return LatentCrops(cache, min(recipe.crop // multiple, cache.side) // unit * unit)

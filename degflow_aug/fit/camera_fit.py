@@ -15,8 +15,8 @@ from degflow_aug.bundles.names import LATEST
 from degflow_aug.degradations.fitted.camera_kernels import StageKernel
 from degflow_aug.files.atomic_file import atomic_path, remove_partial
 from degflow_aug.fit.latent_cache import LatentCache, LatentCrops
-from degflow_aug.fit.presets import Preset, StagePreset
-from degflow_aug.fit.stage_options import FitSettings, largest_crop, stage_options
+from degflow_aug.fit.presets import Preset
+from degflow_aug.fit.stage_options import FitSettings, crop_side, largest_crop, stage_options
 from degflow_aug.fit.stage_run import Budget, BuildModel, Schedule, StageRun, is_finished, make_folders
 from degflow_aug.models.distill_model import LFMDistillModel
 from degflow_aug.models.lfm_model import LFMModel
@@ -145,16 +145,15 @@ class CameraFit:
         every table; these alone where the recipe has no use for more."""
         path = self.settings.work / "kernel.safetensors"
         if not path.is_file():
-            dataset = {
-                "name": "pairs",
-                "type": "AlignedScalesDataset",
-                "knots": list(self.settings.knots),
-                **self.settings.train,
-            }
             began = time.monotonic()
-            cameras, pipeline = self.settings.cameras, self.preset.pipeline
-            keep = self.settings.work
-            write_kernel(path, fit_camera_kernels(dataset, cameras, pipeline=pipeline, report=self.report, keep=keep))
+            fitted = fit_camera_kernels(
+                self.settings.pairs(),
+                self.settings.cameras,
+                pipeline=self.preset.pipeline,
+                report=self.report,
+                keep=self.settings.work,
+            )
+            write_kernel(path, fitted)
             self.plan.seconds += time.monotonic() - began
             self.plan.write()
         for file in search_files(self.settings.work):
@@ -182,23 +181,19 @@ class CameraFit:
 
     def dataset(self, stage: str, opt: dict[str, Any]) -> Any:
         """Images, or for a stage with cached windows their latents."""
-        from basicsr.data import build_dataset
-
-        recipe: StagePreset = self.preset.stages[stage]
-        section = opt["datasets"]["train"]
+        recipe, smallest = self.preset.stages[stage], self.settings.pairs().smallest_side
         if not recipe.windows:
-            smallest = build_dataset({**section, "gt_size": 8}).smallest_side
-            return build_dataset({**section, "gt_size": largest_crop(self.preset, stage, section["gt_size"], smallest)})
+            return self.settings.pairs(largest_crop(self.preset, stage, crop_side(recipe), smallest))
         if self._cache is None:
             model = LATENT_MODELS[stage](opt)
             multiple = model.rae.multiple
-            side = min(CACHED_WINDOW, build_dataset({**section, "gt_size": 8}).smallest_side) // multiple * multiple
+            side = min(CACHED_WINDOW, smallest) // multiple * multiple
             # The same for every stage, so that a fit resumed in a later one finds the windows it had.
             largest = max(each.batch for each in self.preset.stages.values() if each.windows)
             windows = min(recipe.windows, self.iterations * largest or recipe.windows)
             seconds = math.inf if self.iterations else CACHE_SHARE * 60 * self.minutes * recipe.share
             self._cache = LatentCache(
-                model, build_dataset({**section, "gt_size": side}), windows=windows, seconds=seconds,
+                model, self.settings.pairs(side), windows=windows, seconds=seconds,
                 with_images=any(IMAGE_OPTIONS & each.options.keys() for each in self.preset.stages.values()),
                 seed=self.settings.seed, progress=lambda done: self._report_window(done, windows),
             )  # fmt: skip

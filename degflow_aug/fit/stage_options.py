@@ -1,8 +1,8 @@
-"""Option dictionaries of ``degflow fit``, as a user's YAML would hold them, from a preset."""
+"""What a fit is asked for, and the options of its stages, as a user's YAML would hold them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ import torch
 from degflow_aug.archs.generator.generator_arch import DegFlowGenerator
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.bundles.names import LATEST
+from degflow_aug.data.aligned_scales import AlignedScales
+from degflow_aug.data.layouts.scene import Scene
 from degflow_aug.fit.presets import Preset, StagePreset
 
 MODEL_TYPES = {"rae": "RAEModel", "lfm": "LFMModel", "refine": "RefineModel", "distill": "LFMDistillModel"}
@@ -25,7 +27,7 @@ class FitSettings:
     """What one fit is asked for.
 
     Attributes:
-        train: dataset section of the pairs to train on (layout, scenes, ...), without crop or phase.
+        scenes: pairs to train on.
         knots: scales of the pairs, 1 first.
         camera: name kept in the bundle.
         work: folder of checkpoints.
@@ -33,9 +35,10 @@ class FitSettings:
         gpus: 0 for the CPU, 1 for a GPU.
         workers: processes that load images.
         cameras: those of the pairs that the generator is to tell apart; empty: one camera.
+        incomplete: what becomes of scenes that lack a view at a knot; see :class:`AlignedScales`.
     """
 
-    train: Mapping[str, Any]
+    scenes: Sequence[Scene]
     knots: Sequence[float]
     camera: str
     work: Path
@@ -43,6 +46,18 @@ class FitSettings:
     gpus: int = 0
     workers: int = 0
     cameras: Sequence[str] = ()
+    incomplete: str = "refuse"
+
+    def pairs(self, crop: int | None = None) -> AlignedScales:
+        """The pairs as training items: crops of that side, turned at random, or whole images.
+
+        Raises:
+            ValueError: as :class:`AlignedScales`.
+        """
+        random = crop is not None
+        return AlignedScales(
+            self.scenes, self.knots, crop_size=crop, flip=random, rotate=random, incomplete=self.incomplete
+        )
 
 
 def stage_options(stage: str, preset: Preset, settings: FitSettings) -> dict[str, Any]:
@@ -57,7 +72,9 @@ def stage_options(stage: str, preset: Preset, settings: FitSettings) -> dict[str
             "training_states": str(root / "training_states"), "visualization": str(root / "visualization"),
         },
         "network_g": _network(stage, preset, len(settings.cameras)),
-        "datasets": {"train": _dataset(recipe, settings)},
+        "datasets": {"train": {
+            "gt_size": crop_side(recipe), "batch_size_per_gpu": recipe.batch, "num_worker_per_gpu": settings.workers,
+        }},
         "degflow": _section(stage, preset, settings),
         "train": _training(recipe),
     }  # fmt: skip
@@ -78,13 +95,9 @@ def _network(stage: str, preset: Preset, cameras: int) -> dict[str, Any]:
     return {**velocity, "end_time": True} if stage == "distill" else velocity
 
 
-def _dataset(recipe: StagePreset, settings: FitSettings) -> dict[str, Any]:
-    margin = 2 * recipe.options.get("crop_margin", 0)
-    return {
-        **settings.train, "name": "train", "type": "AlignedScalesDataset", "phase": "train",
-        "knots": list(settings.knots), "gt_size": recipe.crop + margin, "use_hflip": True, "use_rot": True,
-        "batch_size_per_gpu": recipe.batch, "num_worker_per_gpu": settings.workers,
-    }  # fmt: skip
+def crop_side(recipe: StagePreset) -> int:
+    """Side of the images that a stage is given: the crop and what its losses leave out around it."""
+    return recipe.crop + int(2 * recipe.options.get("crop_margin", 0))
 
 
 def _section(stage: str, preset: Preset, settings: FitSettings) -> dict[str, Any]:
@@ -134,12 +147,9 @@ def check_sides(preset: Preset, settings: FitSettings) -> None:
     Raises:
         ValueError: they are smaller.
     """
-    from basicsr.data import build_dataset
-
-    section = stage_options("rae", preset, settings)["datasets"]["train"]
-    smallest = build_dataset({**section, "gt_size": 8}).smallest_side
-    if smallest < section["gt_size"]:
+    wanted, smallest = crop_side(preset.stages["rae"]), settings.pairs().smallest_side
+    if smallest < wanted:
         raise ValueError(
-            f"expected pairs of at least {section['gt_size']} pixels a side for this preset, got {smallest}; take "
+            f"expected pairs of at least {wanted} pixels a side for this preset, got {smallest}; take "
             "--preset tiny (96 pixels) or leave smaller scenes out"
         )

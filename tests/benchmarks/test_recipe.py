@@ -27,7 +27,7 @@ OPTIONS = {"rae": RAEOptions, "lfm": LFMOptions, "refine": RefineOptions}
 def test_every_variant_can_be_trained(name: str, size: str, tmp_path: Path) -> None:
     chosen = VARIANTS[name].change(preset(size, "ours"))
     assert sum(stage.share for stage in chosen.stages.values()) == pytest.approx(1)
-    settings = FitSettings(train={}, knots=(1.0, 2.0, 4.0), camera="", work=tmp_path)
+    settings = FitSettings(scenes=(), knots=(1.0, 2.0, 4.0), camera="", work=tmp_path)
     for stage in chosen.stages:
         read_options(OPTIONS[stage], stage_options(stage, chosen, settings)["degflow"], "degflow")
 

@@ -40,9 +40,9 @@ def test_students_are_trained_and_compared(tmp_path: Path, capsys: pytest.Captur
         assert (bundle.spec.solver, bundle.spec.training["method"]) == ("jump", method)
 
     args = one_step.parse(arguments)
-    opt, _ = one_step.student_options("consistency", args)
+    opt, _, settings = one_step.student_options("consistency", args)
     assert (opt["degflow"]["image_weight"], opt["degflow"]["method"]) == (7.0, "consistency")
-    assert opt["datasets"]["train"]["scenes"] == ["pairs/000", "pairs/001"]
+    assert [scene.name for scene in settings.scenes] == ["000", "001"]
 
 
 def test_table_says_how_far_from_the_teacher() -> None:

@@ -37,9 +37,10 @@ def camera(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def kernel_of(pairs: Path) -> FittedKernel:
     from degflow_aug.models.stages.kernel_source import whole_pairs
+    from degflow_aug.models.stages.whole_pairs import WholePairs
 
     opt = stage_options("rae", pairs, pairs)["datasets"]["val"]
-    return FittedKernel.fit(whole_pairs(opt))
+    return FittedKernel.fit(WholePairs(whole_pairs(opt)))
 
 
 def options(camera: tuple[Path, Path], root: Path, **degflow: Any) -> dict[str, Any]:

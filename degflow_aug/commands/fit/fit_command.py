@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from degflow_aug.commands.fit.kernel import ALONE, check_alone, run_kernel_preset
 from degflow_aug.commands.fit.outcome import measure, show, summary, work_folder
@@ -23,9 +23,9 @@ from degflow_aug.commands.shared.pairs_arguments import (
     add_oracle_argument,
     add_pairs_arguments,
     cameras_of,
+    how_found,
     knots_of,
     load_scenes,
-    pairs_section,
 )
 from degflow_aug.console.json_output import add_json_argument, print_json, said_to_people
 from degflow_aug.console.progress import Progress, note
@@ -188,14 +188,15 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Progress) -
         "pairs": str(Path(args.pairs).resolve()), "layout": args.layout,
         "scenes": [f"{scene.camera}/{scene.name}" for scene in scenes],
         "knots": list(knots), "preset": args.preset, "recipe": recipe, "minutes": minutes, "iters": args.iters or 0,
-        "seed": args.seed, "camera": camera, "files": _how_found(args), "one_step": args.one_step,
+        "seed": args.seed, "camera": camera, "files": how_found(args), "one_step": args.one_step,
         "cameras": apart or None,
     }  # fmt: skip
     chosen = preset(args.preset, recipe)
     chosen = with_lpips(with_one_step(chosen, args.one_step) if args.one_step else chosen, args.lpips_vgg)
     settings = FitSettings(
-        train=pairs_section(args, scenes), knots=knots, camera=camera, work=work, seed=args.seed, gpus=gpus,
+        scenes=scenes, knots=knots, camera=camera, work=work, seed=args.seed, gpus=gpus,
         workers=args.workers if args.workers is not None else 4 * gpus, cameras=apart,
+        incomplete="keep" if args.layout == "realsr_v3" else "refuse",
     )  # fmt: skip
     check_sides(chosen, settings)
     plan = FitPlan.open(work, request)
@@ -209,12 +210,6 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Progress) -
         save_seconds=args.save_every,
         report=progress,
     )
-
-
-def _how_found(args: argparse.Namespace) -> dict[str, Any]:
-    """What decides which files the scenes are, but for the root, which is kept as an absolute path."""
-    section = pairs_section(args, [])
-    return {key: section[key] for key in ("split", "pattern", "cameras")}
 
 
 def learn_noise(args: argparse.Namespace, bundle: Bundle | KernelBundle, scenes: list[Scene]) -> Bundle | KernelBundle:

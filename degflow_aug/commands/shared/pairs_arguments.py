@@ -51,19 +51,14 @@ def find_pairs(args: argparse.Namespace, scenes: Any = _AS_NAMED) -> list[Scene]
     return find_scenes(
         args.pairs,
         args.layout,
-        split=args.split,
-        pattern=_pattern(args),
-        cameras=_cameras(args),
+        **how_found(args),
         scenes=args.scenes if scenes is _AS_NAMED else scenes,
     )
 
 
-def pairs_section(args: argparse.Namespace, scenes: Sequence[Scene]) -> dict[str, Any]:
-    """The same pairs as a dataset section of an option file, ``scenes`` by camera and name."""
-    return {
-        "dataroot_gt": args.pairs, "layout": args.layout, "split": args.split, "pattern": _pattern(args),
-        "cameras": _cameras(args), "scenes": [f"{scene.camera}/{scene.name}" for scene in scenes],
-    }  # fmt: skip
+def how_found(args: argparse.Namespace) -> dict[str, Any]:
+    """What decides which files the scenes are, beside the folder of the pairs and the scenes themselves."""
+    return {"split": args.split, "pattern": _pattern(args), "cameras": _cameras(args)}
 
 
 def knots_of(named: tuple[float, ...] | None, scenes: list[Scene]) -> tuple[float, ...]:

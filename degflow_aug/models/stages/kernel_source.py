@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save
 from torch.utils.data import Subset
 
 from degflow_aug.bundles.bundle import Bundle
+from degflow_aug.data.aligned_scales import AlignedScales
 from degflow_aug.degradations.fitted.camera_kernels import CameraKernels, StageKernel, kernel_in
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
@@ -45,7 +46,8 @@ def kernel_for(opt: dict[str, Any], options: StageOptions) -> StageKernel:
     if options.kernel or path.is_file():
         fitted = read_kernel(path)
     else:
-        fitted = fit_camera_kernels(opt["datasets"]["train"], options.cameras, pipeline=options.pipeline)
+        pairs = whole_pairs(opt["datasets"]["train"])
+        fitted = fit_camera_kernels(pairs, options.cameras, pipeline=options.pipeline)
         if opt.get("rank", 0) == 0:
             write_kernel(path, fitted)
     knots = fitted.knots.tolist()
@@ -86,25 +88,25 @@ def kernel_after(before: Bundle, opt: dict[str, Any], options: StageOptions) -> 
 
 
 def unreported(stage: str, done: int, total: int, loss: float) -> None:
-    """Nobody waits for the fit."""
+    """Do nothing."""
 
 
 def fit_camera_kernels(
-    dataset_opt: dict[str, Any],
+    pairs: AlignedScales,
     cameras: Sequence[str],
     *,
     pipeline: str,
     report: StageReport = unreported,
     keep: Path | None = None,
 ) -> StageKernel:
-    """A kernel or pipeline fitted to a training set, or one for each of ``cameras`` to its part of it.
+    """Fit a kernel or pipeline to a training set, or one per camera to its part of it.
 
     Networks that add to a view have an easier task beside a pipeline that explains most of what a kernel leaves, as on
     the simulator (left 0.03, better by 3 dB). Where it explains little, as on City100's iPhone (left 0.9), they come
     0.1 to 0.3 dB nearer to real views beside the kernel in equal time, though the pipeline alone is nearer too.
 
     Args:
-        dataset_opt: section of the data set.
+        pairs: whole images.
         cameras: those to tell apart; empty: one camera.
         pipeline: auto, always or never, as in :class:`StageOptions`. All cameras get the same kind.
         report: called as (kernel or pipeline, done, total, nan), of each camera in turn.
@@ -114,7 +116,7 @@ def fit_camera_kernels(
         KeyboardInterrupt, SystemExit: a signal has asked to stop, see :mod:`degflow_aug.models.training.interrupt`.
         ValueError: a camera without pairs, or without some knot of another one.
     """
-    parts = [whole_pairs(dataset_opt, cameras, index) for index in range(max(1, len(cameras)))]
+    parts = [_of_camera(pairs, cameras, index) for index in range(max(1, len(cameras)))]
     watches = [_Watch(report, keep and keep / f"search_{index}.pth") for index in range(len(parts))]
     fitted = [_fit(part, pipeline, report, watch) for part, watch in zip(parts, watches, strict=True)]
     if pipeline == "auto" and any(isinstance(each, FittedPipeline) and each.left > LARGEST_LEFT for each in fitted):
@@ -164,28 +166,25 @@ def _fit(pairs: WholePairs, pipeline: str, report: StageReport, watch: SearchWat
     return FittedKernel.fit(pairs) if pipeline == "never" else FittedPipeline.fit(pairs, watch=watch)
 
 
-def whole_pairs(dataset_opt: dict[str, Any], cameras: Sequence[str] = (), camera: int = 0) -> WholePairs:
-    """Whole images of a training set, or of number ``camera`` of its ``cameras``.
-
-    Raises:
-        ValueError: a scene of no such camera, or none of that one.
-    """
+def whole_pairs(dataset_opt: dict[str, Any]) -> AlignedScales:
+    """The training set of a dataset section as whole images."""
     whole = {**dataset_opt, "phase": "val"}
     if "layout" in whole:
         # The phase asks for whole images; without a split of its own it would also ask for the test set.
         whole["split"] = whole.get("split") or "Train"
-    dataset = build_dataset(whole)
-    return WholePairs(Subset(dataset, _scenes_of(dataset, cameras, camera)))
+    dataset: AlignedScales = build_dataset(whole)
+    return dataset
 
 
-def _scenes_of(dataset: Any, cameras: Sequence[str], camera: int) -> Sequence[int]:
+def _of_camera(pairs: AlignedScales, cameras: Sequence[str], camera: int) -> WholePairs:
+    """All pairs, or those of number ``camera`` of the cameras."""
     if not cameras:
-        return range(len(dataset))
-    found = [index for index, scene in enumerate(dataset.scenes) if known_camera(scene.camera, cameras) == camera]
+        return WholePairs(pairs)
+    found = [index for index, scene in enumerate(pairs.scenes) if known_camera(scene.camera, cameras) == camera]
     if not found:
-        there = ", ".join(dict.fromkeys(scene.camera for scene in dataset.scenes))
+        there = ", ".join(dict.fromkeys(scene.camera for scene in pairs.scenes))
         raise ValueError(f"expected pairs of every camera of degflow.cameras, got none of {cameras[camera]}: {there}")
-    return found
+    return WholePairs(Subset(pairs, found))
 
 
 def write_kernel(path: Path, fitted: StageKernel) -> None:

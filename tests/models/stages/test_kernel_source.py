@@ -10,10 +10,11 @@ import torch
 from helpers.tiny_camera import write_pairs
 
 import degflow_aug
+from degflow_aug.data.aligned_scales import AlignedScales
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
 from degflow_aug.models.stages import kernel_source
-from degflow_aug.models.stages.kernel_source import fit_camera_kernels, kernel_for, write_kernel
+from degflow_aug.models.stages.kernel_source import fit_camera_kernels, kernel_for, whole_pairs, write_kernel
 from degflow_aug.models.training import interrupt
 from degflow_aug.options.stages import StageOptions
 from degflow_aug.options.yaml_file import load_yaml
@@ -32,6 +33,11 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def pairs(dataset: dict[str, Any]) -> AlignedScales:
+    return whole_pairs(dataset)
+
+
 @pytest.mark.parametrize(
     ("pipeline", "largest", "kind"),
     [
@@ -42,18 +48,18 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     ],
 )
 def test_auto_takes_the_pipeline_that_explains_enough(
-    pipeline: str, largest: float, kind: type, dataset: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    pipeline: str, largest: float, kind: type, pairs: AlignedScales, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kernel_source, "LARGEST_LEFT", largest)
-    assert type(fit_camera_kernels(dataset, (), pipeline=pipeline)) is kind
+    assert type(fit_camera_kernels(pairs, (), pipeline=pipeline)) is kind
 
 
 @pytest.mark.parametrize(("kept", "refused"), [("never", "always"), ("always", "never")])
 def test_a_kernel_of_the_other_kind_is_refused(
-    kept: str, refused: str, dataset: dict[str, Any], tmp_path: Path
+    kept: str, refused: str, dataset: dict[str, Any], pairs: AlignedScales, tmp_path: Path
 ) -> None:
     path = tmp_path / "kernel.safetensors"
-    write_kernel(path, fit_camera_kernels(dataset, (), pipeline=kept))
+    write_kernel(path, fit_camera_kernels(pairs, (), pipeline=kept))
     opt = {"path": {"experiments_root": str(tmp_path)}, "datasets": {"train": dataset}}
     for fine in (kept, "auto"):
         found = kernel_for(opt, StageOptions(knots=KNOTS, pipeline=fine))
@@ -70,11 +76,11 @@ def test_pipelines_are_named() -> None:
 
 
 def test_a_fit_says_how_far_it_is_and_stops_where_a_signal_asks(
-    dataset: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    pairs: AlignedScales, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[str, int, int]] = []
     fit_camera_kernels(
-        dataset, (), pipeline="always", report=lambda stage, done, total, loss: seen.append((stage, done, total))
+        pairs, (), pipeline="always", report=lambda stage, done, total, loss: seen.append((stage, done, total))
     )
     kernel = [state for state in seen if state[0] == "kernel"]
     # Three images, three times for the kernel and once for the windows of the pipeline.
@@ -97,16 +103,16 @@ def test_a_fit_says_how_far_it_is_and_stops_where_a_signal_asks(
 
         monkeypatch.setattr(interrupt, "check", check)
         with pytest.raises(SystemExit):
-            fit_camera_kernels(dataset, (), pipeline="always", report=ask)
+            fit_camera_kernels(pairs, (), pipeline="always", report=ask)
         assert asked == [stage]
 
 
-def test_a_search_that_cannot_be_read_is_begun_anew(dataset: dict[str, Any], tmp_path: Path) -> None:
-    expected = fit_camera_kernels(dataset, (), pipeline="always")
+def test_a_search_that_cannot_be_read_is_begun_anew(pairs: AlignedScales, tmp_path: Path) -> None:
+    expected = fit_camera_kernels(pairs, (), pipeline="always")
     for content in (b"cut off", b""):
         (tmp_path / "search_0.pth").write_bytes(content)
-        found = fit_camera_kernels(dataset, (), pipeline="always", keep=tmp_path)
+        found = fit_camera_kernels(pairs, (), pipeline="always", keep=tmp_path)
         assert all(torch.equal(value, found.state_dict()[key]) for key, value in expected.state_dict().items())
     torch.save({"start": torch.ones(2)}, tmp_path / "search_0.pth")
-    found = fit_camera_kernels(dataset, (), pipeline="always", keep=tmp_path)
+    found = fit_camera_kernels(pairs, (), pipeline="always", keep=tmp_path)
     assert all(torch.equal(value, found.state_dict()[key]) for key, value in expected.state_dict().items())
