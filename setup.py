@@ -102,6 +102,7 @@ setup(
         "filelock>=3.30",
         "lmdb",
         "scikit-image",
+        "matplotlib",
     ],
     extras_require={
         "test": [

@@ -38,7 +38,7 @@ COMMANDS = {
     "trajectories": "make FLUX's noise-image pairs, on which FluxSR is trained",
     "preview": "show one image at all scales beside other degradations: a page with a slider, and a picture",
     "evaluate": "compare a bundle's views with real ones, beside the baselines",
-    "report": "write one page that shows a fit, a training run or a benchmark's result",
+    "report": "write one page that shows a fit or a training run",
     "bundles": "list the bundles that ship with the package, or say all of one",
     "convert": "make a bundle of DegFlow's official checkpoints",
     "demo": "the whole way on photographs that come with scikit-image, on a CPU, in minutes",

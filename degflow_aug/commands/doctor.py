@@ -39,8 +39,9 @@ LIBRARIES = {
     "basicsr": ("basicsr", "fit, train, test, demo, Real-ESRGAN, the encoders edsr-baseline and swinir"),
     "lpips": ("lpips", "LPIPS as a loss or a metric, the paper's recipe"),
     "scikit-image": ("skimage.data", "demo"),
+    "matplotlib": ("matplotlib.figure", "charts of reports"),
 }
-OPTIONAL = ("lpips", "scikit-image", "GPU", "VGG16 weights")
+OPTIONAL = ("lpips", "scikit-image", "matplotlib", "GPU", "VGG16 weights")
 _PIP = f"{shlex.quote(sys.executable)} -m pip install"
 _VGG = f"{shlex.quote(sys.executable)} -c \"import torchvision; torchvision.models.vgg16(weights='IMAGENET1K_V1')\""
 

@@ -1,4 +1,4 @@
-"""``degflow report``: one HTML page that shows a fit, a training run or a benchmark's result."""
+"""``degflow report``: one HTML page that shows a fit or a training run."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    parser.add_argument(
-        "run", metavar="RUN", help="work folder of degflow fit, experiments/NAME of degflow train, or a result's .json"
-    )
+    parser.add_argument("run", metavar="RUN", help="work folder of degflow fit, or experiments/NAME of degflow train")
     parser.add_argument(
         "--out",
         metavar="FILE.html",
@@ -63,19 +61,15 @@ def read_report(source: Path) -> tuple[Report, str]:
 
 def _find_report(source: Path) -> Report:
     from degflow_aug.report.fit_report import fit_report, is_fit
-    from degflow_aug.report.result_report import result_report
     from degflow_aug.report.training_report import is_training, training_report
 
-    if source.is_file() and source.suffix == ".json":
-        return result_report(source)
     if source.is_dir() and is_fit(source):
         return fit_report(source)
     if source.is_dir() and is_training(source):
         return training_report(source)
-    what = "a folder without any run" if source.is_dir() else "another file" if source.exists() else "nothing there"
+    what = "a folder without any run" if source.is_dir() else "a file" if source.exists() else "nothing there"
     raise ValueError(
-        f"expected the work folder of degflow fit, experiments/NAME of degflow train or a result's .json, got "
-        f"{source}: {what}"
+        f"expected the work folder of degflow fit or experiments/NAME of degflow train, got {source}: {what}"
     )
 
 
@@ -86,4 +80,4 @@ def default_page(source: Path) -> Path:
     if source.is_dir() and not is_fit(source):
         return source / PAGE
     whole = source.resolve()
-    return source.parent / f"{whole.name.removesuffix('.fit').removesuffix('.json')}.report.html"
+    return source.parent / f"{whole.name.removesuffix('.fit')}.report.html"

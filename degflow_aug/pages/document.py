@@ -29,13 +29,15 @@ def document(title: str, body: str, *, style: str = "", script: str = "", data: 
     Raises:
         ValueError: data with a number that JSON does not have.
     """
+    json_data = f'<script type="application/json" id="data">{_as_json(data)}</script>\n' if data is not None else ""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         f"<title>{text(title)}</title>\n<style>\n{asset('document.css')}{style}</style>\n</head>\n<body>\n{body}\n"
-        f'<script type="application/json" id="data">{_as_json(data)}</script>\n'
-        f"<script>\n{script}</script>\n</body>\n</html>\n"
+        + json_data
+        + (f"<script>\n{script}</script>\n" if script else "")
+        + "</body>\n</html>\n"
     )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
+from degflow_aug.pages.chart import chart_html
 from degflow_aug.pages.document import asset, document, image_uri, text
-from degflow_aug.pages.report_chart import chart_data, chart_html
 from degflow_aug.pages.report_content import Chart, Report, Strip, Table
 
 LARGEST_PAGE = 5_000_000
@@ -23,20 +23,16 @@ _QUALITY = 88
 
 def report_page(report: Report) -> str:
     """The page of a report. Pictures are left out, and named, where it would grow above 5 MB."""
-    charts = [chart for chart in report.charts if chart_html(chart, 0)]
     body = [
         f'<header><h1>{text(report.title)}</h1><p class="quiet">{text(report.subtitle)}</p></header>',
         _warnings(report.warnings),
         _facts(report.facts, report.code),
-        _charts(charts),
+        _charts(report.charts),
         *map(_table, report.tables),
         _strips(report.strips),
         *(_settings(name, content) for name, content in report.settings.items()),
     ]
-    return document(
-        report.title, f'<main>{"".join(body)}</main>', style=asset("report.css"), script=asset("report.js"),
-        data=[chart_data(chart) for chart in charts],
-    )  # fmt: skip
+    return document(report.title, f"<main>{''.join(body)}</main>", style=asset("report.css"))
 
 
 def _warnings(warnings: Sequence[str]) -> str:
@@ -53,17 +49,11 @@ def _facts(facts: Mapping[str, str], code: frozenset[str]) -> str:
 
 
 def _charts(charts: Sequence[Chart]) -> str:
-    if not charts:
-        return ""
     figures = {noisy: "" for noisy in (True, False)}
     for number, chart in enumerate(charts):
         figures[chart.noisy] += chart_html(chart, number)
-    switches = (
-        '<p class="switches"><button type="button" id="logarithmic" aria-pressed="true">Log scale</button> '
-        '<button type="button" id="raw" aria-pressed="true">Every value</button> '
-        '<span class="quiet">thick: mean over a twentieth of the points</span></p>'
-    )
-    losses = f'<section id="losses"><h2>Losses</h2>{switches}<div class="charts">{figures[True]}</div></section>'
+    note = '<p class="quiet">thin: every value; thick: mean over a twentieth of the points</p>'
+    losses = f'<section><h2>Losses</h2>{note}<div class="charts">{figures[True]}</div></section>'
     curves = f'<section><h2>Curves</h2><div class="charts">{figures[False]}</div></section>'
     return (losses if figures[True] else "") + (curves if figures[False] else "")
 

@@ -1,4 +1,5 @@
 """``degflow demo``: the whole way on photographs that come with scikit-image."""
+
 from __future__ import annotations
 
 from degflow_aug.commands.demo.demo_command import add_arguments, run

@@ -1,4 +1,5 @@
 """``degflow options``: the option files, and the reference of their keys."""
+
 from __future__ import annotations
 
 from degflow_aug.commands.options.options_command import add_arguments, run
