@@ -6,9 +6,8 @@ import functools
 import math
 import os
 import sys
-import time
-from collections.abc import Iterable, Iterator, Sized
-from typing import Any, TypeVar
+from collections.abc import Iterable, Sized
+from typing import Any, TextIO, TypeVar
 
 Item = TypeVar("Item")
 
@@ -16,28 +15,6 @@ DELAY = 3.0
 """Seconds that work has to take before it is shown."""
 LINE_SECONDS = 60.0
 _LINE = "{desc}: {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
-
-
-@functools.cache
-def _bar_class() -> Any:
-    """tqdm's bar, imported when there is one to show: help must not wait for it."""
-    from tqdm import tqdm
-
-    # The thread that tqdm has for bars that wait long between updates would be in the way of forks.
-    return type("Bar", (tqdm,), {"monitor_interval": 0})
-
-
-class _Minute:
-    """When the last line was written, whatever it was about: one a minute is enough for a process."""
-
-    def __init__(self) -> None:
-        self.last = time.monotonic()
-
-    def has_passed(self, now: float) -> bool:
-        return now - self.last >= LINE_SECONDS
-
-
-_minute = _Minute()
 
 
 class Progress:
@@ -53,10 +30,8 @@ class Progress:
 
     def __init__(self, unit: str = "it", *, shown: bool = True) -> None:
         self.unit, self.shown = unit, shown
-        self.bar: Any = None
         self.stage = ""
-        self.first = self.done = 0
-        self.began = time.monotonic()
+        self.bar: Any = None
 
     def __enter__(self) -> Progress:
         return self
@@ -66,7 +41,6 @@ class Progress:
 
     def close(self) -> None:
         """End the stage that is shown."""
-        self.stage = ""
         if self.bar is not None:
             self.bar.close()
             self.bar = None
@@ -79,44 +53,18 @@ class Progress:
             done, total: counted in units; a total of 0 is not known.
             loss: shown beside them, unless it is NaN.
         """
-        if not self.shown:
-            return
-        if stage != self.stage or done < self.done:
-            self._begin(stage, done, total)
-        self.done = done
-        said = "" if math.isnan(loss) else f"loss={loss:.4f}"
-        if self.bar is not None:
-            self.bar.total = total or None
-            if said:
-                self.bar.set_postfix_str(said, refresh=False)
-            self.bar.update(done - self.bar.n)
-            return
-        now = time.monotonic()
-        if now - self.began >= DELAY and _minute.has_passed(now):
-            _minute.last = now
-            print(self._line(done, total, now - self.began, said), file=sys.stderr, flush=True)
-
-    def _begin(self, stage: str, done: int, total: int) -> None:
-        self.close()
-        self.stage, self.first, self.began = stage, done, time.monotonic()
-        if sys.stderr.isatty():
-            self.bar = _bar_class()(
-                total=total or None, initial=done, desc=stage, unit=self.unit, delay=DELAY, miniters=1,
-                file=sys.stderr, **_size(),
-            )  # fmt: skip
-
-    def _line(self, done: int, total: int, seconds: float, said: str) -> str:
-        return str(
-            _bar_class().format_meter(
-                done, total or None, seconds, prefix=self.stage, unit=self.unit, initial=self.first, bar_format=_LINE,
-                postfix=said,
-            )
-        )  # fmt: skip
+        if self.bar is None or stage != self.stage or done < self.bar.n:
+            self.close()
+            self.stage, self.bar = stage, _bar(None, stage, self.unit, total, done, self.shown)
+        self.bar.total = total or None
+        if not math.isnan(loss):
+            self.bar.set_postfix_str(f"loss={loss:.4f}", refresh=False)
+        self.bar.update(done - self.bar.n)
 
 
 def track(
     items: Iterable[Item], stage: str, unit: str = "it", *, total: int = 0, done: int = 0, shown: bool = True
-) -> Iterator[Item]:
+) -> Iterable[Item]:
     """The items, with the progress through them shown.
 
     Args:
@@ -127,13 +75,43 @@ def track(
         done: how many an earlier run has done.
         shown: as for :class:`Progress`.
     """
-    if not total and isinstance(items, Sized):
-        total = done + len(items)
-    with Progress(unit, shown=shown) as progress:
-        progress(stage, done, total)
-        for count, item in enumerate(items, done + 1):
-            yield item
-            progress(stage, count, total)
+    known = len(items) + done if isinstance(items, Sized) else 0
+    bar: Iterable[Item] = _bar(items, stage, unit, total or known, done, shown)
+    return bar
+
+
+def note(sentence: str) -> None:
+    """Say ``sentence`` on stderr, as ``degflow`` does, above a bar where there is one."""
+    # tqdm would make a lock that outlives a fork; where there is no bar there is nothing to lock.
+    write = _bar_class().write if sys.stderr.isatty() else print
+    write(f"degflow: {sentence}", file=sys.stderr)
+
+
+@functools.cache
+def _bar_class() -> Any:
+    """tqdm's bar, imported when there is one to show: help must not wait for it."""
+    from tqdm import tqdm
+
+    # The thread that tqdm has for bars that wait long between updates would be in the way of forks.
+    return type("Bar", (tqdm,), {"monitor_interval": 0})
+
+
+def _bar(items: Iterable[Any] | None, stage: str, unit: str, total: int, done: int, shown: bool) -> Any:
+    if sys.stderr.isatty():
+        look: dict[str, Any] = {"file": sys.stderr, **_size()}
+    else:
+        look = {"file": _Lines(sys.stderr), "mininterval": LINE_SECONDS, "bar_format": _LINE}
+    return _bar_class()(
+        items,
+        desc=stage,
+        unit=unit,
+        total=total or None,
+        initial=done,
+        disable=not shown,
+        delay=DELAY,
+        miniters=1,
+        **look,
+    )
 
 
 def _size() -> dict[str, int]:
@@ -145,8 +123,17 @@ def _size() -> dict[str, int]:
     return {} if known else {"ncols": 100, "nrows": 24}
 
 
-def note(sentence: str) -> None:
-    """Say ``sentence`` on stderr, as ``degflow`` does, above a bar where there is one."""
-    # tqdm would make a lock that outlives a fork; where there is no bar there is nothing to lock.
-    write = _bar_class().write if sys.stderr.isatty() else print
-    write(f"degflow: {sentence}", file=sys.stderr)
+class _Lines:
+    """A file that gets each state of a bar as a line of its own, for logs."""
+
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+
+    def write(self, text: str) -> None:
+        """Write without the carriage return and the padding of a bar."""
+        if text.strip():
+            self.file.write(f"{text.strip()}\n")
+
+    def flush(self) -> None:
+        """Flush."""
+        self.file.flush()
