@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from degflow_aug.compat import devices as compat_devices
-from degflow_aug.options.yaml_file import check_basicsr_options, load_yaml, nearest_name, parse_value
+from degflow_aug.options.basicsr_sections import check_basicsr_options
+from degflow_aug.options.nearest_name import nearest_name
+from degflow_aug.options.yaml_file import load_yaml, parse_value
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "logger": {"print_freq": 100, "save_checkpoint_freq": 5000, "use_tb_logger": False},

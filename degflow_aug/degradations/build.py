@@ -25,8 +25,8 @@ from degflow_aug.degradations.mixture import Mixture
 from degflow_aug.degradations.options import DegradationOptions, ScaleRange
 from degflow_aug.degradations.realesrgan.options import RealESRGANOptions
 from degflow_aug.degradations.simulator.options import CameraOptions
-from degflow_aug.options.stages import convert, read_options
-from degflow_aug.options.yaml_file import nearest_name
+from degflow_aug.options.nearest_name import nearest_name
+from degflow_aug.options.sections import convert, read_options
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from degflow_aug.models.sr.degraded_model import DegradedModel
 from degflow_aug.models.sr.lr_source import LRBatch, RandomScales
 from degflow_aug.models.sr.preview import Example
 from degflow_aug.models.sr.sr_losses import check_losses
-from degflow_aug.options.stages import read_options
+from degflow_aug.options.sections import read_options
 from degflow_aug.options.super_resolution import ArbitraryScaleOptions
 
 

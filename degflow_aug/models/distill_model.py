@@ -19,7 +19,8 @@ from degflow_aug.models.stages.kernel_source import kernel_after
 from degflow_aug.models.stages.latent_stage import LatentStageModel
 from degflow_aug.models.stages.paths import path_ends
 from degflow_aug.models.stages.teacher import check_cameras, check_end, load_teacher
-from degflow_aug.options.stages import DistillOptions, read_options
+from degflow_aug.options.sections import read_options
+from degflow_aug.options.stages import DistillOptions
 
 
 class LFMDistillModel(LatentStageModel):

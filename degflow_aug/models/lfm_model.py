@@ -15,7 +15,8 @@ from degflow_aug.flow.trajectory import trajectory
 from degflow_aug.models.stages.latent_stage import LatentStageModel
 from degflow_aug.models.stages.paths import path_ends, path_points
 from degflow_aug.models.training.checkpoint import find_checkpoint, read_checkpoint
-from degflow_aug.options.stages import LFMOptions, read_options
+from degflow_aug.options.sections import read_options
+from degflow_aug.options.stages import LFMOptions
 
 
 class LFMModel(LatentStageModel):

@@ -15,7 +15,8 @@ from degflow_aug.degradations.padding import pad_to_multiple
 from degflow_aug.models.stages.kernel_source import kernel_for
 from degflow_aug.models.stages.sample_cameras import camera_numbers, sample_kernel
 from degflow_aug.models.stages.stage_model import StageModel
-from degflow_aug.options.stages import RAEOptions, read_options
+from degflow_aug.options.sections import read_options
+from degflow_aug.options.stages import RAEOptions
 
 
 class RAEModel(StageModel):

@@ -22,7 +22,8 @@ from degflow_aug.models.stages.kernel_source import kernel_after
 from degflow_aug.models.stages.sample_cameras import camera_numbers, sample_kernel
 from degflow_aug.models.stages.teacher import check_cameras, check_end, load_teacher
 from degflow_aug.models.stages.view_targets import draw_view_targets
-from degflow_aug.options.stages import RefineOptions, read_options
+from degflow_aug.options.sections import read_options
+from degflow_aug.options.stages import RefineOptions
 
 
 class RefineModel(GeneratorStage):

@@ -31,7 +31,7 @@ from degflow_aug.onestep.plain_adversary import PlainAdversary
 from degflow_aug.onestep.rank_agreement import average_gradients, start_alike
 from degflow_aug.onestep.restoration.enlargement import enlarge
 from degflow_aug.onestep.restoration.restoration import Restorer
-from degflow_aug.options.stages import read_options
+from degflow_aug.options.sections import read_options
 
 Losses = dict[str, Tensor]
 

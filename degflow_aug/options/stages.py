@@ -10,15 +10,11 @@ degflow:
 from __future__ import annotations
 
 import math
-import types
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from degflow_aug.options.yaml_file import check_known_keys
+from degflow_aug.options.sections import check_not_negative
 
-Options = TypeVar("Options")
 DISTILLATIONS = ("average", "consistency")
 PIPELINES = ("auto", "always", "never")
 
@@ -66,7 +62,7 @@ class StageOptions:
             raise ValueError(
                 f"expected degflow.cameras as two or more different names, or empty, got {list(self.cameras)}"
             )
-        _at_least_zero(self)
+        check_not_negative(self)
 
     @property
     def last_scale(self) -> float:
@@ -230,64 +226,3 @@ class DistillOptions(PathOptions):
             raise ValueError(f"expected degflow.steps of at least 1, got {self.steps}")
         if not (self.latent_weight or self.image_weight or self.lpips_weight):
             raise ValueError("expected degflow.latent_weight, image_weight or lpips_weight above 0, got none")
-
-
-def _at_least_zero(options: StageOptions) -> None:
-    for item in fields(options):
-        value = getattr(options, item.name)
-        if isinstance(value, (int, float)) and not 0 <= value < math.inf:
-            raise ValueError(f"expected degflow.{item.name} to be a finite number of at least 0, got {value}")
-
-
-def read_options(kind: type[Options], section: Mapping[str, Any], where: str) -> Options:
-    """An options dataclass from its section of an option file.
-
-    Raises:
-        ValueError: not a mapping, an unknown key (with the nearest name), a missing one, or a value of the wrong type.
-    """
-    if not isinstance(section, Mapping):
-        raise ValueError(f"expected a mapping in {where}, got {section!r}")
-    every = get_type_hints(kind)
-    hints = {item.name: every[item.name] for item in fields(kind)}  # type: ignore[arg-type]
-    check_known_keys(dict(section), hints, where)
-    values = {key: convert(value, hints[key], f"{where}.{key}") for key, value in section.items()}
-    missing = [item.name for item in fields(kind) if item.name not in values and _required(item)]  # type: ignore[arg-type]
-    if missing:
-        raise ValueError(f"expected {missing[0]} in {where}, got none; add it")
-    return kind(**values)
-
-
-def _required(item: Any) -> bool:
-    from dataclasses import MISSING
-
-    return item.default is MISSING and item.default_factory is MISSING
-
-
-def convert(value: Any, hint: Any, where: str) -> Any:
-    """``value`` as the type ``hint`` says (float takes int, tuple takes list; nothing else changes type).
-
-    Raises:
-        ValueError: another type.
-    """
-    origin = get_origin(hint)
-    if origin in (Union, types.UnionType):
-        if value is None and type(None) in get_args(hint):
-            return None
-        choices = [arg for arg in get_args(hint) if arg is not type(None)]
-        fitting = (kind for kind in choices if get_origin(kind) is None and isinstance(value, kind))
-        return convert(value, next(fitting, choices[0]), where)
-    if origin is tuple:
-        if not isinstance(value, (list, tuple)):
-            raise ValueError(f"expected a list in {where}, got {value!r}")
-        kinds = get_args(hint)
-        if Ellipsis not in kinds and len(value) != len(kinds):
-            raise ValueError(f"expected {len(kinds)} values in {where}, got {list(value)}")
-        return tuple(convert(item, kinds[0], where) for item in value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except OverflowError:
-            raise ValueError(f"expected float in {where}, got an integer beyond all floats") from None
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise ValueError(f"expected {hint.__name__} in {where}, got {value!r}")
-    return value

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+
+from degflow_aug.options.sections import check_not_negative
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,7 @@ class SROptions:
             raise ValueError(f"expected degflow.amp to be none or bf16, got {self.amp!r}")
         if self.accumulate < 1:
             raise ValueError(f"expected degflow.accumulate of at least 1, got {self.accumulate}")
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if isinstance(value, (int, float)) and not 0 <= value < math.inf:
-                raise ValueError(f"expected degflow.{item.name} to be a finite number of at least 0, got {value}")
+        check_not_negative(self)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from benchmarks.recipe.variants import VARIANTS
 from degflow_aug.evaluation.rows import Row
 from degflow_aug.fit.presets import preset
 from degflow_aug.fit.stage_options import FitSettings, stage_options
-from degflow_aug.options.stages import LFMOptions, RAEOptions, RefineOptions, read_options
+from degflow_aug.options.sections import read_options
+from degflow_aug.options.stages import LFMOptions, RAEOptions, RefineOptions
 
 degflow_aug.register()
 

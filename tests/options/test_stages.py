@@ -13,15 +13,8 @@ from hypothesis import strategies as st
 
 from degflow_aug.flow.solver import SOLVERS
 from degflow_aug.flow.trajectory import TRAJECTORIES
-from degflow_aug.options.stages import (
-    DISTILLATIONS,
-    DistillOptions,
-    LFMOptions,
-    RAEOptions,
-    StageOptions,
-    convert,
-    read_options,
-)
+from degflow_aug.options.sections import read_options
+from degflow_aug.options.stages import DISTILLATIONS, DistillOptions, LFMOptions, RAEOptions, StageOptions
 
 
 def test_a_section_is_read_with_its_defaults() -> None:
@@ -33,54 +26,6 @@ def test_a_section_is_read_with_its_defaults() -> None:
     assert isinstance(options.hr_share, float)
     assert read_options(LFMOptions, {"knots": (1, 2.9), "s_max": 4, "compile": True}, "degflow").last_scale == 4
     assert StageOptions(knots=(1.0, 2.9)).last_scale == 2.9
-
-
-@pytest.mark.parametrize(
-    ("key", "nearest"), [("knot", "knots"), ("hr_shares", "hr_share"), ("standardize", "standardise")]
-)
-def test_an_unknown_key_names_the_nearest(key: str, nearest: str) -> None:
-    with pytest.raises(ValueError, match=rf"unknown key '{key}' in degflow; did you mean '{nearest}'\?"):
-        read_options(RAEOptions, {"knots": [1, 2], key: 1}, "degflow")
-
-
-def test_keys_of_the_other_stage_are_unknown() -> None:
-    with pytest.raises(ValueError, match="unknown key 'lpips_weight'"):
-        read_options(RAEOptions, {"knots": [1, 2], "lpips_weight": 0.1}, "degflow")
-    with pytest.raises(ValueError, match="unknown key '5' in degflow"):
-        read_options(RAEOptions, {"knots": [1, 2], 5: 1}, "degflow")  # type: ignore[dict-item]
-
-
-@pytest.mark.parametrize("section", [None, [], "knots", 3])
-def test_a_section_that_is_no_mapping_is_refused(section: Any) -> None:
-    with pytest.raises(ValueError, match="expected a mapping in degflow"):
-        read_options(RAEOptions, section, "degflow")
-
-
-def test_a_missing_key_is_named() -> None:
-    with pytest.raises(ValueError, match="expected knots in degflow, got none; add it"):
-        read_options(LFMOptions, {"rae": "run"}, "degflow")
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "message"),
-    [
-        ("knots", 2, "a list in degflow.knots, got 2"),
-        ("knots", "1, 2", "a list in degflow.knots"),
-        ("knots", [1, "2"], "float in degflow.knots, got '2'"),
-        ("knots", [1, None], "float in degflow.knots"),
-        ("s_max", "4", "float in degflow.s_max, got '4'"),
-        ("s_max", True, "float in degflow.s_max, got True"),
-        ("steps", 2.0, "int in degflow.steps, got 2.0"),
-        ("steps", True, "int in degflow.steps, got True"),
-        ("compile", 1, "bool in degflow.compile, got 1"),
-        ("camera", 5, "str in degflow.camera, got 5"),
-        ("rae", None, "str in degflow.rae, got None"),
-        ("s_max", 10**400, "float in degflow.s_max, got an integer beyond"),
-    ],
-)
-def test_another_type_is_refused(key: str, value: object, message: str) -> None:
-    with pytest.raises(ValueError, match=f"expected {message}"):
-        read_options(LFMOptions, {"knots": [1, 2], key: value}, "degflow")
 
 
 NAN, INF = math.nan, math.inf
@@ -167,15 +112,6 @@ def test_every_name_that_the_options_take_exists() -> None:
         assert DistillOptions(knots=(1.0, 2.0), method=method).method == method
     for trajectory in TRAJECTORIES:
         assert LFMOptions(knots=(1.0, 2.0), trajectory=trajectory).trajectory == trajectory
-
-
-def test_optional_hints_take_none_and_their_type() -> None:
-    assert convert(None, float | None, "x") is None
-    assert convert(3, float | None, "x") == 3.0
-    assert convert(True, bool | str, "x") is True
-    assert convert("default", bool | str, "x") == "default"
-    with pytest.raises(ValueError, match="expected float in x"):
-        convert("3", float | None, "x")
 
 
 values = st.recursive(

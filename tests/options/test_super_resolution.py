@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from helpers.tiny_sr import EDSR, L1, LIIF, register, sr_options, with_discriminator, write_random_bundle
 
-from degflow_aug.options.stages import read_options
+from degflow_aug.options.sections import read_options
 from degflow_aug.options.super_resolution import ArbitraryScaleOptions, SROptions
 
 pytest.importorskip("basicsr", reason="option files are BasicSR's")

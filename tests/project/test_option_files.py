@@ -15,8 +15,9 @@ from helpers.tiny_camera import write_pairs
 
 import degflow_aug
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
-from degflow_aug.options.stages import read_options
-from degflow_aug.options.yaml_file import check_basicsr_options, load_yaml
+from degflow_aug.options.basicsr_sections import check_basicsr_options
+from degflow_aug.options.sections import read_options
+from degflow_aug.options.yaml_file import load_yaml
 
 FOLDER = Path(__file__).resolve().parents[2] / "basicsr_options"
 FILES = sorted(FOLDER.glob("*.yml"))

@@ -10,7 +10,7 @@ import torch
 from basicsr.utils.registry import LOSS_REGISTRY
 
 from degflow_aug.models.checks.registered_types import registered_type
-from degflow_aug.options.yaml_file import nearest_name
+from degflow_aug.options.nearest_name import nearest_name
 
 LOSSES = ("pixel_opt", "perceptual_opt", "ldl_opt", "gan_opt")
 GAN_TYPES = ("vanilla", "lsgan", "wgan", "wgan_softplus", "hinge")

@@ -11,7 +11,8 @@ from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY
 
 from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import ArbitraryScaleNetwork
 from degflow_aug.archs.network_outline import TooLargeError, outline
-from degflow_aug.options.yaml_file import check_known_keys, nearest_name
+from degflow_aug.options.nearest_name import nearest_name
+from degflow_aug.options.sections import check_known_keys
 
 
 def registered_type(registry: Any, section: object, where: str) -> Any:

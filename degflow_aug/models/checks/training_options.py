@@ -28,7 +28,7 @@ from degflow_aug.models.validation.scale_validation import ScaleValidation
 from degflow_aug.models.validation.sr_validation import SRValidation
 from degflow_aug.models.validation.validation_metrics import check_metrics
 from degflow_aug.options.basicsr_keys import SCHEDULERS
-from degflow_aug.options.stages import read_options
+from degflow_aug.options.sections import read_options
 
 
 def check_training_options(opt: dict[str, Any], source: str, resumes: bool = False) -> None:

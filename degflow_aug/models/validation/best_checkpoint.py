@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from degflow_aug.files.atomic_file import atomic_path
-from degflow_aug.options.stages import read_options
-from degflow_aug.options.yaml_file import nearest_name
+from degflow_aug.options.nearest_name import nearest_name
+from degflow_aug.options.sections import read_options
 
 
 @dataclass(frozen=True)

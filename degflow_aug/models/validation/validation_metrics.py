@@ -13,7 +13,8 @@ from basicsr.utils.registry import METRIC_REGISTRY
 
 from degflow_aug.metrics.lpips_metric import calculate_lpips, check_weights
 from degflow_aug.metrics.pyiqa_metric import check_pyiqa, lower_is_better
-from degflow_aug.options.yaml_file import check_known_keys, nearest_name
+from degflow_aug.options.nearest_name import nearest_name
+from degflow_aug.options.sections import check_known_keys
 
 LOWER_IS_BETTER = ("calculate_lpips", "calculate_niqe")
 PYIQA = "calculate_pyiqa"
