@@ -1,8 +1,25 @@
-"""Makes BasicSR 1.4.2 import, resume and seed correctly on current Python, torch, torchvision and SciPy.
+"""Fix what BasicSR 1.4.2 does wrong on current Python, torch, torchvision and SciPy.
 
-:func:`apply` comes before any BasicSR import and only supplies modules that newer libraries have dropped.
-:func:`patch_training` comes before ``train_pipeline`` and replaces what it uses; each ``compat_*`` module holds one
-concern and says what was wrong with the original.
+:func:`apply` comes before any BasicSR import and supplies modules that newer libraries have dropped.
+:func:`patch_training` comes before ``train_pipeline`` and replaces what it uses. Each file holds one concern:
+
+=========  ==================================================================================================
+here       ``import basicsr`` fails: torchvision.transforms.functional_tensor, distutils (Python 3.12) and,
+           with SciPy 2, scipy.ndimage.filters are gone
+devices    ``torchrun`` without CUDA divides by zero; ``num_gpu: 1`` without CUDA fails inside torch
+options    ``1e-4`` is text; unknown keys are ignored; unknown ``path`` keys become folders; ``--force_yml`` runs
+           code; ``--local-rank``, a missing ``use_tb_logger``, null paths and float scales end in a traceback
+loading    workers draw the same numbers every epoch; ``prefetch_mode: cpu`` waits for ever at a broken image or with
+           persistent workers; ``persistent_workers`` without workers and CUDA prefetching without CUDA fail
+training   a resumed run begins its epoch again; runs end before ``total_iter``; a data set smaller than a batch
+           trains nothing, without a word; best validation results are forgotten
+resume     states are loaded onto CUDA where there is none; ``--auto_resume`` from another folder renames the
+           experiment away; a cut-off state ends the run
+state      a state of another optimiser or width is found out in a later step, or never
+history    the log rounds losses, and begins a new file whenever a run goes on
+metrics    NIQE of an image below two blocks ends the run
+filters    ``filter2D`` fails behind ``DiffJPEG``: BasicSR's own Real-ESRGAN models with a batch above one
+=========  ==================================================================================================
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Processes and devices: distributed training without CUDA, and ``num_gpu`` against what the machine has.
 
-BasicSR divides by the number of GPUs to start a process group, and always asks for NCCL.
+BasicSR 1.4.2 divides by the number of GPUs to start a process group, always asks for NCCL, and takes ``num_gpu`` for
+granted: without CUDA the first is a ZeroDivisionError and the last an error inside torch.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """BasicSR's ``filter2D`` on images that do not lie in memory as it takes for granted.
 
-It ``view``s what padding returns. On current torch that keeps the layout of its input, and ``DiffJPEG`` returns
-channels last: with more than one sample, the second blur of BasicSR's own Real-ESRGAN models ends in a RuntimeError.
+BasicSR 1.4.2 ``view``s what padding returns. On current torch that keeps the layout of its input, and ``DiffJPEG``
+returns channels last: with more than one sample, the second blur of BasicSR's own Real-ESRGAN models ends in a
+RuntimeError.
 """
 
 from __future__ import annotations

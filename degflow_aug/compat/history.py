@@ -1,4 +1,7 @@
-"""A history beside BasicSR's log: the log rounds losses, and begins a new file whenever a run goes on."""
+"""A history of a run beside BasicSR's log.
+
+BasicSR 1.4.2 rounds the losses in its log, and begins a new file whenever a run goes on.
+"""
 
 from __future__ import annotations
 

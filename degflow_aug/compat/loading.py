@@ -1,7 +1,7 @@
 """The data loader: random streams that never repeat, and prefetching that fails loudly instead of hanging.
 
-BasicSR seeds NumPy and ``random`` in the workers with the same numbers every epoch. Its CPU prefetcher reads ahead in
-a thread whose exceptions nobody sees, so that a broken image leaves training waiting for ever.
+BasicSR 1.4.2 seeds NumPy and ``random`` in the workers with the same numbers every epoch. Its CPU prefetcher reads
+ahead in a thread whose exceptions nobody sees, so that a broken image leaves training waiting for ever.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""NIQE on an image too small for it: BasicSR lets NumPy's LinAlgError end the training run."""
+"""NIQE on an image too small for it.
+
+BasicSR 1.4.2 lets NumPy's LinAlgError end the training run.
+"""
 
 from __future__ import annotations
 

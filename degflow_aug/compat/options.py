@@ -1,7 +1,7 @@
 """The command line and option file of ``train_pipeline``: checked, typed, and never executed.
 
-BasicSR parses ``1e-4`` as a string, ignores unknown keys, runs ``--force_yml`` through ``exec``, and fails to print
-keys that are numbers, such as the scales of ``lq: {2.9: folder}``.
+BasicSR 1.4.2 parses ``1e-4`` as a string, ignores unknown keys, runs ``--force_yml`` through ``exec``, and fails to
+print keys that are numbers, such as the scales of ``lq: {2.9: folder}``.
 """
 
 from __future__ import annotations

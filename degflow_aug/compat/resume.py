@@ -1,7 +1,8 @@
 """Which training state a run continues from.
 
-BasicSR loads the state onto a CUDA device even where there is none, looks for it relative to the working directory
-(and, not finding it there, renames the experiment away), and stops at a file that was cut off while it was written.
+BasicSR 1.4.2 loads the state onto a CUDA device even where there is none, looks for it relative to the working
+directory (and, not finding it there, renames the experiment away), and stops at a file that was cut off while it was
+written.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whether a training state fits the optimisers and schedules that it goes into.
 
-PyTorch takes nearly anything for such a state: a learning rate that is text, or averages of another shape, come to
-light in a later step, in the words of whatever fails there.
+BasicSR 1.4.2 hands it to PyTorch, which takes nearly anything for such a state: a learning rate that is text, or
+averages of another shape, come to light in a later step, in the words of whatever fails there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Resuming at the next draw: what joins BasicSR's training state to its data loader.
 
-BasicSR restarts the data order at the epoch a state was saved in, and counts epochs by a rounded-up number of batches
-while its loader drops the last one, so that a run can end long before ``total_iter``.
+BasicSR 1.4.2 restarts the data order at the epoch a state was saved in, and counts epochs by a rounded-up number of
+batches while its loader drops the last one, so that a run can end long before ``total_iter``.
 """
 
 from __future__ import annotations

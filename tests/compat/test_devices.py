@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.basicsr_experiment import as_is, run_python, write_experiment
+from helpers.basicsr_experiment import run_python, write_experiment
 
 from degflow_aug.compat.devices import init_dist, resolve_num_gpu
 
@@ -46,7 +46,6 @@ Path(folder, f"rank{rank}.json").write_text(json.dumps([backend, runs]))
 
 def test_torchrun_on_cpu_trains_on_disjoint_shards_and_resumes(tmp_path: Path) -> None:
     """Two ranks, eight images, batches of two: an epoch is two iterations and asks for every image once."""
-    assert as_is()["torchrun on cpu"] == "ZeroDivisionError"
     options = write_experiment(
         tmp_path, images=8, model_type="CpuDdpModel", num_gpu="auto", manual_seed=None, train__total_iter=4,
         logger__save_checkpoint_freq=3,
@@ -68,7 +67,6 @@ def test_torchrun_on_cpu_trains_on_disjoint_shards_and_resumes(tmp_path: Path) -
 
 
 def test_num_gpu_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(as_is()["num_gpu without cuda"], str)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert resolve_num_gpu("auto") == resolve_num_gpu(0) == 0
     with pytest.raises(ValueError, match=r"^expected a CUDA device for num_gpu: 1, got none; .*num_gpu: auto"):

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from helpers.basicsr_experiment import as_is
 
 from degflow_aug import compat
 from degflow_aug.compat.metrics import tolerant_niqe
@@ -28,7 +27,6 @@ def textured(height: int, width: int) -> np.ndarray:
 def test_small_images_give_nan_and_a_warning(size: tuple[int, int]) -> None:
     from basicsr.metrics import calculate_metric, calculate_niqe
 
-    assert as_is()["niqe of one block"] == "LinAlgError"
     with pytest.warns(UserWarning, match=r"NIQE is not defined on this image"):
         assert math.isnan(calculate_niqe(textured(*size), 0))
     with pytest.warns(UserWarning, match=r"NIQE is not defined"):

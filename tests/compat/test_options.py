@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.basicsr_experiment import as_is, register_recording_dataset, write_experiment
+from helpers.basicsr_experiment import register_recording_dataset, write_experiment
 
 from degflow_aug import compat
 from degflow_aug.compat.options import options_as_text, override, parse_options
@@ -96,7 +96,6 @@ def test_options_print_as_basicsrs_own_and_with_keys_that_are_numbers() -> None:
 
 
 def test_yaml_numbers_and_equal_keys(tmp_path: Path) -> None:
-    assert as_is()["yaml values"] == [["lr", "2e-4"], ["ema_decy", 0.9]]
     path = write_experiment(tmp_path, images=1)
     text = path.read_text(encoding="utf-8").replace('"lr": 0.001', '"lr": 1e-4')
     path.write_text(text, encoding="utf-8")
@@ -125,7 +124,6 @@ def test_missing_keys_are_named(tmp_path: Path, key: str) -> None:
 
 
 def test_force_yml_sets_values_and_runs_nothing(tmp_path: Path) -> None:
-    assert as_is()["force_yml"] == "yes"
     entry = 'name"]; __import__("os").environ.setdefault("DEGFLOW_INJECTED", "yes"); opt["name=tiny'
     opt = parse(tmp_path, "--force_yml", entry, "train:optim_g:lr=1e-4", "datasets:train:mean=[0, 1]", "a=b=c")
     assert "DEGFLOW_INJECTED" not in os.environ
@@ -162,7 +160,6 @@ def test_seed_without_manual_seed_belongs_to_the_name(tmp_path: Path) -> None:
 
 
 def test_defaults_for_what_basicsr_reads_without_asking(tmp_path: Path) -> None:
-    assert as_is()["no use_tb_logger"] == "KeyError"
     opt = parse(tmp_path, logger=None, num_gpu=None, path=None, val={"pbar": False})
     assert opt["logger"] == {"print_freq": 100, "save_checkpoint_freq": 5000, "use_tb_logger": False}
     assert opt["val"] == {"val_freq": 5000, "save_img": False, "pbar": False}
@@ -170,19 +167,15 @@ def test_defaults_for_what_basicsr_reads_without_asking(tmp_path: Path) -> None:
 
 
 def test_hyphenated_local_rank(tmp_path: Path) -> None:
-    assert as_is()["--local-rank"] == "SystemExit"
     assert parse(tmp_path, "--local-rank=0")["dist"] is False
 
 
-def test_path_keys_become_folders_as_it_is_and_are_refused_in_ours(tmp_path: Path, our_model: type) -> None:
-    assert as_is()["folders from path keys"] == ["not-a-folder.pth"]
-    assert as_is()["null path key"] == "TypeError"
+def test_unknown_path_keys_do_not_become_folders_in_ours(tmp_path: Path, our_model: type) -> None:
     for value in ("somewhere.pth", False):
         with pytest.raises(ValueError, match="unknown key 'stage_one' in path"):
             parse(tmp_path, model_type="OptionsTestModel", path__stage_one=value)
 
 
 def test_float_scale_is_refused_in_ours(tmp_path: Path, our_model: type) -> None:
-    assert as_is()["float scale"] == "TypeError"
     with pytest.raises(ValueError, match=r"expected an integer for scale, got 2\.5"):
         parse(tmp_path, model_type="OptionsTestModel", scale=2.5)

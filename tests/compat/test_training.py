@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.basicsr_experiment import as_is, register_recording_dataset, train, write_experiment
+from helpers.basicsr_experiment import register_recording_dataset, train, write_experiment
 
 from degflow_aug import compat
 from degflow_aug.compat.training import last_epoch
@@ -39,12 +39,6 @@ def whole_run(asked: list[int], tmp_path_factory: pytest.TempPathFactory) -> tup
     del asked[:]
     train(write_experiment(folder, images=7, train__total_iter=7, logger__save_checkpoint_freq=1))
     return folder, asked[:14]
-
-
-def test_unpatched_resume_fails_without_cuda_and_repeats_the_epoch() -> None:
-    assert isinstance(as_is()["resume without cuda"], str)
-    continued, resumed = as_is()["data order after resume"]
-    assert continued != resumed
 
 
 @pytest.mark.parametrize("iteration", range(1, 7))
@@ -100,13 +94,11 @@ def test_random_streams_do_not_begin_again(whole_run: tuple[Path, list[int]]) ->
 
 def test_run_lasts_for_total_iter(asked: list[int], tmp_path: Path) -> None:
     """Three images in batches of two: one batch an epoch, where BasicSR counts two and stops after four of six."""
-    assert as_is()["iterations of six"] == 4
     train(write_experiment(tmp_path, images=3, train__total_iter=6, logger__save_checkpoint_freq=1))
     assert states(tmp_path) == [1, 2, 3, 4, 5, 6]
 
 
 def test_dataset_smaller_than_a_batch_is_an_error(asked: list[int], tmp_path: Path) -> None:
-    assert as_is()["dataset smaller than a batch"] == 0
     with pytest.raises(ValueError, match=r"at least 2 draws an epoch .*, got 1; raise dataset_enlarge_ratio"):
         train(write_experiment(tmp_path, images=1))
 

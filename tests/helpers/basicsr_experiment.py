@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import json
 import os
 import subprocess
@@ -54,14 +53,6 @@ def run_python(*arguments: str, timeout: float = 120, **environment: str) -> sub
     return subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, timeout=timeout, env=variables, check=False
     )
-
-
-@functools.cache
-def as_is() -> dict[str, Any]:
-    """What unpatched BasicSR does in every row of ``compat_as_is.py``, found out once a session in one process."""
-    done = run_python(str(ROOT / "tests/compat/as_is.py"))
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def write_experiment(folder: Path, images: int = 5, size: int = 20, **changes: Any) -> Path:
