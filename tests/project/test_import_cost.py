@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import pkgutil
+import re
 import subprocess
 import sys
+import textwrap
+from pathlib import Path
 
 import pytest
 
 import degflow_aug.flow
 
-HEAVY = ("torch", "torchvision", "basicsr", "numpy", "scipy", "cv2", "skimage", "lpips")
+HEAVY = ("torch", "torchvision", "basicsr", "numpy", "scipy", "cv2", "skimage", "lpips", "matplotlib")
+
+
+ROOT = Path(degflow_aug.__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("degflow_aug/**/*.md")), ROOT / ".github" / "CONTRIBUTING.md"]
 
 
 def loaded(statements: str) -> set[str]:
@@ -24,7 +30,26 @@ def loaded(statements: str) -> set[str]:
 
 
 def test_the_package_itself_loads_nothing_heavy() -> None:
-    assert not loaded("import degflow_aug; degflow_aug.__version__").intersection(HEAVY)
+    assert not loaded("import degflow_aug; degflow_aug.__version__; dir(degflow_aug)").intersection(HEAVY)
+
+
+def test_public_names_are_there_when_they_are_asked_for() -> None:
+    assert not set(degflow_aug.__all__).difference(dir(degflow_aug))
+    for name in degflow_aug.__all__:
+        found = getattr(degflow_aug, name)
+        assert name == "__version__" or found.__doc__, name
+    with pytest.raises(AttributeError, match="no attribute 'load_bundle'"):
+        _ = degflow_aug.load_bundle
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_documentation_imports_what_is_public(page: Path) -> None:
+    """Nothing else is promised to stay where it is."""
+    blocks = re.findall(r"^ *```python\n(.*?)^ *```", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for block in map(textwrap.dedent, blocks):
+        assert not re.findall(r"^ *(?:from|import) degflow_aug\..*", block, flags=re.MULTILINE)
+        for names in re.findall(r"^ *from degflow_aug import (.*)", block, flags=re.MULTILINE):
+            assert set(names.split(", ")) <= set(degflow_aug.__all__)
 
 
 def test_flow_loads_torch_and_neither_basicsr_nor_torchvision() -> None:
@@ -46,7 +71,6 @@ def test_options_are_read_without_torch() -> None:
     assert "torch" not in loaded("import degflow_aug.options.stages")
 
 
-@pytest.mark.skipif(importlib.util.find_spec("degflow_aug.cli") is None, reason="there is no command line yet")
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
 def test_the_command_line_explains_itself_without_torch(arguments: list[str]) -> None:
     statements = (
