@@ -23,8 +23,8 @@ def first_examples(
 ) -> list[Example]:
     """Show the first samples of a batch, HR (B, 3, P, P) and LR (B, 3, L, L), as ``super_resolve`` enlarges them."""
     size = (gt.shape[-2], gt.shape[-1])
-    pairs = zip(gt[:count].split(1), lq[:count].split(1), strict=True)
-    return [Example(hr, lr, super_resolve(lr, size)) for hr, lr in pairs]
+    chosen = range(min(count, len(gt)))
+    return [Example(gt[i, None], lq[i, None], super_resolve(lq[i, None], size)) for i in chosen]
 
 
 def preview_strip(examples: Sequence[Example], side: int = 192) -> Tensor:
