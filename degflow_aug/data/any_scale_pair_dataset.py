@@ -6,7 +6,7 @@ from typing import Any
 
 from degflow_aug.data import dataset_keys as keys
 from degflow_aug.data.any_scale_pairs import AnyScalePairs
-from degflow_aug.data.layouts.pair_layouts import find_pair_scenes
+from degflow_aug.data.layouts.find import find_pair_scenes
 from degflow_aug.data.layouts.scene_pairs import list_pairs
 
 _KIND = "AnyScalePairDataset"

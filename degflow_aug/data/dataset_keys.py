@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from degflow_aug.data.layouts.scene import nearest
 from degflow_aug.options.basicsr_keys import LOADER
+from degflow_aug.options.nearest_name import nearest_name
 
 DEFAULT_CACHE_MB = 2048
 UNSCALED = {"mean": "images stay in [0, 1]", "std": "images stay in [0, 1]"}
@@ -33,7 +33,7 @@ def check_keys(opt: Mapping[str, Any], kind: str, own: Iterable[str], refused: M
         if key in refused and value is not None:
             raise ValueError(f"expected no {key} for {kind}, got {value!r}: {refused[key]}")
         if key not in known and key not in refused:
-            raise ValueError(f"expected options of {kind}, got '{key}'{nearest(key, known)}")
+            raise ValueError(f"expected options of {kind}, got '{key}'{nearest_name(key, known)}")
 
 
 def required(opt: Mapping[str, Any], key: str, kind: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from degflow_aug.data import dataset_keys as keys
 from degflow_aug.data.hr_crops import HRCrops
-from degflow_aug.data.layouts.pair_layouts import find_pair_scenes
+from degflow_aug.data.layouts.find import find_pair_scenes
 from degflow_aug.data.layouts.scene_pairs import pair_names
 from degflow_aug.files.image_file import read_header, read_image
 from degflow_aug.files.image_tree import TreeImage, check_inside, find_images

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 from degflow_aug.data import dataset_keys as keys
 from degflow_aug.data.any_scale_pair_dataset import AnyScalePairDataset
 from degflow_aug.data.hr_crop_dataset import HRCropDataset
-from degflow_aug.data.layouts.scene import nearest
 from degflow_aug.data.mixed_pairs import MixedPairs
 from degflow_aug.options.basicsr_keys import LOADER
+from degflow_aug.options.nearest_name import nearest_name
 
 _KIND = "MixedPairDataset"
 _KEYS = {"real", "hr", "real_share", "gt_size", "lr_size"}
@@ -61,9 +61,8 @@ def _build(kind: type[_Part], opt: Mapping[str, Any], key: str, sizes: Mapping[s
         raise ValueError(f"expected {key} of {_KIND} as a section {{type: {kind.__name__}, ...}}, got {section!r}")
     name = section.get("type")
     if name != kind.__name__:
-        raise ValueError(
-            f"expected {key} of {_KIND} with type: {kind.__name__}, got {name!r}{nearest(str(name), [kind.__name__])}"
-        )
+        hint = nearest_name(name, [kind.__name__])
+        raise ValueError(f"expected {key} of {_KIND} with type: {kind.__name__}, got {name!r}{hint}")
     for inner in sorted(_NOT_IN_PARTS.intersection(section)):
         raise ValueError(f"expected no {inner} in {key} of {_KIND}, got {section[inner]!r}; move it one level up")
     return kind({**section, **sizes, "phase": "train"})

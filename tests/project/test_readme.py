@@ -141,7 +141,7 @@ def test_the_section_degflow_is_shown_whole() -> None:
 
 def test_every_choice_is_named() -> None:
     from degflow_aug.archs.arbitrary_scale.encoders import ENCODERS
-    from degflow_aug.data.layouts.pair_layouts import PAIR_LAYOUTS
+    from degflow_aug.data.layouts import PAIR_LAYOUTS
     from degflow_aug.degradations.build import TYPES
 
     alternatives = block("one-of", "yaml").splitlines()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from degflow_aug.commands.shared.arguments import one_of
+from degflow_aug.data.layouts import LAYOUTS
 
 if TYPE_CHECKING:
     import torch
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from degflow_aug.data.layouts.scene import Scene
     from degflow_aug.evaluation.scenes import EvaluationScene
 
-LAYOUTS = ("realsr", "realsr_v3", "city100", "pattern")
 _AS_NAMED = object()
 
 

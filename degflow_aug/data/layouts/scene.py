@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import math
+import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from degflow_aug.files.image_file import ImageHeader, read_header
+from degflow_aug.files.image_file import ImageHeader, is_image_name, read_header
+from degflow_aug.options.nearest_name import nearest_name
 
 _RANGE = re.compile(r"(\d+)-(\d+)")
 
@@ -35,6 +36,22 @@ class Scene:
     def scales(self) -> tuple[float, ...]:
         """Scales of the views, rising, without 1."""
         return tuple(sorted(self.views))
+
+
+class Place(NamedTuple):
+    """Where a layout looks for images.
+
+    Attributes:
+        root: folder of the data set.
+        split: ``Train`` or ``Test``, for layouts that have both.
+        pattern: templates of the layout ``pattern``.
+        lq: LR folders by scale of the layout ``folders``.
+    """
+
+    root: Path
+    split: str
+    pattern: Mapping[str, Any] | None = None
+    lq: Mapping[Any, str | Path] | None = None
 
 
 class FoundImage(NamedTuple):
@@ -107,10 +124,19 @@ def view_scale(key: Any) -> float:
     return scale
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of an error message: which known name was probably meant."""
-    close = difflib.get_close_matches(str(name), [str(key) for key in known], n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""
+def folder_name(folder: Path) -> str:
+    """The name of a folder, also of ``.``, which stands for a camera where nothing else names it."""
+    return os.path.basename(os.path.abspath(folder))
+
+
+def folders(folder: Path) -> list[Path]:
+    """The folders in a folder, sorted by name; hidden ones are left out."""
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def images(folder: Path) -> list[Path]:
+    """The image files in a folder, sorted by name; there may be none."""
+    return sorted(path for path in folder.iterdir() if is_image_name(path.name) and path.is_file())
 
 
 def _make_scene(camera: str, name: str, files: dict[float, Path]) -> Scene:
@@ -137,7 +163,7 @@ def _select(
         for camera in wanted:
             if camera not in known:
                 raise ValueError(
-                    f"{root}: expected cameras among {', '.join(known)}, got '{camera}'{nearest(camera, known)}"
+                    f"{root}: expected cameras among {', '.join(known)}, got '{camera}'{nearest_name(camera, known)}"
                 )
         chosen = {key for key in keys if key[0] in wanted}
     if scenes is None:
@@ -146,7 +172,9 @@ def _select(
     for wish in _wishes(scenes):
         matching = {key for key in chosen if wish == f"{key[0]}/{key[2]}" or _matches(_of(wish, key[0]), *key[1:])}
         if not matching:
-            raise ValueError(f"{root}: expected scenes to select by '{wish}', got none{nearest(wish, _names(chosen))}")
+            raise ValueError(
+                f"{root}: expected scenes to select by '{wish}', got none{nearest_name(wish, _names(chosen))}"
+            )
         selected |= matching
     return selected
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import string
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,10 @@ from helpers import trees
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from degflow_aug.data.layouts.find import Scene, check_aligned, find_scenes
+from degflow_aug.data.layouts import PAIR_LAYOUTS
+from degflow_aug.data.layouts.find import find_pair_scenes, find_scenes
+from degflow_aug.data.layouts.scene import Scene, check_aligned
+from degflow_aug.data.layouts.scene_pairs import check_pair, list_pairs
 
 
 def test_realsr_takes_hr_from_the_lowest_scale(tmp_path: Path) -> None:
@@ -29,17 +34,6 @@ def test_realsr_takes_hr_from_the_lowest_scale(tmp_path: Path) -> None:
     )
     assert scenes[0].scales == (2, 3, 4)
     assert len({scenes[0], scenes[0]}) == 1
-
-
-def test_split_and_cameras_select(tmp_path: Path) -> None:
-    trees.realsr(tmp_path, ("Canon", "Nikon"))
-    trees.realsr(tmp_path, ("Canon",), split="Test", count=1)
-    assert len(find_scenes(tmp_path, "realsr", split="Test")) == 1
-    assert len(find_scenes(tmp_path, "realsr", split="test")) == 1
-    assert {scene.camera for scene in find_scenes(tmp_path, "realsr", cameras=["Nikon"])} == {"Nikon"}
-    assert len(find_scenes(tmp_path, "realsr", cameras="Canon")) == 3
-    with pytest.raises(ValueError, match=r"among Canon, Nikon, got 'Nikkon'; did you mean 'Nikon'\?"):
-        find_scenes(tmp_path, "realsr", cameras=["Nikkon"])
 
 
 def test_fractional_scales_and_prefixed_folders(tmp_path: Path) -> None:
@@ -104,24 +98,6 @@ def test_pattern_tells_views_from_hr_in_one_folder(tmp_path: Path) -> None:
     assert {scene.camera for scene in scenes} == {tmp_path.name}
 
 
-def test_ranges_may_be_of_one_camera(tmp_path: Path) -> None:
-    for camera in ("a", "b"):
-        for name in ("001", "002", "003"):
-            trees.save(tmp_path / camera / f"{name}.png", np.zeros((8, 8, 3), np.uint8))
-            trees.save(tmp_path / camera / f"{name}x2.png", np.zeros((8, 8, 3), np.uint8))
-    pattern = {"hr": "{camera}/{id}.png", "views": {2: "{camera}/{id}x2.png"}}
-
-    def found(wish: str) -> list[str]:
-        return [
-            f"{scene.camera}{scene.name}" for scene in find_scenes(tmp_path, "pattern", pattern=pattern, scenes=wish)
-        ]
-
-    assert found("a/001-002,b/003") == ["a001", "a002", "b003"]
-    assert found("b/002-003,001") == ["a001", "b001", "b002", "b003"]
-    with pytest.raises(ValueError, match="scenes to select by 'c/001-003'"):
-        found("c/001-003")
-
-
 @pytest.mark.parametrize(
     "pattern",
     [
@@ -142,63 +118,11 @@ def test_other_patterns_are_refused(tmp_path: Path, pattern: object) -> None:
         find_scenes(tmp_path, "pattern", pattern=pattern)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("wish", "numbers"),
-    [
-        ("001-003", [1, 2, 3]),
-        ("1-2,5", [1, 2, 5]),
-        ("004", [4]),
-        ("4", [4]),
-        (["Canon_002", "5-99"], [2, 5, 6]),
-        ("2, 002", [2]),
-    ],
-)
-def test_scenes_are_selected_by_id(tmp_path: Path, wish: str, numbers: list[int]) -> None:
-    trees.realsr(tmp_path, scales=(2,), count=6, size=(8, 8))
-    scenes = find_scenes(tmp_path, "realsr", scenes=wish)
-    assert [scene.name for scene in scenes] == [f"Canon_{number:03d}" for number in numbers]
-
-
-@pytest.mark.parametrize(
-    ("wish", "said"),
-    [("7-9", "'7-9'"), ("Canon_01", "mean 'Canon_001'"), (57, "57; quote it"), ([1], r"\[1\]; quote"), ([], "quote")],
-)
-def test_selections_of_nothing_are_refused(tmp_path: Path, wish: object, said: str) -> None:
-    trees.realsr(tmp_path, scales=(2,), count=6, size=(8, 8))
-    with pytest.raises(ValueError, match=said):
-        find_scenes(tmp_path, "realsr", scenes=wish)  # type: ignore[arg-type]
-
-
-def test_a_view_without_hr_is_named_or_left_out(tmp_path: Path) -> None:
-    trees.realsr(tmp_path, scales=(2, 4))
-    (tmp_path / "Canon" / "Train" / "2" / "Canon_002_HR.png").unlink()
-    with pytest.raises(ValueError, match=r"Canon_002_LR2\.png: expected the HR image of scene 'Canon_002'"):
-        find_scenes(tmp_path, "realsr")
-    assert len(find_scenes(tmp_path, "realsr", scenes="001,003")) == 2
-    assert len(find_scenes(tmp_path, "realsr", drop_without_hr=True)) == 2
-
-
-def test_two_files_for_one_image_are_refused(tmp_path: Path) -> None:
-    trees.city100(tmp_path)
-    trees.save(tmp_path / "002H.tif", np.zeros((8, 8, 3), np.uint8))
-    with pytest.raises(ValueError, match=r"002H\.\w+: expected one file for this image, got 002H\.\w+ as well"):
-        find_scenes(tmp_path, "city100")
-
-
 def test_a_view_in_the_folder_of_another_scale_is_refused(tmp_path: Path) -> None:
     trees.realsr(tmp_path, scales=(2,))
     (tmp_path / "Canon/Train/2/Canon_001_LR2.png").rename(tmp_path / "Canon/Train/2/Canon_001_LR3.png")
     with pytest.raises(ValueError, match=r"Canon_001_LR3\.png: expected views at scale 2"):
         find_scenes(tmp_path, "realsr")
-
-
-@pytest.mark.parametrize("layout", ["realsr", "realsr_v3", "city100"])
-def test_folders_without_scenes_are_named(tmp_path: Path, layout: str) -> None:
-    with pytest.raises(ValueError, match=f"{tmp_path}: expected"):
-        find_scenes(tmp_path, layout)
-    for path, got in ((tmp_path / "missing", "nothing"), (trees.save(tmp_path / "a.png", np.eye(8) > 0), "a file")):
-        with pytest.raises(ValueError, match=f"{path}: expected .* got {got}"):
-            find_scenes(path, layout)
 
 
 def test_an_empty_scale_folder_and_a_camera_folder_are_named(tmp_path: Path) -> None:
@@ -212,18 +136,15 @@ def test_an_empty_scale_folder_and_a_camera_folder_are_named(tmp_path: Path) -> 
         find_scenes(tmp_path, "realsr", split="Test")
 
 
-def test_an_unknown_layout_names_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"got 'citi100'; did you mean 'city100'\?"):
-        find_scenes(tmp_path, "citi100")
-
-
-def test_sizes_that_differ_are_named(tmp_path: Path) -> None:
-    trees.city100(tmp_path)
-    trees.save(tmp_path / "003L.PNG", trees.coordinates(48, 63, 0))
-    scenes = find_scenes(tmp_path, "city100")
-    assert check_aligned(scenes[0]) == (48, 64)
-    with pytest.raises(ValueError, match=r"003L\.PNG: expected 48x64 .*003H\.PNG, or 17x22 at scale 2\.9, got 48x63"):
-        check_aligned(scenes[2])
+@pytest.mark.parametrize("layout", PAIR_LAYOUTS)
+def test_folders_without_scenes_are_named(tmp_path: Path, layout: str) -> None:
+    options: dict[str, Any] = {"lq": {2: tmp_path}} if layout == "folders" else {}
+    pattern = {"hr": "{id}.png", "views": {2: "{id}x2.png"}} if layout == "pattern" else None
+    with pytest.raises(ValueError, match=f"^{tmp_path}.*: expected"):
+        find_pair_scenes(tmp_path, layout, pattern=pattern, **options)
+    for path, got in ((tmp_path / "missing", "nothing"), (trees.save(tmp_path / "a.png", np.eye(8) > 0), "a file")):
+        with pytest.raises(ValueError, match=f"{path}: expected .* got {got}"):
+            find_pair_scenes(path, layout, pattern=pattern, **options)
 
 
 @settings(max_examples=25, deadline=None)
@@ -272,3 +193,106 @@ def test_pattern_finds_what_was_made(ids: set[str], suffix: str) -> None:
         scenes = find_scenes(root, "pattern", pattern=pattern)
     assert {scene.name for scene in scenes} == ids
     assert all(scene.hr.name == scene.views[2.0].name for scene in scenes)
+
+
+def _realarbisr(root: Path, names: dict[str, str] | None = None, split: str = "Train", count: int = 3) -> Path:
+    names = names or {"HR": "{id}.png", "LR": "{id}.png"}
+    for scale in (1.5, 2.0, 2.5):
+        for number in range(1, count + 1):
+            lr = trees.coordinates(12, 16, round(10 * scale))
+            hr = trees.coordinates(round(12 * scale), round(16 * scale), 10)
+            for kind, image in (("HR", hr), ("LR", lr)):
+                folder = f"{kind}{scale:g}".replace(".", "dot")
+                name = names[kind].format(id=f"{number:03d}", scale=f"{scale:g}")
+                trees.save(root / split / folder / name, image)
+    return root
+
+
+@pytest.mark.parametrize("names", [
+    {"HR": "{id}.png", "LR": "{id}.png"},
+    {"HR": "{id}_HR.png", "LR": "{id}_LR{scale}.png"},
+    {"HR": "hr_{id}.png", "LR": "lr_{id}.png"},
+    {"HR": "gt-{id}.png", "LR": "camera-{id}.png"},
+])  # fmt: skip
+def test_realarbisr_as_its_code_reads_it(tmp_path: Path, names: dict[str, str]) -> None:
+    root = _realarbisr(tmp_path, names)
+    pairs = list_pairs(find_pair_scenes(root, "realarbisr"))
+    assert len(pairs) == 9
+    for pair in pairs:
+        assert pair.hr.parent.name == f"HR{pair.scale:g}".replace(".", "dot")
+        assert pair.lr.parent.name == pair.hr.parent.name.replace("HR", "LR")
+        assert re.search(r"\d\d\d", pair.hr.stem)[0] == re.search(r"\d\d\d", pair.lr.stem)[0]
+        assert pair.name.endswith(f"_x{pair.scale:g}")
+        check_pair(pair)
+    assert len({pair.name for pair in pairs}) == 9
+    assert {pair.scale for pair in list_pairs(find_pair_scenes(root, "realarbisr"), [1.5, 2.5])} == {1.5, 2.5}
+
+
+def test_realarbisr_names_decide_before_the_order(tmp_path: Path) -> None:
+    names = {"HR": "{id}.png", "LR": "{id}.png"}
+    root = _realarbisr(tmp_path, names, count=2)
+    (root / "Train/LR2/002.png").rename(root / "Train/LR2/000.png")
+    (root / "Train/HR2/002.png").rename(root / "Train/HR2/000_HR.png")
+    pairs = list_pairs(find_pair_scenes(root, "realarbisr"), [2])
+    assert {pair.hr.stem[:3]: pair.lr.stem for pair in pairs} == {"000": "000", "001": "001"}
+    assert len(find_pair_scenes(root, "realarbisr", scenes="001")) == 3
+
+
+def test_realarbisr_that_is_not_whole(tmp_path: Path) -> None:
+    root = _realarbisr(tmp_path)
+    (root / "Train/LR2/003.png").unlink()
+    with pytest.raises(ValueError, match=r"LR2: expected as many images as in .*HR2, 3, got 2; complete the pairs"):
+        find_pair_scenes(root, "realarbisr")
+    (root / "Train/HR2dot5").rename(root / "Train/other")
+    (root / "Train/HR2").rename(root / "Train/another")
+    with pytest.raises(ValueError, match=r"LR2: expected folders HR and LR at this scale, got this one alone"):
+        find_pair_scenes(root, "realarbisr")
+    with pytest.raises(ValueError, match=r"Test: expected folders HR1dot5, LR1dot5"):
+        find_pair_scenes(root, "realarbisr", split="Test")
+
+
+def _folders(root: Path, count: int = 3) -> dict[str, Any]:
+    for number in range(count):
+        for folder in ("HR", "x2", "x2.9"):
+            trees.save(root / folder / "deep" / f"{number:03d}.png", trees.coordinates(8, 8, 0))
+    return {"lq": {2: root / "x2", "2.9": str(root / "x2.9")}}
+
+
+def test_folders_of_equal_names(tmp_path: Path) -> None:
+    options = _folders(tmp_path)
+    pairs = list_pairs(find_pair_scenes(tmp_path / "HR", "folders", **options))
+    assert [pair.name for pair in pairs[:3]] == ["deep/000_x2", "deep/000_x2.9", "deep/001_x2"]
+    assert all(pair.lr == tmp_path / f"x{pair.scale:g}" / "deep" / pair.hr.name for pair in pairs)
+    assert len(find_pair_scenes(tmp_path / "HR", "folders", scenes="001-002", **options)) == 2
+
+
+def test_folders_that_lack_an_image(tmp_path: Path) -> None:
+    options = _folders(tmp_path)
+    (tmp_path / "x2.9/deep/001.png").unlink()
+    with pytest.raises(
+        ValueError, match=r"x2\.9: expected an LR image for each HR image in .*, got none named deep/001"
+    ):
+        find_pair_scenes(tmp_path / "HR", "folders", **options)
+    options = _folders(tmp_path)
+    (tmp_path / "HR/deep/001.png").unlink()
+    with pytest.raises(ValueError, match=r"x2/deep/001\.png: expected the HR image of scene 'deep/001'"):
+        find_pair_scenes(tmp_path / "HR", "folders", **options)
+
+
+@pytest.mark.parametrize(("layout", "options", "said"), [
+    ("citi100", {}, r"got 'citi100'; did you mean 'city100'\?"),
+    ("realarbi", {}, r"got 'realarbi'; did you mean 'realarbisr'\?"),
+    (["city100"], {}, "got '.'city100'.'"),
+    ("folders", {}, "expected lq"),
+    ("folders", {"lq": {}}, "expected lq as folders by scale"),
+    ("folders", {"lq": "x2"}, "expected lq as folders by scale"),
+    ("folders", {"lq": {1: "x"}}, "expected views by scale above 1"),
+    ("folders", {"lq": {2: None}}, "expected lq as folders by scale"),
+        ("folders", {"lq": {2: "/nowhere"}}, "/nowhere: expected a folder of images"),
+    ("realsr", {"lq": {2: "x"}}, "lq: {2: folder, ...} with layout folders"),
+    ("realarbisr", {"pattern": {}}, "expected pattern with layout pattern only"),
+])  # fmt: skip
+def test_other_options_are_refused(tmp_path: Path, layout: str, options: dict[str, Any], said: str) -> None:
+    trees.save(tmp_path / "001.png", trees.coordinates(8, 8, 0))
+    with pytest.raises(ValueError, match=said):
+        find_pair_scenes(tmp_path, layout, **options)
