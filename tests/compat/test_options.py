@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -36,6 +38,16 @@ def our_model() -> Iterator[type]:
     del MODEL_REGISTRY._obj_map["OptionsTestModel"]
 
 
+def original_options() -> ModuleType:
+    """BasicSR's own module, as it is before :func:`compat.patch_training`."""
+    specification = importlib.util.find_spec("basicsr.utils.options")
+    assert specification is not None
+    assert specification.loader is not None
+    original = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(original)
+    return original
+
+
 def parse(folder: Path, *flags: str, **changes: Any) -> dict[str, Any]:
     """Parse the tiny experiment's options with changes."""
     return parse_options(str(folder), argv=["-opt", str(write_experiment(folder, images=1, **changes)), *flags])[0]
@@ -55,15 +67,7 @@ def test_train_pipeline_uses_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_result_equals_basicsrs_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a file without mistakes, what BasicSR makes of it, in training and in testing."""
-    import importlib.util
-
-    import basicsr.utils.options as bound
-
-    specification = importlib.util.spec_from_file_location("original_options", bound.__file__)
-    assert specification is not None
-    assert specification.loader is not None
-    original = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(original)
+    original = original_options()
     changes = {"val": {"val_freq": 5, "save_img": True}, "path": {"resume_state": None}, "datasets__val_2": {}}
     options = write_experiment(tmp_path, images=1, **changes)
     for flags in ([], ["--debug"], ["--auto_resume", "--force_yml", "train:total_iter=9", "val:suffix=none"]):
@@ -75,17 +79,11 @@ def test_result_equals_basicsrs_own(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_options_print_as_basicsrs_own_and_with_keys_that_are_numbers() -> None:
-    import importlib.util
-
     import basicsr.test
     import basicsr.train
     import basicsr.utils.options as bound
 
-    specification = importlib.util.spec_from_file_location("original_options", bound.__file__)
-    assert specification is not None
-    assert specification.loader is not None
-    original = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(original)
+    original = original_options()
     plain = {"name": "x", "datasets": {"val": {"scale": 2, "lq": {"2": "a"}}}, "list": [1, {"a": 2}], "empty": {}}
     numbers = {"lq": {2: "a", 2.9: {"deep": None}}}
     assert options_as_text(plain) == original.dict2str(plain)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from degflow_aug.files import image_decoder
-from degflow_aug.files.image_file import (
-    encode_image,
-    image_size,
-    list_images,
-    read_header,
-    read_image,
-    write_image,
-)
+from degflow_aug.files.image_file import encode_image, image_size, list_images, read_header, read_image, write_image
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (24, 40, 3), dtype=np.uint8)
@@ -42,6 +34,10 @@ def _bytes(image: np.ndarray | Image.Image, kind: str, **options: Any) -> bytes:
 
 def _deep(image: np.ndarray, suffix: str) -> bytes:
     return cv2.imencode(suffix, image)[1].tobytes()
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def _turned(orientation: int) -> Image.Exif:
@@ -182,29 +178,28 @@ def test_exif_orientation_is_honoured(tmp_path: Path, kind: str, orientation: in
 
 def test_turned_16_bit_images_are_refused(tmp_path: Path) -> None:
     start = WHOLE["deep.png"].index(b"IDAT") - 4
-    exif = b"eXIf" + _turned(6).tobytes()[6:]
-    chunk = struct.pack(">I", len(exif) - 4) + exif + struct.pack(">I", zlib.crc32(exif))
+    chunk = _chunk(b"eXIf", _turned(6).tobytes()[6:])
     (tmp_path / "turned.png").write_bytes(WHOLE["deep.png"][:start] + chunk + WHOLE["deep.png"][start:])
     assert image_size(tmp_path / "turned.png") == (40, 24)
     with pytest.raises(ValueError, match=r"turned\.png.*upright"):
         read_image(tmp_path / "turned.png")
 
 
-def test_a_photograph_too_large_is_refused_before_it_is_decoded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_large_photographs_are_refused_before_they_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond Pillow's own limit there is a header; beyond ours, or with more pixels than a file can hold, nothing."""
+    monkeypatch.setattr(image_decoder, "_load", lambda *_: pytest.fail("it was decoded"))
+    phone = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", struct.pack(">IIBBBBB", 16000, 12500, 8, 2, 0, 0, 0))
+    (tmp_path / "phone.png").write_bytes(phone + _chunk(b"IDAT", b""))
+    assert image_size(tmp_path / "phone.png") == (12500, 16000)
+    with pytest.raises(
+        ValueError, match=r"phone\.png: expected at most 1000 pixels a byte of the file, got 16000x12500"
+    ):
+        read_image(tmp_path / "phone.png")
     write_image(tmp_path / "large.png", RGB)
     monkeypatch.setattr(image_decoder, "PIXEL_LIMIT", 24 * 40 - 1)
     for read in (read_image, image_size):
         with pytest.raises(ValueError, match=r"large\.png.*at most 959 pixels, got 40x24"):
             read(tmp_path / "large.png")
-
-
-def test_a_photograph_beyond_the_limit_of_pillow_has_a_header(tmp_path: Path) -> None:
-    chunk = b"IHDR" + struct.pack(">IIBBBBB", 16000, 12500, 8, 2, 0, 0, 0)
-    data = struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
-    (tmp_path / "phone.png").write_bytes(b"\x89PNG\r\n\x1a\n" + data + struct.pack(">I", 0) + b"IDAT\x35\xaf\x06\x1e")
-    assert image_size(tmp_path / "phone.png") == (12500, 16000)
 
 
 def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
@@ -223,20 +218,6 @@ def test_what_is_written_is_read(tmp_path: Path, suffix: str, image: np.ndarray)
     write_image(path, image)
     np.testing.assert_array_equal(read_image(path), image)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
-
-
-def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "image.png"
-    write_image(path, RGB)
-
-    def full(*_: object) -> None:
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr("os.replace", full)
-    with pytest.raises(OSError, match="No space"):
-        write_image(path, RGB[::-1])
-    assert [file.name for file in tmp_path.iterdir()] == ["image.png"]
-    np.testing.assert_array_equal(read_image(path), RGB)
 
 
 @pytest.mark.parametrize("image", [RGB[..., 0], RGB[..., :2], RGB.astype(np.float32), RGB[:0]])
@@ -265,18 +246,6 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
             list_images(path)
 
 
-def test_a_small_file_of_very_many_pixels_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
-    Image.new("1", (15_000, 15_000)).save(tmp_path / "bomb.png")
-    assert (tmp_path / "bomb.png").stat().st_size < 100_000
-    assert image_size(tmp_path / "bomb.png") == (15_000, 15_000)
-    began = time.monotonic()
-    with pytest.raises(
-        ValueError, match=r"bomb\.png: expected at most 1000 pixels a byte of the file, got 15000x15000"
-    ):
-        read_image(tmp_path / "bomb.png")
-    assert time.monotonic() - began < 1
-
-
 def test_what_libtiff_minds_does_not_reach_stderr(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     data = bytearray(_bytes(RGB, "TIFF", compression="tiff_deflate"))
     data[300:340] = bytes(40)
@@ -286,14 +255,11 @@ def test_what_libtiff_minds_does_not_reach_stderr(tmp_path: Path, capfd: pytest.
     assert capfd.readouterr().err == ""
 
 
-def test_what_libpng_minds_does_not_reach_stderr(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_libpng_minds_does_not_reach_stderr(capfd: pytest.CaptureFixture[str]) -> None:
     """A profile that libpng calls incorrect is common in photographs."""
-    profile = b"iCCP" + b"x\0\0" + zlib.compress(bytes(200))
-    chunk = struct.pack(">I", len(profile) - 4) + profile + struct.pack(">I", zlib.crc32(profile))
-    data = WHOLE["deep.png"]
-    assert cv2.imdecode(np.frombuffer(data[:33] + chunk + data[33:], np.uint8), -1) is not None
+    data, expected = EXACT["deep.png"]
+    described = data[:33] + _chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(200))) + data[33:]
+    assert cv2.imdecode(np.frombuffer(described, np.uint8), -1) is not None
     assert "iCCP" in capfd.readouterr().err
-    (tmp_path / "profile.png").write_bytes(data[:33] + chunk + data[33:])
-    (tmp_path / "plain.png").write_bytes(data)
-    np.testing.assert_array_equal(read_image(tmp_path / "profile.png"), read_image(tmp_path / "plain.png"))
+    np.testing.assert_array_equal(image_decoder.decode_image(described, "described.png"), expected)
     assert capfd.readouterr().err == ""
