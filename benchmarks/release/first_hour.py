@@ -1,4 +1,4 @@
-"""A user's first hour: README's commands to the letter, with a photograph and twelve pairs, in a folder of their own.
+"""A user's first hour: the commands of docs/fit.md to the letter, on a photograph and twelve pairs.
 
     python -m benchmarks.release.first_hour --work first_hour --out benchmarks/results/first_hour
 
@@ -43,13 +43,13 @@ class Step:
 
 
 def blocks(name: str) -> list[str]:
-    """The fenced blocks of README below the marker ``name``."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    return re.findall(rf"<!-- {name} -->\n```\w+\n(.*?)```", readme, re.DOTALL)
+    """The fenced blocks of the page below the marker ``name``."""
+    page = (ROOT / "degflow_aug/docs/fit.md").read_text(encoding="utf-8")
+    return re.findall(rf"<!-- {name} -->\n```\w+\n(.*?)```", page, re.DOTALL)
 
 
 def prepare(work: Path) -> None:
-    """``my_photo.png``, ``my_pairs`` with its description from README, and the option files."""
+    """``my_photo.png``, ``my_pairs`` with its description from the page, and the option files."""
     training, held_out = bundled_photographs()
     photographs = {**training, **held_out}
     with Progress() as progress:
@@ -105,7 +105,7 @@ def first_hour(work: Path) -> list[Step]:
 
 
 def main() -> int:
-    """Run it; returns 0 if every command did what README says."""
+    """Run it; returns 0 if every command did what the page says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("first_hour"), help="a folder that is not there yet")
     parser.add_argument("--out", type=Path, help="where to write .json and .md, without the suffix")

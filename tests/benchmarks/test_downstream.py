@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from helpers.documents import of_language
 from helpers.random_networks import random_noise, random_rae, random_velocity
 from helpers.tiny_camera import write_pairs
 
@@ -180,13 +179,6 @@ def test_a_failing_run_is_named_with_its_log_and_the_others_end(setting: Setting
     assert sorted(found) == ["2", "4"]
     assert all(0 < value["psnr"] < 60 and -1 <= value["ssim"] <= 1 for value in found.values())
     assert (work / "DegFlow_noise_0.log").read_bytes() == log
-
-
-def test_commands_of_readme_are_understood() -> None:
-    text = "\n".join(of_language("bash")).replace("\\\n", " ")
-    lines = [line.split()[2:] for line in text.splitlines() if "benchmarks/downstream/__main__.py" in line]
-    chosen = [downstream.setting_of(downstream.parser().parse_args(words)) for words in lines]
-    assert [setting.network for setting in chosen] == ["liif", "liif", "rrdbnet"]
 
 
 def test_mistakes_are_found_before_anything_is_trained(setting: Setting, tmp_path: Path) -> None:

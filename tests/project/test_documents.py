@@ -1,12 +1,18 @@
-"""The pages in ``degflow_aug/docs``: links lead somewhere, commands have their options, examples run as they stand."""
+"""Every page: links lead somewhere, commands have their options, option blocks are accepted, Python runs as it stands.
+
+Examples for other people's projects are run by ``test_integration.py``.
+"""
 
 from __future__ import annotations
 
 import argparse
+import ast
+import dataclasses
 import importlib
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,128 +22,243 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from helpers.documents import BLOCKS, README, ROOT, Block, blocks_of, commands, lines_of_bash
+from helpers.documents import BLOCKS, PACKAGE, ROOT, TEXTS, Block, block, commands, lines_of_bash, of_language
 from helpers.photographs import photograph
+from helpers.random_networks import random_noise, random_rae, random_velocity
+from helpers.tiny_camera import write_pairs
+from helpers.trees import realsr
 
+import degflow_aug
 from degflow_aug import compat
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.bundles.names import SHIPPED
 from degflow_aug.cli import COMMANDS
+from degflow_aug.data.layouts.find import find_scenes
+from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
+from degflow_aug.files.image_file import write_image
+from degflow_aug.options.super_resolution import ArbitraryScaleOptions, SROptions
 from degflow_aug.options.yaml_file import load_yaml
 
-DOCS = ROOT / "degflow_aug" / "docs"
-CONTRIBUTING = ROOT / ".github" / "CONTRIBUTING.md"
-TEXTS = {file.name: file.read_text(encoding="utf-8") for file in (*sorted(DOCS.glob("*.md")), CONTRIBUTING)}
-PAGES = {name: blocks_of(text) for name, text in TEXTS.items()}
-EVERY = [block for blocks in PAGES.values() for block in blocks]
-# Run below.
-PROJECT = ("train.py", "my_degradation.py", "my_network.py", "my_dataset.py")
-PYTHON = {"use", "use-kernel", *PROJECT}
-# What precedes degflow, and the tools of daily work.
-TOOLS = ("torchrun", "srun", "degflow", "python train.py", "python -m pytest", "ruff", "mypy", "bash .ci/run")
-HEAVIEST_FIGURE = 150_000
 needs_basicsr = pytest.mark.skipif(not compat.has_basicsr(), reason="BasicSR is not installed")
+README, DOCS, OPTION_FILES = TEXTS["README.md"], "degflow_aug/docs/", ROOT / "basicsr_options"
+PROJECT = ("my_degradation.py", "my_network.py", "my_dataset.py", "train.py")
+# Run below, by a test each, or by test_integration.py; Python without a name is run as it stands.
+NAMED = {
+    "python": {*PROJECT, "loop", "any-scale-loop", "lightning", "official-liif", "realesrgan/models/degflow_model.py"}
+}
+NAMED["yaml"] = {"pattern.yml", "one-of", "stock", "realesrgan", "extended"}
+# What precedes degflow, and the tools of daily work.
+TOOLS = ("torchrun", "srun", "degflow", "python train.py", "python -m pytest", "python -m pip", "python3 -m venv")
+TOOLS = (*TOOLS, ". .venv", "ruff", "mypy", "bash .ci/run", "python -m benchmarks.")
+LONGEST_README, LONGEST_TABLE, HEAVIEST_FIGURE = 200, 6, 1_000_000
+LINKS = {page: re.findall(r"\]\((?!http)(.*?)\)", text) for page, text in TEXTS.items()}
 
 
-def named(name: str) -> str:
-    (text,) = (block.text for block in EVERY if block.name == name)
-    return text
+def test_every_block_is_of_a_kind_that_is_tested() -> None:
+    for page, text in TEXTS.items():
+        assert text.count("```") == 2 * sum(each.page == page for each in BLOCKS), page
+    assert {each.language for each in BLOCKS} == {"bash", "python", "yaml"}
+    for language, names in NAMED.items():
+        assert {each.name for each in of_language(language)} - {""} == names
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_block_is_of_a_kind_that_is_tested(page: str) -> None:
-    blocks = PAGES[page]
-    assert TEXTS[page].count("```") == 2 * len(blocks)
-    assert {block.language for block in blocks} <= {"bash", "python", "yaml"}
-    assert {block.name for block in blocks if block.language == "python"} <= PYTHON
-    assert {block.name for block in blocks if block.language == "yaml"} <= {"extended", "pattern"}
+def test_readme_is_short() -> None:
+    assert len(README.splitlines()) <= LONGEST_README
+    tables = re.findall(r"(?:^\|.*\n)+", README, flags=re.MULTILINE)
+    long = [table for table in tables if table.count("\n") - 2 > LONGEST_TABLE]
+    assert all(table.startswith("| option file |") for table in long)
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_line_of_a_shell_is_known(page: str) -> None:
-    for line in lines_of_bash(PAGES[page]):
-        assert line.startswith(TOOLS), line
-        assert "degflow" in line or not line.startswith(("torchrun", "srun"))
+@pytest.mark.parametrize("page", TEXTS)
+def test_links_lead_somewhere(page: str) -> None:
+    for link in LINKS[page]:
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.is_file(), link
+        if anchor:
+            titles = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            assert anchor in [re.sub(r"[^\w-]", "", title.lower().replace(" ", "-")) for title in titles], link
 
 
-def copied_options() -> dict[str, str]:
-    """Option files that a page makes from ours, by the name it gives them."""
-    lines = (shlex.split(line) for line in lines_of_bash(EVERY))
-    return {words[4]: words[2] for words in lines if words[:2] == ["degflow", "options"] and ">" in words}
+@pytest.mark.parametrize("page", [page for page in TEXTS if (ROOT / page).is_relative_to(PACKAGE)])
+def test_pages_of_the_package_link_to_what_is_in_the_wheel(page: str) -> None:
+    targets = [((ROOT / page).parent / link.partition("#")[0]).resolve() for link in LINKS[page]]
+    assert all(target.is_relative_to(PACKAGE) for target in targets)
 
 
-@pytest.mark.parametrize("words", commands(EVERY), ids=" ".join)
+def test_every_page_and_figure_is_linked() -> None:
+    docs = ROOT / DOCS
+    assert {file.name for file in docs.glob("*.md")} - {"README.md"} <= set(LINKS[f"{DOCS}README.md"])
+    pages = {link for link in LINKS["README.md"] if link.startswith(DOCS)}
+    assert f"{DOCS}README.md" in pages
+    shown = {(ROOT / page).parent / link for page, links in LINKS.items() for link in links if link.endswith(".png")}
+    assert set((docs / "figures").iterdir()) <= shown
+    assert max(figure.stat().st_size for figure in shown) < HEAVIEST_FIGURE
+
+
+@pytest.mark.parametrize("line", lines_of_bash())
+def test_every_line_of_a_shell_is_known(line: str) -> None:
+    assert line.startswith(TOOLS)
+    assert "degflow" in line or not line.startswith(("torchrun", "srun"))
+    words = shlex.split(line, comments=True)
+    if not line.startswith("python -m benchmarks."):
+        return
+    module = ROOT / words[2].replace(".", "/")
+    files = [*module.glob("*.py")] if module.is_dir() else [module.with_suffix(".py")]
+    files += [*(PACKAGE / "commands/shared").glob("*.py"), *(ROOT / "benchmarks/shared").glob("*.py")]
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
+    assert files[0].is_file()
+    assert [word for word in words[3:] if word.startswith("--") and f'"{word}"' not in text] in ([], ["--help"])
+
+
+def option_file(name: str) -> Path:
+    """The option file that a page names, which may be a copy of ours under another name."""
+    lines = [shlex.split(line, comments=True) for line in lines_of_bash()]
+    copies = {words[4]: words[2] for words in lines if words[:2] == ["degflow", "options"] and ">" in words}
+    return OPTION_FILES / f"{copies[name]}.yml" if name in copies else ROOT / name
+
+
+@pytest.mark.parametrize("words", commands(lines_of_bash()), ids=" ".join)
 def test_commands_have_the_options_they_name(words: list[str]) -> None:
     parser = argparse.ArgumentParser(exit_on_error=False)
     importlib.import_module(f"degflow_aug.commands.{words[0]}").add_arguments(parser)
     arguments = parser.parse_args(words[1:])
     if words[0] == "options" and arguments.name:
-        assert (ROOT / "basicsr_options" / f"{arguments.name}.yml").is_file()
+        assert (OPTION_FILES / f"{arguments.name}.yml").is_file()
     if words[0] not in ("train", "test"):
         return
-    copied = copied_options().get(arguments.opt)
-    file = ROOT / (f"basicsr_options/{copied}.yml" if copied else arguments.opt)
-    assert file.is_file()
     for entry in arguments.force_yml or ():
-        value: Any = load_yaml(file)
+        value: Any = load_yaml(option_file(arguments.opt))
         for key in entry.partition("=")[0].split(":"):
             value = value[key]
+    assert option_file(arguments.opt).is_file()
 
 
-@pytest.mark.parametrize("page", [*PAGES, "../weights/README.md"])
-def test_links_lead_to_files(page: str) -> None:
-    folder = CONTRIBUTING.parent if page == CONTRIBUTING.name else DOCS
-    text = TEXTS[page] if page in TEXTS else (DOCS / page).read_text(encoding="utf-8")
-    links = [link for link in re.findall(r"\]\((.*?)\)", text) if not link.startswith("http")]
-    missing = [link for link in links if not (folder / link.partition("#")[0]).is_file()]
-    assert missing == []
+def test_every_command_option_file_bundle_and_choice_is_named() -> None:
+    from degflow_aug.archs.arbitrary_scale.encoders import ENCODERS
+    from degflow_aug.data.layouts.find import PAIR_LAYOUTS
+    from degflow_aug.degradations.build import TYPES
+
+    told = {words[0] for words in commands(lines_of_bash())}
+    inline = " ".join(re.findall(r"`([^`\n]+)`", "".join(TEXTS.values())))
+    assert [name for name in COMMANDS if name not in told and not re.search(rf"\bdegflow {name}\b", inline)] == []
+    rows = "\n".join(line.split("|")[1] for line in README.splitlines() if line.startswith("| `"))
+    assert set(re.findall(r"`(\w+\.yml)`", rows)) == {file.name for file in OPTION_FILES.glob("*.yml")}
+    assert set(SHIPPED) <= set(re.findall(r"`([\w-]+)`", rows))
+    assert sorted(re.findall(r"^.*?type: (\w+)", block("train", "one-of"), flags=re.MULTILINE)) == sorted(TYPES)
+    train = TEXTS[f"{DOCS}train.md"]
+    (layouts,) = re.findall(r"layout: realsr (.*)", train)
+    assert all(re.search(rf"\b{layout}\b", f"realsr {layouts}") for layout in PAIR_LAYOUTS)
+    (networks,) = re.findall(r"^Those of arbitrary scale are (.*?):$", train, flags=re.MULTILINE | re.DOTALL)
+    assert re.findall(r"`(.*?)`", networks) == ["LIIF", "LTE", "MetaSR", "CiaoSR", *ENCODERS]
 
 
-def test_every_page_and_figure_is_linked() -> None:
-    index = set(re.findall(r"\]\((.*?)\)", TEXTS["README.md"]))
-    assert {file.name for file in DOCS.glob("*.md")} - {"README.md"} <= index
-    assert "degflow_aug/docs/README.md" in README
-    shown = {link for text in TEXTS.values() for link in re.findall(r"!\[.*?\]\((.*?)\)", text)}
-    figures = {f"figures/{file.name}": file.stat().st_size for file in (DOCS / "figures").iterdir()}
-    assert set(figures) == shown
-    assert max(figures.values()) < HEAVIEST_FIGURE
+def test_the_section_degflow_is_shown_whole() -> None:
+    (section,) = (load_yaml(each.text)["degflow"] for each in of_language("yaml") if each.text.startswith("degflow:"))
+    shared = [item.name for item in dataclasses.fields(SROptions)]
+    assert sorted(section) == sorted(item.name for item in dataclasses.fields(ArbitraryScaleOptions))
+    assert sorted(list(section)[-len(shared) :]) == sorted(shared)
+    assert "the last six keys" in TEXTS[f"{DOCS}train.md"]
+    assert len(shared) == 6
 
 
-def test_every_command_is_named() -> None:
-    told = {words[0] for words in commands([*BLOCKS, *EVERY])}
-    inline = " ".join(re.findall(r"`([^`\n]+)`", README + "".join(TEXTS.values())))
-    unnamed = [name for name in COMMANDS if name not in told and not re.search(rf"\bdegflow {name}\b", inline)]
-    assert unnamed == []
+def test_the_pattern_file_describes_pairs(tmp_path: Path) -> None:
+    text = block("fit", "pattern.yml")
+    write_pairs(tmp_path, scenes=1)
+    (tmp_path / "x2").rename(tmp_path / "LR2")
+    (tmp_path / "x4").rename(tmp_path / "LR4")
+    (scene,) = find_scenes(tmp_path, "pattern", pattern=load_yaml(text))
+    assert scene.scales == (2.0, 4.0)
+    assert yaml.safe_load(text) == load_yaml(text)
 
 
-def test_a_page_with_a_mistake_would_be_found() -> None:
-    blocks = [Block("bash", "", "degflow options x > y.yml\ndegflow fit a \\\n    --out b.safetensors --zz 'c d'\n")]
-    assert lines_of_bash(blocks)[1].split()[:3] == ["degflow", "fit", "a"]
-    assert commands(blocks) == [["options", "x"], ["fit", "a", "--out", "b.safetensors", "--zz", "c d"]]
-    with pytest.raises(SystemExit):
-        test_commands_have_the_options_they_name(commands(blocks)[1])
+def write_camera(folder: Path) -> None:
+    """``camera.safetensors``: random networks, and a box as the kernel of each knot."""
+    rae, velocity = random_rae(), random_velocity()
+    knots = (1.0, 2.0, 4.0)
+    kernels = torch.zeros(3, 3, 5, 5)
+    kernels[0, :, 2, 2] = 1
+    kernels[1, :, 1:4, 1:4] = 1 / 9
+    kernels[2] = 1 / 25
+    spec = GeneratorSpec(rae=rae.spec, velocity=velocity.spec, knots=knots, s_max=4.0)
+    taps = torch.zeros(3, 3, 7, 7)
+    taps[..., 3, 3] = 1
+    numbers = (torch.tensor(1.5), taps, torch.tensor(0.5))
+    fitted = FittedPipeline(torch.tensor(knots), kernels, kernels, *numbers).state_dict()
+    save_bundle(folder / "camera.safetensors", Bundle(spec, rae, velocity, fitted, random_noise().state_dict()))
 
 
-def test_python_of_use_runs_as_written() -> None:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory with the camera and the data sets that pages name, with an image or two each."""
+    path = tmp_path_factory.mktemp("pages")
+    write_camera(path)
+    image = photograph(0, 160, 160)
+    realsr(path / "datasets/RealSR_v2_ordered", size=(160, 160), split="Test")
+    for name in (
+        "DF2K/HR/0001",
+        *(f"City100/City100_iPhoneX/{scene}{kind}" for scene in ("001", "061") for kind in "HL"),
+    ):
+        file = path / "datasets" / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_image(file, image)
+    return path
+
+
+OPTION_BLOCKS = [each.text for each in of_language("yaml") if not each.name]
+OPTION_BLOCKS += [line.removeprefix("# ") for line in block("train", "one-of").splitlines()]
+
+
+@needs_basicsr
+@pytest.mark.parametrize("text", OPTION_BLOCKS, ids=lambda text: text.splitlines()[-1][:60])
+def test_option_blocks_are_accepted(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from degflow_aug.models.checks.training_options import check_training_options
+
+    degflow_aug.register()
+    monkeypatch.chdir(folder)
+    opt, snippet = load_yaml(OPTION_FILES / "liif_degflow.yml"), load_yaml(text)
+    datasets = {**opt["datasets"], **snippet.get("datasets", {})}
+    check_training_options({**opt, **snippet, "datasets": datasets}, "a page")
+
+
+def run_example(text: str) -> dict[str, Any]:
+    """Run an example; where a comment begins with a shape, what its line assigns has to have it."""
     names: dict[str, Any] = {}
-    exec(named("use"), names)
-    assert names["lr"].shape == (2, 3, 48, 64)
-    assert [view.shape for view in names["views"]] == [names["hr"].shape] * 3
-    assert names["patches"].shape == (2, 3, 32, 32)
-    names["generator"].seed(7)
-    assert torch.equal(names["generator"](names["hr"], 2.0), names["lr"])
-    exec(named("use-kernel"), names)
-    assert names["lr"].shape == (2, 3, 26, 26)
-    assert names["kernel"](names["hr"], 2.0).shape == (2, 3, 48, 64)
+    exec(compile(text, "a page", "exec", dont_inherit=True), names)
+    for name, shape in re.findall(r"^ *(\w+) = .*?# (\(\d+(?:, \d+)+\))", text, flags=re.MULTILINE):
+        assert tuple(names[name].shape) == ast.literal_eval(shape), name
+    return names
+
+
+@needs_basicsr
+@pytest.mark.parametrize("each", of_language("python", ""), ids=lambda each: each.page)
+def test_python_runs_as_written(each: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    run_example(each.text)
+
+
+@needs_basicsr
+def test_official_weights_become_a_start(tmp_path: Path, fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from degflow_aug.archs.arbitrary_scale.liif_arch import LIIF
+    from degflow_aug.models.training.checkpoint import read_weights
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(fixtures / "official_liif.pth", "edsr-baseline-liif.pth")
+    official = run_example(block("train", "official-liif"))["network"]
+    start = LIIF(**official.spec)
+    read_weights("liif_official.pth", start, True, "params_ema")
+    assert all(torch.equal(value, start.state_dict()[key]) for key, value in official.state_dict().items())
 
 
 def write_extended_project(folder: Path) -> dict[str, Any]:
     """The files of extend.md, arrays to train on, and the option file that it describes, made small."""
     for name in PROJECT:
-        (folder / name).write_text(named(name), encoding="utf-8")
+        (folder / name).write_text(block("extend", name), encoding="utf-8")
     (folder / "arrays").mkdir()
     for seed in range(2):
         np.save(folder / "arrays" / f"{seed}.npy", photograph(seed, 140, 150))
-    replaced = load_yaml(named("extended"))
-    opt = {**load_yaml(ROOT / "basicsr_options/liif_degflow.yml"), **replaced, "num_gpu": 0}
+    replaced = load_yaml(block("extend", "extended"))
+    opt = {**load_yaml(OPTION_FILES / "liif_degflow.yml"), **replaced, "num_gpu": 0}
     opt["datasets"] = {"train": {**replaced["datasets"]["train"], "num_worker_per_gpu": 0, "batch_size_per_gpu": 2}}
     opt["degflow"] |= {"queries": 64, "preview_freq": 0}
     opt["train"]["total_iter"] = 2
@@ -150,9 +271,8 @@ def write_extended_project(folder: Path) -> dict[str, Any]:
 @needs_basicsr
 def test_a_project_with_parts_of_its_own_trains(tmp_path: Path) -> None:
     opt = write_extended_project(tmp_path)
-    (line,) = (line for line in lines_of_bash(PAGES["extend.md"]) if "train.py" in line)
     done = subprocess.run(
-        [sys.executable, *shlex.split(line)[1:]],
+        [sys.executable, "train.py", "-opt", "extended.yml"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
@@ -165,22 +285,19 @@ def test_a_project_with_parts_of_its_own_trains(tmp_path: Path) -> None:
     assert all(torch.isfinite(value).all() for value in state.values())
 
 
-@needs_basicsr
 def test_a_degradation_of_ones_own_is_read_strictly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from degflow_aug.degradations import build
 
     monkeypatch.setattr(build, "TYPES", dict(build.TYPES))
-    (tmp_path / "my_degradation.py").write_text(named("my_degradation.py"), encoding="utf-8")
+    (tmp_path / "my_degradation.py").write_text(block("extend", "my_degradation.py"), encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_degradation", raising=False)
     importlib.import_module("my_degradation")
-    try:
-        defocus = build.build_degradation({"type": "Defocus", "sigma": 1, "scale_range": [1, 3]})
-        lr = defocus.lr_patches(torch.rand(2, 3, 48, 48), torch.tensor([1.0, 3.0]), 16)
-        assert lr.shape == (2, 3, 16, 16)
-        for mistake, said in (({"sigm": 1}, "did you mean 'sigma'"), ({"sigma": 9}, "between 0 and 5")):
-            with pytest.raises(ValueError, match=said):
-                build.build_degradation({"type": "Defocus", **mistake})
-        with pytest.raises(ValueError, match="inside"):
-            defocus(torch.rand(1, 3, 48, 48), 3.5)
-    finally:
-        del sys.modules["my_degradation"]
+    defocus = degflow_aug.build_degradation({"type": "Defocus", "sigma": 1, "scale_range": [1, 3]})
+    lr = defocus.lr_patches(torch.rand(2, 3, 48, 48), torch.tensor([1.0, 3.0]), 16)
+    assert lr.shape == (2, 3, 16, 16)
+    for mistake, said in (({"sigm": 1}, "did you mean 'sigma'"), ({"sigma": 9}, "between 0 and 5")):
+        with pytest.raises(ValueError, match=said):
+            degflow_aug.build_degradation({"type": "Defocus", **mistake})
+    with pytest.raises(ValueError, match="inside"):
+        defocus(torch.rand(1, 3, 48, 48), 3.5)

@@ -1,4 +1,4 @@
-"""README's examples for other people's projects, taken from README and run: BasicSR, Real-ESRGAN, a loop, Lightning."""
+"""The examples for other people's projects, taken from their pages and run: BasicSR, Real-ESRGAN, loops, Lightning."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 import torch
 import yaml
 from helpers import realesrgan_like
-from helpers.documents import ROOT, block, of_language
+from helpers.documents import ROOT, block, lines_of_bash, of_language
 from helpers.random_networks import random_rae, random_velocity
 from torch import nn
 
@@ -82,12 +82,12 @@ def stock_options(folder: Path) -> dict[str, Any]:
 @needs_basicsr
 def test_a_basicsr_project(project: Path) -> None:
     opt = stock_options(project)
-    changes = load_yaml(block("stock", "yaml"))
+    changes = load_yaml(block("integrate", "stock"))
     write_options(
         project / "options/my_network.yml", {**opt, **changes, "datasets": {**opt["datasets"], **changes["datasets"]}}
     )
-    (project / "train.py").write_text(block("train.py"), encoding="utf-8")
-    (command,) = (shlex.split(text) for text in of_language("bash") if "python train.py" in text)
+    (project / "train.py").write_text(block("integrate", "train.py"), encoding="utf-8")
+    (command,) = (shlex.split(line) for line in lines_of_bash() if "options/my_network.yml" in line)
     smaller = ("datasets:train:batch_size_per_gpu=2", "datasets:train:num_worker_per_gpu=0")
     said = run_script(project, *command[1:], "--force_yml", *smaller)
     assert "Model [DegradedSRModel] is created" in said
@@ -102,9 +102,9 @@ def test_real_esrgan_as_a_project(swapped: bool, project: Path) -> None:
     script = realesrgan_like.write_project(project)
     opt = realesrgan_like.options()
     if swapped:
-        text = block("realesrgan/models/degflow_model.py")
+        text = block("integrate", "realesrgan/models/degflow_model.py")
         (project / "realesrgan/models/degflow_model.py").write_text(text, encoding="utf-8")
-        opt |= load_yaml(block("realesrgan", "yaml"))
+        opt |= load_yaml(block("integrate", "realesrgan"))
     write_options(project / "options/like.yml", opt)
     said = run_script(project, str(script), "-opt", "options/like.yml")
     assert f"Model [{opt['model_type']}] is created" in said
@@ -116,7 +116,7 @@ def test_real_esrgan_as_a_project(swapped: bool, project: Path) -> None:
 
 @pytest.fixture
 def real_esrgan_models(project: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """README's classes upon BasicSR's copies of Real-ESRGAN's two models, kept on the CPU."""
+    """The page's classes upon BasicSR's copies of Real-ESRGAN's two models, kept on the CPU."""
     from basicsr.models.realesrgan_model import RealESRGANModel
     from basicsr.models.realesrnet_model import RealESRNetModel
     from basicsr.utils.registry import MODEL_REGISTRY
@@ -131,7 +131,7 @@ def real_esrgan_models(project: Path, monkeypatch: pytest.MonkeyPatch) -> dict[s
     monkeypatch.setattr(nn.Module, "cuda", lambda self: self)
     monkeypatch.setattr(MODEL_REGISTRY, "_obj_map", dict(MODEL_REGISTRY._obj_map))
     names: dict[str, Any] = {"__name__": "degflow_model"}
-    exec(block("realesrgan/models/degflow_model.py"), names)
+    exec(block("integrate", "realesrgan/models/degflow_model.py"), names)
     return names
 
 
@@ -141,7 +141,7 @@ def real_esrgan_models(project: Path, monkeypatch: pytest.MonkeyPatch) -> dict[s
     [("DegFlowESRGANModel", False), ("DegFlowESRNetModel", False), ("DegFlowESRNetModel", True)],
 )
 def test_real_esrgans_own_models(name: str, sharpened_target: bool, real_esrgan_models: dict[str, Any]) -> None:
-    opt = {**realesrgan_like.options(), **load_yaml(block("realesrgan", "yaml"))}
+    opt = {**realesrgan_like.options(), **load_yaml(block("integrate", "realesrgan"))}
     opt["network_g"] = {"type": "SRVGGNetCompact", "num_feat": 4, "num_conv": 1, "upscale": 4}
     model = real_esrgan_models[name]({**opt, "is_train": True, "dist": False, "rank": 0, "gt_usm": sharpened_target})
     gt = torch.rand(2, 3, 40, 40, generator=torch.Generator().manual_seed(0))
@@ -159,9 +159,17 @@ def test_real_esrgans_own_models(name: str, sharpened_target: bool, real_esrgan_
     assert torch.equal(model.lq, hr)
 
 
-def test_a_loop_of_ones_own(project: Path) -> None:
+def test_the_loop_of_readme(project: Path) -> None:
+    (loop,) = of_language("python", "loop")
     names: dict[str, Any] = {}
-    exec(block("loop"), names)
+    exec(loop.text, names)
+    assert 0 < names["loss"].item() < 1
+    assert all(parameter.grad is not None for parameter in names["network"].parameters())
+
+
+def test_a_loop_of_ones_own_at_any_scale(project: Path) -> None:
+    names: dict[str, Any] = {}
+    exec(block("integrate", "any-scale-loop"), names)
     assert names["sr"].shape == (1, 3, 83, 83)
     hr, scales = names["hr"], names["scales"]
     for i, scale in enumerate(scales.tolist()):
@@ -187,7 +195,7 @@ def test_lightning(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in.LightningModule = LightningModule  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "lightning", stand_in)
     names: dict[str, Any] = {}
-    exec(block("lightning"), names)
+    exec(block("integrate", "lightning"), names)
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 48, 1), nn.PixelShuffle(4))
     module = names["SuperResolution"](network)
