@@ -44,9 +44,9 @@ README, DOCS, OPTION_FILES = TEXTS["README.md"], "degflow_aug/docs/", ROOT / "ba
 PROJECT = ("my_degradation.py", "my_network.py", "my_dataset.py", "train.py")
 # Run below, by a test each, or by test_integration.py; Python without a name is run as it stands.
 NAMED = {
-    "python": {*PROJECT, "loop", "any-scale-loop", "lightning", "official-liif", "realesrgan/models/degflow_model.py"}
+    "python": {*PROJECT, "loop", "any-scale-loop", "lightning", "official-liif", "realesrgan/models/degflow_model.py"},
+    "yaml": {"pattern.yml", "one-of", "stock", "realesrgan", "extended"},
 }
-NAMED["yaml"] = {"pattern.yml", "one-of", "stock", "realesrgan", "extended"}
 # What precedes degflow, and the tools of daily work.
 TOOLS = ("torchrun", "srun", "degflow", "python train.py", "python -m pytest", "python -m pip", "python3 -m venv")
 TOOLS = (*TOOLS, ". .venv", "ruff", "mypy", "bash .ci/run", "python -m benchmarks.")
@@ -57,7 +57,7 @@ LINKS = {page: re.findall(r"\]\((?!http)(.*?)\)", text) for page, text in TEXTS.
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
     for page, text in TEXTS.items():
         assert text.count("```") == 2 * sum(each.page == page for each in BLOCKS), page
-    assert {each.language for each in BLOCKS} == {"bash", "python", "yaml"}
+    assert {each.language for each in BLOCKS} == {"bash", "python", "yaml", "text"}
     for language, names in NAMED.items():
         assert {each.name for each in of_language(language)} - {""} == names
 
