@@ -11,21 +11,26 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import yaml
-from helpers import realesrgan_like
 from helpers.documents import ROOT, block, lines_of_bash, of_language
+from helpers.photographs import write_photographs
 from helpers.random_networks import random_rae, random_velocity
 from torch import nn
 
 import degflow_aug
 from degflow_aug import compat
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
-from degflow_aug.files.image_file import write_image
 from degflow_aug.options.yaml_file import load_yaml
 
+NETWORK = {"type": "SRVGGNetCompact", "num_feat": 4, "num_conv": 1, "upscale": 4}
+PATHS = {"pretrain_network_g": None, "strict_load_g": True, "resume_state": None}
+TRAINING: dict[str, Any] = {
+    "ema_decay": 0.9, "optim_g": {"type": "Adam", "lr": 1e-4, "betas": [0.9, 0.99]}, "total_iter": 2,
+    "scheduler": {"type": "MultiStepLR", "milestones": [100], "gamma": 0.5},
+    "pixel_opt": {"type": "L1Loss", "loss_weight": 1.0, "reduction": "mean"},
+}  # fmt: skip
 needs_basicsr = pytest.mark.skipif(not compat.has_basicsr(), reason="BasicSR is not installed")
 
 
@@ -57,25 +62,33 @@ def write_options(path: Path, opt: dict[str, Any]) -> None:
 
 def stock_options(folder: Path) -> dict[str, Any]:
     """What a stock BasicSR project has: SRModel on paired files; the pairs, and HR images for later, are written."""
-    rng = np.random.default_rng(0)
     for name, side in (("pairs/gt", 32), ("pairs/lq", 8), ("datasets/DF2K/HR", 256)):
-        (folder / name).mkdir(parents=True)
-        for index in range(2):
-            image = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
-            write_image(folder / name / f"{index}.png", image)
+        write_photographs(folder / name, 2, height=side, width=side)
     pairs = {
         "type": "PairedImageDataset", "dataroot_gt": "pairs/gt", "dataroot_lq": "pairs/lq",
         "io_backend": {"type": "disk"},
     }  # fmt: skip
     psnr = {"psnr": {"type": "calculate_psnr", "crop_border": 4, "test_y_channel": False}}
-    opt = realesrgan_like.options()
-    opt["datasets"] = {"train": {**pairs, "name": "pairs", "gt_size": 32}, "val": {**pairs, "name": "pairs"}}
-    for key in ("network_d", "gt_size", "l1_gt_usm", "percep_gt_usm", "gan_gt_usm"):
-        del opt[key]
-    opt["train"] = {key: opt["train"][key] for key in ("optim_g", "scheduler", "total_iter", "pixel_opt", "ema_decay")}
-    return opt | {
-        "name": "stock", "model_type": "SRModel", "val": {"val_freq": 2, "save_img": False, "metrics": psnr},
-        "network_g": {"type": "SRVGGNetCompact", "num_feat": 4, "num_conv": 1, "upscale": 4},
+    return {
+        "name": "stock", "model_type": "SRModel", "scale": 4, "num_gpu": 0, "manual_seed": 0,
+        "datasets": {"train": {**pairs, "name": "pairs", "gt_size": 32}, "val": {**pairs, "name": "pairs"}},
+        "network_g": NETWORK, "path": PATHS, "train": TRAINING,
+        "val": {"val_freq": 2, "save_img": False, "metrics": psnr},
+        "logger": {"print_freq": 1, "save_checkpoint_freq": 2, "use_tb_logger": False},
+    }  # fmt: skip
+
+
+def real_esrgan_options() -> dict[str, Any]:
+    """x4 on the CPU with the keys of Real-ESRGAN's option files that are not for synthetic LR."""
+    gan = {"gan_type": "vanilla", "real_label_val": 1.0, "fake_label_val": 0.0, "loss_weight": 0.1}
+    return {
+        "name": "like", "scale": 4, "num_gpu": 0, "is_train": True, "dist": False, "rank": 0, "gt_size": 32,
+        "l1_gt_usm": True, "percep_gt_usm": True, "gan_gt_usm": False, "network_g": NETWORK,
+        "network_d": {"type": "UNetDiscriminatorSN", "num_in_ch": 3, "num_feat": 4}, "path": PATHS,
+        "train": {
+            **TRAINING, "optim_d": dict(TRAINING["optim_g"]), "gan_opt": {"type": "GANLoss", **gan},
+            "net_d_iters": 1, "net_d_init_iters": 0,
+        },
     }  # fmt: skip
 
 
@@ -94,24 +107,6 @@ def test_a_basicsr_project(project: Path) -> None:
     assert "degradation_share" in said
     assert (project / "experiments/stock/models/net_g_2.pth").is_file()
     assert list((project / "experiments/stock/validation").glob("pairs_2.json"))
-
-
-@needs_basicsr
-@pytest.mark.parametrize("swapped", [False, True])
-def test_real_esrgan_as_a_project(swapped: bool, project: Path) -> None:
-    script = realesrgan_like.write_project(project)
-    opt = realesrgan_like.options()
-    if swapped:
-        text = block("integrate", "realesrgan/models/degflow_model.py")
-        (project / "realesrgan/models/degflow_model.py").write_text(text, encoding="utf-8")
-        opt |= load_yaml(block("integrate", "realesrgan"))
-    write_options(project / "options/like.yml", opt)
-    said = run_script(project, str(script), "-opt", "options/like.yml")
-    assert f"Model [{opt['model_type']}] is created" in said
-    assert (realesrgan_like.SYNTHETIC in said) is not swapped
-    assert (project / "experiments/like/models/net_d_2.pth").is_file()
-    weights = torch.load(project / "experiments/like/models/net_g_2.pth", weights_only=True)
-    assert set(weights["params"]) == {"colours.weight", "colours.bias"}
 
 
 @pytest.fixture
@@ -141,9 +136,8 @@ def real_esrgan_models(project: Path, monkeypatch: pytest.MonkeyPatch) -> dict[s
     [("DegFlowESRGANModel", False), ("DegFlowESRNetModel", False), ("DegFlowESRNetModel", True)],
 )
 def test_real_esrgans_own_models(name: str, sharpened_target: bool, real_esrgan_models: dict[str, Any]) -> None:
-    opt = {**realesrgan_like.options(), **load_yaml(block("integrate", "realesrgan"))}
-    opt["network_g"] = {"type": "SRVGGNetCompact", "num_feat": 4, "num_conv": 1, "upscale": 4}
-    model = real_esrgan_models[name]({**opt, "is_train": True, "dist": False, "rank": 0, "gt_usm": sharpened_target})
+    opt = {**real_esrgan_options(), **load_yaml(block("integrate", "realesrgan")), "gt_usm": sharpened_target}
+    model = real_esrgan_models[name](copy.deepcopy(opt))
     gt = torch.rand(2, 3, 40, 40, generator=torch.Generator().manual_seed(0))
     model.feed_data({"gt": gt})
     hr = gt[..., :32, :32]
