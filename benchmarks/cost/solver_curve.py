@@ -24,7 +24,7 @@ from benchmarks.shared.generators import Networks, bundle_networks, evaluations,
 from benchmarks.shared.plot import Axis, write_plot
 from benchmarks.shared.results import device_name, facts, markdown_table, results_folder, write_results
 from degflow_aug.console.progress import track
-from degflow_aug.data.aligned_scales import AlignedScales
+from degflow_aug.data.aligned_scales_dataset import AlignedScales
 from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.flow.solver import JUMP
 from degflow_aug.metrics.fidelity import psnr_y

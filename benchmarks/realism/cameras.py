@@ -23,7 +23,7 @@ from torch import Tensor
 import degflow_aug
 from benchmarks.shared.results import facts, markdown_table, results_folder, write_results
 from degflow_aug.console.progress import track
-from degflow_aug.data.aligned_scales import AlignedScales
+from degflow_aug.data.aligned_scales_dataset import AlignedScales
 from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.data.tensors import to_array
 from degflow_aug.degradations.camera_choice import find_camera

@@ -34,7 +34,7 @@ from benchmarks.shared.plot import Axis, Points, write_plot
 from benchmarks.shared.results import device_name, facts, markdown_table, results_folder, write_results
 from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.console.progress import track
-from degflow_aug.data.aligned_scales import AlignedScales
+from degflow_aug.data.aligned_scales_dataset import AlignedScales
 from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.grid import to_lr_grid

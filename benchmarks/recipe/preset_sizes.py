@@ -28,7 +28,7 @@ from benchmarks.shared.results import facts, markdown_table, write_results
 from degflow_aug.bundles.bundle import Bundle, load_bundle, save_bundle
 from degflow_aug.commands.demo.simulated_pairs import PATTERN_FILE, bundled_photographs, write_simulated_pairs
 from degflow_aug.console.progress import Progress
-from degflow_aug.data.aligned_scales import AlignedScales
+from degflow_aug.data.aligned_scales_dataset import AlignedScales
 from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.fit.camera_fit import CameraFit, FitPlan

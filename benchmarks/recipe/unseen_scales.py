@@ -24,7 +24,7 @@ import degflow_aug
 from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.commands.demo.simulated_pairs import PATTERN_FILE, bundled_photographs, write_simulated_pairs
 from degflow_aug.console.progress import Progress
-from degflow_aug.data.aligned_scales import AlignedScales
+from degflow_aug.data.aligned_scales_dataset import AlignedScales
 from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.evaluation.evaluation import evaluate_views, methods_for
 from degflow_aug.evaluation.rows import Row

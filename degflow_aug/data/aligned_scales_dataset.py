@@ -1,19 +1,30 @@
-"""Aligned scales as BasicSR builds them: a dataset section of an option file becomes typed arguments."""
+"""HR images and their views at the knots: the same crop and the same flip for all of a scene."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 from degflow_aug.data import dataset_keys as keys
-from degflow_aug.data.aligned_scales import AlignedScales
+from degflow_aug.data.cached_images import CACHE_BYTES, CachedImages
 from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.data.layouts.lmdb import find_lmdb_images
-from degflow_aug.data.layouts.scene import Scene, gather_scenes, view_scale
+from degflow_aug.data.layouts.scene import Scene, check_aligned, gather_scenes, view_scale
+from degflow_aug.data.resize import resize_frame, round_to
+from degflow_aug.data.tensors import to_tensor
+from degflow_aug.draws import SampleDraw, resolve_draw
+from degflow_aug.files.image_decoder import ImageHeader
 from degflow_aug.files.image_file import read_header, read_image
 from degflow_aug.files.lmdb_store import read_lmdb_header, read_lmdb_image
 
+CROP_MULTIPLE = 8
+INCOMPLETE = ("refuse", "drop", "keep")
 _KIND = "AlignedScalesDataset"
 _KEYS = {
     "layout", "split", "cameras", "pattern", "scenes", "knots", "incomplete", "cache_mb", "dataroot_views",
@@ -25,6 +36,92 @@ _REFUSED_KEYS = {
     "meta_info_file": "scenes: selects by id",
     "dataroot_lq": "the layout says where views are, or dataroot_views for LMDB",
 }
+
+
+class AlignedScales(CachedImages):
+    """Scenes as training items: HR (3, P, P) and its K - 1 views on the HR grid, float32 in [0, 1].
+
+    Views that lie on disk in LR size are brought to the HR grid by bicubic interpolation.
+
+    Args:
+        scenes: what :func:`find_scenes` found.
+        knots: scales of the items, rising from 1 (the HR image); all that occur by default.
+        crop_size: side P of random crops, a multiple of 8; None gives whole images, neither cropped nor flipped.
+        flip: mirror half of the crops left to right.
+        rotate: mirror half of them top to bottom, and swap the axes of half.
+        incomplete: what becomes of a scene without a view at some knot: ``refuse`` it by name, ``drop`` it, or
+            ``keep`` it if it has any, with zeros in place of the others.
+        cache_bytes: memory for decoded images, shared by the workers.
+        read, header: how an image and its header are read.
+
+    Raises:
+        ValueError: no scene is left, a view is missing or of another size, or an image is smaller than a crop.
+    """
+
+    def __init__(
+        self,
+        scenes: Sequence[Scene],
+        knots: Sequence[float] | None = None,
+        *,
+        crop_size: int | None = None,
+        flip: bool = False,
+        rotate: bool = False,
+        incomplete: str = "refuse",
+        cache_bytes: int = CACHE_BYTES,
+        read: Callable[[Path], np.ndarray] = read_image,
+        header: Callable[[Path], ImageHeader] = read_header,
+    ) -> None:
+        if crop_size is not None and (crop_size < CROP_MULTIPLE or crop_size % CROP_MULTIPLE):
+            raise ValueError(f"expected gt_size to be a multiple of {CROP_MULTIPLE}, got {crop_size}")
+        super().__init__(crop_size, flip=flip, rotate=rotate, cache_bytes=cache_bytes, read=read, eight_bits=False)
+        self.knots = _check_knots(knots, scenes)
+        self.scenes = _take_complete(scenes, self.knots, incomplete)
+        header = functools.cache(header)
+        self._sizes = [check_aligned(scene, header) for scene in self.scenes]
+        for scene, size in zip(self.scenes, self._sizes, strict=True):
+            for path in [scene.hr, *(scene.views[scale] for scale in self.knots if scale in scene.views)]:
+                self._admit(path, size, header(path).bits)
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    @property
+    def smallest_side(self) -> int:
+        """Shortest side of all images in pixels, the largest crop there can be."""
+        return min(min(size) for size in self._sizes)
+
+    def __getitem__(self, index: int | SampleDraw) -> dict[str, Any]:
+        """One item; the same draw gives the same item whichever process makes it.
+
+        Returns:
+            hr (3, P, P) and views (K - 1, 3, P, P) in float32, [0, 1]; available (K - 1,), false where a view is zeros
+            for want of one; scales (K - 1,); name, camera; gt_path, and lq_path of the first view there is.
+        """
+        number, seed = resolve_draw(index)
+        scene, size = self.scenes[number], self._sizes[number]
+        window = self._draw_crop(size, np.random.default_rng(seed))
+        hr = to_tensor(window(self._on_hr_grid(scene.hr, size)))
+        paths = [scene.views.get(scale) for scale in self.knots[1:]]
+        views = [
+            torch.zeros_like(hr) if path is None else to_tensor(window(self._on_hr_grid(path, size))) for path in paths
+        ]
+        return {
+            "hr": hr,
+            "views": torch.stack(views),
+            "available": torch.tensor([path is not None for path in paths]),
+            "scales": torch.tensor(self.knots[1:], dtype=torch.float32),
+            "name": scene.name,
+            "camera": scene.camera,
+            "gt_path": str(scene.hr),
+            "lq_path": str(next(path for path in paths if path is not None)),
+        }
+
+    def _on_hr_grid(self, path: Path, size: tuple[int, int]) -> np.ndarray:
+        return self._cache.get(path, functools.partial(self._bring_to_hr_grid, path, size))
+
+    def _bring_to_hr_grid(self, path: Path, size: tuple[int, int]) -> np.ndarray:
+        image = self._decode(path)
+        return image if image.shape[:2] == size else round_to(resize_frame(image, size), image.dtype)
 
 
 class AlignedScalesDataset(AlignedScales):
@@ -61,29 +158,24 @@ class AlignedScalesDataset(AlignedScales):
         training = keys.is_training(opt)
         lmdb = keys.is_lmdb(opt)
         super().__init__(
-            _find_lmdb_scenes(opt) if lmdb else _find_file_scenes(opt, "Train" if training else "Test"),
+            _find_lmdb_scenes(opt) if lmdb else _find_file_scenes(opt, training),
             opt.get("knots"),
             crop_size=keys.whole_number(opt, "gt_size", _KIND) if training else None,
-            flip=keys.flag(opt, "use_hflip"),
-            rotate=keys.flag(opt, "use_rot"),
             incomplete=opt.get("incomplete", "keep" if opt.get("layout") == "realsr_v3" else "refuse"),
-            cache_bytes=keys.cache_bytes(opt),
             read=read_lmdb_image if lmdb else read_image,
             header=read_lmdb_header if lmdb else read_header,
+            **keys.turns_and_cache(opt),
         )
 
 
-def _find_file_scenes(opt: Mapping[str, Any], split: str) -> list[Scene]:
+def _find_file_scenes(opt: Mapping[str, Any], training: bool) -> list[Scene]:
     if opt.get("dataroot_views") is not None:
         raise ValueError("expected dataroot_views with io_backend: {type: lmdb} only; for files name a layout")
     return find_scenes(
         keys.path(opt, "dataroot_gt", _KIND),
         keys.required(opt, "layout", _KIND),
-        split=opt.get("split") or split,
-        cameras=opt.get("cameras"),
-        pattern=opt.get("pattern"),
-        scenes=opt.get("scenes"),
         drop_without_hr=opt.get("incomplete") == "drop",
+        **keys.selection(opt, training),
     )
 
 
@@ -102,3 +194,41 @@ def _find_lmdb_scenes(opt: Mapping[str, Any]) -> list[Scene]:
         scenes=opt.get("scenes"),
         drop_without_hr=opt.get("incomplete") == "drop",
     )
+
+
+def _check_knots(knots: Sequence[float] | None, scenes: Sequence[Scene]) -> tuple[float, ...]:
+    """The knots as floats, 1 first."""
+    if knots is None:
+        knots = [1.0, *sorted({scale for scene in scenes for scale in scene.scales})]
+    try:
+        scales = tuple(float(knot) for knot in knots)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"expected knots as a list of scales such as [1, 2, 4], got {knots!r}") from error
+    if len(scales) < 2 or scales[0] != 1 or any(low >= high for low, high in itertools.pairwise(scales)):
+        raise ValueError(f"expected knots that rise from 1, the HR image, such as [1, 2, 4], got {list(scales)}")
+    return scales
+
+
+def _take_complete(scenes: Sequence[Scene], knots: tuple[float, ...], incomplete: str) -> list[Scene]:
+    """The scenes with a view at each knot, or with any of them if incomplete ones are kept."""
+    if incomplete not in INCOMPLETE:
+        raise ValueError(f"expected incomplete: {', '.join(INCOMPLETE)}, got '{incomplete}'")
+    taken = []
+    for scene in scenes:
+        lacking = [knot for knot in knots[1:] if knot not in scene.views]
+        if lacking and incomplete == "refuse":
+            raise ValueError(
+                f"{scene.hr}: expected scene '{scene.name}' to have a view at scale {lacking[0]:g}, got views at "
+                f"{_names(scene.scales)}; leave the scene out, name fewer knots, or set incomplete: drop"
+            )
+        if not lacking or (incomplete == "keep" and len(lacking) < len(knots) - 1):
+            taken.append(scene)
+    if not taken:
+        found = sorted({scale for scene in scenes for scale in scene.scales})
+        where = f"{scenes[0].hr.parent}: " if scenes else ""
+        raise ValueError(f"{where}expected scenes with views at {_names(knots[1:])}, got views at {_names(found)}")
+    return taken
+
+
+def _names(scales: Sequence[float]) -> str:
+    return ", ".join(f"{scale:g}" for scale in scales) or "no scale"

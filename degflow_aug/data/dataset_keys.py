@@ -75,11 +75,6 @@ def flag(opt: Mapping[str, Any], key: str, default: bool = True) -> bool:
     return value
 
 
-def cache_bytes(opt: Mapping[str, Any]) -> int:
-    """``cache_mb`` in bytes."""
-    return int(number(opt, "cache_mb", DEFAULT_CACHE_MB) * 2**20)
-
-
 def is_training(opt: Mapping[str, Any]) -> bool:
     """Whether the section is of the train phase, and not of val or test.
 
@@ -103,3 +98,18 @@ def is_lmdb(opt: Mapping[str, Any]) -> bool:
     if backend not in ("disk", "lmdb"):
         raise ValueError(f"expected io_backend: type: disk or lmdb, got {backend!r}")
     return bool(backend == "lmdb")
+
+
+def selection(opt: Mapping[str, Any], training: bool) -> dict[str, Any]:
+    """Which scenes of a layout a section names, as arguments of the functions that find them."""
+    split = opt.get("split") or ("Train" if training else "Test")
+    return {"split": split, **{key: opt.get(key) for key in ("cameras", "pattern", "scenes")}}
+
+
+def turns_and_cache(opt: Mapping[str, Any]) -> dict[str, Any]:
+    """``use_hflip``, ``use_rot`` and ``cache_mb`` as arguments of data sets."""
+    return {
+        "flip": flag(opt, "use_hflip"),
+        "rotate": flag(opt, "use_rot"),
+        "cache_bytes": int(number(opt, "cache_mb", DEFAULT_CACHE_MB) * 2**20),
+    }

@@ -1,15 +1,21 @@
-"""HR images as BasicSR builds them: a dataset section of an option file becomes typed arguments."""
+"""HR images alone: crops for training on LR that is made on the fly, whole images for validation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 from degflow_aug.data import dataset_keys as keys
-from degflow_aug.data.hr_crops import HRCrops
+from degflow_aug.data.cached_images import CACHE_BYTES, CachedImages
 from degflow_aug.data.layouts.find import find_pair_scenes
 from degflow_aug.data.layouts.scene_pairs import pair_names
+from degflow_aug.data.tensors import to_tensor
+from degflow_aug.draws import SampleDraw, resolve_draw
+from degflow_aug.files.image_decoder import ImageHeader
 from degflow_aug.files.image_file import read_header, read_image
 from degflow_aug.files.image_tree import TreeImage, check_inside, find_images
 from degflow_aug.files.lmdb_store import lmdb_keys, read_lmdb_header, read_lmdb_image
@@ -31,6 +37,64 @@ _REFUSED_KEYS = {
         _BY_DEGRADATION,
     ),
 }  # fmt: skip
+
+
+class HRCrops(CachedImages):
+    """HR images as training items: uint8 crops (3, P, P), a quarter of the memory that float32 moves about.
+
+    Args:
+        images: names and files.
+        crop_size: side P of random crops; None gives whole images, neither cropped nor flipped.
+        flip: mirror half of the crops left to right.
+        rotate: mirror half of them top to bottom, and swap the axes of half.
+        cache_bytes: memory for decoded images, shared by the workers.
+        read, header: how an image and its header are read.
+
+    Raises:
+        ValueError: there is no image, or one is smaller than a crop; only headers are read to find out.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[TreeImage],
+        *,
+        crop_size: int | None = None,
+        flip: bool = False,
+        rotate: bool = False,
+        cache_bytes: int = CACHE_BYTES,
+        read: Callable[[Path], np.ndarray] = read_image,
+        header: Callable[[Path], ImageHeader] = read_header,
+    ) -> None:
+        if not images:
+            raise ValueError("expected HR images, got none")
+        if crop_size is not None and crop_size < 1:
+            raise ValueError(f"expected gt_size of 1 or more, got {crop_size}")
+        super().__init__(
+            crop_size, flip=flip, rotate=rotate, cache_bytes=cache_bytes, read=read, eight_bits=crop_size is not None
+        )
+        self.images = list(images)
+        for image in self.images:
+            height, width, bits = header(image.path)
+            self._admit(image.path, (height, width), bits)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int | SampleDraw) -> dict[str, Any]:
+        """One item; the same draw gives the same item whichever process makes it.
+
+        Returns:
+            Crops: gt (3, P, P) in uint8, 16-bit images rounded; gt_path.
+            Whole images: gt (3, H, W) in float32, [0, 1]; gt_path; name.
+        """
+        number, seed = resolve_draw(index)
+        image = self.images[number]
+        pixels = self._load(image.path)
+        if self.crop_size is None:
+            return {"gt": to_tensor(pixels), "gt_path": str(image.path), "name": image.name}
+        height, width = pixels.shape[:2]
+        patch = self._draw_crop((height, width), np.random.default_rng(seed))(pixels).transpose(2, 0, 1)
+        return {"gt": torch.from_numpy(np.ascontiguousarray(patch)), "gt_path": str(image.path)}
 
 
 class HRCropDataset(HRCrops):
@@ -61,19 +125,17 @@ class HRCropDataset(HRCrops):
         training = keys.is_training(opt)
         lmdb = keys.is_lmdb(opt)
         super().__init__(
-            _find(opt, lmdb, "Train" if training else "Test"),
+            _find(opt, lmdb, training),
             crop_size=keys.whole_number(opt, "gt_size", _KIND) if training else None,
-            flip=keys.flag(opt, "use_hflip"),
-            rotate=keys.flag(opt, "use_rot"),
-            cache_bytes=keys.cache_bytes(opt),
             read=read_lmdb_image if lmdb else read_image,
             header=read_lmdb_header if lmdb else read_header,
+            **keys.turns_and_cache(opt),
         )
 
 
-def _find(opt: Mapping[str, Any], lmdb: bool, split: str) -> list[TreeImage]:
+def _find(opt: Mapping[str, Any], lmdb: bool, training: bool) -> list[TreeImage]:
     if opt.get("layout") is not None:
-        return _find_in_layout(opt, lmdb, split)
+        return _find_in_layout(opt, lmdb, training)
     for key in _LAYOUT_KEYS:
         if opt.get(key) is not None:
             raise ValueError(f"expected {key} of {_KIND} together with layout, got {opt[key]!r} alone; name the layout")
@@ -86,16 +148,13 @@ def _find(opt: Mapping[str, Any], lmdb: bool, split: str) -> list[TreeImage]:
     return [TreeImage(key, root / key) for key in lmdb_keys(root)] if lmdb else find_images(root)
 
 
-def _find_in_layout(opt: Mapping[str, Any], lmdb: bool, split: str) -> list[TreeImage]:
+def _find_in_layout(opt: Mapping[str, Any], lmdb: bool, training: bool) -> list[TreeImage]:
     if lmdb or opt.get("meta_info") is not None:
         raise ValueError(f"expected layout of {_KIND} without meta_info and LMDB, got both; remove one of them")
     scenes = find_pair_scenes(
         keys.path(opt, "dataroot_gt", _KIND),
         opt["layout"],
-        split=opt.get("split") or split,
-        cameras=opt.get("cameras"),
-        pattern=opt.get("pattern"),
-        scenes=opt.get("scenes"),
+        **keys.selection(opt, training),
     )
     return [TreeImage(name, scene.hr) for name, scene in zip(pair_names(scenes), scenes, strict=True)]
 

@@ -1,12 +1,15 @@
-"""Antialiased bicubic resizing (a = -0.5) of image arrays: whole frames, and windows that see beyond their border."""
+"""Arrays of images: antialiased bicubic resizing (a = -0.5) of frames and windows, rounding, flips and rotations."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 _CUBIC = -0.5
+Turn = Callable[[np.ndarray], np.ndarray]
 
 
 def resize_frame(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -50,6 +53,26 @@ def round_to(pixels: np.ndarray, dtype: np.dtype[np.unsignedinteger] | type[np.u
 def to_8_bits(image: np.ndarray) -> np.ndarray:
     """uint8 as it is; uint16 to the nearest of 256 levels."""
     return image if image.dtype == np.uint8 else ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def draw_turn(rng: np.random.Generator, *, flip: bool, rotate: bool) -> Turn:
+    """Draw a map of arrays (P, P, C): its result is a view of them.
+
+    Args:
+        rng: three numbers are drawn whatever the flags are.
+        flip: mirror half of the patches left to right.
+        rotate: mirror half of them top to bottom, and swap the axes of half.
+    """
+    mirror, turn, swap = (bool(draw < 0.5) for draw in rng.random(3))
+
+    def apply(patch: np.ndarray) -> np.ndarray:
+        if flip and mirror:
+            patch = patch[:, ::-1]
+        if rotate and turn:
+            patch = patch[::-1]
+        return patch.transpose(1, 0, 2) if rotate and swap else patch
+
+    return apply
 
 
 def _weights(start: int, side: int, length: int, frame: int) -> tuple[int, np.ndarray]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from degflow_aug.bundles.bundle import KernelBundle, KernelSpec
-from degflow_aug.data.aligned_scales import AlignedScales
+from degflow_aug.data.aligned_scales_dataset import AlignedScales
 from degflow_aug.data.layouts.scene import Scene
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline

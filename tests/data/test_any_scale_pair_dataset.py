@@ -11,8 +11,7 @@ import torch
 from helpers import fields, trees
 from torch.utils.data import DataLoader
 
-from degflow_aug.data.any_scale_pair_dataset import AnyScalePairDataset
-from degflow_aug.data.any_scale_pairs import AnyScalePairs
+from degflow_aug.data.any_scale_pair_dataset import AnyScalePairDataset, AnyScalePairs
 from degflow_aug.data.layouts.scene_pairs import Pair
 from degflow_aug.draws import DrawSampler, SampleDraw
 from degflow_aug.files.image_decoder import ImageHeader

@@ -26,8 +26,14 @@ def test_values() -> None:
     assert keys.required({"a": 0}, "a", "Set") == 0
     assert keys.whole_number({"a": 4.0}, "a", "Set") == 4
     assert keys.number({"a": None}, "a", 2.5) == 2.5
-    assert keys.cache_bytes({"cache_mb": 0.5}) == 2**19
-    assert keys.cache_bytes({}) == 2**31
+    assert keys.turns_and_cache({"cache_mb": 0.5, "use_rot": False}) == {
+        "flip": True, "rotate": False, "cache_bytes": 2**19,
+    }  # fmt: skip
+    assert keys.turns_and_cache({})["cache_bytes"] == 2**31
+    assert keys.selection({"cameras": ["a"]}, True) == {
+        "split": "Train", "cameras": ["a"], "pattern": None, "scenes": None,
+    }  # fmt: skip
+    assert [keys.selection({"split": split}, False)["split"] for split in (None, "Train")] == ["Test", "Train"]
     assert [keys.flag({"a": value}, "a") for value in (True, False, None)] == [True, False, True]
     assert [keys.is_training({"phase": phase}) for phase in ("train", "val", "test")] == [True, False, False]
     assert [keys.is_lmdb(opt) for opt in ({}, {"io_backend": None}, {"io_backend": {"type": "lmdb"}})] == [

@@ -11,8 +11,7 @@ import torch
 from helpers import trees
 from torch.utils.data import DataLoader
 
-from degflow_aug.data.hr_crop_dataset import HRCropDataset
-from degflow_aug.data.hr_crops import HRCrops
+from degflow_aug.data.hr_crop_dataset import HRCropDataset, HRCrops
 from degflow_aug.draws import DrawSampler, SampleDraw
 from degflow_aug.files.image_file import encode_image, read_image, write_image
 from degflow_aug.files.image_tree import find_images

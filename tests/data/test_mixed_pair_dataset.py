@@ -11,10 +11,9 @@ import torch
 from helpers import trees
 from torch.utils.data import DataLoader
 
-from degflow_aug.data.any_scale_pairs import AnyScalePairs
-from degflow_aug.data.hr_crops import HRCrops
-from degflow_aug.data.mixed_pair_dataset import MixedPairDataset
-from degflow_aug.data.mixed_pairs import MixedPairs
+from degflow_aug.data.any_scale_pair_dataset import AnyScalePairs
+from degflow_aug.data.hr_crop_dataset import HRCrops
+from degflow_aug.data.mixed_pair_dataset import MixedPairDataset, MixedPairs
 from degflow_aug.draws import DrawSampler, SampleDraw
 from degflow_aug.files.image_tree import find_images
 

@@ -1,14 +1,15 @@
-"""Windows equal the whole frame resized, and both equal Pillow's filter."""
+"""Windows equal the whole frame resized, and both equal Pillow's filter; all positions of a square are drawn alike."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from degflow_aug.data.resize import resize_frame, resize_window, round_to, to_8_bits
+from degflow_aug.data.resize import draw_turn, resize_frame, resize_window, round_to, to_8_bits
 from degflow_aug.files.image_file import read_image
 
 
@@ -74,3 +75,28 @@ def test_16_bits_are_rounded_to_the_nearest_of_8() -> None:
     assert rounded.dtype == np.uint8
     assert rounded.flags.c_contiguous
     assert rounded.tolist() == [[0, 255], [1, 255]]
+
+
+@pytest.mark.parametrize(
+    ("flip", "rotate", "count"), [(False, False, 1), (True, False, 2), (False, True, 4), (True, True, 8)]
+)
+def test_turns_are_drawn_equally_often(flip: bool, rotate: bool, count: int) -> None:
+    patch = np.arange(27).reshape(3, 3, 3)
+    positions = [np.rot90(image, turn).tobytes() for image in (patch, patch[:, ::-1]) for turn in range(4)]
+    rng = np.random.default_rng(0)
+    found: Counter[int] = Counter()
+    for _ in range(100 * count):
+        turn = draw_turn(rng, flip=flip, rotate=rotate)
+        np.testing.assert_array_equal(turn(patch), turn(patch + 27) - 27)
+        found[positions.index(turn(patch).tobytes())] += 1
+    assert len(found) == count
+    assert min(found.values()) > 60
+
+
+def test_as_many_numbers_are_drawn_whatever_the_flags() -> None:
+    rests = set()
+    for flags in ((False, False), (True, True)):
+        rng = np.random.default_rng(1)
+        draw_turn(rng, flip=flags[0], rotate=flags[1])
+        rests.add(rng.random())
+    assert len(rests) == 1

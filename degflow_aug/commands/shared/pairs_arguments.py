@@ -89,7 +89,7 @@ def load_scenes(
     """Whole scenes on the device, one at a time, with the progress of ``stage`` shown; those without any of the scales
     are left out."""
     from degflow_aug.console.progress import track
-    from degflow_aug.data.aligned_scales import AlignedScales
+    from degflow_aug.data.aligned_scales_dataset import AlignedScales
     from degflow_aug.evaluation.scenes import EvaluationScene
 
     dataset = AlignedScales(scenes, [1.0, *scales], incomplete="keep", cache_bytes=0)

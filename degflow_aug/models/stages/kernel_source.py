@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save
 from torch.utils.data import Subset
 
 from degflow_aug.bundles.bundle import Bundle
-from degflow_aug.data.aligned_scales import AlignedScales
+from degflow_aug.data.aligned_scales_dataset import AlignedScales
 from degflow_aug.degradations.fitted.camera_kernels import CameraKernels, StageKernel, kernel_in
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline

@@ -10,7 +10,7 @@ import torch
 from helpers.tiny_camera import write_pairs
 
 import degflow_aug
-from degflow_aug.data.aligned_scales import AlignedScales
+from degflow_aug.data.aligned_scales_dataset import AlignedScales
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
 from degflow_aug.models.stages import kernel_source
