@@ -2,7 +2,7 @@
 
     python -m benchmarks.downstream --pairs City100/City100_iPhoneX --bundle camera.safetensors
 
-The same network, EDSR-LIIF or RRDBNet, small or full, is trained on LR of each kind (downstream_kinds.py) made of HR
+The same network, EDSR-LIIF or RRDBNet, small or full, is trained on LR of each kind (``kinds.py``) made of HR
 images alone, and on the true pairs of these images: equal steps, HR crops of one size, seeds and schedule. It is tested
 on held-out pairs, real ones or, with ``--layout pattern --pattern FILE``, those of a simulated camera. Writes JSON,
 Markdown and a plot. Runs that are finished with the same options and bundles are not run again, interrupted ones go on.

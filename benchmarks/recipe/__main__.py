@@ -25,7 +25,7 @@ import torch
 import degflow_aug
 from benchmarks.recipe.preset_sizes import processor_clock
 from benchmarks.recipe.variants import VARIANTS, Variant
-from benchmarks.shared.results import facts, markdown_table, write_results
+from benchmarks.shared.results import RESULTS, facts, markdown_table, write_results
 from degflow_aug.commands.shared.pairs_arguments import load_scenes
 from degflow_aug.console.progress import Progress
 from degflow_aug.data.layouts.find import find_scenes
@@ -211,9 +211,7 @@ def main(arguments: list[str] | None = None) -> None:
     content = {
         "facts": known, "baselines": [asdict(row) for row in baseline], "trained": [asdict(each) for each in trained],
     }  # fmt: skip
-    write_results(
-        args.out or Path(__file__).parents[1] / "results" / f"recipes_{args.name}_{args.preset}", content, text
-    )
+    write_results(args.out or RESULTS / f"recipes_{args.name}_{args.preset}", content, text)
     print(text)
 
 

@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import degflow_aug
 from benchmarks.shared.measurement import medians
-from benchmarks.shared.results import facts, markdown_table, write_results
+from benchmarks.shared.results import RESULTS, facts, markdown_table, write_results
 from degflow_aug.bundles.bundle import Bundle, load_bundle, save_bundle
 from degflow_aug.commands.demo.simulated_pairs import PATTERN_FILE, bundled_photographs, write_simulated_pairs
 from degflow_aug.console.progress import Progress
@@ -166,7 +166,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=2, help="for the timing")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=Path("preset_sizes"))
-    parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "results" / "preset_sizes")
+    parser.add_argument("--out", type=Path, default=RESULTS / "preset_sizes")
     args = parser.parse_args(arguments)
     degflow_aug.register()
     names = args.candidates.split(";") if args.candidates else list(CANDIDATES)

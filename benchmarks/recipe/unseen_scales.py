@@ -10,8 +10,6 @@ Real-ESRGAN, the kernel fitted at the same knots, and the first one's autoencode
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import subprocess
 import sys
 from dataclasses import asdict
@@ -21,6 +19,7 @@ import numpy as np
 import torch
 
 import degflow_aug
+from benchmarks.shared.results import RESULTS, facts, markdown_table, write_results
 from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.commands.demo.simulated_pairs import PATTERN_FILE, bundled_photographs, write_simulated_pairs
 from degflow_aug.console.progress import Progress
@@ -75,13 +74,11 @@ def evaluate(work: Path) -> list[Row]:
 
 
 def table(rows: list[Row]) -> str:
-    """Y-PSNR in dB as a markdown table, a column a scale."""
-    scales = sorted({row.scale for row in rows})
-    lines = ["| Y-PSNR, dB | " + " | ".join(f"{scale:g}" for scale in scales) + " |", "|---" * (len(scales) + 1) + "|"]
-    for method in dict.fromkeys(row.method for row in rows):
-        cells = [next(row.psnr_y for row in rows if (row.method, row.scale) == (method, scale)) for scale in scales]
-        lines.append(f"| {method} | " + " | ".join(f"{cell:.2f}" for cell in cells) + " |")
-    return "\n".join(lines)
+    """Y-PSNR in dB, a column per scale."""
+    scales, found = sorted({row.scale for row in rows}), {(row.method, row.scale): row.psnr_y for row in rows}
+    methods = dict.fromkeys(row.method for row in rows)
+    cells = [[method, *(f"{found[method, scale]:.2f}" for scale in scales)] for method in methods]
+    return markdown_table(["Y-PSNR, dB", *(f"{scale:g}" for scale in scales)], cells)
 
 
 def main() -> None:
@@ -97,7 +94,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=20.0, help="of each fit; the two run at the same time")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=Path("unseen_scales"))
-    parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "results" / "unseen_scales")
+    parser.add_argument("--out", type=Path, default=RESULTS / "unseen_scales")
     args = parser.parse_args()
     training, held_out = photographs(args)
     with Progress() as progress:
@@ -107,15 +104,12 @@ def main() -> None:
     if any(process.wait() for process in running):
         sys.exit("a fit failed; see its message above")
     rows = evaluate(args.work)
-    facts = {
-        "torch": torch.__version__, "degflow_aug": degflow_aug.__version__, "python": platform.python_version(),
-        "device": "cpu", "threads": torch.get_num_threads(), "seed": args.seed, "minutes": args.minutes,
-        "preset": args.preset, "photographs": {"train": len(training), "test": len(held_out)},
-        "training": load_bundle(args.work / "knots.safetensors").spec.training["iterations"],
-    }  # fmt: skip
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.with_suffix(".json").write_text(json.dumps({**facts, "rows": [asdict(row) for row in rows]}, indent=1))
-    args.out.with_suffix(".md").write_text(table(rows) + "\n")
+    known = facts(
+        torch.device("cpu"), seed=args.seed, minutes=args.minutes, preset=args.preset,
+        photographs={"train": len(training), "test": len(held_out)},
+        training=load_bundle(args.work / "knots.safetensors").spec.training["iterations"],
+    )  # fmt: skip
+    write_results(args.out, {"facts": known, "rows": [asdict(row) for row in rows]}, table(rows))
     print(table(rows))
 
 

@@ -1,4 +1,4 @@
-"""What ``recipes.py`` compares: our recipe, and our recipe with one thing changed."""
+"""What ``python -m benchmarks.recipe`` compares: our recipe, and our recipe with one thing changed."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ python -m benchmarks.release.model_cards
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 from benchmarks.release.recipes import RECIPES
@@ -78,4 +79,5 @@ def write_cards() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     write_cards()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import re
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from degflow_aug.files.atomic_file import atomic_path
 from degflow_aug.files.run_history import processor_name
 
 RESULTS = Path(__file__).parents[1] / "results"
+_STARTED = time.monotonic()
 
 
 def device_name(device: torch.device) -> str:
@@ -40,14 +42,21 @@ def results_folder(device: torch.device) -> Path:
     return RESULTS / device_slug(device.type, device_name(device), torch.get_num_threads())
 
 
-def facts(device: torch.device, **more: Any) -> dict[str, Any]:
-    """What a result depends on beside the code: versions, device, threads, precision of matrix products."""
+def facts(device: torch.device, seed: int | None = None, **more: Any) -> dict[str, Any]:
+    """List what a result depends on beside the code, and the wall time of this process so far.
+
+    Args:
+        device: that of the networks.
+        seed: of all that is drawn; None where nothing is, or where every row has one of its own.
+        more: further settings.
+    """
     found = {
         "device": device_name(device), "device_type": device.type, "threads": torch.get_num_threads(),
         "python": platform.python_version(), "platform": platform.platform(), "torch": torch.__version__,
         "cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version(), "numpy": numpy.__version__,
         "scipy": scipy.__version__, "basicsr": _basicsr_version(), "degflow_aug": degflow_aug.__version__,
-        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        "float32_matmul_precision": torch.get_float32_matmul_precision(), "seed": seed,
+        "wall_seconds": round(time.monotonic() - _STARTED, 1),
     }  # fmt: skip
     if device.type == "cuda":
         found["cudnn_allow_tf32"] = torch.backends.cudnn.allow_tf32
