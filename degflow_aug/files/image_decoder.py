@@ -38,7 +38,8 @@ _EXIF = 34665
 _BITS_PER_SAMPLE = 258
 # What OpenCV and Pillow are known to read alike: neither inverted nor CMYK, channels interleaved, values unsigned.
 _SIXTEEN_BIT_TIFF = {262: {1, 2}, 284: {1}, 339: {1}}
-_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
+_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"IDAT")
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 class ImageHeader(NamedTuple):
@@ -72,7 +73,7 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
         return _decode_16_bits(image, data, name)
     if image.mode not in _READABLE_MODES:
         raise ValueError(f"{name}: expected gray or RGB of 8 or 16 bits a channel, got {image.mode}; convert it to RGB")
-    _load(image, name)
+    _load(image, data, name)
     transparent = "A" in image.mode or "transparency" in image.info
     upright = ImageOps.exif_transpose(image)
     if not transparent:
@@ -151,9 +152,12 @@ def _bits(image: Any, start: bytes) -> int:
     return 16 if max(depths) == 16 else 8
 
 
-def _load(image: Any, name: str) -> None:
+def _load(image: Any, data: bytes, name: str) -> None:
     """Decode all pixels, which shows what is cut off unless somebody has set Pillow's ``LOAD_TRUNCATED_IMAGES``."""
     try:
+        if image.format == "PNG":
+            # The checksums of pixels, which loading leaves out, and of which libpng would complain on stderr.
+            PngImagePlugin.PngImageFile(io.BytesIO(data)).verify()
         image.load()
     except Exception as error:  # damaged bytes make decoders raise anything
         raise ValueError(f"{name}: expected a whole image, got one that is cut off or damaged ({error})") from error
@@ -163,7 +167,7 @@ def _decode_16_bits(image: Any, data: bytes, name: str) -> np.ndarray:
     tags = image.tag_v2 if image.format == "TIFF" else {}
     usual = all(set(np.atleast_1d(tags.get(tag, 1))) <= values for tag, values in _SIXTEEN_BIT_TIFF.items())
     turned = tags.get(_ORIENTATION, 1) != 1
-    _load(image, name)
+    _load(image, data, name)
     turned = turned or (not tags and image.getexif().get(_ORIENTATION, 1) != 1)
     if not usual or turned or "transparency" in image.info:
         raise ValueError(
@@ -192,7 +196,7 @@ def _only_pixels(png: bytes) -> bytes:
         if png[place + 4 : place + 8] in _PIXEL_CHUNKS:
             kept.append(png[place:end])
         place = end
-    return b"".join(kept)
+    return b"".join(kept) + _PNG_END
 
 
 def _without_alpha(rgba: np.ndarray, name: str) -> np.ndarray:
