@@ -218,7 +218,7 @@ def test_paper_recipe_asks_for_lpips_weights_at_once(
 
 
 def test_a_pattern_with_numbers_for_keys_resumes(tmp_path: Path) -> None:
-    """README's pattern file has numbers for keys, which the plan on disk cannot keep as such."""
+    """A pattern file has numbers for keys, which the plan on disk cannot keep as such."""
     from degflow_aug.fit.camera_fit import FitPlan
 
     request = {"files": {"pattern": {"hr": "HR/{id}.png", "views": {2: "x2/{id}.png", 2.9: "x29/{id}.png"}}}}
