@@ -16,7 +16,7 @@ from benchmarks.shared.measurement import TooLong
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp, hr_condition
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.bundles.bundle import load_bundle
-from degflow_aug.degradations.fitted.camera_kernels import StageKernel, kernel_in
+from degflow_aug.degradations.fitted.camera_kernels import StageKernel, kernel_of
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.generator.anchor import Anchor
 from degflow_aug.degradations.generator.degflow import DegFlow
@@ -104,7 +104,7 @@ def preset_networks(name: str, device: torch.device, bundle: Path | None = None,
 def bundle_networks(path: Path, device: torch.device) -> Networks:
     """The networks of a bundle with its default sampler."""
     bundle = load_bundle(path)
-    spec, kernel = bundle.spec, kernel_in(bundle.kernels) if bundle.rae.anchored else None
+    spec, kernel = bundle.spec, kernel_of(bundle.kernels) if bundle.rae.anchored else None
     sampler = (spec.solver, spec.steps)
     return Networks(bundle.rae, bundle.velocity, spec.knots, spec.s_max, *sampler, path.name, kernel).on(device)
 

@@ -12,6 +12,7 @@ import torch
 import degflow_aug
 from benchmarks.shared.generators import fresh_networks
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.degradations.fitted.camera_kernels import states_of
 from degflow_aug.options.yaml_file import load_yaml
 
 OPTION_FILES = Path(__file__).resolve().parents[2] / "basicsr_options"
@@ -50,7 +51,7 @@ def write_bundle(preset: str, path: Path, seed: int) -> Path:
     spec = GeneratorSpec(
         made.rae.spec, made.velocity.spec, made.knots, made.s_max, solver=made.solver, steps=made.steps
     )
-    save_bundle(path, Bundle(spec, made.rae, made.velocity, {} if made.kernel is None else made.kernel.state_dict()))
+    save_bundle(path, Bundle(spec, made.rae, made.velocity, states_of(made.kernel)))
     return path
 
 

@@ -7,8 +7,8 @@ A bundle is read without its training options and without running code: the head
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from degflow_aug.bundles.spec import GeneratorSpec, KernelSpec
 from degflow_aug.files.atomic_file import atomic_path
 
 Network = TypeVar("Network", bound=nn.Module)
+State = Mapping[str, Tensor]
 
 FORMAT = "degflow-bundle-1"
 KERNEL_FORMAT = "degflow-kernel-1"
@@ -35,21 +36,19 @@ _LARGEST = 1e8
 
 @dataclass(frozen=True)
 class Bundle:
-    """A generator in parts; ``kernels`` is the camera fitted to the same pairs without networks.
-
-    Where the spec names several cameras, keys of ``kernels`` and ``noise`` begin with a camera's number: ``0.knots``.
+    """A generator in parts, with what was fitted to the same pairs without networks, one state per camera of the spec.
 
     Attributes:
-        kernels: state of a ``FittedKernel``, the linear opponent, or of a ``FittedPipeline``, which holds that of the
+        kernels: states of a ``FittedKernel``, the linear opponent, or of a ``FittedPipeline``, which hold those of the
             kernel too; or empty.
-        noise: state of the ``ResidualNoise`` learned from the same pairs, or empty.
+        noise: states of the ``ResidualNoise``, or empty.
     """
 
     spec: GeneratorSpec
     rae: ResidualAutoencoder
     velocity: NCSNpp
-    kernels: Mapping[str, Tensor] = field(default_factory=dict)
-    noise: Mapping[str, Tensor] = field(default_factory=dict)
+    kernels: Sequence[State] = ()
+    noise: Sequence[State] = ()
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,8 @@ class KernelBundle:
     """A camera as a linear kernel or a pipeline alone; ``kernels`` and ``noise`` are as in :class:`Bundle`."""
 
     spec: KernelSpec
-    kernels: Mapping[str, Tensor]
-    noise: Mapping[str, Tensor] = field(default_factory=dict)
+    kernels: Sequence[State]
+    noise: Sequence[State] = ()
 
 
 def save_bundle(path: str | Path, bundle: Bundle | KernelBundle) -> None:
@@ -70,7 +69,8 @@ def save_bundle(path: str | Path, bundle: Bundle | KernelBundle) -> None:
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ValueError(f"expected a bundle's name to end in .safetensors, got {path.name}")
-    parts: dict[str, Mapping[str, Tensor]] = {"kernel": bundle.kernels, "noise": bundle.noise}
+    several = bool(bundle.spec.cameras)
+    parts = {"kernel": _joined(bundle.kernels, several), "noise": _joined(bundle.noise, several)}
     kind = KERNEL_FORMAT
     if isinstance(bundle, Bundle):
         parts = {"rae": bundle.rae.state_dict(), "velocity": bundle.velocity.state_dict(), **parts}
@@ -108,7 +108,7 @@ def load_bundle(path_or_name: str | Path) -> Bundle:
     if isinstance(bundle, KernelBundle):
         raise ValueError(
             f"expected a bundle with networks, got {path_or_name}, which holds a fitted kernel alone; "
-            f"take type: {'FittedPipeline' if 'blur' in bundle.kernels else 'FittedKernel'} for it"
+            f"take type: {'FittedPipeline' if 'blur' in bundle.kernels[0] else 'FittedKernel'} for it"
         )
     return bundle
 
@@ -124,7 +124,7 @@ def load_any_bundle(path_or_name: str | Path) -> Bundle | KernelBundle:
     try:
         spec = _spec(header)
         _check_finite(tensors)
-        kernels, noise = _part("kernel.", tensors), _part("noise.", tensors)
+        kernels, noise = (split_cameras(_part(prefix, tensors)) for prefix in ("kernel.", "noise."))
         if isinstance(spec, KernelSpec):
             _check_kernels(kernels)
             return KernelBundle(spec, kernels, noise)
@@ -133,6 +133,21 @@ def load_any_bundle(path_or_name: str | Path) -> Bundle | KernelBundle:
     except (*_MISFITS, RuntimeError) as error:
         raise ValueError(f"expected a whole bundle, got {path} whose parts do not fit: {misfit(error)}") from None
     return Bundle(spec, rae, velocity, kernels, noise)
+
+
+def split_cameras(state: State) -> tuple[State, ...]:
+    """The states in that of a file, one per camera; keys begin with a camera's number where there are several."""
+    numbers = {key.partition(".")[0] for key in state}
+    if not all(number.isdecimal() for number in numbers):
+        return (state,)
+    return tuple(_part(f"{number}.", state) for number in sorted(numbers, key=int))
+
+
+def _joined(states: Sequence[State], several: bool) -> State:
+    """The inverse of :func:`split_cameras`."""
+    if not several:
+        return states[0] if states else {}
+    return {f"{index}.{key}": value for index, state in enumerate(states) for key, value in state.items()}
 
 
 def misfit(error: Exception) -> str:
@@ -172,13 +187,13 @@ def _check_finite(tensors: dict[str, Tensor]) -> None:
         raise ValueError(f"{damaged[0]} holds values that are not finite, or beyond {_LARGEST:g}")
 
 
-def _check_kernels(kernels: Mapping[str, Tensor]) -> None:
-    missing = {"knots", "kernels"} - kernels.keys()
+def _check_kernels(states: Sequence[State]) -> None:
+    missing = {"knots", "kernels"} - (set(states[0]) if len(states) == 1 else set())
     if missing:
         raise ValueError(f"kernel.{min(missing)} is missing")
 
 
-def _part(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _part(prefix: str, tensors: State) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 

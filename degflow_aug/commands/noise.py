@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.files.sole_writer import sole_writer
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from degflow_aug.bundles.bundle import State
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _deviations(noise: Mapping[str, Tensor], cameras: Sequence[str]) -> Iterator[Deviation]:
-    from degflow_aug.degradations.camera_state import camera_part
-
-    for index, name in enumerate(cameras or ("",)):
-        found = camera_part(noise, index) if name else noise
+def _deviations(noise: Sequence[State], cameras: Sequence[str]) -> Iterator[Deviation]:
+    for name, found in zip(cameras or ("",), noise, strict=True):
         deviations = found["tables"][:, :2].square().sum(1).sqrt().flatten(1) * 255
         for scale, table in zip(found["scales"].tolist(), deviations, strict=True):
             yield Deviation(name, scale, float(table.min()), float(table.max()))

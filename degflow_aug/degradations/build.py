@@ -130,7 +130,7 @@ def generator_of(bundle: Bundle | KernelBundle, **settings: Any) -> DegFlow | Fi
                 f"expected no {name} for a bundle that holds a fitted kernel alone, got {value}; it has no networks, "
                 "so leave that out"
             )
-    return kind_of(bundle.kernels).from_bundle(bundle, noise=noise, camera=camera)
+    return kind_of(bundle.kernels[0]).from_bundle(bundle, noise=noise, camera=camera)
 
 
 def _narrowed(wanted: ScaleRange, own: ScaleRange, where: str, kind: str) -> ScaleRange:

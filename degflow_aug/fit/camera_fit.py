@@ -12,7 +12,7 @@ from typing import Any
 
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle
 from degflow_aug.bundles.names import LATEST
-from degflow_aug.degradations.fitted.camera_kernels import StageKernel
+from degflow_aug.degradations.fitted.camera_kernels import StageKernel, states_of
 from degflow_aug.files.atomic_file import atomic_path, remove_partial
 from degflow_aug.fit.latent_cache import LatentCache, LatentCrops
 from degflow_aug.fit.presets import Preset
@@ -227,4 +227,4 @@ class CameraFit:
         if self.plan.request.get("one_step"):
             facts["one_step"] = self.plan.request["one_step"]
         spec = GeneratorSpec(**{**trained.spec.__dict__, "training": facts})
-        return Bundle(spec, trained.rae, trained.velocity, kernel.state_dict())
+        return Bundle(spec, trained.rae, trained.velocity, states_of(kernel))

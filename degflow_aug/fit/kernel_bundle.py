@@ -32,4 +32,4 @@ def fit_kernel_bundle(
         "scenes": [f"{scene.camera}/{scene.name}" for scene in scenes],
         "seconds": round(time.monotonic() - began, 1),
     }
-    return KernelBundle(KernelSpec(tuple(knots), camera, facts), fitted.state_dict())
+    return KernelBundle(KernelSpec(tuple(knots), camera, facts), [fitted.state_dict()])

@@ -12,12 +12,11 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from degflow_aug.bundles.bundle import Bundle, KernelBundle
+from degflow_aug.bundles.bundle import Bundle, KernelBundle, State
 from degflow_aug.data.layouts.scene import Scene
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.build import generator_of
 from degflow_aug.degradations.camera_choice import find_camera
-from degflow_aug.degradations.camera_state import join_cameras
 from degflow_aug.degradations.generator.several_cameras import SeveralCameras
 from degflow_aug.degradations.grid import to_lr_grid
 from degflow_aug.degradations.noise.residual_estimation import Pair, estimate_noise
@@ -48,28 +47,28 @@ def with_noise(bundle: AnyBundle, scenes: Iterable[EvaluationScene], device: tor
     if isinstance(generator, SeveralCameras) and generator.cameras:
         noise = learn_noise_by_camera(generator, scenes)
     else:
-        noise = learn_noise(generator, scenes)
+        noise = [learn_noise(generator, scenes)]
     return replace(bundle, noise=noise)
 
 
-def learn_noise_by_camera(generator: SeveralCameras, scenes: Iterable[EvaluationScene]) -> dict[str, Tensor]:
+def learn_noise_by_camera(generator: SeveralCameras, scenes: Iterable[EvaluationScene]) -> list[State]:
     """:func:`learn_noise` of each of the generator's cameras from its own scenes.
 
     Raises:
         ValueError: as that, a scene of another camera, or no scene of one.
     """
-    found: dict[int, dict[str, Tensor]] = {}
+    found: dict[int, State] = {}
     for name, group in itertools.groupby(scenes, key=lambda scene: scene.camera):
         generator.use_camera(name)
         found[find_camera(name, generator.cameras)] = learn_noise(generator, group)
     missing = [name for index, name in enumerate(generator.cameras) if index not in found]
     if missing:
         raise ValueError(f"expected scenes of every camera of the bundle to learn noise from, got none of {missing[0]}")
-    return join_cameras([found[index] for index in range(len(generator.cameras))])
+    return [found[index] for index in range(len(generator.cameras))]
 
 
 @torch.no_grad()
-def learn_noise(generator: Degradation, scenes: Iterable[EvaluationScene]) -> dict[str, Tensor]:
+def learn_noise(generator: Degradation, scenes: Iterable[EvaluationScene]) -> State:
     """State of the :class:`ResidualNoise` between rendered and real LR images, in the middle of every scene.
 
     Raises:
@@ -84,7 +83,7 @@ def learn_noise(generator: Degradation, scenes: Iterable[EvaluationScene]) -> di
             pairs[scale].append((rendered[inner].cpu(), real[inner].cpu()))
     if not pairs:
         raise ValueError("expected real views to learn noise from, got none; name scenes at the scales of the bundle")
-    return dict(estimate_noise(pairs).state_dict())
+    return estimate_noise(pairs).state_dict()
 
 
 def _middle(image: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
+from degflow_aug.bundles.bundle import State
 from degflow_aug.degradations.fitted.camera_kernels import StageKernel
 from degflow_aug.flow.consistency import consistency_loss, consistency_target, draw_pairs
 from degflow_aug.flow.objective import draw_times
@@ -117,10 +118,10 @@ class LFMDistillModel(LatentStageModel):
         """What the bundle says of its training."""
         return {**super().facts(), "teacher": self.options.teacher, "method": self.options.method}
 
-    def kernel_state(self) -> Mapping[str, Tensor]:
-        """The kernel that was used, or the teacher's."""
-        return super().kernel_state() or self.taught.kernels
+    def kernel_states(self) -> Sequence[State]:
+        """The kernels that were used, or the teacher's."""
+        return super().kernel_states() or self.taught.kernels
 
-    def noise_state(self) -> Mapping[str, Tensor]:
+    def noise_states(self) -> Sequence[State]:
         """What HR does not determine is no matter of steps: the teacher's."""
         return self.taught.noise

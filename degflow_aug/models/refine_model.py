@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from degflow_aug.archs.generator.generator_arch import DegFlowGenerator
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
-from degflow_aug.bundles.bundle import Bundle
+from degflow_aug.bundles.bundle import Bundle, State
 from degflow_aug.degradations.camera_choice import one_hot
 from degflow_aug.flow.solver import Velocity, integrate
 from degflow_aug.flow.time_map import TimeMap
@@ -131,10 +132,6 @@ class RefineModel(GeneratorStage):
         """What the bundle says of its training."""
         return {**super().facts(), "generator": self.options.generator}
 
-    def kernel_state(self) -> Any:
-        """The kernel that was used, or that of the generator so far."""
-        return super().kernel_state() or self.start.kernels
-
-    def noise_state(self) -> Any:
-        """None: the noise is what this generator lacks, and it has changed."""
-        return {}
+    def kernel_states(self) -> Sequence[State]:
+        """The kernels that were used, or those of the generator so far."""
+        return super().kernel_states() or self.start.kernels

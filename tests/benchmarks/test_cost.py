@@ -167,7 +167,7 @@ def test_networks_are_the_presets_and_bundles_have_to_fit(tmp_path: Path) -> Non
     assert (fresh.solver, fresh.steps, fresh.rae.anchored) == ("euler", 2, True)
     spec = GeneratorSpec(fresh.rae.spec, fresh.velocity.spec, (1.0, 2.9), 2.9, solver="euler", steps=3)
     kernel = gaussian_kernel((1.0, 2.9))
-    save_bundle(path, Bundle(spec, fresh.rae, fresh.velocity, kernel.state_dict()))
+    save_bundle(path, Bundle(spec, fresh.rae, fresh.velocity, [kernel.state_dict()]))
     loaded = preset_networks("tiny", CPU, path)
     assert (loaded.solver, loaded.steps, loaded.knots, loaded.weights) == ("euler", 3, (1.0, 2.9), "a.safetensors")
     assert torch.equal(loaded.kernel.kernels, kernel.kernels)  # type: ignore[union-attr, arg-type]

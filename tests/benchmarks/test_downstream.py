@@ -42,7 +42,7 @@ def write_camera(path: Path, seed: int = 0, noise: bool = True) -> str:
     taps[..., 3, 3] = 1
     numbers = (torch.tensor(2.0), taps, torch.tensor(0.5))
     fitted = FittedPipeline(torch.tensor(knots), kernels, kernels, *numbers).state_dict()
-    save_bundle(path, Bundle(spec, rae, velocity, fitted, random_noise().state_dict() if noise else {}))
+    save_bundle(path, Bundle(spec, rae, velocity, [fitted], [random_noise().state_dict()] if noise else ()))
     return str(path)
 
 

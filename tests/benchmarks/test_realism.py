@@ -114,7 +114,7 @@ def test_means_over_scenes_then_spread_over_seeds() -> None:
 
 @needs_basicsr
 def test_each_row_has_the_residual_to_what_it_would_be_without_its_draws(tmp_path: Path) -> None:
-    parts: dict[str, Any] = {"kernels": kernels(), "noise": random_noise().state_dict()}
+    parts: dict[str, Any] = {"kernels": [kernels()], "noise": [random_noise().state_dict()]}
     ours = [bundle(tmp_path / f"ours_{seed}.safetensors", seed, **parts) for seed in (0, 1)]
     notes: list[str] = []
     methods = build_methods(ours, [], [bundle(tmp_path / "all.safetensors", 5, (1.0, 2.0))], None, notes.append)
@@ -137,7 +137,7 @@ def test_each_row_has_the_residual_to_what_it_would_be_without_its_draws(tmp_pat
 @needs_basicsr
 def test_whole_run_of_realism(tmp_path: Path) -> None:
     pattern = write_pairs(tmp_path / "pairs", scenes=3, size=SIZE)
-    ours = bundle(tmp_path / "ours.safetensors", 0, kernels=kernels(), noise=random_noise().state_dict())
+    ours = bundle(tmp_path / "ours.safetensors", 0, kernels=[kernels()], noise=[random_noise().state_dict()])
     arguments = [
         "--pairs", str(tmp_path / "pairs"), "--layout", "pattern", "--pattern", str(pattern), "--scenes", "002",
         "--train", "000-001", "--ours", str(ours), "--threads", "1", "--out", str(tmp_path), "--name", "tiny",
@@ -200,7 +200,7 @@ def test_measures_of_a_way_are_those_of_its_closed_form() -> None:
 def test_whole_run_of_noise_finds_the_known_one_near_the_real_one(tmp_path: Path) -> None:
     rae, velocity, known = random_rae(residual=True), random_velocity(), random_noise((2.0,))
     spec, path, side = GeneratorSpec(rae.spec, velocity.spec, (1.0, 2.0), 2.0), tmp_path / "camera.safetensors", 160
-    save_bundle(path, Bundle(spec, rae, velocity, noise=known.state_dict()))
+    save_bundle(path, Bundle(spec, rae, velocity, noise=[known.state_dict()]))
     generator = DegFlow.from_bundle(load_bundle(path))
     for number in range(2):
         hr = to_tensor(photograph(number, side, side))[None]
@@ -220,7 +220,7 @@ def test_whole_run_of_noise_finds_the_known_one_near_the_real_one(tmp_path: Path
     assert list(rows) == ["deterministic", "noise 1, seed 0", noise.SPLIT]
     assert rows["noise 1, seed 0"]["kld"] < rows["deterministic"]["kld"] / 10
     assert len(list(tmp_path.glob("noise_*.png"))) == 4
-    save_bundle(path, replace(load_bundle(path), noise={}))
+    save_bundle(path, replace(load_bundle(path), noise=()))
     with pytest.raises(ValueError, match="`degflow noise` learns it"):
         noise.main(arguments)
 

@@ -6,6 +6,7 @@ import json
 import pickle
 import struct
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from degflow_aug.bundles.bundle import (
     GeneratorSpec,
     KernelBundle,
     KernelSpec,
+    State,
     load_any_bundle,
     load_bundle,
     read_spec,
@@ -49,7 +51,7 @@ def sample() -> Bundle:
     )
     impulse = torch.zeros(3, 3, 3, 3)
     impulse[:, :, 1, 1] = 1
-    return Bundle(spec, rae, velocity, {"knots": torch.tensor([1.0, 1.7, 2.9]), "kernels": impulse})
+    return Bundle(spec, rae, velocity, [{"knots": torch.tensor([1.0, 1.7, 2.9]), "kernels": impulse}])
 
 
 @pytest.fixture
@@ -88,8 +90,7 @@ def test_a_bundle_comes_back_as_it_was(sample: Bundle, path: Path) -> None:
         assert getattr(found, part).spec == getattr(sample, part).spec
         assert not getattr(found, part).training
         assert not any(parameter.requires_grad for parameter in getattr(found, part).parameters())
-    assert found.kernels.keys() == sample.kernels.keys()
-    assert all(torch.equal(found.kernels[key], sample.kernels[key]) for key in sample.kernels)
+    assert_same(found.kernels, sample.kernels)
 
 
 def test_a_bundle_saved_again_is_the_same_bytes(path: Path, tmp_path: Path) -> None:
@@ -100,27 +101,32 @@ def test_a_bundle_saved_again_is_the_same_bytes(path: Path, tmp_path: Path) -> N
     assert all(torch.equal(tensors[key], before[key]) for key in before)
 
 
+def assert_same(found: Sequence[State], expected: Sequence[State]) -> None:
+    for state, truth in zip(found, expected, strict=True):
+        assert state.keys() == truth.keys()
+        assert all(torch.equal(state[key], truth[key]) for key in truth)
+
+
 def test_noise_comes_back_as_it_was(sample: Bundle, tmp_path: Path) -> None:
     state = random_noise((1.7, 2.9)).state_dict()
-    save_bundle(tmp_path / "noisy.safetensors", replace(sample, noise=state))
+    save_bundle(tmp_path / "noisy.safetensors", replace(sample, noise=[state]))
     found = load_bundle(tmp_path / "noisy.safetensors")
-    assert found.noise.keys() == state.keys()
-    assert all(torch.equal(found.noise[key], state[key]) for key in state)
+    assert_same(found.noise, [state])
     hr = torch.rand(1, 3, 32, 32)
     quiet, noisy = (DegFlow.from_bundle(found, noise=level) for level in (0.0, 1.0))
     assert not torch.equal(quiet(hr, 2.9), noisy(hr, 2.9))
 
 
 def test_noise_of_an_earlier_form_is_in_the_way_only_where_it_is_wanted(sample: Bundle) -> None:
-    earlier = replace(sample, noise={"scales": torch.ones(1), "deviations": torch.ones(1, 12)})
+    earlier = replace(sample, noise=[{"scales": torch.ones(1), "deviations": torch.ones(1, 12)}])
     assert DegFlow.from_bundle(earlier)(torch.rand(1, 3, 16, 16), 2.0).shape == (1, 3, 8, 8)
     with pytest.raises(ValueError, match="run `degflow noise` again"):
         DegFlow.from_bundle(earlier, noise=1.0)
 
 
 def test_a_bundle_without_kernels_has_none(sample: Bundle, tmp_path: Path) -> None:
-    save_bundle(tmp_path / "plain.safetensors", replace(sample, kernels={}))
-    assert load_bundle(tmp_path / "plain.safetensors").kernels == {}
+    save_bundle(tmp_path / "plain.safetensors", replace(sample, kernels=()))
+    assert load_bundle(tmp_path / "plain.safetensors").kernels == ()
 
 
 def test_the_generator_of_a_bundle_renders_as_its_spec_says(sample: Bundle, path: Path) -> None:
@@ -342,7 +348,9 @@ def test_any_rising_knots_make_a_spec(knots: tuple[float, ...]) -> None:
 def kernel_bundle() -> KernelBundle:
     kernels = torch.rand(2, 3, 5, 5, generator=torch.Generator().manual_seed(0))
     spec = KernelSpec((1.0, 2.9), "iPhone é", {"scenes": ["a/001"]})
-    return KernelBundle(spec, {"knots": torch.tensor([1.0, 2.9]), "kernels": kernels}, {"scales": torch.tensor([2.9])})
+    return KernelBundle(
+        spec, [{"knots": torch.tensor([1.0, 2.9]), "kernels": kernels}], [{"scales": torch.tensor([2.9])}]
+    )
 
 
 def test_a_kernel_alone_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -351,18 +359,17 @@ def test_a_kernel_alone_comes_back_as_it_was(tmp_path: Path) -> None:
     after = load_any_bundle(tmp_path / "kernel.safetensors")
     assert isinstance(after, KernelBundle)
     assert after.spec == before.spec
-    for part in ("kernels", "noise"):
-        assert getattr(after, part).keys() == getattr(before, part).keys()
-        assert all(torch.equal(value, getattr(before, part)[key]) for key, value in getattr(after, part).items())
+    assert_same(after.kernels, before.kernels)
+    assert_same(after.noise, before.noise)
 
 
 def test_a_kernel_bundle_that_lacks_something_is_refused(sample: Bundle, path: Path, tmp_path: Path) -> None:
     assert isinstance(load_any_bundle(path), Bundle)
     broken = tmp_path / "kernel.safetensors"
-    save_bundle(broken, replace(kernel_bundle(), kernels={"knots": torch.tensor([1.0, 2.9])}))
+    save_bundle(broken, replace(kernel_bundle(), kernels=[{"knots": torch.tensor([1.0, 2.9])}]))
     with pytest.raises(ValueError, match=r"expected a whole bundle, got .*kernels"):
         load_any_bundle(broken)
-    endless = replace(kernel_bundle(), noise={"scales": torch.tensor([float("nan")])})
+    endless = replace(kernel_bundle(), noise=[{"scales": torch.tensor([float("nan")])}])
     save_bundle(broken, endless)
     with pytest.raises(ValueError, match=r"noise\.scales holds values that are not finite"):
         load_any_bundle(broken)

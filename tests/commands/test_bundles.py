@@ -145,7 +145,7 @@ def test_a_bundle_of_two_cameras_shows_each(shipped: Path, capsys: pytest.Captur
 def test_a_fitted_kernel_alone_says_what_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = KernelSpec((1.0, 2.9), "Phone", {"scenes": ["Phone/001"]})
     kernels = {"knots": torch.tensor([1.0, 2.9]), "kernels": torch.zeros(2, 3, 5, 5)}
-    save_bundle(tmp_path / "kernel.safetensors", KernelBundle(spec, kernels))
+    save_bundle(tmp_path / "kernel.safetensors", KernelBundle(spec, [kernels]))
     assert read_spec(tmp_path / "kernel.safetensors") == spec
     assert main(["bundles", str(tmp_path / "kernel.safetensors")]) == 0
     first, *others = capsys.readouterr().out.splitlines()

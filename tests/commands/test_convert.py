@@ -50,7 +50,7 @@ def run(tmp_path: Path) -> tuple[Path, Path]:
         write_checkpoint(tmp_path / name / "net_g_500.pth", content)
     spec = GeneratorSpec(rae=rae.spec, velocity=velocity.spec, knots=(1.0, 2.9), s_max=3.0, camera="Phone", steps=3)
     kernels = {"knots": torch.tensor([1.0, 2.9])}
-    later = Bundle(spec, random_rae(residual=True, seed=7), random_velocity(seed=8), kernels)
+    later = Bundle(spec, random_rae(residual=True, seed=7), random_velocity(seed=8), [kernels])
     save_bundle(tmp_path / "stage2" / "generator_latest.safetensors", later)
     return tmp_path / "stage1" / "net_g_500.pth", tmp_path / "stage2" / "net_g_500.pth"
 
@@ -61,7 +61,7 @@ def test_our_own_checkpoints(run: tuple[Path, Path], tmp_path: Path, capsys: pyt
     assert (made.spec.knots, made.spec.s_max, made.spec.camera, made.spec.steps) == ((1.0, 2.9), 3.0, "Phone", 3)
     assert same(made.rae, random_rae(residual=True))
     assert same(made.velocity, random_velocity())
-    assert torch.equal(made.kernels["knots"], torch.tensor([1.0, 2.9]))
+    assert torch.equal(made.kernels[0]["knots"], torch.tensor([1.0, 2.9]))
     assert "generator_latest.safetensors, which is a bundle itself" in capsys.readouterr().out
 
 

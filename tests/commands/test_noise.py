@@ -47,7 +47,7 @@ def test_the_noise_of_the_pairs_gets_into_the_bundle(
     assert bundle.read_bytes() == before
     said = capsys.readouterr().out
     assert f"{out}: noise at x2 of" in said
-    found = load_bundle(out).noise
+    (found,) = load_bundle(out).noise
     assert found["scales"].tolist() == [2, 4]
     # The detour of the pairs over the HR grid takes something from the views, too, which counts as noise.
     hr, view = (to_tensor(read_image(tmp_path / "pairs" / name / "0.png"))[None] for name in ("HR", "x2"))

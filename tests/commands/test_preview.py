@@ -37,7 +37,7 @@ def noisy_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rae, velocity = random_rae(residual=True), random_velocity()
     path = tmp_path_factory.mktemp("bundle") / "<b>.safetensors"
     spec = GeneratorSpec(rae=rae.spec, velocity=velocity.spec, knots=(1.0, 2.0, 4.0), s_max=4.0, camera="<i>Lab</i>")
-    save_bundle(path, Bundle(spec, rae, velocity, {}, random_noise().state_dict()))
+    save_bundle(path, Bundle(spec, rae, velocity, noise=[random_noise().state_dict()]))
     return path
 
 

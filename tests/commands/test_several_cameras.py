@@ -20,7 +20,6 @@ from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_any_bundle, l
 from degflow_aug.cli import main
 from degflow_aug.compat import has_basicsr
 from degflow_aug.data.tensors import to_array, to_tensor
-from degflow_aug.degradations.camera_state import join_cameras
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.files.image_file import read_image
 from degflow_aug.metrics.fidelity import psnr_y
@@ -51,7 +50,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network.camera.data *= 40
     spec = GeneratorSpec(rae=rae.spec, velocity=network.spec, knots=(1.0, 2.0), s_max=2.0, cameras=CAMERAS)
     path = tmp_path_factory.mktemp("bundle") / "both.safetensors"
-    save_bundle(path, Bundle(spec, rae, network, join_cameras([box(3), box(5)])))
+    save_bundle(path, Bundle(spec, rae, network, [box(3), box(5)]))
     return path
 
 
@@ -166,7 +165,7 @@ def test_noise_is_learned_of_each_camera(
     assert main([*words, "--out", str(tmp_path / "noisy.safetensors")]) == 0
     said = capsys.readouterr().out
     assert all(f"noise of {camera} at x2" in said for camera in CAMERAS)
-    assert sorted({key[:2] for key in load_bundle(tmp_path / "noisy.safetensors").noise}) == ["0.", "1."]
+    assert len(load_bundle(tmp_path / "noisy.safetensors").noise) == 2
     assert main([*words, "--out", str(tmp_path / "half.safetensors"), "--cameras", "Lab_Soft"]) == 2
     assert "got none of Lab_Sharp" in capsys.readouterr().err
     assert not (tmp_path / "half.safetensors").exists()

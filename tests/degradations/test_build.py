@@ -41,7 +41,7 @@ def write(path: Path, **parts: Any) -> Path:
 
 @pytest.fixture(scope="module")
 def camera_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("bundle") / "camera.safetensors", kernels=kernels().state_dict())
+    return write(tmp_path_factory.mktemp("bundle") / "camera.safetensors", kernels=[kernels().state_dict()])
 
 
 def images(size: int = 40) -> Tensor:

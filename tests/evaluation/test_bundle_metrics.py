@@ -39,7 +39,7 @@ def generator() -> DegFlow:
     taps = torch.zeros(3, 3, 7, 7)
     taps[..., 3, 3] = 1
     numbers = (torch.tensor(2.0), taps, torch.tensor(0.5))
-    found.kernels = FittedPipeline(torch.tensor([1.0, 2.0, 4.0]), kernels, kernels, *numbers).state_dict()
+    found.fitted = [FittedPipeline(torch.tensor([1.0, 2.0, 4.0]), kernels, kernels, *numbers).state_dict()]
     return found
 
 

@@ -72,7 +72,7 @@ def generator(with_kernels: bool) -> DegFlow:
         kernels = torch.zeros(2, 3, 5, 5)
         kernels[0, :, 2, 2] = 1
         kernels[1] = 1 / 25
-        made.kernels = {"knots": torch.tensor([1.0, 3.0]), "kernels": kernels}
+        made.fitted = [{"knots": torch.tensor([1.0, 3.0]), "kernels": kernels}]
     return made
 
 

@@ -206,18 +206,18 @@ def test_a_student_s_kernel_and_noise_are_its_teacher_s(camera: tuple[Path, Path
     kernel = FittedKernel.fit([(image, {2.0: image, 4.0: image})])
     path = tmp_path / "camera.safetensors"
     save_bundle(
-        path, Bundle(bundle.spec, bundle.rae, bundle.velocity, kernel.state_dict(), random_noise().state_dict())
+        path, Bundle(bundle.spec, bundle.rae, bundle.velocity, [kernel.state_dict()], [random_noise().state_dict()])
     )
     model = build(options(camera, tmp_path, teacher=str(path), pseudo_spacing=1.0))
     assert torch.equal(model.kernel.kernels, kernel.kernels)
     model.save(-1, -1)
     saved = load_bundle(Path(model.opt["path"]["models"]) / "generator_latest.safetensors")
-    assert saved.noise.keys() == random_noise().state_dict().keys()
-    assert torch.equal(saved.kernels["kernels"], kernel.kernels)
+    assert saved.noise[0].keys() == random_noise().state_dict().keys()
+    assert torch.equal(saved.kernels[0]["kernels"], kernel.kernels)
     # Also where no loss of the student's own needs it.
     model = build(options(camera, tmp_path / "unused", teacher=str(path), pseudo_spacing=0.0))
     assert model.kernel is None
-    assert torch.equal(model.kernel_state()["kernels"], kernel.kernels)
+    assert torch.equal(model.kernel_states()[0]["kernels"], kernel.kernels)
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,7 @@ def write_camera(folder: Path) -> None:
     taps[..., 3, 3] = 1
     numbers = (torch.tensor(1.5), taps, torch.tensor(0.5))
     fitted = FittedPipeline(torch.tensor(knots), kernels, kernels, *numbers).state_dict()
-    save_bundle(folder / "camera.safetensors", Bundle(spec, rae, velocity, fitted, random_noise().state_dict()))
+    save_bundle(folder / "camera.safetensors", Bundle(spec, rae, velocity, [fitted], [random_noise().state_dict()]))
 
 
 @pytest.fixture(scope="module")

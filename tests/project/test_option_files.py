@@ -109,7 +109,7 @@ def camera(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, An
     pattern = load_yaml(write_pairs(folder / "pairs", scales=SCALES))
     rae, velocity = random_rae(), random_velocity()
     spec = GeneratorSpec(rae=rae.spec, velocity=velocity.spec, knots=(1.0, 2.0, 4.0), s_max=4.0)
-    save_bundle(folder / "camera.safetensors", Bundle(spec, rae, velocity, noise=random_noise().state_dict()))
+    save_bundle(folder / "camera.safetensors", Bundle(spec, rae, velocity, noise=[random_noise().state_dict()]))
     return folder, pattern
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from degflow_aug.bundles.bundle import State
 from degflow_aug.degradations.camera_choice import one_hot
-from degflow_aug.degradations.camera_state import camera_part, count_cameras
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
 from degflow_aug.degradations.fitted.view_parameters import ViewParameters, mixed
@@ -35,16 +35,6 @@ class CameraKernels(nn.ModuleList):
                 f"expected kernels of one kind and size at the same knots for all cameras, got the knots {knots}; name "
                 "knots that every camera has pairs at"
             )
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Tensor]) -> CameraKernels:
-        """The kernels with this state, ``0.knots``, ``0.kernels``, ``1.knots``, ...
-
-        Raises:
-            KeyError, ValueError: it is the state of something else.
-        """
-        parts = [camera_part(state, index) for index in range(count_cameras(state))]
-        return cls([kernel_of(part) for part in parts])
 
     @property
     def knots(self) -> Tensor:
@@ -90,22 +80,23 @@ class SampleKernels:
 StageKernel = FittedKernel | CameraKernels
 
 
-def kind_of(state: Mapping[str, Tensor]) -> type[FittedKernel]:
+def kind_of(state: State) -> type[FittedKernel]:
     """Which of the two this is the state of; a part that got lost does not make a linear kernel of a pipeline."""
     return FittedPipeline if set(state) - set(FittedKernel.state_keys) else FittedKernel
 
 
-def kernel_of(state: Mapping[str, Tensor]) -> FittedKernel:
-    """The pipeline, or else the kernel, with this state.
+def kernel_of(states: Sequence[State]) -> StageKernel | None:
+    """The kernel or pipeline with this state, or those of several cameras; None of no state.
 
     Raises:
-        ValueError: it is the state of something else.
+        ValueError: states of something else, or that do not belong together.
     """
-    return kind_of(state).of_state(state)
+    fitted = [kind_of(state).of_state(state) for state in states]
+    return CameraKernels(fitted) if len(fitted) > 1 else next(iter(fitted), None)
 
 
-def kernel_in(state: Mapping[str, Tensor]) -> StageKernel | None:
-    """What is in the state of one or of several cameras' kernels, where there are any."""
-    if count_cameras(state):
-        return CameraKernels.from_state(state)
-    return kernel_of(state) if {"knots", "kernels"} <= set(state) else None
+def states_of(kernel: StageKernel | None) -> list[State]:
+    """The inverse of :func:`kernel_of`."""
+    if isinstance(kernel, CameraKernels):
+        return [each.state_dict() for each in kernel]
+    return [] if kernel is None else [kernel.state_dict()]

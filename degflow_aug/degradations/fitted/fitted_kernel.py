@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
 
-from degflow_aug.bundles.bundle import Bundle, KernelBundle
+from degflow_aug.bundles.bundle import Bundle, KernelBundle, State
 from degflow_aug.degradations.camera_choice import check_only_camera, find_camera
-from degflow_aug.degradations.camera_state import camera_part
 from degflow_aug.degradations.fitted.kernel_estimation import Pairs, estimate_kernels
 from degflow_aug.degradations.fitted.kernel_interpolation import interpolate_kernels
 from degflow_aug.degradations.fitted.view_parameters import ViewParameters
@@ -98,27 +96,26 @@ class FittedKernel(NoisyDegradation):
             ValueError: a bundle without this kind, or without noise of its own where noise is asked for, or a camera
                 that it does not know.
         """
-        kernels, cameras = bundle.kernels, bundle.spec.cameras
+        index, cameras = 0, bundle.spec.cameras
         if cameras:
-            kernels = camera_part(kernels, find_camera(camera or "", cameras))
+            index = find_camera(camera or "", cameras)
         else:
             check_only_camera(camera, bundle.spec.camera)
+        state = bundle.kernels[index] if index < len(bundle.kernels) else {}
         name = cls.__name__
-        if not kernels.keys() >= set(cls.state_keys):
+        if not state.keys() >= set(cls.state_keys):
             raise ValueError(f"expected a bundle with a {name}, got one without; degflow fit puts one in")
-        own = isinstance(bundle, KernelBundle) and kernels.keys() == set(cls.state_keys)
+        own = isinstance(bundle, KernelBundle) and state.keys() == set(cls.state_keys)
         if noise and not own:
             raise ValueError(
                 f"expected a bundle of a {name} alone for its noise, got one with the noise of a better generator; "
                 f"make one with degflow fit --preset {name.removeprefix('Fitted').lower()}"
             )
-        residual = ResidualNoise.from_state(bundle.noise) if noise and bundle.noise else None
-        return cls.of_state(kernels, residual=residual, noise=noise)
+        residual = ResidualNoise.from_state(bundle.noise[0]) if noise and bundle.noise else None
+        return cls.of_state(state, residual=residual, noise=noise)
 
     @classmethod
-    def of_state(
-        cls, state: Mapping[str, Tensor], *, residual: ResidualNoise | None = None, noise: float = 0.0
-    ) -> Self:
+    def of_state(cls, state: State, *, residual: ResidualNoise | None = None, noise: float = 0.0) -> Self:
         """The one with this state.
 
         Raises:

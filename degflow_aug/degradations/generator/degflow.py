@@ -13,13 +13,13 @@ from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.bundles.bundle import Bundle
 from degflow_aug.degradations.camera_choice import CameraLike, check_only_camera
-from degflow_aug.degradations.fitted.camera_kernels import StageKernel, kernel_in
+from degflow_aug.degradations.fitted.camera_kernels import StageKernel, kernel_of
 from degflow_aug.degradations.generator.anchor import Anchor
 from degflow_aug.degradations.generator.flow_path import FlowPath, at_least_float32
 from degflow_aug.degradations.generator.several_cameras import SeveralCameras
 from degflow_aug.degradations.generator.tiled_autoencoder import EncodedHR, check_tile
 from degflow_aug.degradations.grid import to_lr_grid
-from degflow_aug.degradations.noise.camera_noise import CameraNoise, noise_in
+from degflow_aug.degradations.noise.camera_noise import CameraNoise, noise_of
 from degflow_aug.degradations.noise.residual_noise import ResidualNoise
 from degflow_aug.degradations.padding import pad_to_multiple
 from degflow_aug.degradations.patch_resampling import resample_patches, without_autocast
@@ -147,11 +147,11 @@ class DegFlow(SeveralCameras):
             amp=amp,
             compile=compile,
             # Without noise its statistics are not needed, and those of an earlier form do no harm.
-            residual=noise_in(bundle.noise) if noise else None,
+            residual=noise_of(bundle.noise) if noise else None,
             noise=noise,
-            kernel=kernel_in(bundle.kernels) if bundle.rae.anchored else None,
+            kernel=kernel_of(bundle.kernels) if bundle.rae.anchored else None,
         )
-        generator.kernels = dict(bundle.kernels)
+        generator.fitted = bundle.kernels
         return generator.requires_grad_(False)
 
     def train(self, mode: bool = True) -> DegFlow:

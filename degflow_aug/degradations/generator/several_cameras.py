@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from torch import Tensor
 
+from degflow_aug.bundles.bundle import State
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.camera_choice import CameraChoice, CameraLike, check_only_camera
-from degflow_aug.degradations.camera_state import camera_part
 from degflow_aug.degradations.noise.camera_noise import CameraNoise
 from degflow_aug.degradations.noise.noisy import NoisyDegradation
 from degflow_aug.degradations.noise.residual_noise import ResidualNoise
@@ -27,6 +27,7 @@ class SeveralCameras(NoisyDegradation):
     Attributes:
         cameras: their names.
         camera: the one that is chosen, in words.
+        fitted: states of the kernel or pipeline fitted to the same pairs, one per camera; empty without.
 
     Raises:
         ValueError: see :class:`CameraChoice` and :class:`NoisyDegradation`.
@@ -42,7 +43,7 @@ class SeveralCameras(NoisyDegradation):
         super().__init__(residual, noise)
         self.cameras = tuple(cameras)
         self._choice: CameraChoice | None = None
-        self._kernels: Mapping[str, Tensor] = {}
+        self.fitted: Sequence[State] = ()
         if self.cameras:
             self.use_camera(None if camera == "" else camera)
         else:
@@ -80,16 +81,11 @@ class SeveralCameras(NoisyDegradation):
         return self._choice.weights(hr.shape[0], camera)
 
     @property
-    def kernels(self) -> Mapping[str, Tensor]:
+    def kernels(self) -> State:
         """State of the kernel or pipeline fitted to the same pairs, to those of the chosen one of several cameras
         (of the nearest in a mixture); empty without one."""
-        if self._choice is None:
-            return self._kernels
-        return {} if self._choice.index is None else camera_part(self._kernels, self._choice.index)
-
-    @kernels.setter
-    def kernels(self, state: Mapping[str, Tensor]) -> None:
-        self._kernels = state
+        index = 0 if self._choice is None else self._choice.index
+        return self.fitted[index] if index is not None and index < len(self.fitted) else {}
 
 
 def cameras_to_name(degradation: Degradation) -> tuple[str, ...]:

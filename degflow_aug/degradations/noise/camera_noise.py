@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from degflow_aug.bundles.bundle import State
 from degflow_aug.degradations.camera_choice import by_camera
-from degflow_aug.degradations.camera_state import camera_part, count_cameras
 from degflow_aug.degradations.noise.residual_noise import ResidualNoise
 
 
@@ -31,15 +31,11 @@ class CameraNoise(nn.ModuleList):
         return by_camera(cameras, noisy)
 
 
-def noise_in(state: Mapping[str, Tensor]) -> ResidualNoise | CameraNoise | None:
-    """The noise with the state of one camera, or of several (``0.scales``, ``1.scales``, ...); None where it is empty.
+def noise_of(states: Sequence[State]) -> ResidualNoise | CameraNoise | None:
+    """The noise with this state, or that of several cameras; None of no state.
 
     Raises:
-        ValueError: it is the state of something else.
+        ValueError: states of something else.
     """
-    if not state:
-        return None
-    cameras = count_cameras(state)
-    if not cameras:
-        return ResidualNoise.from_state(state)
-    return CameraNoise([ResidualNoise.from_state(camera_part(state, index)) for index in range(cameras)])
+    noises = [ResidualNoise.from_state(state) for state in states]
+    return CameraNoise(noises) if len(noises) > 1 else next(iter(noises), None)

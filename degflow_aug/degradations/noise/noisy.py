@@ -41,6 +41,6 @@ class NoisyDegradation(Degradation):
         """
         if self.residual is None or not self.noise:
             return lr
-        nearest = () if weights is None else (weights.argmax(1).cpu(),)
+        nearest = () if weights is None or weights.shape[1] == 1 else (weights.argmax(1).cpu(),)
         with without_autocast(lr.device):
             return self.residual(lr, scales, self.noise, self.generator(lr.device), *nearest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ from torch import Tensor
 
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
-from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, State, save_bundle
 from degflow_aug.bundles.names import LATEST
-from degflow_aug.degradations.fitted.camera_kernels import StageKernel
+from degflow_aug.degradations.fitted.camera_kernels import StageKernel, states_of
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.models.stages.stage_model import StageModel
 from degflow_aug.options.stages import StageOptions
@@ -60,13 +60,13 @@ class GeneratorStage(StageModel):
         """What the bundle says of its training."""
         return {"run": self.opt["name"], "iterations": self.iteration}
 
-    def kernel_state(self) -> Mapping[str, Tensor]:
-        """State of the kernel that the bundle holds, where one was fitted."""
-        return {} if self.kernel is None else self.kernel.state_dict()
+    def kernel_states(self) -> Sequence[State]:
+        """States of the kernels that the bundle holds, where some were fitted."""
+        return states_of(self.kernel)
 
-    def noise_state(self) -> Mapping[str, Tensor]:
-        """State of the noise that the bundle holds; none before ``degflow noise`` has learned it."""
-        return {}
+    def noise_states(self) -> Sequence[State]:
+        """States of the noise that the bundle holds; none before ``degflow noise`` has learned it."""
+        return ()
 
     @master_only
     def write_bundle(self, path: Path) -> None:
@@ -77,4 +77,4 @@ class GeneratorStage(StageModel):
             camera=self.options.camera, solver=self.solver, steps=self.steps, training=self.facts(),
             cameras=self.options.cameras,
         )  # fmt: skip
-        save_bundle(path, Bundle(spec, rae, velocity, self.kernel_state(), self.noise_state()))
+        save_bundle(path, Bundle(spec, rae, velocity, self.kernel_states(), self.noise_states()))

@@ -14,9 +14,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch.utils.data import Subset
 
-from degflow_aug.bundles.bundle import Bundle
+from degflow_aug.bundles.bundle import Bundle, split_cameras
 from degflow_aug.data.aligned_scales_dataset import AlignedScales
-from degflow_aug.degradations.fitted.camera_kernels import CameraKernels, StageKernel, kernel_in
+from degflow_aug.degradations.fitted.camera_kernels import CameraKernels, StageKernel, kernel_of
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
 from degflow_aug.degradations.fitted.kernel_estimation import ROUNDS
@@ -75,7 +75,7 @@ def kernel_after(before: Bundle, opt: dict[str, Any], options: StageOptions) -> 
     Raises:
         ValueError: other knots than those of an anchored generator.
     """
-    known, knots = kernel_in(before.kernels), torch.tensor(options.knots)
+    known, knots = kernel_of(before.kernels), torch.tensor(options.knots)
     same = known is not None and known.knots.shape == knots.shape and torch.allclose(known.knots, knots)
     if known is not None and same and (before.rae.anchored or not options.kernel):
         return known
@@ -201,9 +201,10 @@ def read_kernel(path: Path) -> StageKernel:
         ValueError: another kind of file.
     """
     try:
-        found = kernel_in(load_file(path))
-    except (SafetensorError, OSError, KeyError) as error:
+        states = split_cameras(load_file(path))
+    except (SafetensorError, OSError) as error:
         raise ValueError(f"expected a fitted kernel in {path}, got none: {error}") from None
+    found = kernel_of(states) if states and {"knots", "kernels"} <= set(states[0]) else None
     if found is None:
         raise ValueError(f"expected a fitted kernel in {path}, got none: other tensors")
     return found

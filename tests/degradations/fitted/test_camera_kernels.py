@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from degflow_aug.degradations.camera_state import camera_part, count_cameras, join_cameras
-from degflow_aug.degradations.fitted.camera_kernels import CameraKernels
+from degflow_aug.degradations.fitted.camera_kernels import CameraKernels, kernel_of, states_of
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.pseudo_views import pseudo_views
 
@@ -41,17 +40,11 @@ def test_pseudo_views_are_those_of_each_sample_s_camera(dtype: torch.dtype) -> N
 
 
 def test_state_goes_round() -> None:
-    kernels = CameraKernels([kernel(seed) for seed in range(2)])
-    state = kernels.state_dict()
-    assert sorted(state) == ["0.kernels", "0.knots", "1.kernels", "1.knots"]
-    assert count_cameras(state) == 2
-    again = CameraKernels.from_state(state)
-    assert all(torch.equal(value, again.state_dict()[key]) for key, value in state.items())
-    parts = [camera_part(state, index) for index in range(2)]
-    assert torch.equal(parts[1]["kernels"], kernels[1].kernels)
-    assert join_cameras(parts).keys() == state.keys()
-    assert count_cameras(parts[0]) == count_cameras({}) == 0
-    assert camera_part(state, 2) == {}
+    for kernels in (CameraKernels([kernel(seed) for seed in range(2)]), kernel(3)):
+        again = kernel_of(states_of(kernels))
+        assert type(again) is type(kernels)
+        assert all(torch.equal(value, again.state_dict()[key]) for key, value in kernels.state_dict().items())
+    assert kernel_of(states_of(None)) is None
 
 
 OTHER_KNOTS, OTHER_SIZE, FEWER_KNOTS = kernel(0, (1.0, 2.0, 3.0)), kernel(0, side=11), kernel(0, (1.0, 2.0))

@@ -14,7 +14,7 @@ from degflow_aug.data.tensors import to_tensor
 from degflow_aug.degradations.convolution import convolve
 from degflow_aug.degradations.fitted import pipeline_estimation
 from degflow_aug.degradations.fitted import pipeline_windows as pair_windows
-from degflow_aug.degradations.fitted.camera_kernels import CameraKernels, kernel_in, kernel_of
+from degflow_aug.degradations.fitted.camera_kernels import CameraKernels, kernel_of, states_of
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
 from degflow_aug.degradations.fitted.pipeline_estimation import SearchWatch
@@ -207,13 +207,13 @@ def test_cameras_are_mixed_by_their_parameters() -> None:
 
 def test_state_goes_round() -> None:
     made, hr = pipeline(), torch.rand(1, 3, 40, 40)
-    again = kernel_of(made.state_dict())
+    again = kernel_of([made.state_dict()])
     assert isinstance(again, FittedPipeline)
     assert torch.equal(again.render(hr, 2.7), made.render(hr, 2.7))
-    several = kernel_in(CameraKernels([made, pipeline(1.2)]).state_dict())
+    several = kernel_of(states_of(CameraKernels([made, pipeline(1.2)])))
     assert isinstance(several, CameraKernels)
     assert all(isinstance(each, FittedPipeline) for each in several)
-    linear = kernel_of({key: made.state_dict()[key] for key in ("knots", "kernels")})
+    linear = kernel_of([{key: made.state_dict()[key] for key in ("knots", "kernels")}])
     assert type(linear) is FittedKernel
 
 
@@ -241,7 +241,7 @@ def test_what_does_not_fit_is_refused() -> None:
 def test_a_pipeline_that_lost_a_part_is_no_kernel(lost: str) -> None:
     state = {key: value for key, value in pipeline().state_dict().items() if key != lost}
     with pytest.raises(ValueError, match=f"expected the state of a FittedPipeline, got one without {lost}"):
-        kernel_of(state)
+        kernel_of([state])
 
 
 def test_knots_that_lie_close_are_told_apart() -> None:

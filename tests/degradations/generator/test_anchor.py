@@ -116,7 +116,7 @@ def test_bundle_brings_its_kernel(tmp_path: Path) -> None:
     spec = GeneratorSpec(
         rae=degflow.rae.spec, velocity=degflow.velocity.spec, knots=KNOTS, s_max=4.0, solver="euler", steps=2
     )
-    save_bundle(tmp_path / "c.safetensors", Bundle(spec, degflow.rae, degflow.velocity, kernel.state_dict()))
+    save_bundle(tmp_path / "c.safetensors", Bundle(spec, degflow.rae, degflow.velocity, [kernel.state_dict()]))
     loaded = degflow_aug.load_generator(tmp_path / "c.safetensors")
     close(loaded.render(hr, 3.3), degflow.render(hr, 3.3), 1e-6)
     save_bundle(tmp_path / "bare.safetensors", Bundle(spec, degflow.rae, degflow.velocity))

@@ -14,10 +14,8 @@ from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
 from degflow_aug.degradations.build import build_degradation
 from degflow_aug.degradations.camera_choice import one_hot
-from degflow_aug.degradations.camera_state import join_cameras
-from degflow_aug.degradations.fitted.camera_kernels import CameraKernels
 from degflow_aug.degradations.generator.degflow import DegFlow
-from degflow_aug.degradations.noise.camera_noise import CameraNoise, noise_in
+from degflow_aug.degradations.noise.camera_noise import CameraNoise, noise_of
 from degflow_aug.degradations.noise.residual_noise import ResidualNoise
 from tests.degradations.fitted.test_camera_kernels import kernel
 
@@ -50,7 +48,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec = GeneratorSpec(
         rae=rae.spec, velocity=network.spec, knots=(1.0, 2.0, 4.0), s_max=4.0, camera="both", cameras=NAMES
     )
-    kernels, noise = CameraKernels([kernel(0), kernel(1)]).state_dict(), noises().state_dict()
+    kernels, noise = ([each.state_dict() for each in parts] for parts in ((kernel(0), kernel(1)), noises()))
     path = tmp_path_factory.mktemp("bundle") / "both.safetensors"
     save_bundle(path, Bundle(spec, rae, network, kernels, noise))
     return path
@@ -106,13 +104,13 @@ def test_noise_is_that_of_the_nearest_camera() -> None:
 
 def test_noise_of_one_camera_is_what_it_was() -> None:
     state = random_noise().state_dict()
-    assert isinstance(noise_in(state), ResidualNoise)
-    assert noise_in({}) is None
-    joined = noise_in(join_cameras([state, state]))
+    assert isinstance(noise_of([state]), ResidualNoise)
+    assert noise_of([]) is None
+    joined = noise_of([state, state])
     assert isinstance(joined, CameraNoise)
     lr, scales = torch.rand(3, 3, 16, 16), torch.tensor([2.0, 3.0, 4.0])
     one, several = (torch.Generator().manual_seed(0) for _ in range(2))
-    expected = noise_in(state)(lr, scales, 1.0, one)  # type: ignore[misc, operator]
+    expected = noise_of([state])(lr, scales, 1.0, one)  # type: ignore[misc, operator]
     assert torch.equal(joined(lr, scales, 1.0, several, torch.ones(3, dtype=torch.long)), expected)
 
 
