@@ -42,16 +42,16 @@ SUCCESSORS = {
 
 
 class SuccessorFinder:
-    """Last on ``sys.meta_path``: gives a module that nobody else has the public names of its successor.
+    """Finds dropped modules, last on ``sys.meta_path``, and gives them the public names of their successors.
 
-    Nothing is imported before somebody asks for the missing module. ``distutils`` is read from the copy inside
+    Nothing is imported before the missing module is. ``distutils`` is read from the copy inside
     setuptools, without importing setuptools.
     """
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The specification of a dropped module, or None for any other."""
+        """Find the specification of a dropped module; None for any other."""
         if name == "distutils":
             return _setuptools_distutils()
         return ModuleSpec(name, self) if name in SUCCESSORS else None  # type: ignore[arg-type]
@@ -85,7 +85,7 @@ def apply() -> None:
 
 
 def has_basicsr() -> bool:
-    """Whether BasicSR is installed; does not import it."""
+    """Tell whether BasicSR is installed, without importing it."""
     return importlib.util.find_spec("basicsr") is not None
 
 

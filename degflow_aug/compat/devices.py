@@ -49,7 +49,7 @@ def init_dist(launcher: str, backend: str | None = None, **settings: Any) -> Non
 
 
 def resolve_num_gpu(num_gpu: int | str) -> int:
-    """The number of GPUs to use; 0 is the CPU.
+    """Find the number of GPUs to use; 0 is the CPU.
 
     Args:
         num_gpu: a number, or ``auto`` for all there are.

@@ -47,12 +47,12 @@ def patch() -> None:
 
 
 def started_by() -> str:
-    """The command line of this process; ``degflow COMMAND`` stands there as one word."""
+    """Write out the command line of this process; ``degflow COMMAND`` stands there as one word."""
     return " ".join([sys.argv[0], shlex.join(sys.argv[1:])]).strip()
 
 
 def device_name(gpu: bool) -> str:
-    """The device that trains, as its maker calls it."""
+    """Name the device that trains as its maker does."""
     if gpu and torch.cuda.is_available():
         return torch.cuda.get_device_name()
     threads = torch.get_num_threads()

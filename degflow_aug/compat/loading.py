@@ -33,7 +33,7 @@ def seed_worker(worker_id: int, num_workers: int = 0, rank: int = 0, seed: int =
 
 
 class PrefetchGenerator:
-    """Reads ahead in a thread; an exception there is raised here, at the ``next`` that would have got the batch.
+    """Reads ahead in a thread, and raises its exceptions at the ``next`` that would have got the batch.
 
     The thread starts with the first ``next``: BasicSR makes one iterator that it never reads, and a thread waiting
     for its reader would keep that iterator's workers alive.
@@ -100,7 +100,7 @@ def quiet_end(iterator: type[Any]) -> None:
 
 
 def tell_of_workers_once(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """A ``sys.excepthook``: a worker whose batches nobody takes any more, because another was killed, says nothing.
+    """Keep quiet, as a ``sys.excepthook``, in a worker whose batches are no longer taken because another was killed.
 
     The thread of multiprocessing that hands batches over would print how that failed; the parent tells it all.
     """

@@ -28,7 +28,7 @@ _DEBUG_FREQUENCY = 8
 def parse_options(
     root_path: str, is_train: bool = True, argv: Sequence[str] | None = None
 ) -> tuple[dict[str, Any], argparse.Namespace]:
-    """BasicSR's ``parse_options``: same command line, same result, and mistakes are one sentence.
+    """Parse options as BasicSR's ``parse_options``: same command line, same result, and mistakes are one sentence.
 
     A run without ``manual_seed`` gets one from its name, so that every rank and every resume has the same.
 
@@ -174,7 +174,7 @@ def _use_debug_frequencies(opt: dict[str, Any]) -> None:
 
 
 def options_as_text(opt: Mapping[Any, Any], indent_level: int = 1) -> str:
-    """BasicSR's ``dict2str``, whatever the keys are."""
+    """Write options as BasicSR's ``dict2str`` does, whatever the keys are."""
     margin, text = "  " * indent_level, "\n"
     for key, value in opt.items():
         nested = isinstance(value, dict)

@@ -22,7 +22,7 @@ _STATE_KEYS = ("epoch", "iter", "optimizers", "schedulers")
 
 
 def find_resume_state(opt: Mapping[str, Any]) -> tuple[Path, dict[str, Any]] | None:
-    """The training state to continue from, on the CPU.
+    """Find the training state to continue from, and read it onto the CPU.
 
     With ``auto_resume`` it is the newest under ``path.experiments_root`` whose networks are there too; where that is
     none, and without ``auto_resume``, it is ``path.resume_state``.
@@ -57,7 +57,7 @@ def _look_for_renamed(states: Path) -> None:
 
 
 def _states_newest_first(folder: Path) -> list[Path]:
-    """Finished state files: ``<iteration>.state``, and so not ``<iteration>.state.partial``."""
+    """List finished state files: ``<iteration>.state``, and so not ``<iteration>.state.partial``."""
     states = [path for path in folder.glob("*.state") if path.stem.isdigit()]
     return sorted(states, key=lambda path: int(path.stem), reverse=True)
 
@@ -114,7 +114,7 @@ def readable(load_network: Callable[..., None]) -> Callable[..., None]:
 
 
 def resumed_networks(opt: Mapping[str, Any], iteration: int) -> Iterator[Path]:
-    """The network files that BasicSR will load to continue at ``iteration``."""
+    """List the network files that BasicSR will load to continue at ``iteration``."""
     ignored = opt["path"].get("ignore_resume_networks") or ()
     for network in opt:
         if network.startswith("network_") and network not in ignored:

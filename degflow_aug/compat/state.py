@@ -19,7 +19,7 @@ _MISFITS = (KeyError, TypeError, AttributeError, IndexError, ValueError, Runtime
 
 
 def checked(resume_training: Callable[[Any, dict[str, Any]], None]) -> Callable[[Any, dict[str, Any]], None]:
-    """BasicSR's ``resume_training``, which then says in one sentence that a state is none of this model."""
+    """Wrap BasicSR's ``resume_training`` so that a state of another model is a ValueError of one sentence."""
 
     @functools.wraps(resume_training)
     def resume_or_refuse(self: Any, resume_state: dict[str, Any]) -> None:
@@ -60,13 +60,13 @@ def _check_optimizer(optimizer: torch.optim.Optimizer, before: Sequence[Mapping[
 
 
 def _missing(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> str:
-    """A name that the states of the other weights have, and this one lacks."""
+    """Find a name that the states of the other weights have, and this one lacks."""
     every = {name for other in optimizer.state.values() for name in other}
     return min(every - set(state), default="")
 
 
 def _check_alike(found: Mapping[str, Any], fresh: Mapping[str, Any], what: str) -> None:
-    """Every value must be of the kind that a new one has."""
+    """Check that every value is of the kind that a new one has."""
     for key, value in found.items():
         if key in fresh and not _is_alike(value, fresh[key]):
             raise ValueError(f"{key} of {what} is {_shown(value)}, where a new one has {_shown(fresh[key])}")

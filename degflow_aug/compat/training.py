@@ -79,12 +79,12 @@ class ResumableTraining:
 
 
 def stream_seed(opt: dict[str, Any], iteration: int) -> int:
-    """A seed for the random streams of one rank that continue at ``iteration``."""
+    """Make a seed for the random streams of one rank that continue at ``iteration``."""
     return (opt["manual_seed"] + opt["rank"] + 1_000_003 * iteration) % 2**63
 
 
 def last_epoch(total_iters: int, batches: int) -> int:
-    """The epoch, counted from 0, in which iteration ``total_iters`` falls, with ``batches`` iterations an epoch."""
+    """Count the epoch, from 0, in which iteration ``total_iters`` falls, with ``batches`` iterations per epoch."""
     return max(0, -(-total_iters // batches) - 1)
 
 
@@ -92,7 +92,7 @@ _tensorboard: list[Any] = []
 
 
 def tensorboard_logger() -> Any:
-    """The TensorBoard writer of the run in progress, or None; BasicSR shows it to models in validation only."""
+    """Return the TensorBoard writer of the run in progress, or None; BasicSR shows it to models in validation only."""
     return _tensorboard[-1] if _tensorboard else None
 
 

@@ -1,4 +1,4 @@
-"""``--json``: what a command has to say as one JSON object on stdout; all else it says goes to stderr."""
+"""``--json``: the results of a command as one JSON object on stdout; all else goes to stderr."""
 
 from __future__ import annotations
 
@@ -48,5 +48,5 @@ def print_json(value: Any) -> None:
 
 
 def said_to_people(args: argparse.Namespace) -> AbstractContextManager[object]:
-    """Inside the block what is printed is for people: under ``--json`` it goes to stderr."""
+    """Send what the block prints to stderr under ``--json``."""
     return contextlib.redirect_stdout(sys.stderr) if args.json else contextlib.nullcontext()

@@ -65,7 +65,7 @@ class Progress:
 def track(
     items: Iterable[Item], stage: str, unit: str = "it", *, total: int = 0, done: int = 0, shown: bool = True
 ) -> Iterable[Item]:
-    """The items, with the progress through them shown.
+    """Pass the items on, and show the progress through them.
 
     Args:
         items: read once.
@@ -115,7 +115,7 @@ def _bar(items: Iterable[Any] | None, stage: str, unit: str, total: int, done: i
 
 
 def _size() -> dict[str, int]:
-    """A size for terminals that say they have none, on which tqdm would show nothing; nothing for all others."""
+    """Give a size to terminals that report none, on which tqdm would show nothing."""
     try:
         known = os.get_terminal_size(sys.stderr.fileno()).columns > 0
     except OSError:

@@ -16,7 +16,7 @@ _LOST_WORKER = re.compile(r"DataLoader worker \(pid(?:\(s\))? [\d, ]+\) (?P<end>
 
 
 def lost_worker(error: BaseException) -> str | None:
-    """One line on a process that loads images and was ended from outside, or None for another error.
+    """Say in one line that a process that loads images was ended from outside; None for another error.
 
     The end of the process is raised wherever its parent happens to be, and what it breaks off there may fail in turn.
     """
@@ -33,7 +33,7 @@ def lost_worker(error: BaseException) -> str | None:
 
 
 def _broke_off_a_transfer(error: BaseException) -> bool:
-    """Whether the connection to another process failed, which is all that Python says of a killed one."""
+    """Tell whether the connection to another process failed, which is all that Python raises for a killed one."""
     if not isinstance(error, (OSError, EOFError)) or error.__traceback__ is None:
         return False
     innermost = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][-1]
@@ -41,12 +41,12 @@ def _broke_off_a_transfer(error: BaseException) -> bool:
 
 
 def sentence(error: Exception) -> str:
-    """What an error says, on one line; an error of the system without its number, one of a worker as it was there."""
+    """Put an error on one line: one of the system without its number, one of a worker as it was raised there."""
     return _on_a_line(_said(error)) or type(error).__name__
 
 
 def is_want_of_memory(error: Exception) -> bool:
-    """Whether an allocation failed: Python's, that of torch on a GPU, or that of torch on the CPU."""
+    """Tell whether an allocation failed: Python's, that of torch on a GPU, or that of torch on the CPU."""
     return isinstance(error, MemoryError) or any(sign in str(error) for sign in _WANT_OF_MEMORY)
 
 
@@ -61,6 +61,6 @@ def _said(error: Exception) -> str:
 
 
 def _on_a_line(text: str) -> str:
-    """Text that was read from a file may be long, and hold what a terminal would obey."""
+    """Shorten, and escape what a terminal would obey: the text may come from a file."""
     line = "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in " ".join(text.split()))
     return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"

@@ -12,7 +12,7 @@ PARTIAL_SUFFIX = ".partial"
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """A temporary name beside ``path`` that becomes ``path`` when the block ends well, and is removed when not.
+    """Write to a temporary name beside ``path``; it becomes ``path`` when the block ends well, and is removed else.
 
     The process id keeps two writers apart; a killed writer leaves a name that :func:`remove_partial` knows. An error
     of the system, such as a full disk, names ``path``.

@@ -43,7 +43,7 @@ _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 class ImageHeader(NamedTuple):
-    """What is known of an image before it is decoded; the size is that of the upright image."""
+    """Size of the upright image and bits per channel, known before the image is decoded."""
 
     height: int
     width: int
@@ -51,7 +51,7 @@ class ImageHeader(NamedTuple):
 
 
 def decode_image(data: bytes, name: str) -> np.ndarray:
-    """Decode the bytes of an image file as upright RGB, (H, W, 3) in uint8 or uint16, as it has 8 or 16 bits a channel.
+    """Decode the bytes of an image file as upright RGB (H, W, 3), in uint8 or uint16 by its bits per channel.
 
     Gray files get three channels, palettes are expanded, and an alpha channel is dropped if it is opaque.
 
@@ -83,12 +83,12 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
 
 
 def open_header(stream: BinaryIO, name: str) -> ImageHeader:
-    """Size and depth of an image file from its first bytes; refuses what these give away."""
+    """Read size and depth of an image file from its first bytes; refuse what these give away."""
     return _open(stream, name)[1]
 
 
 def exif_tags(stream: BinaryIO, name: str) -> dict[int, Any]:
-    """The tags of an image file's EXIF section by number, empty where it has none.
+    """Read the tags of an image file's EXIF section by number; empty where it has none.
 
     Raises:
         ValueError: what :func:`open_header` refuses, or an EXIF section that cannot be read.
@@ -119,7 +119,7 @@ def silence_libtiff() -> None:
 
 
 def _open(stream: BinaryIO, name: str) -> tuple[Any, ImageHeader]:
-    """The Pillow image, not yet decoded, and its header."""
+    """Open with Pillow, not yet decoded, and read the header."""
     start = stream.read(32)
     stream.seek(0)
     silence_libtiff()
@@ -189,7 +189,7 @@ def _decode_16_bits(image: Any, data: bytes, name: str) -> np.ndarray:
 
 
 def _only_pixels(png: bytes) -> bytes:
-    """The PNG file without colour profiles, of which libpng would complain on stderr, past Python."""
+    """Leave out of a PNG file its colour profiles, of which libpng would complain on stderr, past Python."""
     kept, place = [_PNG_SIGNATURE], len(_PNG_SIGNATURE)
     while place + 8 <= len(png):
         end = place + 12 + int.from_bytes(png[place : place + 4], "big")

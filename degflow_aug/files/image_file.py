@@ -26,7 +26,7 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def read_header(path: str | Path) -> ImageHeader:
-    """Size and depth of an image file from its header.
+    """Read size and depth of an image file from its header.
 
     Raises:
         ValueError: there is no such file, or its header shows that :func:`read_image` would refuse it.
@@ -73,7 +73,7 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """The image files in a folder, sorted by name; hidden files are none.
+    """List the image files in a folder by name, without hidden ones.
 
     Raises:
         ValueError: there is no such folder, or no image in it.
@@ -88,7 +88,7 @@ def list_images(folder: str | Path) -> list[Path]:
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file of this name would be read as an image (``._001.png`` of macOS would not)."""
+    """Tell whether a file of this name would be read as an image (``._001.png`` of macOS would not)."""
     return not name.startswith(".") and name.lower().endswith(IMAGE_SUFFIXES)
 
 

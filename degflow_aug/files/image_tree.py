@@ -23,7 +23,7 @@ class TreeImage(NamedTuple):
 
 
 def find_images(root: str | Path, skip: str | Path | None = None) -> list[TreeImage]:
-    """The images below ``root``, a folder or one file, sorted by name whatever the file system.
+    """Find the images below ``root``, a folder or one file, sorted by name on every file system.
 
     Hidden files and folders are left out; links are followed, each folder once.
 
@@ -54,7 +54,7 @@ def find_images(root: str | Path, skip: str | Path | None = None) -> list[TreeIm
 
 
 def check_inside(name: str, source: Path) -> str:
-    """A name that a file lists, which must be one below the folder that the list is of; links there are followed.
+    """Return a name that a file lists if it lies below the folder of that file; links there are followed.
 
     Raises:
         ValueError: an absolute name, or one with ``..``.

@@ -39,7 +39,7 @@ def read_lmdb_image(path: Path) -> np.ndarray:
 
 
 def read_lmdb_header(path: Path) -> ImageHeader:
-    """Size and depth of the image ``x.lmdb/key``, from the first bytes of its value."""
+    """Read size and depth of the image ``x.lmdb/key`` from the first bytes of its value."""
     with _value(path) as value:
         start = bytes(value[:_HEADER_BYTES])
         try:
@@ -49,7 +49,7 @@ def read_lmdb_header(path: Path) -> ImageHeader:
 
 
 def lmdb_keys(folder: str | Path) -> list[str]:
-    """Keys of an LMDB folder, from its meta_info.txt.
+    """Read the keys of an LMDB folder from its meta_info.txt.
 
     Raises:
         ValueError: the folder is not such an LMDB, or it was not finished.
@@ -67,14 +67,14 @@ def lmdb_keys(folder: str | Path) -> list[str]:
 
 
 class LmdbWriter:
-    """Writes encoded images to an LMDB folder, bit by bit; a run that was interrupted goes on where it stopped.
+    """Writes encoded images to an LMDB folder in batches; a run that was interrupted goes on where it stopped.
 
     Images are committed in batches, and what is committed survives. ``close`` writes meta_info.txt, without which
     neither BasicSR nor this package takes the folder for finished. One process writes a folder at a time.
 
     Args:
         path: the folder, ending in .lmdb; made if it is missing.
-        batch: images a commit.
+        batch: images per commit.
 
     Raises:
         ValueError: the name does not end in .lmdb, or is not a folder's.
@@ -161,7 +161,7 @@ class LmdbWriter:
 
 @contextmanager
 def _value(path: Path) -> Iterator[memoryview]:
-    """The value behind ``x.lmdb/key``.
+    """Give the value of ``x.lmdb/key``.
 
     The environment is opened for one read: it may neither cross a fork nor be open twice in a process, and opening
     takes a hundredth of the time of decoding.

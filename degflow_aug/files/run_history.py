@@ -1,4 +1,4 @@
-"""What a training run tells of itself, a line of JSON each: when and how it was started, and its losses on the way.
+"""The history of a training run, a line of JSON per start and per logged iteration.
 
 A run that goes on at iteration k drops the points after k, which it makes again, and keeps every start: so the file has
 each iteration at most once however often the run was killed.
@@ -81,13 +81,13 @@ class RunHistory:
             self._drop_after(resumed_at)
 
     def start(self, iteration: int, command: str, device: str) -> None:
-        """Note a start."""
+        """Write a line for a start."""
         self._append({
             "start": iteration, "time": time.time(), "command": command, "versions": versions(), "device": device,
         })  # fmt: skip
 
     def add(self, iteration: int, seconds: float, losses: Mapping[str, float]) -> None:
-        """Note losses."""
+        """Write a line of losses."""
         finite = {name: value if math.isfinite(value) else None for name, value in losses.items()}
         self._append({"iter": iteration, "seconds": round(seconds, 3), "losses": finite})
 
@@ -114,7 +114,7 @@ class RunHistory:
 
 
 def read_history(path: Path) -> Recorded:
-    """What is in ``path``, which need not be there.
+    """Read the history in ``path``; no file is an empty history.
 
     Raises:
         ValueError: not a single line of a history in a file that is not empty.
@@ -136,14 +136,14 @@ def read_history(path: Path) -> Recorded:
 
 
 def processor_name() -> str:
-    """The processor as its maker calls it."""
+    """Name the processor as its maker does."""
     info = _CPU_INFO.read_text(encoding="utf-8", errors="replace") if _CPU_INFO.is_file() else ""
     names = re.findall(r"^model name\s*:\s*(.+)$", info, re.MULTILINE)
     return names[0] if names else platform.processor() or platform.machine()
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that a result depends on, without importing them."""
+    """Find the versions of Python and of the packages that a result depends on, without importing them."""
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         with suppress(metadata.PackageNotFoundError):
