@@ -69,13 +69,3 @@ def test_a_generator_needs_no_basicsr() -> None:
 
 def test_options_are_read_without_torch() -> None:
     assert "torch" not in loaded("import degflow_aug.options.stages")
-
-
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
-def test_the_command_line_explains_itself_without_torch(arguments: list[str]) -> None:
-    statements = (
-        "from degflow_aug import cli\n"
-        f"sys.argv = ['degflow', *{arguments}]\n"
-        "try:\n    cli.main()\nexcept SystemExit as stop:\n    assert not stop.code, stop.code"
-    )
-    assert not loaded(statements).intersection(HEAVY)
