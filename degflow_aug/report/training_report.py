@@ -107,8 +107,8 @@ def _options(folder: Path) -> dict[str, Any]:
     return load_yaml(path) if path else {}
 
 
-def _networks(options: Mapping[str, Any]) -> dict[str, str]:
-    network, degradation = options.get("network_g") or {}, options.get("degradation") or {}
+def _networks(settings: Mapping[str, Any]) -> dict[str, str]:
+    network, degradation = settings.get("network_g") or {}, settings.get("degradation") or {}
     found = {"network": str(network.get("type", "")), "degradation": str(degradation.get("type", ""))}
     if degradation.get("bundle"):
         found["degradation"] += f", {degradation['bundle']}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from degflow_aug.commands.fit.kernel import ALONE, check_alone, run_kernel_preset
 from degflow_aug.commands.fit.outcome import measure, show, summary, work_folder
-from degflow_aug.commands.fit.scenes import cameras_apart, split_scenes
+from degflow_aug.commands.fit.split import cameras_apart, split_scenes
 from degflow_aug.commands.shared.arguments import (
     argument,
     count,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from degflow_aug.commands.fit.scenes import cameras_apart
+from degflow_aug.commands.fit.split import cameras_apart
 from degflow_aug.commands.shared.arguments import pick_device
 from degflow_aug.commands.shared.pairs_arguments import cameras_of, knots_of
 
