@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from degflow_aug.commands.align.table import alignment_table, summary
-from degflow_aug.commands.shared.arguments import argument, parse_scales, positive_number
+from degflow_aug.commands.align.view_scale import check_distinct, expected_scale, filed_scale
+from degflow_aug.commands.shared.arguments import argument, positive_number
+from degflow_aug.commands.shared.scale_list import parse_scales
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.sentence import sentence
 from degflow_aug.files.sole_writer import sole_writer
@@ -130,13 +131,13 @@ def _align(shots: Shots, record: Record, aligned: AlignedSet, args: argparse.Nam
     hr = read_image(shots.hr)
     found: list[tuple[Shot, float | None, Alignment]] = []
     for shot in shots.views:
-        result = align_pair(hr, read_image(shot.path), scale=_expected(shot, args.scales), limit=args.residual)
-        scale, reason = _knot(shot, result, args)
+        result = align_pair(hr, read_image(shot.path), scale=expected_scale(shot, args.scales), limit=args.residual)
+        scale, reason = filed_scale(shot, result, args.scales, args.tolerance)
         record["views"].append(_view_record(shot, scale, result, result.reason or reason))
         found.append((shot, scale, result))
     if any(view["reason"] for view in record["views"]):
         return aligned.fail(shots.name, record)
-    _check_scales(found)
+    check_distinct(found)
     matrices = [result.matrix for _, _, result in found if result.matrix is not None]
     crop = common_crop(matrices, hr.shape[:2], [image_size(shot.path) for shot, _, _ in found])
     views: dict[float, np.ndarray] = {}
@@ -149,44 +150,6 @@ def _align(shots: Shots, record: Record, aligned: AlignedSet, args: argparse.Nam
         view["clipped"] = clipped_share(lr, result.matrix, crop)
     record["crop"] = list(crop)
     return aligned.write(shots.name, record, hr[crop.top : crop.bottom, crop.left : crop.right], views)
-
-
-def _expected(shot: Shot, scales: Sequence[float] | None) -> float | None:
-    """The scale that a photograph should have, where it is known before measuring."""
-    if shot.scale and scales:
-        return _nearest(shot.scale, scales)
-    return shot.scale or (scales[0] if scales and len(scales) == 1 else None)
-
-
-def _knot(shot: Shot, result: Alignment, args: argparse.Namespace) -> tuple[float | None, str]:
-    """The scale by which a view is filed, and what speaks against it."""
-    measured = result.motion.scale if result.motion else math.nan
-    if args.scales:
-        scale = _nearest(measured if measured > 0 else shot.scale or math.nan, args.scales)
-    elif shot.scale:
-        scale = round(shot.scale, 1)
-    else:
-        return None, "neither name (x2, x4) nor focal length says its scale; name the file so, or give --scales"
-    if scale <= 1:
-        return None, f"expected a scale above 1, got {scale:g}"
-    if not abs(measured / scale - 1) <= args.tolerance / 100:
-        return scale, f"scale {measured:.3f} measured, expected {scale:g} within {args.tolerance:g} %"
-    return scale, ""
-
-
-def _nearest(scale: float, scales: Sequence[float]) -> float:
-    return min(scales, key=lambda known: abs(math.log(known / scale)) if scale > 0 else 0.0)
-
-
-def _check_scales(found: Sequence[tuple[Shot, float | None, Alignment]]) -> None:
-    seen: dict[float | None, Shot] = {}
-    for shot, scale, _ in found:
-        if scale in seen:
-            raise ValueError(
-                f"{shot.path}: expected one photograph a scale, got {seen[scale].path.name} at {scale:g} as well; "
-                "remove one"
-            )
-        seen[scale] = shot
 
 
 def _view_record(shot: Shot, scale: float | None, result: Alignment, reason: str) -> dict[str, Any]:

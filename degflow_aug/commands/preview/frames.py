@@ -16,13 +16,13 @@ import degflow_aug
 from degflow_aug import compat
 from degflow_aug.bundles.bundle import load_any_bundle
 from degflow_aug.commands.preview.changing_scales import candidate_scales, evenly_changing, view_changes
+from degflow_aug.commands.preview.window import place_window, read_real_lr
 from degflow_aug.commands.shared.arguments import check_camera, named_camera, pick_device
 from degflow_aug.console.progress import Progress
 from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.build import generator_of
-from degflow_aug.degradations.grid import to_lr_grid
 from degflow_aug.files.image_file import read_image
 from degflow_aug.metrics.fidelity import psnr_y
 from degflow_aug.metrics.gray_levels import gray_levels
@@ -122,10 +122,10 @@ def prepare_preview(args: argparse.Namespace) -> Preview:
     hr = read_image(args.image)
     generator.check_scales([scale for scale, _ in args.real])
     side = min(args.side, *hr.shape[:2])
-    top, left = _window(hr, side, args.window)
+    top, left = place_window(hr, side, args.window)
     cut = np.s_[top : top + side, left : left + side]
     window = to_tensor(np.ascontiguousarray(hr[cut]))[None].to(device)
-    real = {scale: _real_lr(path, hr.shape, cut, scale).to(device) for scale, path in sorted(args.real)}
+    real = {scale: read_real_lr(path, hr.shape, cut, scale).to(device) for scale, path in sorted(args.real)}
     methods: dict[str, tuple[Degradation, str]] = {LEARNED: (generator, "what the camera does, without its noise")}
     if bundle.noise:
         noisy = generator_of(bundle, **settings, noise=1.0).to(device)
@@ -153,37 +153,6 @@ def prepare_preview(args: argparse.Namespace) -> Preview:
         },
     )
     return Preview(window, real, methods, scales, changes, facts, args.seed)
-
-
-def _window(hr: np.ndarray, side: int, place: tuple[int, int] | None) -> tuple[int, int]:
-    """Top and left of the window: at ``place`` (left, top), or where squared differences of neighbours sum to most."""
-    height, width = hr.shape[:2]
-    if place is not None:
-        left, top = place
-        if left + side > width or top + side > height:
-            raise ValueError(
-                f"expected a window of {side} pixels inside the image of {width}x{height}, got it at {left},{top}; "
-                "move --window or lower --side"
-            )
-        return top, left
-    gray = hr.astype(np.float32).mean(2)
-    detail = np.zeros_like(gray)
-    detail[:-1] += np.square(np.diff(gray, axis=0))
-    detail[:, :-1] += np.square(np.diff(gray, axis=1))
-    sums = np.pad(detail, ((1, 0), (1, 0))).cumsum(0, dtype=np.float64).cumsum(1)
-    inside = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
-    return divmod(int(inside.argmax()), inside.shape[1])
-
-
-def _real_lr(path: Path, shape: Sequence[int], cut: tuple[slice, slice], scale: float) -> Tensor:
-    """The real LR (1, 3, h, w) of the window."""
-    view = read_image(path)
-    if view.shape[:2] != tuple(shape[:2]):
-        raise ValueError(
-            f"{path}: expected real LR brought to the HR grid, {shape[1]}x{shape[0]} as the image, got "
-            f"{view.shape[1]}x{view.shape[0]}; align it first"
-        )
-    return to_lr_grid(to_tensor(np.ascontiguousarray(view[cut]))[None], scale)
 
 
 def _series(name: str, note: str, frames: Mapping[float, np.ndarray], fixed: bool = False) -> Series:
