@@ -24,7 +24,7 @@ from degflow_aug.degradations.grid import check_scale
 from degflow_aug.degradations.mixture import Mixture
 from degflow_aug.degradations.options import DegradationOptions, ScaleRange
 from degflow_aug.degradations.realesrgan.options import RealESRGANOptions
-from degflow_aug.degradations.simulator.options import CameraOptions
+from degflow_aug.degradations.simulator.options import SimulatedCameraOptions
 from degflow_aug.options.nearest_name import nearest_name
 from degflow_aug.options.sections import convert, read_options
 
@@ -57,7 +57,7 @@ TYPES: dict[str, type[DegradationOptions]] = {
     "DegFlow": DegFlowOptions,
     "RealESRGAN": RealESRGANOptions,
     "Bicubic": BicubicOptions,
-    "Camera": CameraOptions,
+    "Camera": SimulatedCameraOptions,
     "FittedKernel": FittedKernelOptions,
     "FittedPipeline": FittedPipelineOptions,
     "Mixture": MixtureOptions,

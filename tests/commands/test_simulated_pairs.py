@@ -11,7 +11,7 @@ from degflow_aug.commands.demo.simulated_pairs import bundled_photographs, write
 from degflow_aug.commands.shared.contact_sheet import draw_contact_sheet
 from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.data.tensors import to_array, to_tensor
-from degflow_aug.degradations.simulator.camera import Camera
+from degflow_aug.degradations.simulator.camera import SimulatedCamera
 from degflow_aug.files.image_file import read_image
 from degflow_aug.options.yaml_file import load_yaml
 
@@ -23,7 +23,7 @@ def test_what_is_written_is_what_the_camera_saw(tmp_path: Path) -> None:
     (scene,) = find_scenes(tmp_path, "pattern", pattern=load_yaml(described))
     assert scene.scales == (1.5, 4.0)
     assert np.array_equal(read_image(scene.hr), hr)
-    expected = to_array(Camera().render(to_tensor(hr)[None], 1.5)[0])
+    expected = to_array(SimulatedCamera().render(to_tensor(hr)[None], 1.5)[0])
     assert np.array_equal(read_image(scene.views[1.5]), expected)
     assert reports == [("simulated camera", 1, 1)]
 

@@ -19,7 +19,7 @@ from degflow_aug.degradations.build import TYPES, build_degradation, register_de
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.mixture import Mixture
-from degflow_aug.degradations.simulator.camera import Camera
+from degflow_aug.degradations.simulator.camera import SimulatedCamera
 from degflow_aug.degradations.simulator.optics import CameraOptics
 
 PART = {"weight": 1, "type": "DegFlow", "bundle": "{bundle}"}
@@ -103,7 +103,7 @@ def test_bicubic() -> None:
 def test_camera_with_its_optics() -> None:
     section = {"type": "Camera", "blur": 0.5, "channel_blur": [1, 1.1, 1.2], "levels": 1023, "scale_range": [1, 3]}
     made = build_degradation(section)
-    assert isinstance(made, Camera)
+    assert isinstance(made, SimulatedCamera)
     assert made.optics == CameraOptics(blur=0.5, channel_blur=(1.0, 1.1, 1.2), levels=1023)
     assert build_degradation({"type": "Camera"}).optics == CameraOptics()
 
@@ -241,7 +241,9 @@ def test_a_taken_name_or_a_class_that_reads_no_section_is_not_registered(monkeyp
     register_degradation("Cubic", BicubicOptions)
     register_degradation("Cubic", BicubicOptions)
     assert isinstance(build_degradation({"type": "Cubic"}), Bicubic)
-    with pytest.raises(ValueError, match="a new name for a degradation, got 'Camera', which is CameraOptions's"):
+    with pytest.raises(
+        ValueError, match="a new name for a degradation, got 'Camera', which is SimulatedCameraOptions's"
+    ):
         register_degradation("Camera", BicubicOptions)
     with pytest.raises(ValueError, match="a dataclass with the field scale_range and a method build"):
         register_degradation("Plain", Bicubic)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.mixture import Mixture
-from degflow_aug.degradations.simulator.camera import Camera
+from degflow_aug.degradations.simulator.camera import SimulatedCamera
 
 STATM = Path("/proc/self/statm")
 SCALES = torch.tensor([1.0, 1.37, 2.9, 3.99, 2.0])
@@ -47,7 +47,7 @@ def realesrgan() -> Degradation:
 
 DETERMINISTIC: dict[str, Callable[[], Degradation]] = {
     "Bicubic": Bicubic,
-    "Camera": Camera,
+    "Camera": SimulatedCamera,
     "FittedKernel": fitted_kernel,
     "DegFlow": degflow,
 }
@@ -125,9 +125,9 @@ def test_nothing_is_read_back_and_no_shape_depends_on_data(name: str, scales: Te
 
 def test_reading_a_meta_tensor_would_be_seen() -> None:
     with pytest.raises((RuntimeError, NotImplementedError)):
-        Camera().lr_patches(torch.empty(5, 3, 64, 64, device="meta"), SCALES, 16)
+        SimulatedCamera().lr_patches(torch.empty(5, 3, 64, 64, device="meta"), SCALES, 16)
     with pytest.raises((RuntimeError, NotImplementedError)):
-        Camera().lr_patches(torch.zeros(5, 3, 64, 64), SCALES.to("meta"), 16)
+        SimulatedCamera().lr_patches(torch.zeros(5, 3, 64, 64), SCALES.to("meta"), 16)
 
 
 @pytest.mark.parametrize("name", BATCHED)

@@ -13,7 +13,7 @@ from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.grid import lr_size
 from degflow_aug.degradations.mixture import Mixture
-from degflow_aug.degradations.simulator.camera import Camera
+from degflow_aug.degradations.simulator.camera import SimulatedCamera
 
 
 class Noise(Degradation):
@@ -65,7 +65,7 @@ def test_samples_lie_where_they_were() -> None:
 
 
 def test_every_sample_is_what_its_part_alone_gives() -> None:
-    bicubic, camera = Bicubic(), Camera()
+    bicubic, camera = Bicubic(), SimulatedCamera()
     mixture, hr, scales = Mixture([(1, bicubic), (2, camera)]), images(10, 83), torch.linspace(1, 4, 10)
     drawn = drawn_parts(mixture, 3, 10)
     assert set(drawn) == {0, 1}

@@ -10,7 +10,7 @@ import numpy as np
 from helpers.tiny_camera import in_memory, stage_options
 
 from degflow_aug.data.tensors import to_array, to_tensor
-from degflow_aug.degradations.simulator.camera import Camera
+from degflow_aug.degradations.simulator.camera import SimulatedCamera
 from degflow_aug.degradations.simulator.optics import CameraOptics
 from degflow_aug.draws import SampleDraw
 from degflow_aug.files.image_file import write_image
@@ -36,7 +36,7 @@ def write_two_cameras(folder: Path, scenes: int = 3, size: int = 96) -> dict[str
     for name in CAMERAS:
         for scene in range(scenes):
             hr = picture(scene, size)
-            view = Camera(OPTICS[name]).render(to_tensor(hr)[None], SCALE)[0]
+            view = SimulatedCamera(OPTICS[name]).render(to_tensor(hr)[None], SCALE)[0]
             for kind, image in (("HR", hr), ("x2", to_array(view))):
                 path = folder / name / kind / f"{scene:03d}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)

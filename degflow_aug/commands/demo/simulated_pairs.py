@@ -40,10 +40,10 @@ def write_simulated_pairs(
     import torch
 
     from degflow_aug.data.tensors import to_tensor
-    from degflow_aug.degradations.simulator.camera import Camera
+    from degflow_aug.degradations.simulator.camera import SimulatedCamera
     from degflow_aug.files.atomic_file import atomic_path
 
-    camera = Camera()
+    camera = SimulatedCamera()
     for done, (name, photograph) in enumerate(photographs.items(), 1):
         hr = to_tensor(photograph)[None]
         _write_once(folder / "HR" / f"{name}.png", functools.partial(torch.clone, hr))

@@ -16,7 +16,7 @@ from degflow_aug.degradations.simulator.lanczos import sample
 from degflow_aug.degradations.simulator.optics import CameraOptics, point_spread
 
 
-class Camera(Degradation):
+class SimulatedCamera(Degradation):
     """Photographs HR from further away: optics and pixel area in linear light, noise, sharpening, 8 bit.
 
     The spot is wide enough for the LR grid to sample it without aliasing, so a view hardly depends on where the grid
@@ -55,9 +55,9 @@ class Camera(Degradation):
         wide = lr if lr.dtype == torch.float64 else lr.float()
         return sample(wide, (hr.shape[-2], hr.shape[-1]), 1 / scale, (y, x)).clamp(0, 1).to(hr.dtype)
 
-    def without_noise(self) -> Camera:
+    def without_noise(self) -> SimulatedCamera:
         """The same camera in ideal light."""
-        return Camera(replace(self.optics, shot_noise=0.0, read_noise=0.0))
+        return SimulatedCamera(replace(self.optics, shot_noise=0.0, read_noise=0.0))
 
     def _offsets(self, scale: float) -> tuple[float, float]:
         """Row and column of the first LR pixel on the HR grid."""

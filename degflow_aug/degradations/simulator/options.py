@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from degflow_aug.degradations.options import ScaleRange, as_base
-from degflow_aug.degradations.simulator.camera import Camera
+from degflow_aug.degradations.simulator.camera import SimulatedCamera
 from degflow_aug.degradations.simulator.optics import CameraOptics
 
 
 @dataclass(frozen=True)
-class CameraOptions(CameraOptics):
+class SimulatedCameraOptions(CameraOptics):
     """The simulated camera with its constants."""
 
     scale_range: ScaleRange | None = None
 
-    def build(self, where: str) -> Camera:
+    def build(self, where: str) -> SimulatedCamera:
         """The camera."""
-        return Camera(as_base(self, CameraOptics))
+        return SimulatedCamera(as_base(self, CameraOptics))

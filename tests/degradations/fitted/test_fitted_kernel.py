@@ -12,7 +12,7 @@ from degflow_aug.degradations.convolution import convolve
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.pseudo_views import pseudo_views
 from degflow_aug.degradations.grid import lr_size, to_lr_grid
-from degflow_aug.degradations.simulator.camera import Camera
+from degflow_aug.degradations.simulator.camera import SimulatedCamera
 
 SCALES = [1.0, 1.5, 2.0, 2.9, 4.0]
 
@@ -23,7 +23,7 @@ def photograph(name: str) -> Tensor:
 
 @pytest.fixture(scope="module")
 def fitted() -> FittedKernel:
-    camera = Camera()
+    camera = SimulatedCamera()
     images = [photograph(name) for name in ("astronaut", "coffee")]
     return FittedKernel.fit((hr[0], {s: camera.render(hr, s)[0] for s in (2.0, 4.0)}) for hr in images)
 
@@ -53,7 +53,7 @@ def test_recovers_a_known_gaussian() -> None:
 @pytest.mark.parametrize("scale", SCALES)
 def test_beats_bicubic_on_a_held_out_photograph(fitted: FittedKernel, scale: float) -> None:
     hr = photograph("chelsea")
-    truth = Camera().without_noise().render(hr, scale)
+    truth = SimulatedCamera().without_noise().render(hr, scale)
     if scale == 1:
         torch.testing.assert_close(fitted.render(hr, 1.0), hr, atol=1e-5, rtol=0)
     else:
@@ -62,7 +62,7 @@ def test_beats_bicubic_on_a_held_out_photograph(fitted: FittedKernel, scale: flo
 
 @pytest.mark.parametrize("scale", [1.5, 2.5, 3.0, 3.5])
 def test_pseudo_views_come_within_a_decibel_or_two_of_the_sensor_noise(fitted: FittedKernel, scale: float) -> None:
-    hr, camera = photograph("chelsea"), Camera()
+    hr, camera = photograph("chelsea"), SimulatedCamera()
     views = torch.stack([hr, camera.render(hr, 2.0), camera.render(hr, 4.0)], 1)
     pseudo = pseudo_views(fitted, hr, views, torch.tensor([scale]))
     assert psnr(pseudo, camera.without_noise().render(hr, scale)) > 41

@@ -23,7 +23,7 @@ from degflow_aug.degradations.fitted.pseudo_views import pseudo_views
 from degflow_aug.degradations.fitted.sharpening import kernel_side, sharpening_kernels
 from degflow_aug.degradations.fitted.view_parameters import TOE, from_light, to_light
 from degflow_aug.degradations.grid import to_lr_grid
-from degflow_aug.degradations.simulator.camera import Camera
+from degflow_aug.degradations.simulator.camera import SimulatedCamera
 from degflow_aug.metrics.fidelity import psnr_y
 
 KNOTS = (1.0, 2.0, 4.0)
@@ -166,7 +166,7 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not(last_look: int, monk
 
 @pytest.mark.usefixtures("long_search")
 def test_it_comes_nearer_to_a_camera_than_a_kernel() -> None:
-    camera, (*known, unseen) = Camera(), photographs()
+    camera, (*known, unseen) = SimulatedCamera(), photographs()
     found = FittedPipeline.fit([(hr, {2.0: camera.render(hr[None], 2.0)[0]}) for hr in known])
     linear = FittedKernel(found.knots, found.kernels)
     for scale in (1.5, 2.0):

@@ -9,7 +9,7 @@ from skimage import data
 from torch import Tensor
 
 from degflow_aug.degradations.grid import lr_size
-from degflow_aug.degradations.simulator.camera import Camera
+from degflow_aug.degradations.simulator.camera import SimulatedCamera
 from degflow_aug.degradations.simulator.optics import CameraOptics, point_spread
 
 SCALES = [1.0, 1.01, 1.5, 2.0, 2.9, 4.0, 6.5]
@@ -28,7 +28,7 @@ def psnr(a: Tensor, b: Tensor, margin: int = 16) -> float:
 @pytest.mark.parametrize("size", [(64, 64), (37, 50), (8, 9)])
 def test_sizes_and_range(scale: float, size: tuple[int, int]) -> None:
     hr = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
-    lr, view = Camera()(hr, scale), Camera().render(hr, scale)
+    lr, view = SimulatedCamera()(hr, scale), SimulatedCamera().render(hr, scale)
     assert lr.shape == (2, 3, *lr_size(*size, scale))
     assert view.shape == hr.shape
     assert 0 <= min(lr.min(), view.min()) <= max(lr.max(), view.max()) <= 1
@@ -36,8 +36,8 @@ def test_sizes_and_range(scale: float, size: tuple[int, int]) -> None:
 
 
 def test_scale_one_is_hr_itself(photograph: Tensor) -> None:
-    torch.testing.assert_close(Camera()(photograph, 1), photograph)
-    torch.testing.assert_close(Camera().render(photograph, 1), photograph)
+    torch.testing.assert_close(SimulatedCamera()(photograph, 1), photograph)
+    torch.testing.assert_close(SimulatedCamera().render(photograph, 1), photograph)
 
 
 @pytest.mark.parametrize("scale", [1.5, 2.0, 2.9, 4.0])
@@ -45,8 +45,8 @@ def test_scale_one_is_hr_itself(photograph: Tensor) -> None:
 def test_a_view_hardly_depends_on_where_the_grid_falls(
     photograph: Tensor, scale: float, phase: tuple[float, float]
 ) -> None:
-    camera = Camera().without_noise()
-    shifted = Camera(replace(camera.optics, phase=phase))
+    camera = SimulatedCamera().without_noise()
+    shifted = SimulatedCamera(replace(camera.optics, phase=phase))
     assert psnr(camera.render(photograph, scale), shifted.render(photograph, scale)) > 44
 
 
@@ -55,7 +55,7 @@ def test_a_view_stays_aligned_with_hr() -> None:
     optics = replace(CameraOptics(), gamma=1.0, shot_noise=0.0, read_noise=0.0, chromatic_shift=(0.0, 0.0))
     for image in (ramp, ramp.mT):
         for scale in (1.5, 2.0, 3.7):
-            view = Camera(optics).render(image, scale)
+            view = SimulatedCamera(optics).render(image, scale)
             torch.testing.assert_close(view[..., 24:-24, 24:-24], image[..., 24:-24, 24:-24], atol=4e-3, rtol=0)
 
 
@@ -63,13 +63,13 @@ def test_noise_has_the_stated_variance() -> None:
     optics = replace(CameraOptics(), gamma=1.0, sharpening=0.0, levels=2**20, shot_noise=2e-4, read_noise=1e-5)
     for level in (0.2, 0.7):
         for scale, gain in ((1.5, 0.5), (2.0, 1.0), (3.0, 1.0)):
-            lr = Camera(optics)(torch.full((1, 3, 300, 300), level), scale)
+            lr = SimulatedCamera(optics)(torch.full((1, 3, 300, 300), level), scale)
             np.testing.assert_allclose(lr.double().var(), gain * (2e-4 * level + 1e-5), rtol=0.05)
             np.testing.assert_allclose(lr.double().mean(), level, atol=3e-4)
 
 
 def test_noise_depends_on_image_scale_and_seed_only(photograph: Tensor) -> None:
-    camera, two = Camera(), torch.cat([photograph.flip(-1), photograph])
+    camera, two = SimulatedCamera(), torch.cat([photograph.flip(-1), photograph])
     first = camera(photograph, 2.0)
     assert torch.equal(first, camera(photograph, 2.0))
     # The transforms of a batch may round otherwise than those of one image, which moves a few values by a gray level.
@@ -86,9 +86,11 @@ def test_noise_depends_on_image_scale_and_seed_only(photograph: Tensor) -> None:
 def test_a_patch_does_not_depend_on_its_batch(photograph: Tensor) -> None:
     hr = torch.cat([photograph[..., :96, :96], photograph[..., 96:192, 96:192]])
     scales = torch.tensor([1.7, 3.0])
-    together = Camera().lr_patches(hr, scales, 32)
+    together = SimulatedCamera().lr_patches(hr, scales, 32)
     for i in range(2):
-        torch.testing.assert_close(together[i : i + 1], Camera().lr_patches(hr[i : i + 1], scales[i : i + 1], 32))
+        torch.testing.assert_close(
+            together[i : i + 1], SimulatedCamera().lr_patches(hr[i : i + 1], scales[i : i + 1], 32)
+        )
 
 
 def moments(kernel: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ from degflow_aug.data.tensors import to_tensor
 from degflow_aug.degradations.fitted.camera_kernels import CameraKernels
 from degflow_aug.degradations.fitted.pseudo_views import pseudo_views
 from degflow_aug.degradations.generator.degflow import DegFlow
-from degflow_aug.degradations.simulator.camera import Camera
+from degflow_aug.degradations.simulator.camera import SimulatedCamera
 from degflow_aug.draws import SampleDraw
 from degflow_aug.metrics.fidelity import psnr_y
 
@@ -253,7 +253,7 @@ HR = to_tensor(picture(999))[None]
 
 
 def test_the_lr_of_each_camera_is_nearest_to_its_own_truth(trained: DegFlow) -> None:
-    truths = {name: Camera(OPTICS[name]).render(HR, SCALE) for name in CAMERAS}
+    truths = {name: SimulatedCamera(OPTICS[name]).render(HR, SCALE) for name in CAMERAS}
     views = {name: trained.render(HR, SCALE, name) for name in CAMERAS}
     for name, other in (CAMERAS, CAMERAS[::-1]):
         own = float(psnr_y(views[name], truths[name]))
@@ -270,7 +270,7 @@ def test_a_camera_between_lies_between(trained: DegFlow) -> None:
         assert all(later > before - 0.15 * to_end[-1] for before, later in itertools.pairwise(to_end))
         assert to_end[2] < 0.8 * to_end[-1]
     half, low, high = views[4], torch.minimum(views[0], views[-1]), torch.maximum(views[0], views[-1])
-    truth = Camera(OPTICS[first]).render(HR, SCALE)
+    truth = SimulatedCamera(OPTICS[first]).render(HR, SCALE)
     ends = sorted(float(psnr_y(view, truth)) for view in (views[0], views[-1]))
     assert ends[0] - 0.5 < float(psnr_y(half, truth)) < ends[1] + 0.5
     beyond = torch.stack([torch.maximum(low - view, view - high).clamp(min=0) for view in views])
