@@ -16,7 +16,7 @@ from benchmarks.shared.measurement import TooLong
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp, hr_condition
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.bundles.bundle import load_bundle
-from degflow_aug.degradations.fitted.camera_kernels import StageKernel, kernel_of
+from degflow_aug.degradations.fitted.camera_kernels import FittedCamera, kernel_of
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.generator.anchor import Anchor
 from degflow_aug.degradations.generator.degflow import DegFlow
@@ -45,7 +45,7 @@ class Networks:
     solver: str
     steps: int
     weights: str
-    kernel: StageKernel | None = None
+    kernel: FittedCamera | None = None
 
     def degflow(self, solver: str, steps: int, **settings: Any) -> DegFlow:
         """A generator over these very networks."""

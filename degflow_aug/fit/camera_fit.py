@@ -12,7 +12,7 @@ from typing import Any
 
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle
 from degflow_aug.bundles.names import LATEST
-from degflow_aug.degradations.fitted.camera_kernels import StageKernel, states_of
+from degflow_aug.degradations.fitted.camera_kernels import FittedCamera, states_of
 from degflow_aug.files.atomic_file import atomic_path, remove_partial
 from degflow_aug.fit.latent_cache import LatentCache, LatentCrops
 from degflow_aug.fit.presets import Preset
@@ -140,7 +140,7 @@ class CameraFit:
         """Options of a stage."""
         return stage_options(stage, self.preset, self.settings)
 
-    def kernel(self) -> StageKernel:
+    def kernel(self) -> FittedCamera:
         """The pipeline of the pairs, or one a camera, source of pseudo-views, with the kernels that are the opponent in
         every table; these alone where the recipe has no use for more."""
         path = self.settings.work / "kernel.safetensors"
@@ -215,7 +215,7 @@ class CameraFit:
         least = 60 * self.minutes * stages[stage].share / 2
         return Budget(seconds=max((60 * self.minutes - self.plan.seconds) * share - spent, least))
 
-    def _bundle(self, kernel: StageKernel) -> Bundle:
+    def _bundle(self, kernel: FittedCamera) -> Bundle:
         """The last stage's generator with the facts of its training and the fitted kernel."""
         last = list(self.preset.stages)[-1]
         trained = load_bundle(self.settings.work / last / "models" / LATEST)

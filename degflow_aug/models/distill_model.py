@@ -12,7 +12,7 @@ from torch import Tensor
 
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.bundles.bundle import State
-from degflow_aug.degradations.fitted.camera_kernels import StageKernel
+from degflow_aug.degradations.fitted.camera_kernels import FittedCamera
 from degflow_aug.flow.consistency import consistency_loss, consistency_target, draw_pairs
 from degflow_aug.flow.objective import draw_times
 from degflow_aug.flow.solver import JUMP, integrate, jumps
@@ -60,7 +60,7 @@ class LFMDistillModel(LatentStageModel):
                 raise ValueError(f"expected network_g.{key} {value} for a student of this teacher, got {found}")
         student.load_state_dict(self.taught.velocity.state_dict(), strict=False)
 
-    def find_kernel(self) -> StageKernel:
+    def find_kernel(self) -> FittedCamera:
         """The kernel named in the options, that of the teacher's bundle, or one fitted to the training set."""
         return kernel_after(self.taught, self.opt, self.options)
 

@@ -8,7 +8,7 @@ import torch
 from basicsr.losses import build_loss
 from torch import Tensor, nn
 
-from degflow_aug.degradations.fitted.camera_kernels import StageKernel
+from degflow_aug.degradations.fitted.camera_kernels import FittedCamera
 from degflow_aug.degradations.fitted.pseudo_views import FittedViews, pseudo_views
 from degflow_aug.degradations.generator.tiled_autoencoder import EncodedHR
 from degflow_aug.degradations.padding import pad_to_multiple
@@ -27,7 +27,7 @@ class RAEModel(StageModel):
     def __init__(self, opt: dict[str, Any]) -> None:
         options = read_options(RAEOptions, opt["degflow"], "degflow")
         super().__init__(opt, options)
-        self.kernel: StageKernel | None = None
+        self.kernel: FittedCamera | None = None
         if self.is_train:
             pixel = opt["train"].get("pixel_opt")
             self.pixel_loss = build_loss(pixel).to(self.device) if pixel else nn.L1Loss()

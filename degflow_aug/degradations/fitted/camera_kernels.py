@@ -77,7 +77,8 @@ class SampleKernels:
         return self.view_parameters(scales).views(hr)
 
 
-StageKernel = FittedKernel | CameraKernels
+FittedCamera = FittedKernel | CameraKernels
+"""A kernel or pipeline, or one per camera."""
 
 
 def kind_of(state: State) -> type[FittedKernel]:
@@ -85,7 +86,7 @@ def kind_of(state: State) -> type[FittedKernel]:
     return FittedPipeline if set(state) - set(FittedKernel.state_keys) else FittedKernel
 
 
-def kernel_of(states: Sequence[State]) -> StageKernel | None:
+def kernel_of(states: Sequence[State]) -> FittedCamera | None:
     """The kernel or pipeline with this state, or those of several cameras; None of no state.
 
     Raises:
@@ -95,7 +96,7 @@ def kernel_of(states: Sequence[State]) -> StageKernel | None:
     return CameraKernels(fitted) if len(fitted) > 1 else next(iter(fitted), None)
 
 
-def states_of(kernel: StageKernel | None) -> list[State]:
+def states_of(kernel: FittedCamera | None) -> list[State]:
     """The inverse of :func:`kernel_of`."""
     if isinstance(kernel, CameraKernels):
         return [each.state_dict() for each in kernel]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from degflow_aug.degradations.fitted.camera_kernels import CameraKernels, StageKernel
+from degflow_aug.degradations.fitted.camera_kernels import CameraKernels, FittedCamera
 
 
 class Anchor(nn.Module):
@@ -14,7 +14,7 @@ class Anchor(nn.Module):
         kernel: the fitted kernel or pipeline, or one a camera.
     """
 
-    def __init__(self, kernel: StageKernel) -> None:
+    def __init__(self, kernel: FittedCamera) -> None:
         super().__init__()
         self.kernel = kernel
 

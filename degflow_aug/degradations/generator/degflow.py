@@ -13,7 +13,7 @@ from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.bundles.bundle import Bundle
 from degflow_aug.degradations.camera_choice import CameraLike, check_only_camera
-from degflow_aug.degradations.fitted.camera_kernels import StageKernel, kernel_of
+from degflow_aug.degradations.fitted.camera_kernels import FittedCamera, kernel_of
 from degflow_aug.degradations.generator.anchor import Anchor
 from degflow_aug.degradations.generator.flow_path import FlowPath, at_least_float32
 from degflow_aug.degradations.generator.several_cameras import SeveralCameras
@@ -79,7 +79,7 @@ class DegFlow(SeveralCameras):
         compile: bool | str = False,
         residual: ResidualNoise | CameraNoise | None = None,
         noise: float = 0.0,
-        kernel: StageKernel | None = None,
+        kernel: FittedCamera | None = None,
     ) -> None:
         if len(cameras) != velocity.spec["cameras"]:
             raise ValueError(
@@ -277,7 +277,7 @@ class DegFlow(SeveralCameras):
         return [view.mul_(0.5).add_(0.5).clamp_(0, 1).to(hr.dtype) for view in cut]
 
 
-def _check_anchor(kernel: StageKernel | None, knots: Sequence[float]) -> None:
+def _check_anchor(kernel: FittedCamera | None, knots: Sequence[float]) -> None:
     if kernel is None:
         raise ValueError("expected the fitted kernel of an anchored autoencoder, got none; give it as kernel")
     if [round(knot, 4) for knot in kernel.knots.tolist()] != [round(float(knot), 4) for knot in knots]:

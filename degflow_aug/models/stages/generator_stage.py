@@ -13,7 +13,7 @@ from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, State, save_bundle
 from degflow_aug.bundles.names import LATEST
-from degflow_aug.degradations.fitted.camera_kernels import StageKernel, states_of
+from degflow_aug.degradations.fitted.camera_kernels import FittedCamera, states_of
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.models.stages.stage_model import StageModel
 from degflow_aug.options.stages import StageOptions
@@ -30,7 +30,7 @@ class GeneratorStage(StageModel):
     options: StageOptions
     solver: str
     steps: int
-    kernel: StageKernel | None = None
+    kernel: FittedCamera | None = None
 
     def trained_parts(self) -> tuple[ResidualAutoencoder, NCSNpp]:
         """RAE and velocity network as trained so far."""

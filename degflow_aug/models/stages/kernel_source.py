@@ -16,7 +16,7 @@ from torch.utils.data import Subset
 
 from degflow_aug.bundles.bundle import Bundle, split_cameras
 from degflow_aug.data.aligned_scales_dataset import AlignedScales
-from degflow_aug.degradations.fitted.camera_kernels import CameraKernels, StageKernel, kernel_of
+from degflow_aug.degradations.fitted.camera_kernels import CameraKernels, FittedCamera, kernel_of
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
 from degflow_aug.degradations.fitted.kernel_estimation import ROUNDS
@@ -35,7 +35,7 @@ LARGEST_LEFT = 0.5
 """Share of a kernel's error that a pipeline may leave and still be taken by ``pipeline: auto``."""
 
 
-def kernel_for(opt: dict[str, Any], options: StageOptions) -> StageKernel:
+def kernel_for(opt: dict[str, Any], options: StageOptions) -> FittedCamera:
     """The kernel named in the options, that of this run, or a new one fitted to ``datasets.train`` and kept; one a
     camera where the options name several.
 
@@ -68,7 +68,7 @@ def kernel_for(opt: dict[str, Any], options: StageOptions) -> StageKernel:
     return fitted
 
 
-def kernel_after(before: Bundle, opt: dict[str, Any], options: StageOptions) -> StageKernel:
+def kernel_after(before: Bundle, opt: dict[str, Any], options: StageOptions) -> FittedCamera:
     """The kernel of a stage that goes on with a generator: the generator's where it is at the same knots and no other
     is named, else as :func:`kernel_for`. An anchored decoder keeps the one it was trained on.
 
@@ -98,7 +98,7 @@ def fit_camera_kernels(
     pipeline: str,
     report: StageReport = unreported,
     keep: Path | None = None,
-) -> StageKernel:
+) -> FittedCamera:
     """Fit a kernel or pipeline to a training set, or one per camera to its part of it.
 
     Networks that add to a view have an easier task beside a pipeline that explains most of what a kernel leaves, as on
@@ -187,14 +187,14 @@ def _of_camera(pairs: AlignedScales, cameras: Sequence[str], camera: int) -> Who
     return WholePairs(Subset(pairs, found))
 
 
-def write_kernel(path: Path, fitted: StageKernel) -> None:
+def write_kernel(path: Path, fitted: FittedCamera) -> None:
     """Write the state of what was fitted, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as partial:
         partial.write_bytes(save({key: value.cpu().contiguous() for key, value in fitted.state_dict().items()}))
 
 
-def read_kernel(path: Path) -> StageKernel:
+def read_kernel(path: Path) -> FittedCamera:
     """Read what :func:`write_kernel` wrote.
 
     Raises:

@@ -11,7 +11,7 @@ from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp, hr_condition
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.archs.generator.rae_coders import HRFeatures
 from degflow_aug.degradations.camera_choice import one_hot
-from degflow_aug.degradations.fitted.camera_kernels import StageKernel
+from degflow_aug.degradations.fitted.camera_kernels import FittedCamera
 from degflow_aug.degradations.fitted.pseudo_views import FittedViews
 from degflow_aug.flow.time_map import TimeMap
 from degflow_aug.losses.lpips_loss import LPIPSLoss
@@ -69,7 +69,7 @@ class LatentStageModel(GeneratorStage):
                 f"{network.spec['cameras']}"
             )
 
-    def find_kernel(self) -> StageKernel:
+    def find_kernel(self) -> FittedCamera:
         """The kernel behind pseudo-views."""
         return kernel_for(self.opt, self.options)
 

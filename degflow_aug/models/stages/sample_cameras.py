@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from degflow_aug.degradations.camera_choice import find_camera
-from degflow_aug.degradations.fitted.camera_kernels import CameraKernels, StageKernel
+from degflow_aug.degradations.fitted.camera_kernels import CameraKernels, FittedCamera
 from degflow_aug.degradations.fitted.pseudo_views import FittedViews
 
 
@@ -48,7 +48,7 @@ def known_camera(name: str, cameras: Sequence[str]) -> int:
         ) from None
 
 
-def sample_kernel(kernel: StageKernel | None, numbers: Tensor | None) -> FittedViews | None:
+def sample_kernel(kernel: FittedCamera | None, numbers: Tensor | None) -> FittedViews | None:
     """The kernel of each sample's camera, or the only one."""
     if isinstance(kernel, CameraKernels):
         assert numbers is not None
