@@ -11,6 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from degflow_aug.archs.arbitrary_scale.encoders import Encoder, build_encoder
+from degflow_aug.archs.network_spec import plain
+
 Features = tuple[Tensor, ...]
 
 
@@ -19,6 +22,10 @@ class ArbitraryScaleNetwork(nn.Module):
 
     Subclasses write ``encode`` and ``query`` and set ``floats_per_query``.
 
+    Args:
+        arguments: those of the subclass's constructor, for ``spec``; ``encoder`` is built from ``encoder_spec`` among
+            them. A network with an encoder of its own passes none and sets ``spec`` itself.
+
     Attributes:
         floats_per_query: roughly how many numbers a query keeps in memory at its peak.
         spec: the constructor's arguments, from which a checkpoint rebuilds the network.
@@ -26,6 +33,13 @@ class ArbitraryScaleNetwork(nn.Module):
 
     floats_per_query: int
     spec: dict[str, Any]
+    encoder: Encoder
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__()
+        if "encoder_spec" in arguments:
+            self.spec = plain(arguments)
+            self.encoder = build_encoder(arguments["encoder_spec"])
 
     def encode(self, lq: Tensor) -> Features:
         """Features of LR images (B, 3, h, w) in [0, 1], to be queried any number of times."""

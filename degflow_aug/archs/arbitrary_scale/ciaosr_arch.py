@@ -10,7 +10,6 @@ from torch import Tensor
 
 from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import ArbitraryScaleNetwork, Features
 from degflow_aug.archs.arbitrary_scale.ciaosr_attention import CrossScaleAttention
-from degflow_aug.archs.arbitrary_scale.encoders import build_encoder
 from degflow_aug.archs.arbitrary_scale.feature_lookup import (
     bilinear,
     cell_in_pixels,
@@ -22,7 +21,7 @@ from degflow_aug.archs.arbitrary_scale.feature_lookup import (
     with_surroundings,
 )
 from degflow_aug.archs.arbitrary_scale.implicit_mlp import MLP
-from degflow_aug.archs.network_spec import check_kind, plain
+from degflow_aug.archs.network_spec import check_kind
 
 # Mean colour of DIV2K, red, green, blue in [0, 1].
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
@@ -72,7 +71,6 @@ class CiaoSR(ArbitraryScaleNetwork):
         multi_scale: Sequence[int] = (2,),
         softmax_scale: float = 1.0,
     ) -> None:
-        super().__init__()
         check_kind(bool, "CiaoSR", feat_unfold=feat_unfold, non_local_attn=non_local_attn)
         check_kind(int, "CiaoSR", local_size=local_size)
         check_kind(float, "CiaoSR", softmax_scale=softmax_scale)
@@ -80,19 +78,18 @@ class CiaoSR(ArbitraryScaleNetwork):
             raise ValueError(
                 f"expected local_size of at least 1 and softmax_scale above 0, got {local_size} and {softmax_scale}"
             )
-        self.spec = {
-            "encoder_spec": plain(encoder_spec),
-            "imnet_q": plain(imnet_q),
-            "imnet_k": plain(imnet_k),
-            "imnet_v": plain(imnet_v),
-            "local_size": local_size,
-            "feat_unfold": feat_unfold,
-            "non_local_attn": non_local_attn,
-            "multi_scale": plain(multi_scale),
-            "softmax_scale": softmax_scale,
-        }
+        super().__init__(
+            encoder_spec=encoder_spec,
+            imnet_q=imnet_q,
+            imnet_k=imnet_k,
+            imnet_v=imnet_v,
+            local_size=local_size,
+            feat_unfold=feat_unfold,
+            non_local_attn=non_local_attn,
+            multi_scale=multi_scale,
+            softmax_scale=softmax_scale,
+        )
         self.local_size, self.feat_unfold, self.softmax_scale = local_size, feat_unfold, softmax_scale
-        self.encoder = build_encoder(encoder_spec)
         width = self.encoder.out_dim
         self.cs_attn = CrossScaleAttention(width, multi_scale) if non_local_attn else None
         self.key_channels = width * (9 if feat_unfold else 1)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import ArbitraryScaleNetwork, Features
-from degflow_aug.archs.arbitrary_scale.encoders import build_encoder, from_liif_keys
+from degflow_aug.archs.arbitrary_scale.encoders import from_liif_keys
 from degflow_aug.archs.arbitrary_scale.feature_lookup import (
     cell_in_pixels,
     check_image,
@@ -21,7 +21,7 @@ from degflow_aug.archs.arbitrary_scale.feature_lookup import (
     rows,
 )
 from degflow_aug.archs.arbitrary_scale.implicit_mlp import build_imnet
-from degflow_aug.archs.network_spec import check_kind, plain
+from degflow_aug.archs.network_spec import check_kind
 from degflow_aug.files.tensor_file import load_tensors
 
 IMNET_SPEC = {"name": "mlp", "args": {"out_dim": 3, "hidden_list": [256, 256, 256, 256]}}
@@ -55,17 +55,15 @@ class LIIF(ArbitraryScaleNetwork):
         feat_unfold: bool = True,
         cell_decode: bool = True,
     ) -> None:
-        super().__init__()
         check_kind(bool, "LIIF", local_ensemble=local_ensemble, feat_unfold=feat_unfold, cell_decode=cell_decode)
         imnet_spec = IMNET_SPEC if imnet_spec is None else imnet_spec
-        self.spec = {
-            "encoder_spec": plain(encoder_spec),
-            "imnet_spec": plain(imnet_spec),
-            "local_ensemble": local_ensemble,
-            "feat_unfold": feat_unfold,
-            "cell_decode": cell_decode,
-        }
-        self.encoder = build_encoder(encoder_spec)
+        super().__init__(
+            encoder_spec=encoder_spec,
+            imnet_spec=imnet_spec,
+            local_ensemble=local_ensemble,
+            feat_unfold=feat_unfold,
+            cell_decode=cell_decode,
+        )
         self.side = 2 if local_ensemble else 1
         self.kernel_size = 3 if feat_unfold else 1
         self.cell_decode = cell_decode

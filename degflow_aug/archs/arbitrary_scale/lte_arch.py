@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import ArbitraryScaleNetwork, Features
-from degflow_aug.archs.arbitrary_scale.encoders import build_encoder
 from degflow_aug.archs.arbitrary_scale.feature_lookup import (
     Neighbours,
     bilinear,
@@ -22,7 +21,7 @@ from degflow_aug.archs.arbitrary_scale.feature_lookup import (
     rows,
 )
 from degflow_aug.archs.arbitrary_scale.implicit_mlp import build_imnet
-from degflow_aug.archs.network_spec import check_kind, plain
+from degflow_aug.archs.network_spec import check_kind
 
 IMNET_SPEC = {"name": "mlp", "args": {"out_dim": 3, "hidden_list": [256, 256, 256]}}
 
@@ -54,17 +53,11 @@ class LTE(ArbitraryScaleNetwork):
         imnet_spec: Mapping[str, Any] | None = None,
         hidden_dim: int = 256,
     ) -> None:
-        super().__init__()
         check_kind(int, "LTE", hidden_dim=hidden_dim)
         if hidden_dim < 2 or hidden_dim % 2:
             raise ValueError(f"expected hidden_dim to be even and at least 2, got {hidden_dim}; cos and sin share it")
         imnet_spec = IMNET_SPEC if imnet_spec is None else imnet_spec
-        self.spec = {
-            "encoder_spec": plain(encoder_spec),
-            "imnet_spec": plain(imnet_spec),
-            "hidden_dim": hidden_dim,
-        }
-        self.encoder = build_encoder(encoder_spec)
+        super().__init__(encoder_spec=encoder_spec, imnet_spec=imnet_spec, hidden_dim=hidden_dim)
         self.coef = nn.Conv2d(self.encoder.out_dim, hidden_dim, 3, padding=1)
         self.freq = nn.Conv2d(self.encoder.out_dim, hidden_dim, 3, padding=1)
         self.phase = nn.Linear(2, hidden_dim // 2, bias=False)

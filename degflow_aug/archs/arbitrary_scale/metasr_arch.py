@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import ArbitraryScaleNetwork, Features
-from degflow_aug.archs.arbitrary_scale.encoders import build_encoder
 from degflow_aug.archs.arbitrary_scale.feature_lookup import (
     cell_in_pixels,
     check_image,
@@ -20,7 +19,6 @@ from degflow_aug.archs.arbitrary_scale.feature_lookup import (
     with_surroundings,
 )
 from degflow_aug.archs.arbitrary_scale.implicit_mlp import MLP
-from degflow_aug.archs.network_spec import plain
 
 
 class MetaSR(ArbitraryScaleNetwork):
@@ -39,9 +37,7 @@ class MetaSR(ArbitraryScaleNetwork):
     """
 
     def __init__(self, *, encoder_spec: Mapping[str, Any], hidden_list: Sequence[int] = (256,)) -> None:
-        super().__init__()
-        self.spec = {"encoder_spec": plain(encoder_spec), "hidden_list": plain(hidden_list)}
-        self.encoder = build_encoder(encoder_spec)
+        super().__init__(encoder_spec=encoder_spec, hidden_list=hidden_list)
         channels = 9 * self.encoder.out_dim
         self.imnet = MLP(3, 3 * channels, hidden_list)
         # The features and the filter, which under autocast is there in bfloat16 as well.
