@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from degflow_aug.metrics.gray_levels import gray_levels
+from degflow_aug.metrics.spectrum_distance import gray_levels
 
 
 def gradient_distance(a: Tensor, b: Tensor) -> Tensor:

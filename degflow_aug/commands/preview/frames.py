@@ -25,8 +25,7 @@ from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.build import generator_of
 from degflow_aug.files.image_file import read_image
 from degflow_aug.metrics.fidelity import psnr_y
-from degflow_aug.metrics.gray_levels import gray_levels
-from degflow_aug.metrics.spectrum_distance import SMALLEST, radial_power
+from degflow_aug.metrics.spectrum_distance import SMALLEST, gray_levels, radial_power
 from degflow_aug.pages.preview_page import PreviewFacts, Series, preview_page
 
 CANDIDATES = 65
