@@ -64,21 +64,6 @@ def test_the_budget_holds_and_what_came_first_stays(budget: int) -> None:
     assert cache.used_bytes <= budget
 
 
-def test_evicting_nothing_serves_shuffled_epochs_better_than_lru() -> None:
-    rng = np.random.default_rng(0)
-    cache, loaders = DecodeCache(100 * 128), [Loader() for _ in range(200)]
-    recent: list[int] = []
-    lru_hits = 0
-    for epoch in range(20):
-        for number in rng.permutation(200).tolist():
-            cache.get(number, loaders[number])
-            lru_hits += number in recent and epoch > 0
-            recent = [*(other for other in recent if other != number), number][-100:]
-    hits = 20 * 200 - sum(load.calls for load in loaders)
-    assert hits / (19 * 200) == pytest.approx(0.5)
-    assert lru_hits / (19 * 200) == pytest.approx(0.15, abs=0.03)
-
-
 def test_an_array_unlike_its_reservation_is_passed_through() -> None:
     cache, load = DecodeCache(1000), Loader()
     assert cache.reserve("a", (4, 5, 4), np.uint8)

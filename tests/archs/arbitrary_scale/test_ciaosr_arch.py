@@ -166,14 +166,6 @@ def test_features_of_zero_have_finite_attention_and_gradients() -> None:
         assert bool(tensor.grad.isfinite().all())
 
 
-def test_float32_agrees_with_float64() -> None:
-    network, lq = tiny(), images(1, 1, 3, 6, 5)
-    coord, cell = random_queries(3, 1, 50)
-    exact = network(lq, coord, cell)
-    single = network.float()(lq.float(), coord.float(), cell.float())
-    torch.testing.assert_close(single.double(), exact, atol=1e-5, rtol=0)
-
-
 @pytest.mark.parametrize("size", [(6, 8), (16, 21)])
 def test_nothing_learned_is_the_bilinear_image(size: tuple[int, int]) -> None:
     network, lq = tiny().float(), images(4, 2, 3, 6, 8).float()

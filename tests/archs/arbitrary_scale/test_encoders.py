@@ -43,15 +43,6 @@ def test_features_have_the_size_of_the_image(spec: dict[str, Any], size: tuple[i
 
 
 @pytest.mark.parametrize("spec", SPECS)
-def test_every_parameter_has_a_gradient(spec: dict[str, Any]) -> None:
-    """DistributedDataParallel refuses parameters without one."""
-    encoder = randomise(build_encoder(spec)).train()
-    encoder(random_image(1, 3, 7, 9)).square().sum().backward()
-    without = [name for name, value in encoder.named_parameters() if value.grad is None or not value.grad.any()]
-    assert without == []
-
-
-@pytest.mark.parametrize("spec", SPECS)
 def test_copies_give_the_same_features(spec: dict[str, Any]) -> None:
     encoder = randomise(build_encoder(spec))
     again = build_encoder(spec).eval()
@@ -166,17 +157,6 @@ def test_padding_mirrors_and_then_repeats(size: tuple[int, int], window: int) ->
     found = pad_to_windows(image, window)
     assert all(side % window == 0 for side in found.shape[-2:])
     np.testing.assert_array_equal(found.numpy(), truth)
-
-
-@pytest.mark.parametrize("spec", SPECS)
-def test_bfloat16_stays_near_float32(spec: dict[str, Any]) -> None:
-    encoder, image = randomise(build_encoder(spec)), random_image(2, 3, 9, 7)
-    with torch.no_grad():
-        truth = encoder(image)
-        with torch.autocast("cpu", torch.bfloat16):
-            found = encoder(image)
-    assert found.dtype == torch.bfloat16
-    assert (found.float() - truth).abs().max() < 0.04 * truth.abs().max()
 
 
 def test_liifs_names_become_ours() -> None:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import collections
-import copy
 import itertools
-import json
 import pickle
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +14,6 @@ import torch
 import torch.nn.functional as F
 from helpers.random_networks import randomise
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from degflow_aug import compat
 from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import pixel_centres, upscale
@@ -141,14 +135,6 @@ def test_default_sizes_are_the_papers() -> None:
     ]
 
 
-@pytest.mark.parametrize("switches", SWITCHES, ids=str)
-def test_every_parameter_has_a_gradient(switches: tuple[bool, bool, bool]) -> None:
-    names = ("local_ensemble", "feat_unfold", "cell_decode")
-    network = random_liif(**dict(zip(names, switches, strict=True)))
-    network(random_image(2, 3, 5, 6), *random_queries(2, 40)).square().sum().backward()
-    assert [name for name, value in network.named_parameters() if value.grad is None or not value.grad.any()] == []
-
-
 def test_gradients_are_those_of_finite_differences() -> None:
     network = random_liif().double()
     lq = random_image(1, 3, 3, 4).double().requires_grad_()
@@ -159,18 +145,6 @@ def test_gradients_are_those_of_finite_differences() -> None:
         return torch.func.functional_call(network, {"imnet.layers.0.weight": first}, (image, coord, cell))
 
     assert torch.autograd.gradcheck(asked, (lq, weight.detach().clone().requires_grad_()), fast_mode=True)
-
-
-def test_queries_do_not_see_each_other() -> None:
-    network, lq = random_liif(), random_image(2, 3, 6, 5)
-    coord, cell = random_queries(2, 30)
-    order = torch.randperm(30, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        truth = network(lq, coord, cell)
-        torch.testing.assert_close(network(lq, coord[:, order], cell[:, order]), truth[:, order], rtol=1e-5, atol=1e-6)
-        torch.testing.assert_close(network(lq[1:], coord[1:, :1], cell[1:, :1]), truth[1:, :1], rtol=1e-5, atol=1e-6)
-        assert network(lq, coord[:, :0], cell[:, :0]).shape == (2, 0, 3)
-    assert (truth[0] - network(lq.flip(0), coord, cell)[0]).abs().max() > 0.01
 
 
 def test_colours_move_with_the_image() -> None:
@@ -212,78 +186,6 @@ def test_cells_count_where_they_are_decoded() -> None:
         assert (change > 0.01) == decode
 
 
-@pytest.mark.parametrize("scale", [1.0, 2.7, 4.0, 8.0])
-def test_images_of_any_scale_are_their_queries_for_any_memory(scale: float) -> None:
-    network, lq = random_liif(), random_image(2, 3, 6, 7)
-    size = (round(6 * scale), round(7 * scale))
-    coord = pixel_centres(*size).expand(2, -1, -1)
-    cell = torch.tensor([2 / size[0], 2 / size[1]]).expand_as(coord)
-    with torch.no_grad():
-        truth = network(lq, coord, cell).transpose(1, 2).reshape(2, 3, *size)
-    for memory_mb in (1e-6, 0.01, 0.1, 1024) if scale < 3 else (0.05, 1024):
-        torch.testing.assert_close(upscale(network, lq, size, memory_mb), truth, rtol=1e-5, atol=1e-6)
-
-
-class PeakMemory(TorchDispatchMode):
-    """Counts the bytes of tensors made inside and still alive, views not again; ``peak`` is the largest count."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.owners: collections.Counter[int] = collections.Counter()
-        self.alive = self.peak = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        given = {
-            tensor.untyped_storage().data_ptr() for tensor in tree_leaves((args, kwargs)) if torch.is_tensor(tensor)
-        }
-        for tensor in filter(torch.is_tensor, tree_leaves(out)):
-            storage = tensor.untyped_storage()
-            # A view of what was there before is not ours.
-            if storage.nbytes() and (self.owners[storage.data_ptr()] or storage.data_ptr() not in given):
-                self._count(storage.data_ptr(), storage.nbytes(), 1)
-                weakref.finalize(tensor, self._count, storage.data_ptr(), storage.nbytes(), -1)
-        self.peak = max(self.peak, self.alive)
-        return out
-
-    def _count(self, place: int, size: int, change: int) -> None:
-        before = self.owners[place] > 0
-        self.owners[place] += change
-        self.alive += size * ((self.owners[place] > 0) - before)
-
-
-@pytest.mark.parametrize("ensemble", [True, False])
-@pytest.mark.parametrize("hidden", [[256, 256, 256, 256], [16, 64, 16], [64]])
-def test_the_memory_of_a_query_is_what_it_says(hidden: list[int], ensemble: bool) -> None:
-    imnet = {"name": "mlp", "args": {"hidden_list": hidden}}
-    network = random_liif(imnet_spec=imnet, local_ensemble=ensemble)
-    with torch.no_grad():
-        features = network.encode(random_image(2, 3, 4, 4))
-        coord, cell = random_queries(2, 500)
-        with PeakMemory() as memory:
-            network.query(features, coord, cell)
-    floats = memory.peak / 4 / 1000
-    assert 0.75 * network.floats_per_query < floats <= 1.02 * network.floats_per_query
-
-
-@pytest.mark.parametrize("size", [(5, 7), (2, 900)])
-def test_bfloat16_stays_near_float32(size: tuple[int, int]) -> None:
-    """Of 900 columns bfloat16 coordinates would find the wrong ones; the MLP's eight bits cost a few thousandths."""
-    network, lq = random_liif(), random_image(2, 3, *size)
-    coord, cell = random_queries(2, 400)
-    cell = cell / torch.tensor(size)
-    with torch.no_grad():
-        truth = network(lq, coord, cell)
-        with torch.autocast("cpu", torch.bfloat16):
-            found = network(lq, coord, cell)
-    assert found.dtype == torch.float32
-    error, spread = (found - truth).square().mean().sqrt(), truth.std(1).mean()
-    assert error < 0.03 * spread
-    with torch.no_grad():
-        rounded = network(lq, coord.bfloat16().float(), cell)
-    assert size == (5, 7) or (rounded - truth).square().mean().sqrt() > 10 * error
-
-
 def test_bfloat16_gradients_reach_float32_parameters() -> None:
     network, lq = random_liif(), random_image(1, 3, 5, 6)
     gradients = []
@@ -295,54 +197,6 @@ def test_bfloat16_gradients_reach_float32_parameters() -> None:
         gradients.append(torch.cat([value.grad.flatten() for value in network.parameters()]))
     assert gradients[1].dtype == torch.float32
     assert F.cosine_similarity(*gradients, dim=0) > 0.999
-
-
-@pytest.mark.parametrize(
-    "encoder",
-    [EDSR, {"name": "swinir", "args": {"embed_dim": 8, "depths": [2], "num_heads": [2], "window_size": 4}}],
-    ids=lambda spec: spec["name"],
-)
-def test_spec_and_state_rebuild_the_network(encoder: dict[str, Any]) -> None:
-    ordered = collections.OrderedDict(name=encoder["name"], args=collections.OrderedDict(encoder["args"]))
-    network = random_liif(encoder_spec=ordered, cell_decode=False)
-    spec = copy.deepcopy(network.spec)
-    again = LIIF(**json.loads(json.dumps(spec))).eval()
-    again.load_state_dict(network.state_dict())
-    lq, queries = random_image(1, 3, 5, 3), random_queries(1, 9)
-    with torch.no_grad():
-        assert torch.equal(again(lq, *queries), network(lq, *queries))
-    assert (
-        again.spec
-        == spec
-        == {
-            "encoder_spec": encoder,
-            "imnet_spec": IMNET,
-            "local_ensemble": True,
-            "feat_unfold": True,
-            "cell_decode": False,
-        }
-    )
-
-
-@pytest.mark.parametrize(
-    ("lq", "coord", "message"),
-    [
-        ((1, 1, 4, 4), (1, 5, 2), "expected LR images"),
-        ((3, 4, 4), (1, 5, 2), "expected LR images"),
-        ((2, 3, 4, 4), (1, 5, 2), "expected coord and cell"),
-        ((1, 3, 4, 4), (5, 2), "expected coord and cell"),
-    ],
-)
-def test_other_shapes_are_refused(lq: tuple[int, ...], coord: tuple[int, ...], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        random_liif()(torch.zeros(lq), torch.zeros(coord), torch.zeros(coord))
-
-
-def test_specs_that_are_not_understood_are_refused() -> None:
-    with pytest.raises(ValueError, match="did you mean 'edsr-baseline'"):
-        LIIF(encoder_spec={"name": "edsr-base"})
-    with pytest.raises(ValueError, match="imnet_spec"):
-        LIIF(encoder_spec=EDSR, imnet_spec={"name": "siren", "args": {"hidden_list": [4]}})
 
 
 Checkpoint = dict[str, Any]

@@ -65,14 +65,6 @@ def test_queries_are_the_formula(size: tuple[int, int]) -> None:
             np.testing.assert_allclose(found[sample, query], expected, atol=1e-9)
 
 
-def test_float32_agrees_with_float64() -> None:
-    network, lq = tiny(), images(1, 1, 3, 6, 5)
-    coord, cell = random_queries(3, 1, 50)
-    exact = network(lq, coord, cell)
-    single = network.float()(lq.float(), coord.float(), cell.float())
-    torch.testing.assert_close(single.double(), exact, atol=1e-5, rtol=0)
-
-
 @pytest.mark.parametrize("size", [(6, 8), (16, 21), (3, 40)])
 def test_nothing_learned_is_the_bilinear_image(size: tuple[int, int]) -> None:
     network, lq = tiny(), images(4, 2, 3, 6, 8)

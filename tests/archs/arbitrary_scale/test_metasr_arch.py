@@ -55,14 +55,6 @@ def test_an_integer_scale_uses_each_lr_pixel_for_its_own_block(scale: int) -> No
             torch.testing.assert_close(found[:, row, :, column], features @ weight * 0.5 + 0.5, atol=2e-5, rtol=0)
 
 
-def test_float32_agrees_with_float64() -> None:
-    network, lq = tiny(), images(1, 1, 3, 6, 5)
-    coord, cell = random_queries(3, 1, 50)
-    exact = network(lq, coord, cell)
-    single = network.float()(lq.float(), coord.float(), cell.float())
-    torch.testing.assert_close(single.double(), exact, atol=1e-5, rtol=0)
-
-
 def test_no_filter_is_mid_grey() -> None:
     network = tiny()
     last = [layer for layer in network.imnet.modules() if isinstance(layer, nn.Linear)][-1]
@@ -70,9 +62,3 @@ def test_no_filter_is_mid_grey() -> None:
     nn.init.zeros_(last.bias)
     coord, cell = random_queries(2, 1, 9)
     assert torch.equal(network(images(1, 1, 3, 4, 4), coord, cell), torch.full((1, 9, 3), 0.5, dtype=torch.float64))
-
-
-@pytest.mark.parametrize("hidden", [(0,), (4, -1), (2.5,), "256", 256])
-def test_a_wrong_width_is_named(hidden: object) -> None:
-    with pytest.raises(ValueError, match="MLP"):
-        MetaSR(encoder_spec=EDSR, hidden_list=hidden)

@@ -127,6 +127,15 @@ def test_autocast_keeps_coordinates_exact(kind: type[ArbitraryScaleNetwork]) -> 
     assert float((found - exact).square().mean().sqrt()) < 0.03 * float(exact.std())
 
 
+@torch.no_grad()
+def test_float32_agrees_with_float64(kind: type[ArbitraryScaleNetwork]) -> None:
+    network, lq = randomise(build(kind)).double(), images(1, 1, 3, 6, 5)
+    coord, cell = random_queries(3, 1, 50)
+    exact = network(lq, coord, cell)
+    single = network.float()(lq.float(), coord.float(), cell.float())
+    torch.testing.assert_close(single.double(), exact, atol=1e-5, rtol=0)
+
+
 def test_no_value_is_read_back(kind: type[ArbitraryScaleNetwork], encoder: str) -> None:
     """Tensors that have a shape but no values cannot be read, as little as those of a busy GPU should be."""
     network = build(kind, encoder)
