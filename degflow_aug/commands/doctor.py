@@ -34,6 +34,7 @@ LIBRARIES = {
     "safetensors": ("safetensors", f"bundles: {EVERYTHING}"),
     "lmdb": ("lmdb", "fit and train, generate --format lmdb"),
     "tqdm": ("tqdm", "fit and train"),
+    "filelock": ("filelock", f"writing files: {EVERYTHING}"),
     "torch": ("torch", EVERYTHING),
     "torchvision": ("torchvision", "fit, train and LPIPS"),
     "basicsr": ("basicsr", "fit, train, test, demo, Real-ESRGAN, the encoders edsr-baseline and swinir"),

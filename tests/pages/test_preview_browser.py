@@ -86,7 +86,8 @@ def open_page(browser: Any, file: Path, frames: dict[str, dict[float, np.ndarray
     opened.page.on("pageerror", lambda error: opened.said.append(str(error)))
     opened.page.on("request", lambda request: opened.asked.append(request.url))
     opened.page.goto(file.as_uri())
-    opened.page.wait_for_selector("body[data-ready]", timeout=60_000)
+    opened.page.set_default_timeout(0)
+    opened.page.wait_for_selector("body[data-ready]")
     assert opened.scale() == REAL_AT
     opened.page.evaluate("moveTo(0)")
     yield opened
