@@ -68,7 +68,7 @@ def _first_usable(candidates: list[Path], opt: Mapping[str, Any]) -> tuple[Path,
         try:
             state = read_training_state(path)
             for network in resumed_networks(opt, state["iter"]):
-                _load(network)
+                load_tensors(network)
         except ValueError as error:
             problem = problem or str(error)
             if path is not candidates[-1]:
@@ -84,7 +84,7 @@ def read_training_state(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: missing, damaged, or not a training state.
     """
-    state = _load(path)
+    state = load_tensors(path)
     if not isinstance(state, dict) or any(key not in state for key in _STATE_KEYS):
         raise ValueError(f"expected {', '.join(_STATE_KEYS)} in the training state {path}, got something else")
     for key in ("epoch", "iter"):
@@ -104,10 +104,7 @@ def readable(load_network: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(load_network)
     def load_or_refuse(self: Any, net: Any, load_path: str, *settings: Any, **named: Any) -> None:
         """Load what can be read."""
-        try:
-            load_tensors(load_path)
-        except ValueError as error:
-            raise ValueError(f"expected a checkpoint of plain tensors, got {load_path}: {error}") from None
+        load_tensors(load_path)
         load_network(self, net, load_path, *settings, **named)
 
     return load_or_refuse
@@ -119,16 +116,6 @@ def resumed_networks(opt: Mapping[str, Any], iteration: int) -> Iterator[Path]:
     for network in opt:
         if network.startswith("network_") and network not in ignored:
             yield Path(opt["path"]["models"], f"net_{network.removeprefix('network_')}_{iteration}.pth")
-
-
-def _load(path: Path) -> Any:
-    try:
-        return load_tensors(path)
-    except FileNotFoundError as error:
-        raise ValueError(f"expected a checkpoint at {path}, got no such file") from error
-    except (OSError, ValueError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f"expected a readable checkpoint at {path}, got something else ({reason})") from error
 
 
 def prepare_folders(opt: Mapping[str, Any]) -> None:

@@ -15,19 +15,19 @@ def load_tensors(path: str | Path) -> Any:
     torch's ``weights_only`` makes tensors and plain values only; before torch 2.6 there was a way round it.
 
     Raises:
-        OSError: the file cannot be read.
-        ValueError: a damaged file or one of another kind, one that holds code (it is not run), or one that takes more
-            memory than there is.
+        ValueError: no such file, a damaged one or one of another kind, one that holds code (it is not run), or one
+            that takes more memory than there is.
     """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"expected a checkpoint, got {path}: {'a folder' if path.is_dir() else 'nothing there'}")
     try:
         with warnings.catch_warnings():
             # Of pickle's protocols and of storages: nothing that whoever gave the file could act on.
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
     except Exception as error:  # what is damaged raises anything, MemoryError among it
-        said = " ".join(str(error).split()) or type(error).__name__
+        lack = isinstance(error, MemoryError) or "not enough memory" in str(error)
         # What torch says of code is a page, and advises to run it.
-        code = "weights_only" in said or "Weights only" in said
-        raise ValueError("it is damaged or holds code, which was not run" if code else said) from None
+        reason = "takes too much memory" if lack else "is damaged, another kind of file, or holds code; it was not run"
+        raise ValueError(f"expected a checkpoint of plain tensors, got {path}, which {reason}") from None

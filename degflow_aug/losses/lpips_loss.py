@@ -76,11 +76,10 @@ def read_vgg(path: str | Path | None) -> dict[str, Tensor]:
             f"expected torchvision's VGG16 weights for LPIPS at {file}, got none; place {VGG_FILE} there or name it in "
             "degflow.lpips_vgg, or set degflow.lpips_weight: 0 to train without LPIPS"
         )
-    try:
-        state = load_tensors(file)
-        return {key: value for key, value in state.items() if key.startswith("features.")}
-    except Exception:
-        raise ValueError(f"expected torchvision's VGG16 weights in {file}, got another kind of file") from None
+    state = load_tensors(file)
+    if not isinstance(state, dict):
+        raise ValueError(f"expected torchvision's VGG16 weights in {file}, got another kind of file")
+    return {key: value for key, value in state.items() if str(key).startswith("features.")}
 
 
 def load_vgg(network: nn.Module, state: dict[str, Tensor]) -> None:

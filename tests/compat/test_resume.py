@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from degflow_aug import compat
-from degflow_aug.compat.resume import find_resume_state, prepare_folders, read_training_state, restore_best_metrics
+from degflow_aug.compat.resume import find_resume_state, prepare_folders, restore_best_metrics
 
 
 def write_state(opt: dict[str, Any], iteration: int, **more: Any) -> Path:
@@ -97,7 +97,7 @@ def test_nothing_usable_is_an_error_and_not_a_fresh_start(opt: dict[str, Any]) -
         path.write_bytes(b"")
     with (
         pytest.warns(UserWarning, match="trying the next older"),
-        pytest.raises(ValueError, match=r"100\.state, got something else .*; no other training state can be used"),
+        pytest.raises(ValueError, match=r"100\.state, which is damaged, .*; no other training state can be used"),
     ):
         find_resume_state(opt)
 
@@ -130,19 +130,8 @@ def test_explicit_state(opt: dict[str, Any]) -> None:
 def test_explicit_state_that_cannot_be_used_is_an_error(opt: dict[str, Any], name: str) -> None:
     Path(opt["path"]["training_states"], "20.state").write_bytes(b"half")
     path = Path(opt["path"]["training_states"], name)
-    with pytest.raises(ValueError, match=f"checkpoint at .*{name}"):
+    with pytest.raises(ValueError, match=f"expected a checkpoint.*{name}"):
         find_resume_state({**opt, "auto_resume": False, "path": {**opt["path"], "resume_state": str(path)}})
-
-
-def test_states_are_data_not_code(opt: dict[str, Any], tmp_path: Path) -> None:
-    class Code:
-        def __reduce__(self) -> tuple[Any, ...]:
-            return (Path.touch, (tmp_path / "executed",))
-
-    path = write_state(opt, 200, extra=Code())
-    with pytest.raises(ValueError, match="got something else"):
-        read_training_state(path)
-    assert not (tmp_path / "executed").exists()
 
 
 def test_numpy_scalars_are_refused_and_named(opt: dict[str, Any]) -> None:

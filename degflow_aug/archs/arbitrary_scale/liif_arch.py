@@ -152,15 +152,7 @@ def load_official(path: str | Path) -> LIIF:
 
 def _read_official(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The constructor's arguments and the tensors of a checkpoint."""
-    try:
-        content = load_tensors(path)
-    except FileNotFoundError:
-        raise ValueError(f"expected an official LIIF checkpoint, got {path}: nothing there") from None
-    except Exception:
-        raise ValueError(
-            f"expected an official LIIF checkpoint, got {path}, which is damaged, another kind of file, or holds code; "
-            "it was not run"
-        ) from None
+    content = load_tensors(path)
     model = content.get("model") if isinstance(content, Mapping) else None
     model = model if isinstance(model, Mapping) else {}
     arguments, state = model.get("args"), model.get("sd")

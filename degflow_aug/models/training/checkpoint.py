@@ -111,15 +111,7 @@ def read_weights(path: str | Path, network: nn.Module, strict: bool, part: str) 
 
 
 def _load(path: str | Path) -> dict[str, Any]:
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"expected a checkpoint, got {path}: {'a folder' if path.is_dir() else 'nothing there'}")
-    try:
-        content = load_tensors(path)
-    except Exception:
-        raise ValueError(
-            f"expected a checkpoint of plain tensors, got {path}, which is damaged or holds code"
-        ) from None
+    content = load_tensors(path)
     if not isinstance(content, dict):
         raise ValueError(f"expected a checkpoint with network weights, got {path}, which holds something else")
     return content

@@ -293,7 +293,7 @@ class Harmful:
 
 def test_files_that_are_no_checkpoint_are_refused_and_not_run(tmp_path: Path, fixtures: Path) -> None:
     check_refusal(tmp_path / "absent.pth", "nothing there")
-    check_refusal(tmp_path, "another kind of file")
+    check_refusal(tmp_path, "a folder")
     whole = (fixtures / "official_liif.pth").read_bytes()
     touched = tmp_path / "touched"
     for content in (b"", b"no weights", whole[: len(whole) // 2], pickle.dumps(Harmful(touched), protocol=2)):
