@@ -9,44 +9,40 @@ import argparse
 import ast
 import dataclasses
 import importlib
-import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import yaml
 from helpers.documents import BLOCKS, PACKAGE, ROOT, TEXTS, Block, block, commands, lines_of_bash, of_language
 from helpers.photographs import photograph
-from helpers.random_networks import random_noise, random_rae, random_velocity
 from helpers.tiny_camera import write_pairs
 from helpers.trees import realsr
 
 import degflow_aug
 from degflow_aug import compat
-from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
-from degflow_aug.bundles.names import SHIPPED
+from degflow_aug.bundles.names import SHIPPED, bundle_path
 from degflow_aug.cli import COMMANDS
 from degflow_aug.data.layouts.find import find_scenes
-from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
 from degflow_aug.files.image_file import write_image
 from degflow_aug.options.super_resolution import ArbitraryScaleOptions, SROptions
 from degflow_aug.options.yaml_file import load_yaml
 
 needs_basicsr = pytest.mark.skipif(not compat.has_basicsr(), reason="BasicSR is not installed")
 README, DOCS, OPTION_FILES = TEXTS["README.md"], "degflow_aug/docs/", ROOT / "basicsr_options"
-PROJECT = ("my_degradation.py", "my_network.py", "my_dataset.py", "train.py")
 # Run below, by a test each, or by test_integration.py; Python without a name is run as it stands.
 NAMED = {
-    "python": {*PROJECT, "loop", "any-scale-loop", "lightning", "official-liif", "realesrgan/models/degflow_model.py"},
+    "python": {
+        "my_degradation.py", "my_network.py", "my_dataset.py", "train.py", "realesrgan/models/degflow_model.py", "loop",
+        "any-scale-loop", "lightning", "official-liif",
+    },
     "yaml": {"pattern.yml", "one-of", "stock", "realesrgan", "extended"},
-}
+}  # fmt: skip
 # What precedes degflow, and the tools of daily work.
 TOOLS = ("torchrun", "srun", "degflow", "python train.py", "python -m pytest", "python -m pip", "python3 -m venv")
 TOOLS = (*TOOLS, ". .venv", "ruff", "mypy", "bash .ci/run", "python -m benchmarks.")
@@ -172,27 +168,11 @@ def test_the_pattern_file_describes_pairs(tmp_path: Path) -> None:
     assert yaml.safe_load(text) == load_yaml(text)
 
 
-def write_camera(folder: Path) -> None:
-    """``camera.safetensors``: random networks, and a box as the kernel of each knot."""
-    rae, velocity = random_rae(), random_velocity()
-    knots = (1.0, 2.0, 4.0)
-    kernels = torch.zeros(3, 3, 5, 5)
-    kernels[0, :, 2, 2] = 1
-    kernels[1, :, 1:4, 1:4] = 1 / 9
-    kernels[2] = 1 / 25
-    spec = GeneratorSpec(rae=rae.spec, velocity=velocity.spec, knots=knots, s_max=4.0)
-    taps = torch.zeros(3, 3, 7, 7)
-    taps[..., 3, 3] = 1
-    numbers = (torch.tensor(1.5), taps, torch.tensor(0.5))
-    fitted = FittedPipeline(torch.tensor(knots), kernels, kernels, *numbers).state_dict()
-    save_bundle(folder / "camera.safetensors", Bundle(spec, rae, velocity, [fitted], [random_noise().state_dict()]))
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working directory with the camera and the data sets that pages name, with an image or two each."""
     path = tmp_path_factory.mktemp("pages")
-    write_camera(path)
+    shutil.copy(bundle_path("simulator"), path / "camera.safetensors")
     image = photograph(0, 160, 160)
     realsr(path / "datasets/RealSR_v2_ordered", size=(160, 160), split="Test")
     for name in (
@@ -248,41 +228,6 @@ def test_official_weights_become_a_start(tmp_path: Path, fixtures: Path, monkeyp
     start = LIIF(**official.spec)
     read_weights("liif_official.pth", start, True, "params_ema")
     assert all(torch.equal(value, start.state_dict()[key]) for key, value in official.state_dict().items())
-
-
-def write_extended_project(folder: Path) -> dict[str, Any]:
-    """The files of extend.md, arrays to train on, and the option file that it describes, made small."""
-    for name in PROJECT:
-        (folder / name).write_text(block("extend", name), encoding="utf-8")
-    (folder / "arrays").mkdir()
-    for seed in range(2):
-        np.save(folder / "arrays" / f"{seed}.npy", photograph(seed, 140, 150))
-    replaced = load_yaml(block("extend", "extended"))
-    opt = {**load_yaml(OPTION_FILES / "liif_degflow.yml"), **replaced, "num_gpu": 0}
-    opt["datasets"] = {"train": {**replaced["datasets"]["train"], "num_worker_per_gpu": 0, "batch_size_per_gpu": 2}}
-    opt["degflow"] |= {"queries": 64, "preview_freq": 0}
-    opt["train"]["total_iter"] = 2
-    opt["logger"] |= {"print_freq": 1, "use_tb_logger": False}
-    del opt["val"]
-    (folder / "extended.yml").write_text(yaml.safe_dump(opt, sort_keys=False), encoding="utf-8")
-    return opt
-
-
-@needs_basicsr
-def test_a_project_with_parts_of_its_own_trains(tmp_path: Path) -> None:
-    opt = write_extended_project(tmp_path)
-    done = subprocess.run(
-        [sys.executable, "train.py", "-opt", "extended.yml"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    state = torch.load(tmp_path / f"experiments/{opt['name']}/models/net_g_latest.pth", weights_only=True)["params"]
-    assert state["colours.0.weight"].shape == (32, 34)
-    assert all(torch.isfinite(value).all() for value in state.values())
 
 
 def test_a_degradation_of_ones_own_is_read_strictly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

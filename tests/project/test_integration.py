@@ -5,23 +5,24 @@ from __future__ import annotations
 import copy
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from helpers.documents import ROOT, block, lines_of_bash, of_language
-from helpers.photographs import write_photographs
-from helpers.random_networks import random_rae, random_velocity
+from helpers.photographs import photograph, write_photographs
 from torch import nn
 
 import degflow_aug
 from degflow_aug import compat
-from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.bundles.names import bundle_path
 from degflow_aug.options.yaml_file import load_yaml
 
 NETWORK = {"type": "SRVGGNetCompact", "num_feat": 4, "num_conv": 1, "upscale": 4}
@@ -36,10 +37,8 @@ needs_basicsr = pytest.mark.skipif(not compat.has_basicsr(), reason="BasicSR is 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with a small camera."""
-    rae, velocity = random_rae(), random_velocity()
-    spec = GeneratorSpec(rae=rae.spec, velocity=velocity.spec, knots=(1.0, 2.0, 4.0), s_max=4.0)
-    save_bundle(tmp_path / "camera.safetensors", Bundle(spec, rae, velocity))
+    """A working directory with a camera."""
+    shutil.copy(bundle_path("simulator"), tmp_path / "camera.safetensors")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -151,6 +150,33 @@ def test_real_esrgans_own_models(name: str, sharpened_target: bool, real_esrgan_
     model.is_train = False
     model.feed_data({"lq": hr, "gt": gt})
     assert torch.equal(model.lq, hr)
+
+
+def write_extended_project(folder: Path) -> dict[str, Any]:
+    """The files of extend.md, arrays to train on, and the option file that it describes, made small."""
+    for name in ("my_degradation.py", "my_network.py", "my_dataset.py", "train.py"):
+        (folder / name).write_text(block("extend", name), encoding="utf-8")
+    (folder / "arrays").mkdir()
+    for seed in range(2):
+        np.save(folder / "arrays" / f"{seed}.npy", photograph(seed, 140, 150))
+    replaced = load_yaml(block("extend", "extended"))
+    opt = {**load_yaml(ROOT / "basicsr_options/liif_degflow.yml"), **replaced, "num_gpu": 0}
+    opt["datasets"] = {"train": {**replaced["datasets"]["train"], "num_worker_per_gpu": 0, "batch_size_per_gpu": 2}}
+    opt["degflow"] |= {"queries": 64, "preview_freq": 0}
+    opt["train"]["total_iter"] = 2
+    opt["logger"] |= {"print_freq": 1, "use_tb_logger": False}
+    del opt["val"]
+    write_options(folder / "extended.yml", opt)
+    return opt
+
+
+@needs_basicsr
+def test_a_project_with_parts_of_its_own_trains(tmp_path: Path) -> None:
+    opt = write_extended_project(tmp_path)
+    run_script(tmp_path, "train.py", "-opt", "extended.yml")
+    state = torch.load(tmp_path / f"experiments/{opt['name']}/models/net_g_latest.pth", weights_only=True)["params"]
+    assert state["colours.0.weight"].shape == (32, 34)
+    assert all(torch.isfinite(value).all() for value in state.values())
 
 
 def test_the_loop_of_readme(project: Path) -> None:
