@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 from helpers import trees
-from torch.utils.data import DataLoader
 
 from degflow_aug.data.any_scale_pair_dataset import AnyScalePairs
 from degflow_aug.data.hr_crop_dataset import HRCrops
@@ -77,19 +76,6 @@ def test_shares_are_kept_and_no_item_is_preferred(tmp_path: Path, share: float) 
         assert len(found) == (number if part else 0)
         # Five standard deviations of a count.
         assert all(abs(count - draws * part / number) < 5 * (draws * part / number) ** 0.5 for count in found)
-
-
-@pytest.mark.parametrize("workers", [0, 2])
-def test_batches_are_the_same_whichever_worker(tmp_path: Path, workers: int) -> None:
-    def epoch(workers: int) -> list[dict[str, Any]]:
-        dataset = MixedPairDataset(_options(tmp_path))
-        return list(DataLoader(dataset, 4, sampler=DrawSampler(dataset, 1, 0, 4, seed=2), num_workers=workers))
-
-    expected, got = epoch(0), epoch(workers)
-    assert len(expected) == 6
-    for one, other in zip(expected, got, strict=True):
-        assert all(torch.equal(one[key], other[key]) for key in ("gt", "lq", "scale", "has_lq"))
-        assert (one["gt_path"], one["lq_path"]) == (other["gt_path"], other["lq_path"])
 
 
 @pytest.mark.parametrize(("changes", "said"), [
