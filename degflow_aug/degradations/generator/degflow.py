@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Sequence
 
@@ -14,20 +13,22 @@ from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.bundles.bundle import Bundle
 from degflow_aug.degradations.camera_choice import CameraLike, check_only_camera
 from degflow_aug.degradations.fitted.camera_kernels import FittedCamera, kernel_of
-from degflow_aug.degradations.generator.anchor import Anchor
-from degflow_aug.degradations.generator.flow_path import FlowPath, at_least_float32
+from degflow_aug.degradations.generator.anchor import anchor_at
+from degflow_aug.degradations.generator.execution import (
+    autocast,
+    check_execution,
+    compile_networks,
+    from_network,
+    to_network,
+)
+from degflow_aug.degradations.generator.flow_path import FlowPath, solver_for
 from degflow_aug.degradations.generator.several_cameras import SeveralCameras
 from degflow_aug.degradations.generator.tiled_autoencoder import EncodedHR, check_tile
 from degflow_aug.degradations.grid import to_lr_grid
 from degflow_aug.degradations.noise.camera_noise import CameraNoise, noise_of
 from degflow_aug.degradations.noise.residual_noise import ResidualNoise
-from degflow_aug.degradations.padding import pad_to_multiple
-from degflow_aug.degradations.patch_resampling import resample_patches, without_autocast
-from degflow_aug.flow.solver import JUMP, check_solver, default_steps
+from degflow_aug.degradations.patch_resampling import resample_patches
 from degflow_aug.flow.time_map import TimeMap
-
-# Not those that take CUDA graphs: the next call of a network would overwrite outputs that a path still needs.
-COMPILE_MODES = ("default", "max-autotune-no-cudagraphs")
 
 
 class DegFlow(SeveralCameras):
@@ -53,13 +54,11 @@ class DegFlow(SeveralCameras):
         compile: pass the networks through ``torch.compile``, in place, for a shape at a time, as in training; a name is
             that of its mode.
         residual: what real LR images hold beside what HR determines; that of each camera where there are several.
-        kernel: the fitted kernel or pipeline, or one a camera, at ``knots``, which an anchored autoencoder adds to;
-            others do without.
+        kernel: the fitted camera at ``knots``, which an anchored autoencoder adds to; others do without.
         noise: its strength in LR images and patches, 1 for that of the real pairs; views have none.
 
     Raises:
-        ValueError: unknown solver, precision or camera, no step, noise without its statistics, or a tile smaller than
-            its margins.
+        ValueError: unknown solver, precision or camera, no step, noise without its statistics, or too small a tile.
     """
 
     def __init__(
@@ -86,17 +85,8 @@ class DegFlow(SeveralCameras):
                 f"expected names of the {velocity.spec['cameras']} cameras of the velocity network, got {list(cameras)}"
             )
         super().__init__(cameras, camera, residual, noise)
-        solver = solver or (JUMP if velocity.end is not None else "heun")
-        check_solver(solver, end_time=velocity.end is not None)
-        steps = default_steps(solver) if steps is None else steps
-        if isinstance(compile, str) and compile not in COMPILE_MODES:
-            raise ValueError(f"expected compile as true, false or out of {', '.join(COMPILE_MODES)}, got {compile!r}")
-        if amp not in ("none", "bf16"):
-            raise ValueError(f"expected amp to be none or bf16, got {amp!r}")
-        if steps < 1:
-            raise ValueError(f"expected at least one solver step, got {steps}")
-        if rae.anchored:
-            _check_anchor(kernel, knots)
+        solver, steps = solver_for(velocity, solver, steps)
+        check_execution(amp, compile)
         check_tile(tile, max(rae.encoder_margin, rae.decoder_margin))
         # On a CPU 1.2 times as fast, for the norms over channels; on tensor cores what convolutions take anyway.
         self.rae = rae.eval().to(memory_format=torch.channels_last)
@@ -105,12 +95,10 @@ class DegFlow(SeveralCameras):
         self.time_map = TimeMap(s_max)
         self.solver, self.steps, self.tile, self.amp = solver, steps, tile, amp
         self.scale_range = (1.0, math.inf if extrapolate else self.knots[-1])
-        self.anchor = Anchor(kernel) if kernel is not None and rae.anchored else None
+        self.anchor = anchor_at(kernel, knots) if rae.anchored else None
         # Compiled networks want one shape, so they decode whole patches.
         self.whole_patches = bool(compile)
-        if compile:
-            for network in (rae.encoder, rae.decoder, velocity):
-                network.compile(mode=None if compile is True else compile)
+        compile_networks((rae.encoder, rae.decoder, velocity), compile)
 
     @classmethod
     def from_bundle(
@@ -230,55 +218,32 @@ class DegFlow(SeveralCameras):
             self.check(image, 1.0)
         if view.shape != hr.shape:
             raise ValueError(f"expected a view of the HR image's shape {tuple(hr.shape)}, got {tuple(view.shape)}")
-        with self._autocast(hr.device):
+        weights = self.camera_weights(hr, camera) if self.anchor is not None else None
+        with autocast(self.amp, hr.device):
             latent = self._encode(view, conditioned=False).latent
-            bases = None
-            if self.anchor is not None:
-                weights = self.camera_weights(hr, camera)
-                bases = [self._base(hr, end, None if weights is None else weights.to(hr.device))]
-            return self._finish(self._encode(hr, conditioned=False).decode([latent], None, bases), hr)[0]
-
-    def _autocast(self, device: torch.device) -> contextlib.AbstractContextManager[object]:
-        if self.amp == "bf16" and torch.amp.is_autocast_available(device.type):
-            return torch.autocast(device.type, torch.bfloat16)
-        return contextlib.nullcontext()
+            encoded = self._encode(hr, conditioned=False)
+            return from_network(encoded.decode([latent], None, self._bases(hr, [end], weights)), hr)[0]
 
     def _views(
         self, hr: Tensor, ends: Sequence[Tensor], weights: Tensor | None = None, side: int | None = None
     ) -> list[Tensor]:
-        """Views at the end times (B,), one for each of ``ends``, from one encoding; see :meth:`EncodedHR.decode` for
-        ``side``."""
-        with self._autocast(hr.device):
+        """Views at each of the end times (B,) from one encoding; ``side`` is that of :meth:`EncodedHR.decode`."""
+        with autocast(self.amp, hr.device):
             encoded = self._encode(hr, conditioned=self.velocity.condition is not None)
             camera = None if weights is None else weights.to(hr.device, non_blocking=True)
             path = FlowPath(self.rae, self.velocity, encoded, solver=self.solver, steps=self.steps, camera=camera)
-            bases = [self._base(hr, end, camera) for end in ends] if self.anchor is not None else None
-            return self._finish(encoded.decode([path.latent(end) for end in ends], side, bases), hr)
+            bases = self._bases(hr, ends, camera)
+            return from_network(encoded.decode([path.latent(end) for end in ends], side, bases), hr)
 
-    def _base(self, hr: Tensor, end: Tensor, camera: Tensor | None) -> Tensor:
-        """The anchor's view (B, 3, H, W) at times (B,), padded as the image that is encoded."""
-        assert self.anchor is not None
-        with without_autocast(hr.device):
-            view = self.anchor(at_least_float32(hr), self.time_map.scale(end), camera)
-        return self._padded(view)
+    def _bases(self, hr: Tensor, ends: Sequence[Tensor], weights: Tensor | None) -> list[Tensor] | None:
+        """The anchor's views at times (B,), as the image that is encoded; None without an anchor."""
+        if self.anchor is None:
+            return None
+        return [self._padded(self.anchor(hr, self.time_map.scale(end), weights)) for end in ends]
 
     def _encode(self, image: Tensor, *, conditioned: bool) -> EncodedHR:
         return EncodedHR(self.rae, self._padded(image), tile=self.tile, conditioned=conditioned)
 
     def _padded(self, image: Tensor) -> Tensor:
-        """An image in [0, 1] as the networks take it."""
-        centred = image.to(next(self.rae.parameters()).dtype).mul(2).sub_(1)
-        return pad_to_multiple(centred, self.rae.multiple * self.velocity.multiple)
-
-    @staticmethod
-    def _finish(views: list[Tensor], hr: Tensor) -> list[Tensor]:
-        height, width = hr.shape[-2:]
-        cut = (at_least_float32(view[:, :, :height, :width]) for view in views)
-        return [view.mul_(0.5).add_(0.5).clamp_(0, 1).to(hr.dtype) for view in cut]
-
-
-def _check_anchor(kernel: FittedCamera | None, knots: Sequence[float]) -> None:
-    if kernel is None:
-        raise ValueError("expected the fitted kernel of an anchored autoencoder, got none; give it as kernel")
-    if [round(knot, 4) for knot in kernel.knots.tolist()] != [round(float(knot), 4) for knot in knots]:
-        raise ValueError(f"expected a kernel at the knots {list(knots)}, got one at {kernel.knots.tolist()}")
+        dtype = next(self.rae.parameters()).dtype
+        return to_network(image, dtype, self.rae.multiple * self.velocity.multiple)

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
+from degflow_aug.degradations.generator.execution import at_least_float32
 from degflow_aug.degradations.generator.tiled_autoencoder import EncodedHR
-from degflow_aug.flow.solver import JUMP, integrate, jumps
+from degflow_aug.flow.solver import JUMP, check_solver, default_steps, integrate, jumps
 
 
 class FlowPath:
@@ -59,6 +60,15 @@ class FlowPath:
         return self.velocity(z.to(self.dtype), t, self.condition, end, self.camera)
 
 
-def at_least_float32(values: Tensor) -> Tensor:
-    """16-bit floats as 32-bit ones, others as they are."""
-    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+def solver_for(velocity: NCSNpp, solver: str | None, steps: int | None) -> tuple[str, int]:
+    """A solver and its steps for a velocity network; none is heun, or jump for a student, and its own number of steps.
+
+    Raises:
+        ValueError: an unknown solver, one that the network cannot do, or no step.
+    """
+    solver = solver or (JUMP if velocity.end is not None else "heun")
+    check_solver(solver, end_time=velocity.end is not None)
+    steps = default_steps(solver) if steps is None else steps
+    if steps < 1:
+        raise ValueError(f"expected at least one solver step, got {steps}")
+    return solver, steps
