@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from degflow_aug.files.image_decoder import exif_tags
-from degflow_aug.files.image_file import image_size, is_image_name
+from degflow_aug.files.image_file import image_size, images_in
 
 _FOCAL_LENGTH, _FOCAL_LENGTH_35 = 37386, 41989
 _HR_NAME = re.compile(r"(?:.*[_\- ])?hr", re.IGNORECASE)
@@ -53,7 +53,7 @@ def find_shot_folders(root: str | Path) -> list[Path]:
         there = "a file" if root.exists() else "nothing"
         raise ValueError(f"{root}: expected a folder with a folder of photographs a scene, got {there}")
     folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if not any(_photographs(folder) for folder in folders):
+    if not any(images_in(folder) for folder in folders):
         raise ValueError(f"{root}: expected a folder of photographs a scene (photos/kitchen/IMG_1.jpg, ...), got none")
     return folders
 
@@ -67,7 +67,7 @@ def read_shots(folder: Path) -> Shots:
     Raises:
         ValueError: fewer than two photographs, a file that cannot be read, or nothing that says which is HR.
     """
-    paths = _photographs(folder)
+    paths = images_in(folder)
     if len(paths) < 2:
         raise ValueError(f"{folder}: expected two photographs or more, got {len(paths)}")
     resolution = {path: pixels_per_radian(path) for path in paths}
@@ -123,7 +123,3 @@ def _scale(path: Path, hr: Path, resolution: dict[Path, float | None]) -> float 
     fine, coarse = resolution[hr], resolution[path]
     # Equal focal lengths say that the camera was moved, not how far.
     return fine / coarse if fine and coarse and fine > _SAME * coarse else None
-
-
-def _photographs(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if is_image_name(path.name) and path.is_file())

@@ -81,10 +81,15 @@ def list_images(folder: str | Path) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"{folder}: expected a folder of images, got {'a file' if folder.exists() else 'nothing'}")
-    images = sorted(path for path in folder.iterdir() if is_image_name(path.name) and path.is_file())
+    images = images_in(folder)
     if not images:
         raise ValueError(f"{folder}: expected images ({', '.join(IMAGE_SUFFIXES)}), got none")
     return images
+
+
+def images_in(folder: Path) -> list[Path]:
+    """List the image files in a folder that is there, sorted by name; there may be none."""
+    return sorted(path for path in folder.iterdir() if is_image_name(path.name) and path.is_file())
 
 
 def is_image_name(name: str) -> bool:

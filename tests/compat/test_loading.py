@@ -137,21 +137,6 @@ def test_persistent_workers_need_workers(
     assert bool(caplog.records) is not kept
 
 
-@pytest.mark.parametrize("begun", [False, True])
-def test_an_iterator_that_was_never_finished_goes_quietly(begun: bool) -> None:
-    """A killed worker of the epoch before breaks off the making of the next iterator, before it knows its workers."""
-    from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
-
-    iterator = _MultiProcessingDataLoaderIter.__new__(_MultiProcessingDataLoaderIter)
-    if begun:
-        iterator._shutdown = False
-    with pytest.raises(AttributeError):
-        iterator._shutdown_workers()
-    if begun:
-        iterator._shutdown = False
-    iterator.__del__()
-
-
 def test_a_worker_that_is_killed_while_its_iterator_goes_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from degflow_aug.data.layouts.scene import FoundImage, Place, folder_name, folders, images
+from degflow_aug.data.layouts.scene import FoundImage, Place, folder_name, folders
+from degflow_aug.files.image_file import images_in
 
 _FILE = re.compile(r"(?P<id>\d+)(?P<kind>[HL])", re.IGNORECASE)
 _VIEW_SCALE = 2.9
@@ -16,7 +17,7 @@ def find_city100(place: Place) -> Iterator[FoundImage]:
     root = place.root
     found = 0
     for folder in [root, *folders(root)]:
-        for path in images(folder):
+        for path in images_in(folder):
             if match := _FILE.fullmatch(path.stem):
                 found += 1
                 scale = 1.0 if match["kind"].upper() == "H" else _VIEW_SCALE

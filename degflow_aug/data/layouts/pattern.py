@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from degflow_aug.data.layouts.scene import FoundImage, Place, folder_name, folders, images, view_scale
-from degflow_aug.files.image_file import IMAGE_SUFFIXES
+from degflow_aug.data.layouts.scene import FoundImage, Place, folder_name, folders, view_scale
+from degflow_aug.files.image_file import IMAGE_SUFFIXES, images_in
 
 
 def find_pattern(place: Place) -> Iterator[FoundImage]:
@@ -63,7 +63,7 @@ def _template_part(part: str, template: str) -> re.Pattern[str]:
 
 def _walk(folder: Path, parts: list[re.Pattern[str]], fields: dict[str, str]) -> Iterator[tuple[Path, dict[str, str]]]:
     """Files whose path below ``folder`` fits the parts, and what the fields stand for."""
-    entries = folders(folder) if len(parts) > 1 else images(folder)
+    entries = folders(folder) if len(parts) > 1 else images_in(folder)
     for entry in entries:
         match = parts[0].fullmatch(entry.name)
         if match is None or any(fields.get(name, text) != text for name, text in match.groupdict().items()):

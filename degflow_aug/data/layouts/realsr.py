@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from degflow_aug.data.layouts.scene import FoundImage, Place, folders, images
+from degflow_aug.data.layouts.scene import FoundImage, Place, folders
+from degflow_aug.files.image_file import images_in
 
 _FILE = re.compile(r"(?P<name>.*?(?P<id>[^_]+))_(?:HR|LR(?P<scale>\d+(?:\.\d+)?))", re.IGNORECASE)
 _SCALE = re.compile(r"[xX]?(\d+(?:\.\d+)?)")
@@ -48,7 +49,7 @@ def _hint(root: Path, split: str) -> str:
 
 def _find_scale(camera: str, folder: Path, scale: float, keep_hr: bool, own_hr: bool) -> Iterator[FoundImage]:
     found = 0
-    for path in images(folder):
+    for path in images_in(folder):
         match = _FILE.fullmatch(path.stem)
         if match is None:
             continue

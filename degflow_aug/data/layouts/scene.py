@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from degflow_aug.files.image_file import ImageHeader, is_image_name, read_header
+from degflow_aug.files.image_file import ImageHeader, read_header
 from degflow_aug.options.nearest_name import nearest_name
 
 _RANGE = re.compile(r"(\d+)-(\d+)")
@@ -132,11 +132,6 @@ def folder_name(folder: Path) -> str:
 def folders(folder: Path) -> list[Path]:
     """The folders in a folder, sorted by name; hidden ones are left out."""
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def images(folder: Path) -> list[Path]:
-    """The image files in a folder, sorted by name; there may be none."""
-    return sorted(path for path in folder.iterdir() if is_image_name(path.name) and path.is_file())
 
 
 def _make_scene(camera: str, name: str, files: dict[float, Path]) -> Scene:
