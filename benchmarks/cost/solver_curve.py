@@ -20,15 +20,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks.shared.arguments import add_bundle_and_pairs, add_device, held_out_scenes
 from benchmarks.shared.generators import Networks, bundle_networks, evaluations, host_rk45
 from benchmarks.shared.plot import Axis, write_plot
 from benchmarks.shared.results import device_name, facts, markdown_table, results_folder, write_results
 from degflow_aug.console.progress import track
 from degflow_aug.data.aligned_scales_dataset import AlignedScales
-from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.flow.solver import JUMP
 from degflow_aug.metrics.fidelity import psnr_y
-from degflow_aug.options.yaml_file import load_yaml
 
 SAMPLERS = {"euler": (1, 2, 3, 4, 8), "midpoint": (1, 2, 4), "heun": (1, 2, 4), "rk4": (1, 2)}
 JUMPS = {JUMP: (1, 2, 4)}
@@ -43,8 +42,7 @@ Row = dict[str, Any]
 
 def pairs(args: argparse.Namespace) -> Iterator[Pair]:
     """HR (1, 3, c, c) from the middle of every photograph, and its views of that shape by scale."""
-    pattern = load_yaml(args.pattern) if args.pattern else None
-    dataset = AlignedScales(find_scenes(args.pairs, args.layout, scenes=args.scenes, pattern=pattern))
+    dataset = AlignedScales(held_out_scenes(args))
     for index in track(range(len(dataset)), "samplers", "scene"):
         item = dataset[index]
         views = zip(dataset.knots[1:], item["views"], strict=True)
@@ -153,15 +151,9 @@ def plot(path: Path, rows: Sequence[Row], bundle: str) -> None:
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bundle", type=Path, required=True)
-    parser.add_argument("--pairs", type=Path, required=True, help="folder of pairs that the generator has not seen")
-    parser.add_argument("--layout", default="city100")
-    parser.add_argument("--pattern", type=Path, help="pattern file of --layout pattern")
-    parser.add_argument("--scenes", help="those to take, such as 061-070 (default: all)")
+    add_bundle_and_pairs(parser, "a generator")
     parser.add_argument("--crop", type=int, default=256, help="side of the middle to render; 0: all of it")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--out", type=Path, help="without suffix (default: below results/<device>)")
+    add_device(parser)
     return parser.parse_args(arguments)
 
 

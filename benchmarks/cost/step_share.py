@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.shared.arguments import add_device
 from benchmarks.shared.photographs import patches
 from benchmarks.shared.results import facts, markdown_table, results_folder, write_results
 from benchmarks.shared.step_models import NETWORKS, build, sections, step_options, write_bundle
@@ -102,16 +103,14 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
     parser.add_argument("--preset", default="small")
     parser.add_argument("--bundle", type=Path, help="a generator in place of one of the preset's size")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--batch", type=int, help="samples a step (default: the option file's)")
     parser.add_argument("--size", type=int, help="side of HR patches (default: the option file's)")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=5, help="of each degradation in a round")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="of network and degradation")
     parser.add_argument("--compile", action="store_true", help="network and generator")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="without suffix (default: below results/<device>)")
+    add_device(parser)
     return parser.parse_args(arguments)
 
 

@@ -14,24 +14,22 @@ from __future__ import annotations
 import argparse
 import statistics
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 import degflow_aug
+from benchmarks.shared.arguments import add_bundle_and_pairs, add_device, held_out_scenes
 from benchmarks.shared.results import facts, markdown_table, results_folder, write_results
 from degflow_aug.console.progress import track
 from degflow_aug.data.aligned_scales_dataset import AlignedScales
-from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.data.tensors import to_array
 from degflow_aug.degradations.camera_choice import find_camera
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.files.image_file import write_image
 from degflow_aug.metrics.fidelity import psnr_y, ssim_y
-from degflow_aug.options.yaml_file import load_yaml
 
 # Equal images would be infinitely near; 8 bits cannot tell more than about this.
 CEILING_DB = 99.0
@@ -129,29 +127,24 @@ def report(content: Row) -> str:
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bundle", type=Path, required=True, help="a generator that knows several cameras")
-    parser.add_argument("--pairs", type=Path, required=True, help="folder with a folder of pairs a camera")
-    parser.add_argument("--layout", default="city100")
-    parser.add_argument("--pattern", type=Path, help="pattern file of --layout pattern")
-    parser.add_argument("--scenes", help="those held out, such as City100_iPhoneX/061-070 (default: all)")
+    add_bundle_and_pairs(parser, "a generator that knows several cameras")
     parser.add_argument("--steps", type=int, default=8, help="of the way from camera to camera")
     parser.add_argument("--sweeps", type=int, default=2, help="scenes of each camera to go that way with")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--out", type=Path, help="without suffix (default: below results/<device>)")
+    add_device(parser)
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Compare, mix, write, print."""
     args = parse(arguments)
+    torch.set_num_threads(args.threads)
     device = torch.device(args.device)
     generator = degflow_aug.load_generator(args.bundle).to(device)
     if len(generator.cameras) < 2:
         raise SystemExit(
             f"expected a bundle that knows several cameras, got {args.bundle}; fit one to pairs of several"
         )
-    pattern = load_yaml(args.pattern) if args.pattern else None
-    dataset = AlignedScales(find_scenes(args.pairs, args.layout, scenes=args.scenes, pattern=pattern), cache_bytes=0)
+    dataset = AlignedScales(held_out_scenes(args), cache_bytes=0)
     rows, ends, scale = compare(generator, dataset, device), generator.cameras[:2], dataset.knots[-1]
     measured, pictures = [], []
     for index in track(_first_of_each(dataset, args.sweeps), "between cameras", "scene"):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 import numpy as np
 from torch import Tensor
 
 from benchmarks.realism.gradient_distance import gradient_distance
 from benchmarks.realism.methods import Rendered
+from benchmarks.realism.noise_fidelity import residual_kld
 from degflow_aug import compat
 from degflow_aug.data.tensors import to_array
 from degflow_aug.degradations.grid import to_lr_grid
@@ -64,8 +64,6 @@ class Likeness:
             self.leave_out("lpips", f"VGG16's weights are not {where}; --vgg FILE names them")
         if not compat.has_basicsr():
             self.leave_out("niqe_shift", "BasicSR is not installed")
-        if find_spec("benchmarks.realism.noise_fidelity") is None:
-            self.leave_out("noise_kld", "benchmarks.realism.noise_fidelity is not there")
         self._niqe: tuple[Tensor, float] | None = None
 
     @property
@@ -89,7 +87,8 @@ class Likeness:
             "spectrum": float(spectrum_distance(lr, real_lr)),
         }
         if "noise_kld" not in self.left_out:
-            found["noise_kld"] = _noise_kld(lr, real_lr, _eight_bit(rendered.reference))
+            reference = _eight_bit(rendered.reference)
+            found["noise_kld"] = residual_kld([real_lr - reference], [lr - reference])
         if "lpips" not in self.left_out:
             found["lpips"] = calculate_lpips(_middle(view), _middle(real), vgg_path=self.vgg_path)
         if "niqe_shift" not in self.left_out:
@@ -109,12 +108,6 @@ class Likeness:
         self.left_out.add(key)
         title = next(metric.title for metric in METRICS if metric.key == key)
         self.note(f"{title}: not measured; {reason}")
-
-
-def _noise_kld(lr: Tensor, real_lr: Tensor, reference: Tensor) -> float:
-    from benchmarks.realism.noise_fidelity import residual_kld
-
-    return float(residual_kld([real_lr - reference], [lr - reference]))
 
 
 def _niqe(view: Tensor) -> float:

@@ -30,16 +30,15 @@ from benchmarks.realism.noise_fidelity import (
     residual_kld,
     variance_by,
 )
+from benchmarks.shared.arguments import add_bundle_and_pairs, add_device, held_out_scenes
 from benchmarks.shared.plot import Axis, Points, write_plot
 from benchmarks.shared.results import device_name, facts, markdown_table, results_folder, write_results
 from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.console.progress import track
 from degflow_aug.data.aligned_scales_dataset import AlignedScales
-from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.grid import to_lr_grid
 from degflow_aug.degradations.noise.noise_terms import local_contrast, luma
-from degflow_aug.options.yaml_file import load_yaml
 
 DETERMINISTIC, REAL, SPLIT = "deterministic", "real", "real, odd against even"
 LEVELS = torch.linspace(0, 1, 11)
@@ -134,9 +133,7 @@ def _as_8_bits(image: Tensor) -> Tensor:
 
 
 def _pairs(args: argparse.Namespace, scale: float, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-    pattern = load_yaml(args.pattern) if args.pattern else None
-    scenes = find_scenes(args.pairs, args.layout, scenes=args.scenes, pattern=pattern)
-    dataset = AlignedScales(scenes, [1.0, scale], incomplete="drop", cache_bytes=0)
+    dataset = AlignedScales(held_out_scenes(args), [1.0, scale], incomplete="drop", cache_bytes=0)
     for index in track(range(len(dataset)), "images", "scene"):
         item = dataset[index]
         yield item["hr"][None].to(device), item["views"][0][None].to(device)
@@ -195,17 +192,11 @@ def draw(stem: Path, plotted: Mapping[str, Mapping[str, Points]], title: str) ->
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bundle", type=Path, required=True, help="a bundle that has learned its noise")
-    parser.add_argument("--pairs", type=Path, required=True, help="folder of pairs that the generator has not seen")
-    parser.add_argument("--layout", default="city100")
-    parser.add_argument("--pattern", type=Path, help="pattern file of --layout pattern")
-    parser.add_argument("--scenes", help="those to take, such as 061-070 (default: all)")
+    add_bundle_and_pairs(parser, "a bundle that has learned its noise")
     parser.add_argument("--scale", type=float, help="a knot of the bundle (default: its last)")
     parser.add_argument("--noise", type=float, default=1.0, help="strength")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--out", type=Path, help="without suffix (default: below results/<device>)")
+    add_device(parser)
     return parser.parse_args(arguments)
 
 
