@@ -10,7 +10,7 @@ import resource
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,8 @@ class End:
 
     @property
     def lines(self) -> list[str]:
-        """Lines of stderr that are not empty."""
-        return [line for line in self.stderr.splitlines() if line.strip()]
+        """Lines of stderr that are not empty, without those that libpng writes past Python."""
+        return [line for line in self.stderr.splitlines() if line.strip() and not line.startswith("libpng ")]
 
     def is_sentence(self, *parts: str) -> bool:
         """Whether it ended with exit code 2 and one sentence, with one of ``parts`` in it if any are given."""
@@ -72,7 +72,7 @@ class Interrupt:
         setattr(owner, name, counted)
 
 
-def run(arguments: Sequence[str], folder: Path, *hooks: Hook, environment: Mapping[str, str] | None = None) -> End:
+def run(arguments: Sequence[str], folder: Path, *hooks: Hook) -> End:
     """Run ``degflow arguments`` in ``folder``, after ``hooks`` in its process.
 
     Raises:
@@ -83,7 +83,7 @@ def run(arguments: Sequence[str], folder: Path, *hooks: Hook, environment: Mappi
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         log = Path(scratch) / "stderr"
-        process = context.Process(target=_command, args=(list(arguments), folder, log, hooks, dict(environment or {})))
+        process = context.Process(target=_command, args=(list(arguments), folder, log, hooks))
         process.start()
         process.join(HUNG_SECONDS)
         if process.exitcode is None:
@@ -92,7 +92,7 @@ def run(arguments: Sequence[str], folder: Path, *hooks: Hook, environment: Mappi
         return End(process.exitcode, log.read_text(encoding="utf-8", errors="replace") if log.exists() else "")
 
 
-def _command(arguments: list[str], folder: Path, log: Path, hooks: Sequence[Hook], environment: dict[str, str]) -> None:
+def _command(arguments: list[str], folder: Path, log: Path, hooks: Sequence[Hook]) -> None:
     os.chdir(folder)
     os.setsid()
     # Its loading processes are forks, as in a command that was typed.
@@ -101,7 +101,6 @@ def _command(arguments: list[str], folder: Path, log: Path, hooks: Sequence[Hook
         file = os.open(path, os.O_WRONLY | os.O_CREAT)
         os.dup2(file, stream)
         os.close(file)
-    os.environ.update(environment)
     # A file made to fill the memory fails to, and leaves the machine alone.
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + MEMORY_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (size, size))

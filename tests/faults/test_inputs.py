@@ -221,16 +221,6 @@ def test_malformed_inputs_are_one_sentence_or_valid(reader: str, valid: Path, tm
     assert refused > 0
 
 
-@pytest.mark.parametrize("name", ["RANK", "WORLD_SIZE", "LOCAL_RANK"])
-@pytest.mark.parametrize("value", ["", "-1", "x", "99999999999999999999", "1.5", "٣"])
-def test_what_torchrun_sets_may_be_anything(name: str, value: str, valid: Path, tmp_path: Path) -> None:
-    settings = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1", name: value}
-    arguments = ["train", "-opt", str(valid / "sr.yml")]
-    folder = tmp_path / "1/case"
-    end = run(arguments, folder, stop_in_first_step, environment=settings)
-    assert wrong(end, arguments, folder) is None
-
-
 @pytest.mark.parametrize("command", ["train", "test"])
 @pytest.mark.parametrize("key", ["path:pretrain_network_g", "path:resume_state"])
 def test_no_checkpoint_that_options_name_runs_code(command: str, key: str, valid: Path, tmp_path: Path) -> None:
