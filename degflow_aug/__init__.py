@@ -74,7 +74,7 @@ def __dir__() -> list[str]:
 
 
 def load_generator(path_or_name: str | Path, **settings: object) -> DegFlow | FittedKernel:
-    """The generator in a bundle, ready to call: ``lr = load_generator("camera.safetensors")(hr, 2.7)``.
+    """Load the generator of a bundle, ready to call: ``lr = load_generator("camera.safetensors")(hr, 2.7)``.
 
     Where the bundle holds a fitted kernel or pipeline alone, it is that.
 

@@ -1,4 +1,4 @@
-"""``degflow``: finds the command, parses its options, and prints a mistake as one sentence.
+"""``degflow``: find the command, parse its options, and print a mistake as one sentence.
 
 Every command is a module of ``degflow_aug.commands`` with ``add_arguments(parser)`` and ``run(args) -> int``. It is
 imported when it is named, and imports what is heavy when it runs, so that help never waits for torch.
@@ -104,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _said_of(error: Exception) -> str | None:
-    """The sentence about what went wrong outside the program; None for a mistake of its own."""
+    """Return the sentence about an error outside the program, or None for a mistake of its own."""
     if lost := lost_worker(error):
         return lost
     if isinstance(error, (ValueError, OSError)):
@@ -117,10 +117,9 @@ def _said_of(error: Exception) -> str | None:
 
 
 def _keep_libraries_quiet() -> None:
-    """What Pillow minds in a damaged image and does not raise; such an image is refused, or good enough.
+    """Silence Pillow's warnings about damaged images, and errors of writing a line of a log.
 
-    And a line of a log that cannot be written, as on a full disk, or where the end of a process that loads images is
-    raised in the midst of it: what has gone wrong is told where it matters.
+    Such an image is refused or good enough, and a full disk or a lost worker is reported where it matters.
     """
     logging.raiseExceptions = False
     warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -135,7 +134,7 @@ def _say(said: str, arguments: Sequence[str]) -> None:
 
 @contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends a command as an error would, so that it leaves nothing half-written, and with exit code 143.
+    """Let SIGTERM end a command as an error does, with exit code 143, so that nothing is left half-written.
 
     Commands that train save first: they take the signal themselves, see :mod:`degflow_aug.models.training.interrupt`.
     """

@@ -1,4 +1,4 @@
-"""Which sample is drawn when, and with which randomness: the reason why a resumed run repeats nothing."""
+"""Which sample is drawn when, and with which seed, so that a resumed run repeats nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class SampleDraw(NamedTuple):
 
 
 def resolve_draw(index: int | SampleDraw) -> SampleDraw:
-    """A plain index, as any other sampler gives it, gets its seed from torch (one stream a worker and epoch)."""
+    """Give a plain index, as other samplers do, a seed from torch (one stream per worker and epoch)."""
     if isinstance(index, tuple):
         return SampleDraw(*index)
     return SampleDraw(index, int(torch.randint(2**62, ()).item()))

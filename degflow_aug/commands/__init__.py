@@ -1,1 +1,1 @@
-"""The subcommands of ``degflow``, one file each; imported only when called."""
+"""The subcommands of ``degflow``, one file each; imported when it is called."""

@@ -1,4 +1,4 @@
-"""``degflow bundles``: the bundles that ship with the package, or all that a bundle says of itself."""
+"""``degflow bundles``: the bundles that ship with the package, or the header of one."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def facts(name: str) -> dict[str, Any]:
-    """All that a header says, as values: its fields, and of each measurement the means by scale and method."""
+    """Return a header as values: its fields, and the means per scale and method of each measurement."""
     from degflow_aug.bundles.bundle import read_spec
     from degflow_aug.bundles.names import bundle_path
     from degflow_aug.evaluation.bundle_metrics import read_measurements
@@ -66,7 +66,7 @@ def facts(name: str) -> dict[str, Any]:
 
 
 def summary(spec: GeneratorSpec | KernelSpec) -> str:
-    """One line: camera, range, and Y-PSNR at the last knot that was measured, beside bicubic's."""
+    """Describe a bundle on one line: camera, range, and Y-PSNR at the last measured knot next to bicubic's."""
     from degflow_aug.evaluation.bundle_metrics import read_measurements
 
     measured = "".join(f"; {_headline(measurement)}" for measurement in read_measurements(spec))
@@ -85,7 +85,7 @@ def _headline(measurement: Measurement) -> str:
 
 
 def describe(spec: GeneratorSpec | KernelSpec) -> list[str]:
-    """All that a header says, a line a fact, and a table of what was measured."""
+    """Describe a header, a line per fact, with a table of what was measured."""
     from degflow_aug.bundles.bundle import GeneratorSpec
     from degflow_aug.evaluation.bundle_metrics import read_measurements
     from degflow_aug.evaluation.rows import format_table
@@ -102,7 +102,7 @@ def describe(spec: GeneratorSpec | KernelSpec) -> list[str]:
 
 
 def _shortened(fact: object) -> str:
-    """A fact on one line; of a long list the ends."""
+    """Format a fact on one line, a long list by its ends."""
     if isinstance(fact, list) and len(str(fact)) > LONGEST_FACT:
         return f"{len(fact)}, {fact[0]} to {fact[-1]}"
     if isinstance(fact, dict):

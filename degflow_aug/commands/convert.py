@@ -1,4 +1,4 @@
-"""``degflow convert``: a bundle of DegFlow's official checkpoints, or of those of our own two stages."""
+"""``degflow convert``: make a bundle of DegFlow's official checkpoints, or of those of our own two stages."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _is_own(path: str) -> bool:
 
 
 def _own_bundle(rae_path: str, flow_path: str, camera: str) -> Bundle:
-    """The networks of two checkpoints, with the knots and kernels of the bundle that the run of stage 2 keeps."""
+    """Join the networks of two checkpoints with the knots and kernels of the bundle that stage 2 keeps."""
     from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
     from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
     from degflow_aug.bundles.bundle import Bundle, load_bundle

@@ -48,7 +48,7 @@ _VGG = f"{shlex.quote(sys.executable)} -c \"import torchvision; torchvision.mode
 
 
 class Finding(NamedTuple):
-    """What was looked at, whether it is ok, missing or broken, and where it is not what is lost and what mends it."""
+    """What was looked at, whether it is ok, missing or broken, and then what is lost and what fixes it."""
 
     name: str
     state: str
@@ -116,7 +116,7 @@ def _bundles() -> str:
     return f"an LR image by {', '.join(SHIPPED)}"
 
 
-# Beside libraries: the probe, what is lost without it, and the command that mends it.
+# The probe, what is lost without it, and the command that fixes it.
 OTHERS = {
     "GPU": (_gpu, "training of full size in hours; the CPU does everything", "nvidia-smi, which must list it"),
     "VGG16 weights": (_vgg, "lpips_weight above 0, the paper's recipe, calculate_lpips", _VGG),
@@ -125,7 +125,7 @@ OTHERS = {
 
 
 def _advice(name: str, state: str, said: str) -> tuple[str, str]:
-    """What is lost without ``name``, and the command that mends it."""
+    """Return what is lost without ``name``, and the command that fixes it."""
     if name in OTHERS:
         return OTHERS[name][1:]
     lost = LIBRARIES[name][1]
@@ -152,7 +152,7 @@ def findings(seconds: float = 300) -> list[Finding]:
 
 
 def _ask(names: Sequence[str], seconds: float) -> list[list[str]]:
-    """Name, state and what was said of the first of ``names``: all that a child gets to, and what ended it there."""
+    """Return name, state and text of the first of ``names``: those a child gets to, and what ended it."""
     command = [sys.executable, "-c", _CHILD, json.dumps(sys.path), *names]
     try:
         done = subprocess.run(command, capture_output=True, timeout=seconds, stdin=subprocess.DEVNULL, check=False)

@@ -1,4 +1,4 @@
-"""``degflow evaluate``: a bundle's views against real pairs, per camera and scale, with the baselines as rows."""
+"""``degflow evaluate``: compare a bundle's views with real ones per camera and scale, with the baselines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``degflow generate``: the LR images of a folder of HR images, at any scales, from one encoding of each."""
+"""``degflow generate``: make the LR images of a folder of HR images at any scales, each from one encoding."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _process(file_format: str) -> tuple[int, int]:
-    """Rank and number of processes, as torchrun sets them."""
+    """Return rank and number of processes, as torchrun sets them."""
     rank, world = process_number("RANK", 0), process_number("WORLD_SIZE", 1)
     if rank >= world:
         raise ValueError(f"expected RANK below WORLD_SIZE, got {rank} and {world} in the environment; use torchrun")
@@ -124,7 +124,7 @@ def _check_folders(source: Path, out: Path, args: argparse.Namespace) -> None:
 
 
 def _settings(args: argparse.Namespace, generator: Degradation, source: Path) -> dict[str, Any]:
-    """What the files depend on; a set is continued only with the same."""
+    """Return what the files depend on; a set is continued only with the same."""
     from degflow_aug.bundles.names import bundle_path
 
     return {
@@ -173,7 +173,7 @@ def _generate(
 
 
 def _nothing() -> None:
-    """No image is being written yet."""
+    """Do nothing."""
 
 
 def _finish(generated: GeneratedSet, image: TreeImage, record: Record, writes: Sequence[Future[None]]) -> None:
@@ -183,7 +183,7 @@ def _finish(generated: GeneratedSet, image: TreeImage, record: Record, writes: S
 
 
 def _render(generator: Degradation, hr: np.ndarray, args: argparse.Namespace) -> list[np.ndarray]:
-    """Results (H, W, 3) in uint8 at each of ``args.scales``, of HR (H, W, 3) in uint8 or uint16.
+    """Render HR (H, W, 3) in uint8 or uint16 to (H, W, 3) in uint8 at each of ``args.scales``.
 
     Raises:
         ValueError: an image too small, or more memory needed than the GPU has.

@@ -1,4 +1,4 @@
-"""``degflow noise``: learn the noise that a bundle's LR lacks beside real LR, and put it into the bundle."""
+"""``degflow noise``: learn the noise that a bundle's LR lacks against real LR, and put it into the bundle."""
 
 from __future__ import annotations
 

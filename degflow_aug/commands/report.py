@@ -1,4 +1,4 @@
-"""``degflow report``: one HTML page that shows a fit or a training run."""
+"""``degflow report``: write one HTML page that shows a fit or a training run."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def read_report(source: Path) -> tuple[Report, str]:
-    """The report of whatever ``source`` is, and its page.
+    """Return the report of the run ``source``, and its page.
 
     Raises:
         ValueError: nothing that has a report.
@@ -74,7 +74,7 @@ def _find_report(source: Path) -> Report:
 
 
 def default_page(source: Path) -> Path:
-    """Where the page of a run goes: into an experiment, beside anything else."""
+    """Return where the page of a run goes: into an experiment, next to the work folder of a fit."""
     from degflow_aug.report.fit_report import is_fit
 
     if source.is_dir() and not is_fit(source):

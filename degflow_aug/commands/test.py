@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _results(folder: Path, tables: list[str]) -> dict[str, Any]:
-    """By data set what our models have written; models of BasicSR have tables only."""
+    """Read what our models have written per data set; models of BasicSR have tables only."""
     from degflow_aug.report.sources import read_json
 
     found = [read_json(path) for path in sorted((folder / "validation").glob("*.json"))]
@@ -77,7 +77,7 @@ def _results(folder: Path, tables: list[str]) -> dict[str, Any]:
 
 
 def _mistake(error: Exception, source: str) -> ValueError:
-    """BasicSR looks at most options only when it uses them, and then fails with whatever Python says."""
+    """Make a sentence of an error: BasicSR looks at most options only when it uses them."""
     said = f"{type(error).__name__}: {error}"
     return ValueError(
         f"expected options that BasicSR can test with in {source}, got {said}; DEGFLOW_TRACEBACK=1 shows where"

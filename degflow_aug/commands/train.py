@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
 @contextmanager
 def _mistakes_of_options(path: str) -> Iterator[None]:
-    """BasicSR looks at most options only when it uses them, and then fails with whatever Python says."""
+    """Make a sentence of an error: BasicSR looks at most options only when it uses them."""
     try:
         yield
     except (LookupError, TypeError, AttributeError, NotImplementedError, AssertionError) as mistake:
@@ -88,7 +88,7 @@ def _mistakes_of_options(path: str) -> Iterator[None]:
 
 
 def _checked_name(args: argparse.Namespace) -> str:
-    """The name of the experiment, once its options have been checked."""
+    """Check the options, and return the name of the experiment."""
     opt = load_yaml(Path(args.opt))
     from degflow_aug import register
 
@@ -109,14 +109,14 @@ def _checked_name(args: argparse.Namespace) -> str:
 
 
 def _sole_trainer(experiment: Path, launcher: str) -> AbstractContextManager[None]:
-    """A second run would rename the folder that the first one writes to; the processes of one run are all one."""
+    """Lock the experiment: a second run would rename its folder; only one process of a run locks."""
     if process_number("SLURM_PROCID" if launcher == "slurm" else "RANK", 0) != 0:
         return nullcontext()
     return sole_writer(experiment)
 
 
 def _earlier_run_restored(root: Path, name: str) -> AbstractContextManager[None]:
-    """BasicSR's rank 0 renames, and so it is the one to undo that; what a killed run left half-written is cleared."""
+    """Clear what a killed run left half-written, and undo BasicSR's renaming where rank 0 fails."""
     if process_number("RANK", 0) != 0:
         return nullcontext()
     experiment = root / "experiments" / name
@@ -161,7 +161,7 @@ def _report(experiment: Path) -> None:
 
 
 def _stop_code(end: BaseException) -> int | None:
-    """Exit code of a run that a signal has ended, or None for any other end."""
+    """Return the exit code of a run that a signal has ended, or None for any other end."""
     if isinstance(end, KeyboardInterrupt):
         return STOPPED[signal.SIGINT]
     code = getattr(end, "code", None)
@@ -176,7 +176,7 @@ def _basicsr_arguments(args: argparse.Namespace) -> list[str]:
 
 
 def _where_it_stands(experiment: Path, args: argparse.Namespace) -> str:
-    """What there is to go on from, and how."""
+    """Say what there is to go on from, and how."""
     states = [int(path.stem) for path in (experiment / "training_states").glob("*.state") if path.stem.isdigit()]
     if not states:
         return f"stopped before {experiment} had anything to go on from"

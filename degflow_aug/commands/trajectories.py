@@ -1,4 +1,4 @@
-"""``degflow trajectories``: noise-image pairs of FLUX for FluxSR, made once and before training."""
+"""``degflow trajectories``: make the noise-image pairs of FLUX that FluxSR is trained on, once before training."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def run(args: argparse.Namespace) -> int:
         for number, seed, prompt in track(missing, "trajectories", "sample", done=args.count - len(missing)):
             made = trajectory(pipeline, prompt, args.size, args.steps, args.guidance, seed)
             images.write(number, made.noise, made.latents, made.image)
-    told = {"out": out, "samples": args.count, "there_before": args.count - len(missing)}
+    summary = {"out": out, "samples": args.count, "there_before": args.count - len(missing)}
     if args.json:
-        print_json(told)
+        print_json(summary)
     else:
         print(f"{out}: {args.count} samples of {args.size}x{args.size} ({args.count - len(missing)} were there)")
     return 0

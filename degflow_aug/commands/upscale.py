@@ -1,4 +1,4 @@
-"""``degflow upscale``: images and folders enlarged by a trained one-step system, of any size."""
+"""``degflow upscale``: enlarge images and folders of any size by a trained one-step system."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _tile(text: str) -> int | None:
-    """None for auto, or pixels of the result."""
+    """Parse ``--tile``: None for auto, or pixels of the result."""
     if text == "auto":
         return None
     if not (text.isascii() and text.isdigit()) or not (int(text) == 0 or 64 <= int(text) <= 2**16):
@@ -111,7 +111,7 @@ def _one(restorer: Restorer, source: Path, out: Path, scale: float, args: argpar
     from degflow_aug.files.image_file import read_image, write_image
 
     image = read_image(source)
-    _tell_of_tiles(args.tile, image, scale)
+    _note_large_tiles(args.tile, image, scale)
     out.parent.mkdir(parents=True, exist_ok=True)
     with sole_writer(out):
         write_image(out, _upscale(restorer, image, scale))
@@ -148,7 +148,7 @@ def _folder(
 
 
 def _settings(restorer: Restorer, system: TrainedSystem, source: Path, scale: float) -> dict[str, Any]:
-    """What the files depend on; a folder is continued only with the same."""
+    """Return what the files depend on; a folder is continued only with the same."""
     return {
         "source": str((source.parent if source.is_file() else source).absolute()),
         "published": {key: system.network.spec.get(key) for key in ("pretrained", "vae", "dtype")},
@@ -161,7 +161,7 @@ def _settings(restorer: Restorer, system: TrainedSystem, source: Path, scale: fl
 
 
 def _upscale(restorer: Restorer, image: np.ndarray, scale: float) -> np.ndarray:
-    """(H, W, 3) -> (round(H s), round(W s), 3) in uint8.
+    """Enlarge (H, W, 3) to (round(H s), round(W s), 3) in uint8.
 
     Raises:
         ValueError: more memory needed than the GPU has.
@@ -181,8 +181,8 @@ def _upscale(restorer: Restorer, image: np.ndarray, scale: float) -> np.ndarray:
         ) from None
 
 
-def _tell_of_tiles(tile: str, image: np.ndarray, scale: float) -> None:
-    """One sentence where the tiles that were asked for are larger than the image."""
+def _note_large_tiles(tile: str, image: np.ndarray, scale: float) -> None:
+    """Note where the tiles that were asked for are larger than the image."""
     largest = round(max(image.shape[:2]) * scale)
     if tile not in ("auto", "0") and int(tile) >= largest:
         note(f"the result of {largest} pixels is no larger than a tile of {tile}, and is made in one piece")

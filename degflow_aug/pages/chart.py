@@ -1,4 +1,4 @@
-"""A chart as HTML: lines that matplotlib draws as an SVG inside the page, and a legend below it."""
+"""Draw a chart as HTML: lines by matplotlib, an SVG inside the page, and a legend below it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SETTINGS = {
 
 
 def chart_html(chart: Chart, number: int) -> str:
-    """A ``<figure>`` with the chart, the ``number``-th of its page; empty where no value is finite."""
+    """Make a ``<figure>`` of the chart, the ``number``-th of its page; empty where no value is finite."""
     values = np.concatenate([np.empty(0), *(np.asarray(series.y, float) for series in chart.series)])
     values = values[np.isfinite(values)]
     if not values.size:
@@ -52,7 +52,7 @@ def chart_html(chart: Chart, number: int) -> str:
 
 
 def thinned(series: Series) -> Series:
-    """The series with at most about ``MOST_POINTS`` points: of every group those with the lowest and highest value."""
+    """Thin a series to at most ``MOST_POINTS`` points and its end: the lowest and highest of every group."""
     count = len(series.x)
     if count <= MOST_POINTS:
         return series
@@ -66,7 +66,7 @@ def thinned(series: Series) -> Series:
 
 
 def smoothed(series: Series) -> Series:
-    """The mean over a twentieth of the points around each, over fewer towards the ends, so that it never lags."""
+    """Smooth by the mean over a twentieth of the points around each, over fewer towards the ends: no lag."""
     y = np.asarray(series.y, float)
     finite = np.isfinite(y)
     sums = np.concatenate([[0.0], np.cumsum(np.where(finite, y, 0.0))])
@@ -79,7 +79,7 @@ def smoothed(series: Series) -> Series:
 
 
 def _svg(chart: Chart, logarithmic: bool, number: int) -> str:
-    """The lines as an SVG element whose identifiers no other chart of the page has."""
+    """Draw the lines as an SVG element whose identifiers no other chart of the page has."""
     # A first start may build a cache of fonts, which nobody who trains needs to read about.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     from matplotlib import rc_context
@@ -130,7 +130,7 @@ def _draw(axes: Axes, chart: Chart, logarithmic: bool) -> None:
 
 
 def _look(index: int) -> tuple[str, str]:
-    """Colour and stroke of a line: a colour of its own, and another stroke when the colours have run out."""
+    """Return colour and stroke of a line: its own colour, and another stroke when colours run out."""
     return [*COLOURS][index % len(COLOURS)], [*STROKES][index // len(COLOURS) % len(STROKES)]
 
 
@@ -145,7 +145,7 @@ def _legend(chart: Chart) -> str:
 
 
 def _spoken(chart: Chart) -> str:
-    """The chart in words: where each line begins and ends."""
+    """Describe the chart in words: where each line begins and ends."""
     said = []
     for series in chart.series:
         finite = [value for value in series.y if np.isfinite(value)]

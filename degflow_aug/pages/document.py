@@ -18,7 +18,7 @@ _LOSSLESS = 101
 
 
 def document(title: str, body: str, *, style: str = "", script: str = "", data: Any = None) -> str:
-    """An HTML page with the shared style.
+    """Make an HTML page with the shared style.
 
     Args:
         title: plain text.
@@ -42,17 +42,17 @@ def document(title: str, body: str, *, style: str = "", script: str = "", data: 
 
 
 def text(value: object) -> str:
-    """``value`` as text that is safe in HTML and in its attributes."""
+    """Escape ``value`` for HTML and its attributes."""
     return html.escape(_whole(str(value)), quote=True)
 
 
 def asset(name: str) -> str:
-    """A style sheet or script of ``pages/assets``."""
+    """Read a style sheet or script of ``pages/assets``."""
     return resources.files("degflow_aug.pages").joinpath("assets").joinpath(name).read_text(encoding="utf-8")
 
 
 def image_uri(pixels: np.ndarray, quality: int | None = None) -> str:
-    """An image (H, W, 3), RGB in uint8, as a data URI: WebP without loss, or JPEG of ``quality`` (1 to 100).
+    """Encode an image (H, W, 3), RGB in uint8, as a data URI: lossless WebP, or JPEG of ``quality`` (1-100).
 
     Raises:
         ValueError: no such image.
@@ -75,5 +75,5 @@ def _as_json(data: Any) -> str:
 
 
 def _whole(value: str) -> str:
-    """The text with ``?`` for what UTF-8 lacks, such as a byte of a file name that is none."""
+    """Put ``?`` for what UTF-8 lacks, such as a byte of a file name that is no character."""
     return value.encode("utf-8", "replace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""The page of ``degflow preview``: one image at many scales, beside other degradations, to be looked at closely."""
+"""The page of ``degflow preview``: one image at many scales, next to other degradations."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Series:
     fixed: bool = False
 
     def places(self, scales: Sequence[float]) -> Sequence[float]:
-        """The scales of the slider that frames are put at."""
+        """Return the scales of the slider that frames are put at."""
         return [1.0] if self.fixed else scales
 
 
@@ -58,7 +58,7 @@ class PreviewFacts:
 
 
 def preview_page(facts: PreviewFacts, scales: Sequence[float], series: Sequence[Series], pair: tuple[str, str]) -> str:
-    """The page, with the slider standing on ``scales``.
+    """Make the page, with the slider standing on ``scales``.
 
     Args:
         scales: rising; a series has a frame at each or only at some, as real LR has.

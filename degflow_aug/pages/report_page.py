@@ -22,7 +22,7 @@ _QUALITY = 88
 
 
 def report_page(report: Report) -> str:
-    """The page of a report. Pictures are left out, and named, where it would grow above 5 MB."""
+    """Make the page of a report; pictures are left out, and named, where it would grow above 5 MB."""
     body = [
         f'<header><h1>{text(report.title)}</h1><p class="quiet">{text(report.subtitle)}</p></header>',
         _warnings(report.warnings),
@@ -109,7 +109,7 @@ def _strip(strip: Strip, uri: str) -> str:
 
 
 def reduced(pixels: np.ndarray) -> np.ndarray:
-    """The picture, made smaller where it is wider or taller than a page has use for."""
+    """Shrink a picture that is wider or taller than a page has use for."""
     height, width = pixels.shape[:2]
     factor = min(1.0, _WIDEST / width, _TALLEST / height)
     if factor == 1:

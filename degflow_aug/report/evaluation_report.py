@@ -24,7 +24,7 @@ def evaluation_report(
     facts: Mapping[str, str],
     oracle: bool = False,
 ) -> Report:
-    """The report of ``degflow evaluate``, and of a fit without networks; with the row of the oracle where asked for."""
+    """Report ``degflow evaluate``, or a fit without networks; with the oracle's row where asked for."""
     rows = shown_rows(rows, oracle)
     scales = sorted({float(row["scale"]) for row in rows})
     at = ", ".join(f"x{scale:g}" for scale in scales)
@@ -41,12 +41,12 @@ def evaluation_report(
 
 
 def shown_rows(rows: Sequence[Mapping[str, Any]], oracle: bool) -> list[Mapping[str, Any]]:
-    """The rows that a page shows: all, or all but those of the oracle."""
+    """Return the rows that a page shows: all, or all but those of the oracle."""
     return [row for row in rows if oracle or row["method"] != ORACLE]
 
 
 def rows_tables(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
-    """A table per camera: a row per method, a column per scale.
+    """Make a table per camera: a row per method, a column per scale.
 
     Args:
         rows: with ``method``, ``camera``, ``scale``, ``psnr_y``, ``ssim_y`` and ``scenes``, as ``--json`` prints them:
@@ -57,7 +57,7 @@ def rows_tables(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
 
 
 def rows_charts(rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
-    """A chart per camera of Y-PSNR by scale, where there are three scales or more."""
+    """Make a chart per camera of Y-PSNR by scale, where there are three scales or more."""
     charts = []
     for camera in dict.fromkeys(str(row["camera"]) for row in rows):
         own = [row for row in rows if str(row["camera"]) == camera]
@@ -71,7 +71,7 @@ def rows_charts(rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
 
 
 def number(value: Any) -> float:
-    """A value of JSON, where null is one that was not finite.
+    """Read a value of JSON, where null is one that was not finite.
 
     Raises:
         ValueError, TypeError: no number.

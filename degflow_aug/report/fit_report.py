@@ -1,4 +1,4 @@
-"""The report of ``degflow fit``, read from its work folder at any time; and what a fit leaves there for it."""
+"""Report ``degflow fit`` from its work folder at any time, and keep there what the report needs."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def is_fit(folder: Path) -> bool:
 
 
 def fit_report(work: Path) -> Report:
-    """The report of the fit in ``work``, finished or not.
+    """Report the fit in ``work``, finished or not.
 
     Raises:
         ValueError: a plan or history that cannot be read.

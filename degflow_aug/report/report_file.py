@@ -1,4 +1,4 @@
-"""Writes a report where it belongs, at the end of a command that has done its work already."""
+"""Write a report where it belongs, at the end of a command that has done its work already."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def add_report_argument(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def check_page(option: str, page: Path, source: Path) -> None:
-    """Raise a ValueError where ``option`` names what is no page, or what the page is made of."""
+    """Refuse an ``option`` that names no page, or what the page is made of, by a ValueError."""
     if page.is_dir():
         raise ValueError(f"expected {option} to name a file, got the folder {page}; add a name that ends in .html")
     if page.suffix.lower() not in (".html", ".htm"):

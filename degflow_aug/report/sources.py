@@ -1,4 +1,4 @@
-"""What reports read: files of a run that may be missing or cut, and times and counts as people write them."""
+"""What reports read: files of a run that may be missing or cut; and times as people write them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHARE = "degradation_share"
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
+    """Read the object in a JSON file.
 
     Raises:
         ValueError: another kind of content.
@@ -42,7 +42,7 @@ def _finite(number: str) -> float | None:
 
 
 def read_strips(files: Iterable[tuple[str, Path]], warnings: list[str]) -> list[Strip]:
-    """Pictures by title, at most ``MOST_STRIPS``; one that cannot be read is a warning."""
+    """Read pictures by title, at most ``MOST_STRIPS``; one that cannot be read is a warning."""
     from degflow_aug.files.image_file import read_image
 
     strips = []
@@ -58,7 +58,7 @@ def read_strips(files: Iterable[tuple[str, Path]], warnings: list[str]) -> list[
 
 
 def loss_chart(title: str, recorded: Recorded) -> Chart | None:
-    """Losses by iteration with the resumes marked, or None where there are none."""
+    """Chart losses by iteration with the resumes marked; None where there are none."""
     points = recorded.points
     if not points:
         return None
@@ -75,7 +75,7 @@ def loss_chart(title: str, recorded: Recorded) -> Chart | None:
 
 
 def _worth_drawing(every: Sequence[Series]) -> tuple[list[Series], list[str]]:
-    """Losses that differ from the first one and are not next to nothing beside it, and the names of the others."""
+    """Split losses into those that differ from the first and are not negligible, and names of the others."""
     first = every[0]
     highest = max((abs(value) for value in first.y if math.isfinite(value)), default=0.0)
     kept, left_out = [first], []
@@ -89,7 +89,7 @@ def _worth_drawing(every: Sequence[Series]) -> tuple[list[Series], list[str]]:
 
 
 def history_warnings(recorded: Recorded, what: str) -> list[str]:
-    """What a history has to complain about."""
+    """Warn of losses that are not finite, and of damaged lines."""
     found = []
     bad = [point for point in recorded.points if not all(map(math.isfinite, point.losses.values()))]
     if bad:
@@ -100,7 +100,7 @@ def history_warnings(recorded: Recorded, what: str) -> list[str]:
 
 
 def resumed(starts: Sequence[Start]) -> list[str]:
-    """A warning for a run that was started more than once."""
+    """Warn of a run that was started more than once."""
     again = len(starts) - 1
     if again < 1:
         return []
@@ -110,7 +110,7 @@ def resumed(starts: Sequence[Start]) -> list[str]:
 
 
 def start_facts(starts: Sequence[Start]) -> dict[str, str]:
-    """Command, device, versions and time of the last start, and the versions of others that differ."""
+    """Return command, device, versions and time of the last start, and versions of others that differ."""
     if not starts:
         return {}
     last = starts[-1]
@@ -127,12 +127,12 @@ def start_facts(starts: Sequence[Start]) -> dict[str, str]:
 
 
 def named(values: Any) -> str:
-    """``name value, name value``."""
+    """Format as ``name value, name value``."""
     return ", ".join(f"{name} {value}" for name, value in dict(values).items())
 
 
 def moment(seconds: float) -> str:
-    """A time in seconds since 1970, in the zone of this machine."""
+    """Format a time in seconds since 1970, in the zone of this machine."""
     try:
         return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
     except (ValueError, OverflowError, OSError):
@@ -140,7 +140,7 @@ def moment(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``52 s``, ``7 min 30 s``, ``3 h 20 min``."""
+    """Format seconds as ``52 s``, ``7 min 30 s`` or ``3 h 20 min``."""
     if not math.isfinite(seconds) or seconds < 0:
         return "an unknown time"
     if seconds < 60:
@@ -152,6 +152,6 @@ def duration(seconds: float) -> str:
 
 
 def first_and_last(points: Sequence[Point], name: str) -> tuple[float, float]:
-    """A loss at both ends."""
+    """Return a loss at both ends."""
     values = [point.losses[name] for point in points if name in point.losses]
     return (values[0], values[-1]) if values else (math.nan, math.nan)

@@ -1,4 +1,4 @@
-"""The report of ``degflow train``, or of any training of BasicSR, read from its folder at any time."""
+"""Report ``degflow train``, or any training of BasicSR, from its folder at any time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def is_training(folder: Path) -> bool:
 
 
 def training_report(folder: Path) -> Report:
-    """The report of the run in ``folder``, finished or not.
+    """Report the run in ``folder``, finished or not.
 
     Raises:
         ValueError: a history, a validation or options that cannot be read.
@@ -121,7 +121,7 @@ def _share(recorded: Recorded) -> dict[str, str]:
 
 
 def _validations(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """By data set, the results of each validation in the order of iterations."""
+    """Read the results of each validation per data set, in the order of iterations."""
     found: dict[str, list[dict[str, Any]]] = {}
     for path in sorted((folder / "validation").glob("*.json")):
         content = read_json(path)
@@ -139,7 +139,7 @@ def _value(values: Mapping[str, Any], metric: str) -> float:
 
 
 def _charts(results: Sequence[Mapping[str, Any]]) -> list[Chart]:
-    """A chart a metric, a line a scale, where there were several validations."""
+    """Make a chart per metric, a line per scale, where there were several validations."""
     if len(results) < 2:
         return []
     at = [float(each["iter"]) for each in results]
@@ -157,7 +157,7 @@ def _charts(results: Sequence[Mapping[str, Any]]) -> list[Chart]:
 
 
 def _table(dataset: str, results: Sequence[Mapping[str, Any]]) -> Table:
-    """The last validation, and the best mean of each metric by what the run itself thinks better."""
+    """Make a table of the last validation, with the lowest and highest mean of each metric."""
     last = results[-1]
     metrics = list(last["mean"])
     rows = [
@@ -180,7 +180,7 @@ def _extreme(results: Sequence[Mapping[str, Any]], metric: str, pick: Any) -> st
 
 
 def _pictures(folder: Path) -> list[tuple[str, Path]]:
-    """The newest pictures of every folder of ``visualization``, by iteration."""
+    """Find the newest pictures of every folder of ``visualization``, by iteration."""
     root = folder / "visualization"
     found: list[tuple[str, Path]] = []
     for inner in sorted({path.parent for path in root.rglob("*.png")}):

@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _scene(folder: Path, aligned: AlignedSet, args: argparse.Namespace) -> Record:
-    """Align the scene in ``folder``, or find that it has been done; its record."""
+    """Align the scene in ``folder`` unless it has been done, and return its record."""
     from degflow_aug.alignment.shots import read_shots
 
     made_of = _made_of(folder, args)
@@ -106,7 +106,7 @@ def _scene(folder: Path, aligned: AlignedSet, args: argparse.Namespace) -> Recor
 
 
 def _made_of(folder: Path, args: argparse.Namespace) -> Record:
-    """What a scene's files depend on."""
+    """Return what the files of a scene depend on."""
     files = {path.name: path.stat() for path in sorted(folder.iterdir()) if path.is_file()}
     return {
         "version": VERSION,

@@ -1,4 +1,4 @@
-"""What ``degflow align`` prints: a line a photograph, and what became of the scenes."""
+"""What ``degflow align`` prints: a line per photograph, and how many scenes are aligned."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ ALIGNED = "aligned"
 
 
 def alignment_table(records: Sequence[dict[str, Any]]) -> str:
-    """Columns: scale as named and as measured, degrees, HR pixels (x, y), gains of light (red, green, blue), what is
-    left in HR pixels (median / 95 % of the windows / bound), percent clipped, and ``aligned`` or why not."""
+    """Format the records as a table, a row per photograph.
+
+    Columns: scale as named and as measured, degrees, HR pixels (x, y), gains of light (red, green, blue), what is left
+    in HR pixels (median / 95 % of the windows / bound), percent clipped, and ``aligned`` or why not.
+    """
     rows: list[tuple[str, ...]] = [HEAD]
     for record in records:
         for view in record["views"]:
@@ -26,7 +29,7 @@ def alignment_table(records: Sequence[dict[str, Any]]) -> str:
 
 
 def summary(records: Sequence[dict[str, Any]], out: str, scales: Sequence[float]) -> str:
-    """How many scenes can be used, and how."""
+    """Say how many scenes are aligned, and the command that uses them."""
     aligned = sum(record["state"] == ALIGNED for record in records)
     text = f"{out}: {aligned} scenes aligned, {len(records) - aligned} failed and not written"
     if not scales:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def expected_scale(shot: Shot, scales: Sequence[float] | None) -> float | None:
-    """The scale that a photograph should have, where it is known before measuring."""
+    """Return the scale that a photograph should have, where it is known before measuring."""
     if shot.scale and scales:
         return _nearest(shot.scale, scales)
     return shot.scale or (scales[0] if scales and len(scales) == 1 else None)
@@ -21,7 +21,7 @@ def expected_scale(shot: Shot, scales: Sequence[float] | None) -> float | None:
 def filed_scale(
     shot: Shot, result: Alignment, scales: Sequence[float] | None, tolerance: float
 ) -> tuple[float | None, str]:
-    """The scale by which a view is filed, and what speaks against it; ``tolerance`` is in percent."""
+    """Return the scale by which a view is filed, and what speaks against it; ``tolerance`` is in percent."""
     measured = result.motion.scale if result.motion else math.nan
     if scales:
         scale = _nearest(measured if measured > 0 else shot.scale or math.nan, scales)

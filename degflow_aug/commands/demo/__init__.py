@@ -1,4 +1,4 @@
-"""``degflow demo``: the whole way on photographs that come with scikit-image."""
+"""``degflow demo``: fit, generate and compare on photographs that come with scikit-image."""
 
 from __future__ import annotations
 

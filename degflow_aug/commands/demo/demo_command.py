@@ -1,4 +1,4 @@
-"""``degflow demo``: the whole way on a bare machine, with a simulated camera whose truth is known at every scale.
+"""``degflow demo``: fit, generate and compare with a simulated camera, whose truth is known at every scale.
 
 Photographs of scikit-image are seen by the camera simulator at scales 1, 2 and 4; a generator is fitted to those pairs,
 makes LR images of two held-out photographs at scales it has never seen, and is compared with the truth there.
@@ -98,7 +98,7 @@ def _fit_and_show(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def contact_rows(bundle: Path, pairs: Path) -> dict[str, dict[str, np.ndarray]]:
-    """Crops of the held-out photographs: truth, baselines and the generator, one row a photograph and scale."""
+    """Crop the held-out photographs: truth, baselines and the generator, one row per photograph and scale."""
     import degflow_aug
     from degflow_aug.data.layouts.find import find_scenes
     from degflow_aug.options.yaml_file import load_yaml

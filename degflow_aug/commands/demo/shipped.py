@@ -1,4 +1,4 @@
-"""``degflow demo --shipped``: what the generators in the package make of photographs, without training."""
+"""``degflow demo --shipped``: LR of photographs by the generators in the package, without training."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def show_shipped(out: Path, as_json: bool = False) -> dict[str, Any]:
 
 
 def camera_rows(names: list[str], photographs: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
-    """Crops of the views of every generator beside HR and bicubic, a row a photograph and scale that all have."""
+    """Crop HR, bicubic and every generator's views, a row per photograph and scale that all have."""
     from degflow_aug import load_generator
     from degflow_aug.data.tensors import to_tensor
     from degflow_aug.degradations.bicubic import Bicubic
@@ -86,7 +86,7 @@ def camera_rows(names: list[str], photographs: dict[str, np.ndarray]) -> dict[st
 
 
 def _cameras(name: str) -> dict[str, str | None]:
-    """What to call each camera of a bundle, and the name to choose it by; none for a bundle that knows one."""
+    """Return the label of each camera of a bundle and the name to choose it by, None where there is one."""
     from degflow_aug.bundles.bundle import read_spec
 
     cameras = read_spec(name).cameras

@@ -58,7 +58,7 @@ def write_simulated_pairs(
 
 
 def layout_arguments(folder: Path) -> list[str]:
-    """What a command has to be told to find pairs of :func:`write_simulated_pairs`."""
+    """Return the arguments by which a command finds pairs of :func:`write_simulated_pairs`."""
     return ["--layout", "pattern", "--pattern", str(folder / PATTERN_FILE)]
 
 
@@ -72,7 +72,7 @@ def _write_once(path: Path, image: Callable[[], Tensor]) -> None:
 
 
 def bundled_photographs() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Photographs that scikit-image carries in its package: those to train on, and those held out."""
+    """Load the photographs of scikit-image's package: those to train on, and those held out."""
     import numpy as np
     from skimage import color, data
 

@@ -1,4 +1,4 @@
-"""``degflow options``: the option files of ``basicsr_options``, which an installed package holds too."""
+"""``degflow options``: list the option files, which an installed package holds too, or print one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the list, a line a file, or one file; returns 0.
+    """Print the list, a line per file, or one file; returns 0.
 
     Raises:
         ValueError: no option file of that name.
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def option_files() -> dict[str, Path]:
-    """The option files by name: those in the package, or beside it in a checkout."""
+    """Find the option files by name: in the package, or next to it in a checkout."""
     folders = (PACKAGE / "basicsr_options", PACKAGE.parent / "basicsr_options")
     files = next((found for folder in folders if (found := sorted(folder.glob("*.yml")))), [])
     if not files:

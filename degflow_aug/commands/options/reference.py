@@ -1,4 +1,4 @@
-"""``docs/options.md``, written from the option dataclasses.
+"""Write ``docs/options.md`` from the option dataclasses.
 
     python -m degflow_aug.commands.options.reference FILE.md
 
@@ -53,7 +53,7 @@ _ENTRY = re.compile(r"^ {4}(?P<names>\w+(?:, \w+)*): (?P<text>.*)$")
 
 
 def reference() -> str:
-    """The whole page."""
+    """Return the whole page."""
     parts = [HEAD, "## `degflow:` of a generator's stages\n", "All of them take:\n", _table(options.StageOptions)]
     parts += ["The stages on latents, `LFMModel` and `LFMDistillModel`, also take:\n"]
     parts += [_table(options.PathOptions, options.StageOptions)]
@@ -77,7 +77,7 @@ def reference() -> str:
 
 
 def descriptions(kind: type) -> dict[str, str]:
-    """The text of every key of an options class, its own before an inherited one.
+    """Return the text of every key of an options class, its own before an inherited one.
 
     Raises:
         ValueError: a field that no docstring describes.
@@ -95,7 +95,7 @@ def descriptions(kind: type) -> dict[str, str]:
 
 
 def _attributes(kind: type) -> dict[str, str]:
-    """Entries under ``Attributes:`` of one class' own docstring; its continued lines are joined."""
+    """Read the entries under ``Attributes:`` of a class' own docstring, continued lines joined."""
     text = inspect.cleandoc(kind.__dict__.get("__doc__") or "")
     found: dict[str, str] = {}
     names: list[str] = []
@@ -112,13 +112,13 @@ def _attributes(kind: type) -> dict[str, str]:
 
 
 def _summary(kind: type) -> str:
-    """The first sentence of the docstring."""
+    """Return the first sentence of the docstring."""
     return inspect.cleandoc(kind.__doc__ or "").partition("\n")[0]
 
 
-def _table(kind: type, *told_before: type) -> str:
-    """Keys of ``kind``, a row each, but for those that come from one of ``told_before``."""
-    own = {name for each in kind.__mro__ if each not in told_before for name in inspect.get_annotations(each)}
+def _table(kind: type, *said_before: type) -> str:
+    """Format the keys of ``kind``, a row each, without those that come from one of ``said_before``."""
+    own = {name for each in kind.__mro__ if each not in said_before for name in inspect.get_annotations(each)}
     told, hints = descriptions(kind), get_type_hints(kind)
     rows = [
         f"| `{item.name}` | {_kind(hints[item.name])} | {_default(item)} | {_cell(told[item.name])} |"

@@ -1,4 +1,4 @@
-"""Which scales to show of a degradation: few where its images hardly change, many where they do."""
+"""Choose the scales to show of a degradation: few where its images hardly change, many where they do."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def view_changes(
     ``AT_ONCE`` views at a time are in memory, made from one encoding.
 
     Args:
-        report: is told of each how many are done.
+        report: called with the number of scales that are done.
 
     Returns:
         One number less than there are scales.

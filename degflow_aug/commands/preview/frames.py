@@ -39,7 +39,7 @@ _NOTHING = np.full((1, 1, 3), 128, np.uint8)
 
 @dataclass
 class Preview:
-    """Renders what a page and a sheet ask for, and keeps it.
+    """Render what a page and a sheet ask for, and keep it.
 
     Attributes:
         hr: the window, (1, 3, P, P) in [0, 1] on the generator's device.
@@ -60,7 +60,7 @@ class Preview:
     _frames: dict[tuple[str, float], np.ndarray] = field(default_factory=dict)
 
     def frame(self, name: str, scale: float) -> np.ndarray:
-        """LR (h, w, 3) in uint8 of a method."""
+        """Render LR (h, w, 3) in uint8 by a method."""
         if (name, scale) not in self._frames:
             degradation = self.methods[name][0]
             degradation.seed(self.seed)
@@ -68,7 +68,7 @@ class Preview:
         return self._frames[name, scale]
 
     def series(self, scales: Sequence[float]) -> list[Series]:
-        """HR, the methods, and real LR after the generator's."""
+        """Return HR, the methods, and real LR after the generator's."""
         found = [
             _series(name, note, {scale: self.frame(name, scale) for scale in scales})
             for name, (_, note) in self.methods.items()
@@ -80,14 +80,14 @@ class Preview:
         return [_series("HR", "the image itself", {1.0: to_array(self.hr[0])}, fixed=True), *found]
 
     def page(self, count: int, command: str) -> str:
-        """The page with at most ``count`` scales, unless more are knots or have real LR."""
+        """Make the page with at most ``count`` scales, unless more are knots or have real LR."""
         always = [scale for scale in (*self.facts.knots, *self.real) if scale in self.candidates]
         scales = evenly_changing(self.candidates, self.changes, count, always)
         facts = PreviewFacts(**{**vars(self.facts), "measured": self._measured(), "command": command})
         return preview_page(facts, scales, self.series(scales), (LEARNED, REAL if self.real else BICUBIC))
 
     def _measured(self) -> dict[float, dict[str, float]]:
-        """Y-PSNR to the real LR, both in 8 bits."""
+        """Measure Y-PSNR to the real LR, both in 8 bits."""
         rows: dict[float, dict[str, float]] = {}
         for scale, real in self.real.items():
             images = {name: to_tensor(self.frame(name, scale))[None] for name in self.methods}
@@ -96,7 +96,7 @@ class Preview:
         return {scale: {n: v for n, v in row.items() if np.isfinite(v)} for scale, row in rows.items()}
 
     def sheet_rows(self) -> dict[str, dict[str, np.ndarray]]:
-        """Rows of a contact sheet at a few scales, knots among them, every image enlarged to the size of HR."""
+        """Return rows of a contact sheet at a few scales, knots among them, all images at the size of HR."""
         always = [scale for scale in (*self.facts.knots, *self.real) if scale in self.candidates]
         scales = evenly_changing(self.candidates, self.changes, _SHEET_ROWS, always)[1:]
         side = self.hr.shape[-1]
@@ -160,7 +160,7 @@ def _series(name: str, note: str, frames: Mapping[float, np.ndarray], fixed: boo
 
 
 def _spectrum(frame: np.ndarray, scale: float) -> list[float]:
-    """Radial power in dB per HR pixel; none of images too small for it."""
+    """Measure radial power in dB per HR pixel; none of images too small for it."""
     if min(frame.shape[:2]) < SMALLEST:
         return []
     image = to_tensor(frame)[None]
@@ -170,6 +170,6 @@ def _spectrum(frame: np.ndarray, scale: float) -> list[float]:
 
 
 def _enlarged(image: np.ndarray, side: int) -> np.ndarray:
-    """Pixels repeated to (side, side, 3)."""
+    """Repeat pixels to (side, side, 3)."""
     rows, columns = ((np.arange(side) * extent) // side for extent in image.shape[:2])
     return image[rows[:, None], columns]

@@ -1,4 +1,4 @@
-"""``degflow preview``: what a bundle makes of one image, as a page with a scale slider and as a contact sheet."""
+"""``degflow preview``: show what a bundle makes of one image, as a page with a slider and as a sheet."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def _check_outputs(page: Path, sheet: Path, args: argparse.Namespace) -> None:
 
 
 def _fitting_page(preview: Preview, args: argparse.Namespace) -> bytes:
-    """The page with as many frames as its room allows."""
+    """Make the page with as many frames as its room allows."""
     frames, room = args.frames, args.megabytes * 1e6
     while True:
         content = preview.page(frames, command_again(args)).encode()
@@ -168,7 +168,7 @@ def _fitting_page(preview: Preview, args: argparse.Namespace) -> bytes:
 
 
 def command_again(args: argparse.Namespace) -> str:
-    """The command line that makes the page again."""
+    """Return the command line that makes the page again."""
     words = ["degflow", "preview", args.image, "--bundle", args.bundle]
     for scale, path in args.real:
         words += ["--real", f"{scale!r}={path}"]

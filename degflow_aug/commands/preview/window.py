@@ -14,7 +14,7 @@ from degflow_aug.files.image_file import read_image
 
 
 def place_window(hr: np.ndarray, side: int, place: tuple[int, int] | None) -> tuple[int, int]:
-    """Top and left of a window: at ``place`` (left, top), or where squared differences of neighbours sum to most.
+    """Return top and left of a window: at ``place`` (left, top), or where neighbours differ most.
 
     Args:
         hr: (H, W, 3).
@@ -43,7 +43,7 @@ def place_window(hr: np.ndarray, side: int, place: tuple[int, int] | None) -> tu
 
 
 def read_real_lr(path: Path, shape: Sequence[int], cut: tuple[slice, slice], scale: float) -> Tensor:
-    """Real LR (1, 3, h, w) of the window ``cut`` out of a file on the HR grid of ``shape``.
+    """Read real LR (1, 3, h, w) of the window ``cut`` out of a file on the HR grid of ``shape``.
 
     Raises:
         ValueError: no image, or one of another size.

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they stand for. Nothing heavy is imported before it is used."""
+"""Options that several commands share, and what they stand for; nothing heavy is imported at once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Value = TypeVar("Value")
 
 
 def argument(parse: Callable[[str], Value]) -> Callable[[str], Value]:
-    """``parse`` as the type of an option: argparse passes on what its ValueError says."""
+    """Make ``parse`` the type of an option: argparse passes on what its ValueError says."""
 
     def convert(text: str) -> Value:
         try:
@@ -34,7 +34,7 @@ def argument(parse: Callable[[str], Value]) -> Callable[[str], Value]:
 
 
 def one_of(*names: str) -> Callable[[str], str]:
-    """The type of an option that takes one of ``names``."""
+    """Return the type of an option that takes one of ``names``."""
 
     def check(text: str) -> str:
         if text not in names:
@@ -45,28 +45,28 @@ def one_of(*names: str) -> Callable[[str], str]:
 
 
 def whole_number(text: str) -> int:
-    """The type of an option that takes a whole number of at least 1."""
+    """Parse a whole number of at least 1; the type of an option."""
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got '{text}'")
     return int(text)
 
 
 def count(text: str) -> int:
-    """The type of an option that takes a whole number of at least 0."""
+    """Parse a whole number of at least 0; the type of an option."""
     if not re.fullmatch(r"[0-9]{1,9}", text):
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, got '{text}'")
     return int(text)
 
 
 def positive_number(text: str) -> float:
-    """The type of an option that takes a number above 0, minutes or seconds."""
+    """Parse a number above 0 and below a million; the type of an option."""
     if not NUMBER.fullmatch(text) or not 0 < float(text) < 1e6:
         raise argparse.ArgumentTypeError(f"expected a number above 0 and below a million, got '{text}'")
     return float(text)
 
 
 def add_generator_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the commands that run a generator; :func:`build_generator` reads them."""
+    """Add the options of commands that run a generator; :func:`build_generator` reads them."""
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto: a GPU where there is one)")
     parser.add_argument(
         "--solver", metavar="NAME", help="euler, midpoint, heun, rk4; jump for a student (default: the bundle's)"
@@ -85,7 +85,7 @@ def add_generator_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def build_generator(bundle: str, args: argparse.Namespace) -> DegFlow | FittedKernel:
-    """The generator of a bundle as the options of :func:`add_generator_arguments` want it, on its device.
+    """Build the generator of a bundle by the options of :func:`add_generator_arguments`, on its device.
 
     Raises:
         ValueError: no bundle, or an option that does not fit it; a bundle that knows several cameras is not asked for
@@ -102,7 +102,7 @@ def build_generator(bundle: str, args: argparse.Namespace) -> DegFlow | FittedKe
 
 
 def named_camera(name: str | None) -> str | None:
-    """The camera of ``--camera``, which is one: what commands write does not depend on the order of images.
+    """Return the camera of ``--camera``, which must be one: files must not depend on the order of images.
 
     Raises:
         ValueError: any, which is another one for every image.
@@ -126,7 +126,7 @@ def check_camera(generator: Degradation) -> None:
 
 
 def pick_device(name: str) -> torch.device:
-    """The device that ``--device`` names; ``auto`` gives every local rank of torchrun a GPU of its own.
+    """Return the device that ``--device`` names; ``auto`` gives every local rank of torchrun its own GPU.
 
     Raises:
         ValueError: no such device here.
@@ -145,7 +145,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def process_number(name: str, default: int) -> int:
-    """A number that torchrun puts into the environment, such as RANK.
+    """Read a number that torchrun puts into the environment, such as RANK.
 
     Raises:
         ValueError: it is none.

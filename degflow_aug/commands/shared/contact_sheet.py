@@ -1,4 +1,4 @@
-"""One picture that shows what a generator does: crops of each photograph, one column a method, one row a scale."""
+"""One picture that shows what a generator does: crops of each photograph, a column per method, a row per scale."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Cells = Sequence[Mapping[str, "np.ndarray"]]
 
 
 def draw_contact_sheet(rows: Mapping[str, Mapping[str, np.ndarray]]) -> np.ndarray:
-    """A sheet (H, W, 3), 8 bit, of equally large crops, with the names of rows and columns written above them.
+    """Draw a sheet (H, W, 3), 8 bit, of equally large crops with the names of rows and columns above them.
 
     Args:
         rows: by the row's name, images (h, w, 3) of one size by the column's name.
@@ -46,7 +46,7 @@ def write_contact_sheet(path: Path, rows: Mapping[str, Mapping[str, np.ndarray]]
 
 
 def middle_crop(image: Tensor, side: int) -> np.ndarray:
-    """The middle of an image (1, 3, H, W) in [0, 1] as (side, side, 3), 8 bit."""
+    """Cut the middle out of an image (1, 3, H, W) in [0, 1], as (side, side, 3), 8 bit."""
     from degflow_aug.data.tensors import to_array
 
     top, left = ((extent - side) // 2 for extent in image.shape[-2:])

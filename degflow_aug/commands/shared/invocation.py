@@ -17,12 +17,12 @@ from degflow_aug.console.json_output import FLAG
 
 
 def command_line(arguments: Sequence[str]) -> str:
-    """``degflow`` with its arguments, as one would type it."""
+    """Return ``degflow`` with its arguments, as one would type it."""
     return shlex.join(["degflow", *arguments])
 
 
 def started_as(args: argparse.Namespace) -> str:
-    """The command line that these arguments come from; empty where nobody has kept it."""
+    """Return the command line that these arguments come from; empty where nobody has kept it."""
     return str(getattr(args, "command_line", ""))
 
 

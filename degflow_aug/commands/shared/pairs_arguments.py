@@ -38,7 +38,7 @@ def add_oracle_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def find_pairs(args: argparse.Namespace, scenes: Any = _AS_NAMED) -> list[Scene]:
-    """The scenes that ``args`` names; ``scenes`` takes the place of ``--scenes``.
+    """Find the scenes that ``args`` names; ``scenes`` takes the place of ``--scenes``.
 
     Raises:
         ValueError: no pairs there, or a pattern without its layout.

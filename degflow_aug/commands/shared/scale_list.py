@@ -10,7 +10,7 @@ NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 
 
 def parse_scales(text: str) -> tuple[float, ...]:
-    """The scales that ``text`` names, rising, each once: ``2,3,4``, or ``1.1:4:0.1`` from the first to the last.
+    """Parse scales, rising, each once: ``2,3,4``, or ``1.1:4:0.1`` from the first to the last.
 
     Scales have six significant digits, which is what names of folders show.
 
@@ -26,7 +26,7 @@ def parse_scales(text: str) -> tuple[float, ...]:
 
 
 def _scale_range(part: str, text: str) -> set[float]:
-    """``first:last:step``, the last included where a step falls on it."""
+    """Parse ``first:last:step``, the last included where a step falls on it."""
     ends = part.split(":")
     if len(ends) != 3:
         raise ValueError(f"expected scales as first:last:step, such as 1.1:4:0.1, got '{text}'")
