@@ -15,7 +15,7 @@ from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle, save_
 from degflow_aug.degradations.build import build_degradation
 from degflow_aug.degradations.camera_choice import one_hot
 from degflow_aug.degradations.generator.degflow import DegFlow
-from degflow_aug.degradations.noise.camera_noise import CameraNoise, noise_of
+from degflow_aug.degradations.noise.noisy import CameraNoise, noise_of
 from degflow_aug.degradations.noise.residual_noise import ResidualNoise
 from tests.degradations.fitted.test_camera_kernels import kernel
 
