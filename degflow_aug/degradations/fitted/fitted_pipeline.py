@@ -13,8 +13,13 @@ from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.kernel_estimation import Pairs
 from degflow_aug.degradations.fitted.kernel_interpolation import bracket
 from degflow_aug.degradations.fitted.pipeline_estimation import EXPONENTS, UNWATCHED, SearchWatch, estimate_pipeline
-from degflow_aug.degradations.fitted.sharpening import TAPS, kernel_side, sharpening_kernels
-from degflow_aug.degradations.fitted.view_parameters import NEGLIGIBLE, ViewParameters
+from degflow_aug.degradations.fitted.view_parameters import (
+    NEGLIGIBLE,
+    TAPS,
+    ViewParameters,
+    kernel_side,
+    sharpening_kernels,
+)
 from degflow_aug.degradations.noise.residual_noise import ResidualNoise
 from degflow_aug.degradations.patch_resampling import without_autocast
 

@@ -11,8 +11,13 @@ from torch import Tensor, nn
 
 from degflow_aug.degradations.fitted.kernel_estimation import Pairs
 from degflow_aug.degradations.fitted.pipeline_windows import Windows, draw_windows
-from degflow_aug.degradations.fitted.sharpening import TAPS, kernel_side, sharpening_kernels
-from degflow_aug.degradations.fitted.view_parameters import NEGLIGIBLE, ViewParameters
+from degflow_aug.degradations.fitted.view_parameters import (
+    NEGLIGIBLE,
+    TAPS,
+    ViewParameters,
+    kernel_side,
+    sharpening_kernels,
+)
 
 EXPONENTS = (1 / 3, 3.0)
 """Lowest and highest. Beyond, float32 has no precision left for black."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from degflow_aug.degradations.convolution import convolve
-from degflow_aug.degradations.fitted.sharpening import TAPS, cubic, kernel_side, sharpening_kernels
+from degflow_aug.degradations.fitted.view_parameters import TAPS, cubic, kernel_side, sharpening_kernels
 
 
 def taps(seed: int = 0) -> Tensor:
