@@ -6,21 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.official_networks import official_shapes, relative
 from helpers.random_networks import randomise
 from torch import Tensor
 
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp, hr_condition
 from degflow_aug.archs.generator.rae_coders import HRFeatures
-
-
-def official_shapes(fixtures: Path) -> list[tuple[str, tuple[int, ...]]]:
-    found = []
-    for line in (fixtures / "keys_full.txt").read_text().splitlines():
-        part, key, rest = line.split(" ", 2)
-        shape = tuple(int(side) for side in rest[1 : rest.index(")")].split(",") if side.strip())
-        if part == "model" and key != "sigmas":
-            found.append((key, shape))
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +27,11 @@ def official(fixtures: Path) -> NCSNpp:
     return network
 
 
-def relative(found: Tensor, truth: Tensor) -> float:
-    return float((found - truth).detach().abs().max() / truth.detach().abs().max())
-
-
 def test_full_size_has_the_official_keys_shapes_and_count(fixtures: Path) -> None:
     with torch.device("meta"):
         network = NCSNpp()
-    assert [(key, tuple(value.shape)) for key, value in network.state_dict().items()] == official_shapes(fixtures)
+    official = [(key, shape) for key, shape in official_shapes(fixtures, "model").items() if key != "sigmas"]
+    assert [(key, tuple(value.shape)) for key, value in network.state_dict().items()] == official
     assert sum(parameter.numel() for parameter in network.parameters()) == 60_488_324
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.official_networks import official_shapes, relative
 from helpers.random_networks import random_rae, randomise
 from torch import Tensor
 
@@ -30,22 +31,9 @@ def official(fixtures: Path) -> ResidualAutoencoder:
     return rae
 
 
-def relative(found: Tensor, truth: Tensor) -> float:
-    return float((found - truth).abs().max() / truth.abs().max())
-
-
 def stored_features(reference: dict[str, Tensor]) -> HRFeatures:
     image = reference["image"]
     return HRFeatures((reference["f0"], reference["f1"], reference["f2"], torch.empty(0)), image)
-
-
-def official_shapes(fixtures: Path, part: str) -> dict[str, tuple[int, ...]]:
-    lines = [line.split(" ", 2) for line in (fixtures / "keys_full.txt").read_text().splitlines()]
-    return {
-        key: tuple(int(side) for side in rest[1 : rest.index(")")].split(",") if side.strip())
-        for name, key, rest in lines
-        if name == part
-    }
 
 
 @pytest.mark.parametrize(("part", "count"), [("encoder", 14_631_300), ("decoder", 14_766_467)])
