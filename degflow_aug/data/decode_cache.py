@@ -43,7 +43,7 @@ class DecodeCache:
         self._used = 0
 
     def reserve(self, key: Hashable, shape: tuple[int, ...], dtype: npt.DTypeLike) -> bool:
-        """Set memory aside for an array; returns whether it fits. To be called before workers start."""
+        """Reserve memory for an array and return whether it fits. To be called before workers start."""
         memory = self._own_memory()
         if key in self._slots:
             return True
@@ -73,11 +73,6 @@ class DecodeCache:
         memory[start : start + _size(slot)] = np.ascontiguousarray(image).reshape(-1).view(np.uint8)
         memory[slot.offset] = 1
         return self._array(slot)
-
-    @property
-    def used_bytes(self) -> int:
-        """Bytes set aside so far."""
-        return self._used
 
     def _array(self, slot: _Slot) -> np.ndarray:
         start = slot.offset + _ALIGNMENT

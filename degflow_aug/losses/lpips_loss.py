@@ -64,13 +64,18 @@ class LPIPSLoss(nn.Module):
         return super().train(False)
 
 
+def vgg_file(path: str | Path | None) -> Path:
+    """Where torchvision's VGG16 weights are expected: at ``path``, or in torchvision's cache."""
+    return Path(path) if path else Path(torch.hub.get_dir()) / "checkpoints" / VGG_FILE
+
+
 def read_vgg(path: str | Path | None) -> dict[str, Tensor]:
     """Convolution weights of torchvision's VGG16, from a file or from torchvision's cache.
 
     Raises:
         ValueError: nothing there, or another kind of file.
     """
-    file = Path(path) if path else Path(torch.hub.get_dir()) / "checkpoints" / VGG_FILE
+    file = vgg_file(path)
     if not file.is_file():
         raise ValueError(
             f"expected torchvision's VGG16 weights for LPIPS at {file}, got none; place {VGG_FILE} there or name it in "

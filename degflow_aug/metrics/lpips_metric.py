@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 import math
 import warnings
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from degflow_aug.losses.lpips_loss import VGG_FILE, LPIPSLoss
+from degflow_aug.losses.lpips_loss import VGG_FILE, LPIPSLoss, vgg_file
 
 # VGG16 halves an image four times.
 _SMALLEST = 16
@@ -22,7 +21,7 @@ def check_weights(vgg_path: str | None = None) -> None:
     Raises:
         ValueError: there is no such file.
     """
-    file = Path(vgg_path) if vgg_path else Path(torch.hub.get_dir()) / "checkpoints" / VGG_FILE
+    file = vgg_file(vgg_path)
     if not file.is_file():
         raise ValueError(
             f"expected torchvision's VGG16 weights for calculate_lpips at {file}, got none; place {VGG_FILE} there, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -44,32 +45,31 @@ def _metric(name: str, device: str) -> Any:
     return pyiqa.create_metric(name, device=torch.device(device))
 
 
-def _tensor(image: np.ndarray, border: int, device: str) -> torch.Tensor:
-    inner = image[border : image.shape[0] - border, border : image.shape[1] - border, ::-1]
-    return torch.from_numpy(inner.astype(np.float32) / 255).permute(2, 0, 1)[None].to(device)
+@torch.no_grad()
+def _measure(metric: str, images: Sequence[np.ndarray], border: int, device: str | None) -> float:
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    inner = [image[border : image.shape[0] - border, border : image.shape[1] - border, ::-1] for image in images]
+    tensors = [torch.from_numpy(image.astype(np.float32) / 255).permute(2, 0, 1)[None].to(device) for image in inner]
+    return float(_metric(metric, device)(*tensors))
 
 
 def calculate_pyiqa(img: np.ndarray, metric: str, crop_border: int = 0, device: str | None = None) -> float:
-    """A metric of one image (H, W, 3), BGR in [0, 255]: musiq, maniqa-pipal, clipiqa, topiq_nr, niqe, ...
+    """Measure one image (H, W, 3), BGR in [0, 255], by musiq, maniqa-pipal, clipiqa, topiq_nr, niqe, ...
 
     Raises:
         ValueError: no pyiqa, or no such metric.
     """
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    with torch.no_grad():
-        return float(_metric(metric, device)(_tensor(img, crop_border, device)))
+    return _measure(metric, (img,), crop_border, device)
 
 
 def calculate_pyiqa_fr(
     img: np.ndarray, img2: np.ndarray, metric: str, crop_border: int = 0, device: str | None = None
 ) -> float:
-    """A metric of two images of one size: dists, topiq_fr, lpips, ...
+    """Measure two images of one size, (H, W, 3), BGR in [0, 255], by dists, topiq_fr, lpips, ...
 
     Raises:
         ValueError: no pyiqa, no such metric, or sizes that differ.
     """
     if img.shape != img2.shape:
         raise ValueError(f"expected two images of one size, got {img.shape} and {img2.shape}")
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    with torch.no_grad():
-        return float(_metric(metric, device)(*(_tensor(image, crop_border, device) for image in (img, img2))))
+    return _measure(metric, (img, img2), crop_border, device)
