@@ -32,7 +32,11 @@ def arguments(pairs: Path, out: Path, *more: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("flags", "method"), [(["--one-step"], "average"), (["--one-step", "consistency"], "consistency")]
+    ("flags", "method"),
+    [
+        (["--one-step"], "average"),
+        pytest.param(["--one-step", "consistency"], "consistency", marks=pytest.mark.slow),
+    ],
 )
 def test_one_step_ends_with_a_student_and_resumes_in_it(
     flags: list[str],
