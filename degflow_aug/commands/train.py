@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import glob
 import shlex
+import shutil
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -102,9 +103,7 @@ def _checked_name(args: argparse.Namespace) -> str:
         raise ValueError(f"expected a mapping of options in path of {args.opt}, got {opt['path']!r}")
     name = str(opt.get("name"))
     name = name if name.startswith("debug") or not args.debug else f"debug_{name}"
-    states = Path.cwd() / "experiments" / name / "training_states"
-    resumes = (args.auto_resume and any(states.glob("*.state"))) or bool((opt.get("path") or {}).get("resume_state"))
-    check_training_options(opt, args.opt, resumes)
+    check_training_options(opt, args.opt)
     return name
 
 
@@ -126,18 +125,22 @@ def _earlier_run_restored(root: Path, name: str) -> AbstractContextManager[None]
 
 @contextmanager
 def restored_on_failure(folders: Sequence[Path], states: Path) -> Iterator[None]:
-    """Undo BasicSR's renaming of an earlier run where the block fails before it has saved anything.
+    """Leave no trace of a run that fails before it has saved anything: a mistake in its options, as a rule.
 
-    What the failed run has written is kept as ``NAME_failed_TIME``.
+    An earlier run that BasicSR has renamed gets its name back, and what the failed one has written is kept as
+    ``NAME_failed_TIME``; where there was none, that is removed. The log of training that has diverged stays.
 
     Args:
         folders: those that BasicSR renames to ``NAME_archived_TIME`` and makes anew.
         states: where training states are saved.
     """
+    from degflow_aug.models.training.divergence_guard import TrainingDiverged
+
     before = {folder: _archives(folder) for folder in folders}
+    new = [folder for folder in folders if not folder.exists()]
     try:
         yield
-    except Exception:
+    except Exception as mistake:
         if not any(states.glob("*.state")):
             for folder in folders:
                 for archive in sorted(_archives(folder) - before[folder])[-1:]:
@@ -145,6 +148,8 @@ def restored_on_failure(folders: Sequence[Path], states: Path) -> Iterator[None]
                     if folder.exists() and not failed.exists():
                         folder.rename(failed)
                         archive.rename(folder)
+            for folder in [] if isinstance(mistake, TrainingDiverged) else new:
+                shutil.rmtree(folder, ignore_errors=True)
         raise
 
 

@@ -8,7 +8,8 @@ degradation: {type: DegFlow, bundle: city100-iphone, scale_range: [1, 4], solver
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,6 +96,26 @@ def build_degradation(section: Mapping[str, Any], where: str = "degradation") ->
     Raises:
         ValueError: an unknown type or key (with the nearest name), a value out of its range, or no such bundle.
     """
+    with _mistakes_in(where):
+        wanted = _read(section, where)
+        degradation = wanted.build(where)
+    degradation.scale_range = _narrowed(wanted.scale_range, degradation.scale_range, where, section["type"])
+    return degradation
+
+
+def scale_range_of(section: Mapping[str, Any], where: str = "degradation") -> ScaleRange:
+    """The scales that the degradation of a section will cover; of the bundle of a generator the header is read alone.
+
+    Raises:
+        ValueError: as :func:`build_degradation`.
+    """
+    with _mistakes_in(where):
+        wanted = _read(section, where)
+        own = wanted.made_for(where) if isinstance(wanted, DegFlowOptions) else wanted.build(where).scale_range
+    return _narrowed(wanted.scale_range, own, where, section["type"])
+
+
+def _read(section: Mapping[str, Any], where: str) -> DegradationOptions:
     if not isinstance(section, Mapping):
         raise ValueError(f"expected a mapping in {where}, got {section!r}")
     kind = section.get("type")
@@ -102,17 +123,18 @@ def build_degradation(section: Mapping[str, Any], where: str = "degradation") ->
         raise ValueError(
             f"expected {where}.type out of {', '.join(TYPES)}, got {kind!r}{nearest_name(kind, TYPES) if kind else ''}"
         )
+    return read_options(TYPES[kind], {key: value for key, value in section.items() if key != "type"}, where)
+
+
+@contextmanager
+def _mistakes_in(where: str) -> Iterator[None]:
+    """Name the section in a sentence that does not."""
     try:
-        rest = {key: value for key, value in section.items() if key != "type"}
-        wanted = read_options(TYPES[kind], rest, where)
-        degradation = wanted.build(where)
+        yield
     except ValueError as error:
         if where in str(error):
             raise
         raise ValueError(f"{error} (in {where})") from None
-    if wanted.scale_range is not None:
-        degradation.scale_range = _narrowed(wanted.scale_range, degradation.scale_range, where, kind)
-    return degradation
 
 
 def generator_of(bundle: Bundle | KernelBundle, **settings: Any) -> DegFlow | FittedKernel:
@@ -133,7 +155,9 @@ def generator_of(bundle: Bundle | KernelBundle, **settings: Any) -> DegFlow | Fi
     return kind_of(bundle.kernels[0]).from_bundle(bundle, noise=noise, camera=camera)
 
 
-def _narrowed(wanted: ScaleRange, own: ScaleRange, where: str, kind: str) -> ScaleRange:
+def _narrowed(wanted: ScaleRange | None, own: ScaleRange, where: str, kind: str) -> ScaleRange:
+    if wanted is None:
+        return own
     low, high = wanted
     try:
         if low <= high:

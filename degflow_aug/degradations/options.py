@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Protocol, TypeVar
 
-from degflow_aug.bundles.bundle import Bundle, KernelBundle
+from degflow_aug.bundles.spec import GeneratorSpec, KernelSpec
 from degflow_aug.degradations.base import Degradation
 
 ScaleRange = tuple[float, float]
@@ -30,8 +30,8 @@ def as_base(extended: Any, kind: type[Settings]) -> Settings:
     return kind(**{item.name: getattr(extended, item.name) for item in dataclasses.fields(kind)})  # type: ignore[arg-type]
 
 
-def check_chosen(camera: object, bundle: Bundle | KernelBundle, where: str) -> None:
+def check_chosen(camera: object, spec: GeneratorSpec | KernelSpec, where: str) -> None:
     """Raise a ValueError where a bundle knows several cameras and none is named: nobody could name one later."""
-    if camera is None and bundle.spec.cameras:
-        known = ", ".join(bundle.spec.cameras)
+    if camera is None and spec.cameras:
+        known = ", ".join(spec.cameras)
         raise ValueError(f"expected {where} to name one of the cameras of the bundle ({known}), got none")

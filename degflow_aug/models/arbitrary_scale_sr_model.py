@@ -28,24 +28,32 @@ class ArbitraryScaleSRModel(DegradedModel):
     options: ArbitraryScaleOptions
 
     def __init__(self, opt: dict[str, Any]) -> None:
-        options = read_options(ArbitraryScaleOptions, opt.get("degflow") or {}, "degflow")
-        _check_network(opt)
-        if opt["is_train"]:
-            _check_window(opt["train"], options)
+        options = self.read(opt)
         super().__init__(opt, options, RandomScales(options.scale_range, options.lr_size))
 
     @classmethod
-    def check(cls, opt: Mapping[str, Any]) -> None:
-        """Look for what would fail later: the network's kind, losses, sizes of patches, the degradation's range.
+    def read(cls, opt: Mapping[str, Any]) -> ArbitraryScaleOptions:
+        """The section ``degflow``, which goes with the kind of network and, in training, with its losses.
+
+        Raises:
+            ValueError: it does not.
+        """
+        options = read_options(ArbitraryScaleOptions, opt.get("degflow") or {}, "degflow")
+        _check_network(opt)
+        if opt.get("is_train", True):
+            _check_window(opt["train"], options)
+        return options
+
+    @classmethod
+    def check(cls, opt: Mapping[str, Any]) -> ArbitraryScaleOptions:
+        """Read the options, and look for what would fail later: losses, sizes of patches, the degradation's range.
 
         Raises:
             ValueError: the first mistake.
         """
-        options = read_options(ArbitraryScaleOptions, opt.get("degflow") or {}, "degflow")
-        _check_network(opt)
+        options = cls.read(opt)
         check_adversary(opt)
         check_losses(opt["train"])
-        _check_window(opt["train"], options)
         train = opt["datasets"]["train"]
         side = train.get("gt_size")
         if isinstance(side, int) and side < options.gt_size:
@@ -59,6 +67,7 @@ class ArbitraryScaleSRModel(DegradedModel):
             )
         check_has_lr(opt)
         check_covers(opt.get("degradation"), *options.scale_range)
+        return options
 
     def check_batch(self, batch: LRBatch) -> None:
         """Every square that an LR patch covers has to lie in its HR patch, and to hold a window."""

@@ -8,13 +8,12 @@ from typing import Any
 
 import torch
 from basicsr.archs.rrdbnet_arch import RRDBNet
-from basicsr.utils.registry import ARCH_REGISTRY
 from torch import Tensor, nn
 
 from degflow_aug.degradations.grid import resize
 from degflow_aug.degradations.padding import pad_to_multiple
 from degflow_aug.models.checks.degradation import check_covers, check_has_lr
-from degflow_aug.models.checks.registered_types import build_network, is_arbitrary_scale
+from degflow_aug.models.checks.registered_types import is_arbitrary_scale, outline_network
 from degflow_aug.models.sr.adversary import check_adversary
 from degflow_aug.models.sr.degraded_model import DegradedModel
 from degflow_aug.models.sr.lr_source import FixedScale, LRBatch, check_fixed_scale
@@ -28,38 +27,41 @@ class DegradedSRModel(DegradedModel):
     """Trains ``network_g`` (EDSR, RRDBNet, SwinIR, ...) at the top-level ``scale``."""
 
     def __init__(self, opt: dict[str, Any]) -> None:
-        self.check_network(opt)
-        if opt["is_train"]:
-            self.check_gan(opt)
-        options = read_options(SROptions, opt.get("degflow") or {}, "degflow")
-        super().__init__(opt, options, FixedScale(float(opt["scale"])))
+        super().__init__(opt, self.read(opt), FixedScale(float(opt["scale"])))
 
     @classmethod
-    def check(cls, opt: Mapping[str, Any]) -> None:
-        """Look for what would fail later: scale, patch size, losses, the network's kind, the degradation's range.
+    def read(cls, opt: Mapping[str, Any]) -> SROptions:
+        """The section ``degflow``, in a file whose networks are those that this model trains.
+
+        Raises:
+            ValueError: they are not.
+        """
+        if is_arbitrary_scale(opt["network_g"]):
+            kind = opt["network_g"]["type"]
+            raise ValueError(f"expected a network of a fixed scale in network_g, got {kind}; use ArbitraryScaleSRModel")
+        if opt.get("is_train", True):
+            cls.check_gan(opt)
+        return read_options(SROptions, opt.get("degflow") or {}, "degflow")
+
+    @classmethod
+    def check(cls, opt: Mapping[str, Any]) -> SROptions:
+        """Read the options, and look for what would fail later: scale, patches, losses, the degradation's range.
 
         Raises:
             ValueError: the first mistake.
         """
+        options = cls.read(opt)
         scale = opt.get("scale")
         if not isinstance(scale, int) or isinstance(scale, bool) or scale < 1:
             raise ValueError(f"expected scale as a whole number, what {cls.__name__} enlarges by, got {scale!r}")
         side = opt["datasets"]["train"].get("gt_size")
         if isinstance(side, int) and side % scale:
             raise ValueError(f"expected datasets.train.gt_size to be a multiple of scale {scale}, got {side}")
-        cls.check_network(opt)
         _check_sizes(opt["network_g"], scale, side)
-        cls.check_gan(opt)
         check_losses(opt["train"])
         check_has_lr(opt)
         check_covers(opt.get("degradation"), scale, scale)
-
-    @classmethod
-    def check_network(cls, opt: Mapping[str, Any]) -> None:
-        """Raise a ValueError where network_g has to be asked for coordinates."""
-        if is_arbitrary_scale(opt["network_g"]):
-            kind = opt["network_g"]["type"]
-            raise ValueError(f"expected a network of a fixed scale in network_g, got {kind}; use ArbitraryScaleSRModel")
+        return options
 
     @classmethod
     def check_gan(cls, opt: Mapping[str, Any]) -> None:
@@ -109,12 +111,12 @@ def side_multiple(network: nn.Module) -> int:
 
 
 def _check_sizes(section: Mapping[str, Any], scale: int, hr_side: Any) -> None:
-    """Build the network, and look whether it takes LR of this side and enlarges by this scale.
+    """Look whether a network takes LR of this side and enlarges by this scale.
 
     Raises:
         ValueError: it does not.
     """
-    network = build_network(ARCH_REGISTRY.get(section["type"]), section, "network_g").eval()
+    network = outline_network(section, "network_g").eval()
     multiple = side_multiple(network)
     if isinstance(hr_side, int) and hr_side // scale % multiple:
         raise ValueError(
@@ -124,7 +126,7 @@ def _check_sizes(section: Mapping[str, Any], scale: int, hr_side: Any) -> None:
     side = multiple * math.ceil(16 / multiple)
     try:
         with torch.no_grad():
-            found = tuple(network(torch.zeros(1, 3, side, side)).shape)
+            found = tuple(network(torch.zeros(1, 3, side, side, device=next(network.parameters()).device)).shape)
     except (RuntimeError, TypeError):
         # Not every network takes so little, and training will tell.
         return

@@ -53,7 +53,7 @@ class FittedKernelOptions:
                 f"expected a bundle with fitted kernels in {where}.bundle, got {path} without; "
                 "train its flow with pseudo-views, or name a kernel.safetensors"
             )
-        check_chosen(self.camera, bundle, f"{where}.camera")
+        check_chosen(self.camera, bundle.spec, f"{where}.camera")
         return self.kind.from_bundle(bundle, noise=self.noise, camera=self.camera)
 
 

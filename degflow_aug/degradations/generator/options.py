@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from degflow_aug.bundles.bundle import load_bundle
+from degflow_aug.bundles.bundle import load_bundle, read_spec
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.options import ScaleRange, check_chosen
 
@@ -38,6 +39,16 @@ class DegFlowOptions:
     noise: float = 0.0
     camera: str | Mapping | None = None
 
+    def made_for(self, where: str) -> ScaleRange:
+        """The scales of the generator, as the header of its bundle says.
+
+        Raises:
+            ValueError: no such bundle, or no camera for one that knows several.
+        """
+        spec = read_spec(self.bundle)
+        check_chosen(self.camera, spec, f"{where}.camera")
+        return 1.0, math.inf if self.extrapolate else spec.knots[-1]
+
     def build(self, where: str) -> DegFlow:
         """The generator, weights frozen.
 
@@ -45,7 +56,7 @@ class DegFlowOptions:
             ValueError: no camera for a bundle that knows several: nobody could name one later.
         """
         bundle = load_bundle(self.bundle)
-        check_chosen(self.camera, bundle, f"{where}.camera")
+        check_chosen(self.camera, bundle.spec, f"{where}.camera")
         return DegFlow.from_bundle(
             bundle,
             solver=self.solver,

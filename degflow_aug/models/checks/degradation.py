@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from degflow_aug.degradations.build import build_degradation
+from degflow_aug.degradations.build import scale_range_of
 
 
 def check_covers(section: Mapping[str, Any] | None, low: float, high: float) -> None:
-    """Build the degradation of an option file, if it has one, and compare its range with the scales of training.
+    """Compare the range of the degradation of an option file, if it has one, with the scales of training.
 
     Raises:
-        ValueError: as :func:`build_degradation`, or the range does not hold all of [low, high].
+        ValueError: as :func:`scale_range_of`, or the range does not hold all of [low, high].
     """
     if not section:
         return
-    first, last = build_degradation(section).scale_range
+    first, last = scale_range_of(section)
     if low < first or high > last:
         wanted = f"{low:g}" if low == high else f"{low:g} to {high:g}"
         raise ValueError(

@@ -1,18 +1,20 @@
-"""The types that an option file names, looked up before BasicSR builds any of them."""
+"""The types that an option file names, and the arguments it gives them, before BasicSR builds any of them."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
-from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY
+from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY
 
 from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import ArbitraryScaleNetwork
 from degflow_aug.archs.network_outline import TooLargeError, outline
 from degflow_aug.options.nearest_name import nearest_name
 from degflow_aug.options.sections import check_known_keys
+
+LOSSES = ("pixel_opt", "perceptual_opt", "ldl_opt", "gan_opt")
 
 
 def registered_type(registry: Any, section: object, where: str) -> Any:
@@ -39,8 +41,27 @@ def is_arbitrary_scale(section: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, ArbitraryScaleNetwork)
 
 
+def check_arguments(constructor: Callable[..., Any], section: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The arguments of a section, all but its ``type``, which ``constructor`` takes.
+
+    Raises:
+        ValueError: one that it does not take, with the nearest name, or one that is missing.
+    """
+    arguments = {key: value for key, value in section.items() if key != "type"}
+    try:
+        inspect.signature(constructor).bind(**arguments)
+    except TypeError as error:
+        known = inspect.signature(constructor).parameters
+        unknown = next((key for key in arguments if key not in known), None)
+        nearest = nearest_name(unknown, known) if unknown is not None else ""
+        raise ValueError(f"expected the arguments of {section['type']} in {where}, got {error}{nearest}") from None
+    return arguments
+
+
 def check_networks(opt: Mapping[str, Any]) -> None:
-    """Every ``network_*`` section: its type, and its arguments, with which the network is built.
+    """Check every ``network_*`` section: its type, and its arguments, with which the network is outlined.
+
+    A network whose weights are published elsewhere looks at its arguments itself, and reads no weights for that.
 
     Raises:
         ValueError: the first mistake.
@@ -52,19 +73,26 @@ def check_networks(opt: Mapping[str, Any]) -> None:
             if not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()):
                 check_known_keys(section, ("type", *parameters), name)
             if hasattr(network, "check_arguments"):
-                check_published(network, section, name)
+                network.check_arguments(**check_arguments(network, section, name))
             else:
-                build_network(network, section, name)
+                outline_network(section, name)
 
 
-def build_network(network: Any, section: Mapping[str, Any], where: str) -> Any:
-    """The network of a section, whose arguments only its constructor can judge.
+def outline_network(section: Mapping[str, Any], where: str) -> Any:
+    """The network of a section without memory for its weights; with weights where its constructor needs values.
 
     Raises:
-        ValueError: it cannot be built, whatever Python says of it.
+        ValueError: it cannot be built, whatever Python says of it, or would be too large.
     """
+    network = ARCH_REGISTRY.get(section["type"])
     arguments = {key: value for key, value in section.items() if key != "type"}
-    _check_memory(network, arguments, where)
+    try:
+        return outline(network, deepcopy(arguments))
+    except TooLargeError as error:
+        raise ValueError(f"{error} in {where}; lower its widths") from None
+    except Exception:
+        # It reads values, which tensors on meta have not, or it cannot be built at all, which is said here.
+        pass
     try:
         return network(**deepcopy(arguments))
     except (ValueError, OSError):
@@ -74,32 +102,34 @@ def build_network(network: Any, section: Mapping[str, Any], where: str) -> Any:
         raise ValueError(f"expected arguments that make a {section['type']} in {where}, got {said}") from error
 
 
-def check_published(network: Any, section: Mapping[str, Any], where: str) -> None:
-    """A network whose weights are published elsewhere looks at its arguments itself, and reads no weights for that.
+def check_losses_and_optimizers(train: Mapping[str, Any], optimizers: Mapping[str, Callable[..., Any]]) -> None:
+    """Check the types in the ``train`` section, and the names of their arguments; constructors look at the values.
+
+    Args:
+        train: the section.
+        optimizers: the types there are.
 
     Raises:
-        ValueError: an argument that it does not take, lacks, or refuses.
+        ValueError: the first mistake.
     """
-    arguments = {key: value for key, value in section.items() if key != "type"}
-    try:
-        inspect.signature(network).bind(**arguments)
-        network.check_arguments(**arguments)
-    except TypeError as error:
-        raise ValueError(f"expected the arguments of {section['type']} in {where}, got {error}") from None
-
-
-def _check_memory(network: Any, arguments: Mapping[str, Any], where: str) -> None:
-    """Refuse widths that no memory has room for; networks that cannot be made without values are not looked at."""
-    try:
-        outline(network, deepcopy(arguments))
-    except TooLargeError as error:
-        raise ValueError(f"{error} in {where}; lower its widths") from None
-    except Exception:
-        return
+    for name in LOSSES:
+        if train.get(name) is not None:
+            where = f"train.{name}"
+            check_arguments(registered_type(LOSS_REGISTRY, train[name], where), train[name], where)
+            # BasicSR also has losses a pixel, which nothing here adds up.
+            if train[name].get("reduction", "mean") not in ("mean", "sum"):
+                raise ValueError(f"expected mean or sum in {where}.reduction, got {train[name]['reduction']!r}")
+    for name in ("optim_g", "optim_d"):
+        if name == "optim_g" or train.get(name) is not None:
+            section = train[name] if isinstance(train.get(name), Mapping) else {}
+            kind = section.get("type")
+            if not isinstance(kind, str) or kind not in optimizers:
+                raise ValueError(f"expected train.{name}.type out of {', '.join(optimizers)}, got {kind!r}")
+            check_arguments(optimizers[kind], {"params": None, **section}, f"train.{name}")
 
 
 def check_datasets(opt: Mapping[str, Any]) -> dict[str, Any]:
-    """Every section of ``datasets``: its type; a dataset of this package's own is built, which looks at its files.
+    """Check every section of ``datasets``: its type; a dataset of this package is built, which looks at its files.
 
     Returns:
         The datasets of this package, by the ``name`` of their sections.

@@ -1,14 +1,11 @@
-"""Names, numbers and files of an option file that BasicSR uses before it has looked at them."""
+"""Names and numbers of an option file that BasicSR uses before it has looked at them."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-
-from degflow_aug.models.training.checkpoint import WEIGHTS
 
 
 def check_name(opt: Mapping[str, Any]) -> None:
@@ -70,22 +67,3 @@ def check_count(value: object, least: int, where: str) -> None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     if not is_number or value != int(value) or value < least:  # type: ignore[call-overload, operator]
         raise ValueError(f"expected a whole number of at least {least} in {where}, got {value!r}")
-
-
-def check_weights(opt: Mapping[str, Any], resumes: bool = False) -> None:
-    """Look for the checkpoints that ``path`` names, and for the names of the weights in them.
-
-    Args:
-        opt: the options.
-        resumes: the networks come from a training state, so that BasicSR does not look at ``path``.
-
-    Raises:
-        ValueError: a file that is not there, or a part that no checkpoint has.
-    """
-    for key, value in (opt.get("path") or {}).items():
-        if not value or resumes:
-            continue
-        if str(key).startswith("pretrain_network") and not Path(str(value)).expanduser().is_file():
-            raise ValueError(f"expected a checkpoint at {value} (path.{key}), got no such file")
-        if str(key).startswith("param_key") and not isinstance(value, str):
-            raise ValueError(f"expected {' or '.join(WEIGHTS)} in path.{key}, got {value!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 from basicsr.utils.registry import MODEL_REGISTRY
@@ -14,7 +15,6 @@ from degflow_aug.models.checks.run import (
     check_dataset_names,
     check_has_images_to_restore,
     check_name,
-    check_weights,
 )
 from degflow_aug.models.validation.sr_validation import SRValidation
 from degflow_aug.models.validation.validation_metrics import check_metrics
@@ -59,8 +59,8 @@ def _check_phases(datasets: object, source: str) -> None:
 
 def _check_weights(opt: Mapping[str, Any], source: str) -> None:
     """BasicSR tests a network with random weights without a word."""
-    if "network_g" not in opt:
-        return
-    if not (opt.get("path") or {}).get("pretrain_network_g"):
+    weights = (opt.get("path") or {}).get("pretrain_network_g")
+    if "network_g" in opt and not weights:
         raise ValueError(f"expected path.pretrain_network_g in {source}, got none; name the checkpoint to test")
-    check_weights(opt)
+    if weights and not Path(str(weights)).expanduser().is_file():
+        raise ValueError(f"expected a checkpoint at {weights} (path.pretrain_network_g), got no such file")

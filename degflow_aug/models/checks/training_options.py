@@ -10,8 +10,12 @@ from typing import Any, get_type_hints
 from basicsr.utils.registry import METRIC_REGISTRY, MODEL_REGISTRY
 
 from degflow_aug.compat.options import check_options
-from degflow_aug.models.checks.construction import check_loss_sections, check_optimizer
-from degflow_aug.models.checks.registered_types import check_datasets, check_networks, registered_type
+from degflow_aug.models.checks.registered_types import (
+    check_datasets,
+    check_losses_and_optimizers,
+    check_networks,
+    registered_type,
+)
 from degflow_aug.models.checks.run import (
     check_count,
     check_dataset_names,
@@ -19,7 +23,6 @@ from degflow_aug.models.checks.run import (
     check_loading,
     check_name,
     check_phases,
-    check_weights,
 )
 from degflow_aug.models.training.optimizers import OPTIMIZERS
 from degflow_aug.models.training.trained_model import TrainedModel
@@ -27,17 +30,15 @@ from degflow_aug.models.validation.best_checkpoint import check_best, check_best
 from degflow_aug.models.validation.scale_validation import ScaleValidation
 from degflow_aug.models.validation.sr_validation import SRValidation
 from degflow_aug.models.validation.validation_metrics import check_metrics
-from degflow_aug.options.basicsr_keys import SCHEDULERS
 from degflow_aug.options.sections import read_options
 
 
-def check_training_options(opt: dict[str, Any], source: str, resumes: bool = False) -> None:
+def check_training_options(opt: dict[str, Any], source: str) -> None:
     """Check all that BasicSR checks late or never: sections of ours, types and arguments of networks, our datasets.
 
     Args:
         opt: the option file's content; it is not changed.
         source: the file's name, for messages.
-        resumes: the networks will come from a training state.
 
     Raises:
         ValueError: the first mistake.
@@ -51,25 +52,17 @@ def check_training_options(opt: dict[str, Any], source: str, resumes: bool = Fal
     if issubclass(model, TrainedModel) and not isinstance(opt.get("network_g"), Mapping):
         raise ValueError(f"expected a section network_g in {source}, got {opt.get('network_g')!r}")
     options = get_type_hints(model).get("options")
-    if dataclasses.is_dataclass(options):
+    if not hasattr(model, "read") and dataclasses.is_dataclass(options):
         read_options(options, opt.get("degflow") or {}, "degflow")  # type: ignore[arg-type]
     _check_numbers(opt)
     _check_validation(opt, model)
-    check_loss_sections(opt["train"])
-    _check_optimizers(opt["train"], model)
-    check_weights(opt, resumes)
+    # BasicSR's own models know Adam alone.
+    optimizers = OPTIMIZERS if issubclass(model, TrainedModel) else {"Adam": OPTIMIZERS["Adam"]}
+    check_losses_and_optimizers(opt["train"], optimizers)
     check_networks(opt)
     check_best_scale(opt.get("val"), opt["datasets"], check_datasets(opt))
     if hasattr(model, "check"):
         model.check(opt)
-
-
-def _check_optimizers(train: Mapping[str, Any], model: type) -> None:
-    """BasicSR's own models know Adam alone."""
-    known = OPTIMIZERS if issubclass(model, TrainedModel) else {"Adam": OPTIMIZERS["Adam"]}
-    for name in ("optim_g", "optim_d"):
-        if name == "optim_g" or train.get(name) is not None:
-            check_optimizer(train.get(name), known, f"train.{name}")
 
 
 def _check_validation(opt: Mapping[str, Any], model: type) -> None:
@@ -102,9 +95,3 @@ def _check_numbers(opt: Mapping[str, Any]) -> None:
     decay = opt["train"].get("ema_decay", 0)
     if not isinstance(decay, (int, float)) or not 0 <= decay < 1:
         raise ValueError(f"expected train.ema_decay from 0 to below 1, got {decay!r}")
-    scheduler = opt["train"].get("scheduler")
-    kind = scheduler.get("type") if isinstance(scheduler, Mapping) else None
-    if not isinstance(kind, str) or kind not in SCHEDULERS:
-        raise ValueError(
-            f"expected train.scheduler with a type out of {', '.join(sorted(SCHEDULERS))}, got {scheduler!r}"
-        )

@@ -100,57 +100,50 @@ def test_keys_that_are_numbers_in_training_and_in_testing(tmp_path: Path, capsys
 
 RRDB = {"type": "RRDBNet", "num_in_ch": 3, "num_out_ch": 3, "num_feat": 8, "num_block": 1, "num_grow_ch": 4, "scale": 2}
 MISTAKES: list[tuple[str, dict[str, Any], str]] = [
-    ("arbitrary", {"path__pretrain_network_g": "none.pth"}, "checkpoint at none.pth .path.pretrain_network_g."),
-    ("gan", {"path__pretrain_network_d": "none.pth"}, "checkpoint at none.pth .path.pretrain_network_d."),
     ("arbitrary", {"train__pixel_opt__weight": 1}, "unexpected keyword argument 'weight'; did you mean 'loss_weight'"),
-    ("arbitrary", {"train__pixel_opt__loss_weight": "x"}, "number in train.pixel_opt.loss_weight, got 'x'"),
     ("arbitrary", {"train__pixel_opt__reduction": "none"}, "mean or sum in train.pixel_opt.reduction, got 'none'"),
     ("fixed", {"network_g__num_feats": 1}, "unknown key 'num_feats' in network_g; did you mean 'num_feat'"),
     ("fixed", {"network_g__num_feat": "x"}, "expected arguments that make a EDSR in network_g, got TypeError"),
-    ("fixed", {"network_g__num_in_ch": None}, "make a EDSR in network_g, got TypeError: .*'num_in_ch'"),
     ("fixed", {"network_g": None}, "expected a section network_g in run.yml, got None"),
     ("fixed", {"network_g__upscale": 4}, "an image of 32x32 for LR of 16x16 from EDSR in network_g, got"),
     ("fixed", {"network_g": RRDB, "datasets__train__gt_size": 30}, "multiple of 4, because RRDBNet takes LR of a mult"),
-    ("arbitrary", {"network_g__encoder_spec": None}, "network_g"),
     ("arbitrary", {"network_g__imnet_spec": "mlp"}, "imnet_spec"),
-    ("gan", {"network_d__num_feat": "x"}, "make a UNetDiscriminatorSN in network_d"),
     ("arbitrary", {"train__optim_g__type": "Adan"}, "type out of Adam, AdamW, SGD, AdamW8bit, got 'Adan'"),
-    ("arbitrary", {"train__optim_g__lr": "x"}, "number above 0 in train.optim_g.lr, got 'x'"),
-    ("arbitrary", {"train__optim_g__betas": [2, 3]}, "arguments that Adam takes in train.optim_g, got Invalid beta"),
-    ("gan", {"train__optim_d__type": "Adan"}, "train.optim_d.type out of"),
-    ("gan", {"train__optim_d__lr": None}, "number above 0 in train.optim_d.lr, got None"),
-    ("gan", {"train__gan_opt__gan_type": "vanila"}, "got 'vanila'; did you mean 'vanilla'"),
     ("gan", {"train__gan_opt__gan_type": None}, "missing a required argument: 'gan_type'"),
     ("gan", {"train__net_d_iters": 0}, "whole number of at least 1 in train.net_d_iters, got 0"),
-    ("gan", {"train__net_d_init_iters": "x"}, "at least 0 in train.net_d_init_iters, got 'x'"),
     ("arbitrary", {"datasets__train__batch_size_per_gpu": 0}, "at least 1 in datasets.train.batch_size_per_gpu, got 0"),
     ("arbitrary", {"datasets__train__num_worker_per_gpu": "x"}, "at least 0 in datasets.train.num_worker_per_gpu"),
-    ("arbitrary", {"datasets__train__num_worker_per_gpu": -1}, "num_worker_per_gpu, got -1"),
     ("arbitrary", {"datasets__train__dataset_enlarge_ratio": 0}, "number above 0 in datasets.train.dataset_enlarge"),
     ("arbitrary", {"val__val_freq": 0}, "at least 1 in val.val_freq, got 0"),
-    ("arbitrary", {"val__val_freq": "x"}, "at least 1 in val.val_freq, got 'x'"),
     ("arbitrary", {"datasets__val__name": None}, "expected a name in datasets.val, without slashes, got None"),
-    ("arbitrary", {"datasets__val__name": "a/b"}, "got 'a/b'"),
     ("arbitrary", {"datasets__val_2": {"name": "pairs", "type": "X"}}, "got 'pairs', as in datasets.val"),
     ("arbitrary", {"name": "a/b"}, "name of a folder, without slashes, got 'a/b'"),
-    ("arbitrary", {"name": ".."}, "got '..'"),
-    ("arbitrary", {"name": 3}, "got 3"),
     ("arbitrary", {"datasets__train": None}, "expected a section datasets.train in run.yml"),
     ("arbitrary", {"datasets__train_2": {"name": "x"}}, "got datasets.train_2"),
     ("arbitrary", {"datasets__val__type": "HRCropDataset"}, "LR images in datasets.val, got HRCropDataset"),
     ("arbitrary", {"val__best": {"metric": "psnr", "scale": 4}}, "among the scales of pairs .2., got 4"),
 ]  # fmt: skip
+# Found when BasicSR has begun: its log comes before the sentence, and its folder is removed again.
+LATE_MISTAKES: list[tuple[str, dict[str, Any], str]] = [
+    ("arbitrary", {"path__pretrain_network_g": "none.pth"}, "expected a checkpoint, got none.pth: nothing there"),
+    ("gan", {"path__pretrain_network_d": "none.pth"}, "expected a checkpoint, got none.pth: nothing there"),
+    ("arbitrary", {"train__pixel_opt__loss_weight": "x"}, "options that BasicSR can train with in run.yml, got TypeE"),
+    ("arbitrary", {"train__optim_g__betas": [2, 3]}, "Invalid beta parameter at index 0: 2"),
+    ("gan", {"train__optim_d__lr": None}, "missing 1 required positional argument: 'lr'"),
+    ("gan", {"train__gan_opt__gan_type": "vanila"}, "GAN type vanila is not implemented"),
+    ("arbitrary", {"degradation": {"type": "DegFlow", "bundle": "simulator", "steps": 0}}, "one solver step, got 0"),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "changes", "sentence"), MISTAKES)
-def test_mistakes_are_found_before_anything_is_written(
+@pytest.mark.parametrize(("kind", "changes", "sentence"), MISTAKES + LATE_MISTAKES)
+def test_a_mistake_is_one_sentence_and_leaves_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, changes: dict[str, Any], sentence: str
 ) -> None:
-    opt = change(options(tmp_path, kind), **changes)
-    assert run(opt) == 2
-    said = capsys.readouterr().err
-    assert re.fullmatch(f"degflow: .*{sentence}.*\n", said), said
-    assert not Path("experiments").exists()
+    assert run(change(options(tmp_path, kind), **changes)) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(f"degflow: .*{sentence}.*", said[-1]), said[-1]
+    assert len(said) == 1 or (kind, changes, sentence) in LATE_MISTAKES
+    assert list(Path("experiments").rglob("*")) == []
 
 
 def test_files_without_a_mistake_are_accepted(tmp_path: Path) -> None:
@@ -163,8 +156,6 @@ def test_files_without_a_mistake_are_accepted(tmp_path: Path) -> None:
     ]  # fmt: skip
     for kind, changes in good:
         check_training_options(change(options(tmp_path, kind), **changes), "run.yml")
-    opt = change(options(tmp_path), path__pretrain_network_g="none.pth")
-    check_training_options(opt, "run.yml", resumes=True)
 
 
 def test_a_part_that_a_checkpoint_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
