@@ -9,13 +9,13 @@ import torch
 import yaml
 from torch import Tensor
 
+from benchmarks.onestep.tiny_autoencoder import teach_autoencoder
 from degflow_aug.cli import main
 from degflow_aug.commands.demo.simulated_pairs import bundled_photographs, write_simulated_pairs
 from degflow_aug.console.progress import Progress
 from degflow_aug.data.tensors import to_tensor
 from degflow_aug.files.image_file import read_image, write_image
 from degflow_aug.options.yaml_file import load_yaml
-from tests.helpers.tiny_autoencoder import teach_autoencoder
 
 OPTIONS = Path(__file__).resolve().parents[2] / "basicsr_options"
 SCALE = 4.0
