@@ -25,17 +25,17 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
-import torchvision
 from torch import Tensor
 
-from benchmarks.onestep.tiny import read_folder, run, teach_vaes, tiny_options, write_photograph_pairs
+from benchmarks.onestep.tiny import run, tiny_options, write_photograph_pairs
+from benchmarks.onestep.tiny_autoencoder import read_folder, teach_vaes
 from benchmarks.shared.results import RESULTS, facts, markdown_table, write_results
 from degflow_aug.degradations.grid import resize
 from degflow_aug.models.training.checkpoint import read_trained_state
 from degflow_aug.onestep.losses.tv_lpips_loss import total_variation
 from degflow_aug.onestep.networks.onestep_network import OneStepNetwork
 from degflow_aug.onestep.onestep_checkpoint import NETWORKS
-from tests.helpers.tiny_backbones import write_tiny_backbones
+from tests.helpers.tiny_backbones import write_tiny_backbones, write_vgg
 
 PERIOD = 16
 TV = {"type": "TVLPIPSLoss", "loss_weight": 1.0, "gamma": 1.0}
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
         images, backbones = write_photograph_pairs(folder / "images"), write_tiny_backbones(folder / "backbones")
         teach_vaes(backbones, images, args.vae_steps)
-        vgg = write_random_vgg(folder / "vgg16.pth")
+        vgg = write_vgg(folder / "vgg16.pth")
         pairs = [read_folder(images / "pairs" / sub) for sub in ("HR", "x4")]
         rows: dict[str, list[dict[str, float]]] = {}
         ceiling = 0.0
@@ -117,14 +117,6 @@ def train(variant: str, backbones: Path, images: Path, vgg: Path, steps: int, se
     network.load_trained_state(content["params"])
     network.time = content["spec"]["time"]
     return network
-
-
-def write_random_vgg(file: Path) -> Path:
-    """VGG16 of random weights as torchvision names them."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        torch.save(torchvision.models.vgg16(weights=None).state_dict(), file)
-    return file
 
 
 @torch.no_grad()

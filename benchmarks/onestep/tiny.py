@@ -5,16 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
-from torch import Tensor
 
-from benchmarks.onestep.tiny_autoencoder import teach_autoencoder
 from degflow_aug.cli import main
 from degflow_aug.commands.demo.simulated_pairs import bundled_photographs, write_simulated_pairs
 from degflow_aug.console.progress import Progress
-from degflow_aug.data.tensors import to_tensor
-from degflow_aug.files.image_file import read_image, write_image
+from degflow_aug.files.image_file import write_image
 from degflow_aug.options.yaml_file import load_yaml
 
 OPTIONS = Path(__file__).resolve().parents[2] / "basicsr_options"
@@ -22,9 +18,9 @@ SCALE = 4.0
 TRAINED_ON, HELD_OUT = slice(100, 228), slice(250, 346)
 
 
-def write_photograph_pairs(folder: Path) -> Path:
+def write_photograph_pairs(folder: Path, count: int | None = None) -> Path:
     """``hr``: parts of photographs to train on; ``pairs``: simulated pairs at 4 of other parts, to validate on."""
-    photographs, _ = bundled_photographs()
+    photographs = dict(list(bundled_photographs()[0].items())[:count])
     (folder / "hr").mkdir(parents=True)
     for name, image in photographs.items():
         write_image(folder / "hr" / f"{name}.png", image[TRAINED_ON, TRAINED_ON])
@@ -34,51 +30,53 @@ def write_photograph_pairs(folder: Path) -> Path:
     return folder
 
 
-def teach_vaes(backbones: Path, images: Path, steps: int) -> None:
-    """Have the VAEs of both backbones give photographs back, so that latents say something of images."""
-    crops = read_folder(images / "hr") * 2 - 1
-    for name in ("sd", "flux"):
-        teach_autoencoder(backbones / name / "vae", crops, steps)
+def shrunk_options(system: str, backbones: Path, images: Path, vgg: Path, **degflow: Any) -> dict[str, Any]:
+    """The option file of a system as it is shipped, with tiny networks, crops and batches, and other paths.
 
-
-def read_folder(folder: Path) -> Tensor:
-    """All images of a folder, which are of one size, (N, 3, H, W) in [0, 1]."""
-    return torch.stack([to_tensor(read_image(file)) for file in sorted(folder.glob("*.png"))])
-
-
-def tiny_options(system: str, backbones: Path, images: Path, **degflow: Any) -> dict[str, Any]:
-    """The option file of a system with a tiny backbone, small crops and steps for it; no weights of VGG16."""
+    Args:
+        system: what its file's name ends in.
+        backbones: of :func:`write_tiny_backbones`.
+        images: of :func:`write_photograph_pairs`, and for FluxSR ``trajectories`` of ``degflow trajectories``.
+        vgg: weights named as VGG16's.
+        **degflow: changes of that section.
+    """
     opt = load_yaml(OPTIONS / f"onestep_{system}.yml")
-    flux = opt["network_g"]["type"] == "OneStepFlux"
+    network, train = opt["network_g"], opt["datasets"]["train"]
     opt["num_gpu"] = 0
-    opt["network_g"] |= {"pretrained": str(backbones / ("flux" if flux else "sd")), "rank": 4, "dtype": "float32"}
-    if opt["network_g"].get("encoder_rank"):
-        opt["network_g"]["encoder_rank"] = 4
-    opt["network_g"]["gradient_checkpointing"] = False
-    opt["degradation"] |= {"bundle": "simulator", "noise": 0.0}
-    opt["datasets"]["train"] = {
-        "name": "train", "type": "HRCropDataset", "dataroot_gt": str(images / "hr"), "gt_size": 32, "use_hflip": True,
-        "use_rot": False, "num_worker_per_gpu": 0, "batch_size_per_gpu": 2, "dataset_enlarge_ratio": 10,
+    network |= {"pretrained": str(backbones / ("flux" if network["type"] == "OneStepFlux" else "sd")), "rank": 4}
+    if network.get("encoder_rank"):
+        network["encoder_rank"] = 4
+    opt["degradation"]["bundle"] = "simulator"
+    train |= {
+        "dataroot_gt": str(images / ("hr" if train["type"] == "HRCropDataset" else "trajectories")), "gt_size": 32,
+        "num_worker_per_gpu": 0, "batch_size_per_gpu": 2, "dataset_enlarge_ratio": 10,
     }  # fmt: skip
     pattern = {"hr": "HR/{id}.png", "views": {4: "x4/{id}.png"}}
     opt["datasets"]["val"] |= {"dataroot_gt": str(images / "pairs"), "layout": "pattern", "pattern": pattern}
-    # Colours of LR would hide what the network learns of them.
-    opt["degflow"] |= {"amp": "none", "accumulate": 1, "preview_freq": 0, "colour_fix": "none"}
     if "match_pairs" in opt["degflow"]:
         opt["degflow"]["match_pairs"] = 4
     if opt["degflow"].get("stage") == 2:
-        # Random judges know nothing of images: they speak, but softly.
-        opt["degflow"] |= {"caption_model": str(backbones / "clip"), "caption_weight": 1e-4}
-        opt["degflow"] |= {"adversarial_start": 20, "adversarial_weight": 1e-3}
+        opt["degflow"] |= {"caption_model": str(backbones / "clip"), "adversarial_start": 1}
     if "network_d" in opt:
         opt["network_d"] |= {"pretrained": str(backbones / "dino"), "blocks": [0, 1, 2], "chunk": 28, "width": 16}
-        opt["train"]["gan_opt"]["loss_weight"] = 0.01
     opt["degflow"] |= degflow
-    opt["train"].pop("perceptual_opt")
+    opt["train"]["perceptual_opt"]["vgg_path"] = str(vgg)
     opt["train"]["optim_g"]["lr"] = 4e-3
-    opt["val"]["val_freq"] = 1
-    opt["val"]["metrics"].pop("ssim")
+    opt["val"]["val_freq"] = 1000
     opt["logger"] |= {"print_freq": 1, "save_checkpoint_freq": 1, "use_tb_logger": False}
+    return opt
+
+
+def tiny_options(system: str, backbones: Path, images: Path, vgg: Path | None = None, **degflow: Any) -> dict[str, Any]:
+    """The same on photographs and in float32, each step on a whole batch; without ``vgg`` no perceptual loss."""
+    opt = shrunk_options(system, backbones, images, vgg or Path())
+    opt["network_g"] |= {"dtype": "float32", "gradient_checkpointing": False}
+    opt["degradation"]["noise"] = 0.0
+    if opt["datasets"]["train"]["type"] != "HRCropDataset":
+        opt["datasets"]["train"] |= {"type": "HRCropDataset", "dataroot_gt": str(images / "hr"), "use_hflip": True}
+    opt["degflow"] |= {"amp": "none", "accumulate": 1, "preview_freq": 0, **degflow}
+    if vgg is None:
+        opt["train"].pop("perceptual_opt")
     return opt
 
 

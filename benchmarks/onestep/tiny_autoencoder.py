@@ -8,7 +8,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from degflow_aug.data.tensors import to_tensor
+from degflow_aug.files.image_file import read_image
+
 _KL_WEIGHT = 1e-4
+
+
+def teach_vaes(backbones: Path, images: Path, steps: int) -> None:
+    """Have the VAEs of both backbones give photographs back, so that latents say something of images."""
+    crops = read_folder(images / "hr") * 2 - 1
+    for name in ("sd", "flux"):
+        teach_autoencoder(backbones / name / "vae", crops, steps)
+
+
+def read_folder(folder: Path) -> Tensor:
+    """All images of a folder, which are of one size, (N, 3, H, W) in [0, 1]."""
+    return torch.stack([to_tensor(read_image(file)) for file in sorted(folder.glob("*.png"))])
 
 
 def teach_autoencoder(folder: str | Path, images: Tensor, steps: int, side: int = 32, seed: int = 0) -> float:

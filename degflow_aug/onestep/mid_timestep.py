@@ -74,13 +74,8 @@ def _nearest(pairs: LatentGap, ratios: Tensor) -> int:
     return int(distance.abs().mean(dim=0).argmin())
 
 
-def exact_alpha_bar(gap: Tensor) -> Tensor:
-    """a* = 1 / (1 + N), where a single pair's ratios are equal."""
-    return 1 / (1 + gap)
-
-
 def exact_sigma(gap: Tensor) -> Tensor:
-    """s* = sqrt(N) / (1 + sqrt(N)), likewise."""
+    """s* = sqrt(N) / (1 + sqrt(N)), where a single pair's ratios are equal."""
     return gap.sqrt() / (1 + gap.sqrt())
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from degflow_aug.models.training.checkpoint import write_checkpoint
 from degflow_aug.onestep.networks.onestep_arch import OneStepFlux, OneStepUNet
 from degflow_aug.onestep.networks.onestep_network import OneStepNetwork
 
@@ -38,3 +39,11 @@ def tiny_network(kind: str, backbones: Path, moved: bool = True, **arguments: An
 def images(count: int = 2, side: int = 32, seed: int = 0) -> torch.Tensor:
     """(count, 3, side, side) in [-1, 1]."""
     return 2 * torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(seed)) - 1
+
+
+def write_teacher(file: Path, backbones: Path) -> Path:
+    """A checkpoint of FlowSR's first stage, as if it had been trained."""
+    network = tiny_network("flowsr", backbones)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_checkpoint(file, {"params": network.trained_state(), "spec": {"network": network.spec, "time": 1.0}})
+    return file

@@ -138,6 +138,17 @@ def write_dino(folder: str | Path, seed: int = 0) -> Path:
     return Path(folder)
 
 
+def write_vgg(file: Path) -> Path:
+    """Random convolutions of VGG16 as torchvision names them, for LPIPS."""
+    import torchvision
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        state = torchvision.models.vgg16(weights=None).features.state_dict()
+    torch.save({f"features.{key}": value for key, value in state.items()}, file)
+    return file
+
+
 def write_tokenizer(folder: Path) -> None:
     """A tokenizer of CLIP's kind, which spells words letter by letter."""
     letters = [letter + end for letter in "abcdefghijklmnopqrstuvwxyz,." for end in ("", "</w>")]

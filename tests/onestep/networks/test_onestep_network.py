@@ -14,7 +14,6 @@ pytest.importorskip("peft", reason="the extra onestep is not installed")
 from degflow_aug.onestep.fluxsr.token_features import token_features  # noqa: E402
 from degflow_aug.onestep.networks.backbones import pack, positions, unpack  # noqa: E402
 from degflow_aug.onestep.networks.noise_levels import one_step_along_velocity, one_step_from_noise  # noqa: E402
-from degflow_aug.onestep.networks.onestep_arch import OneStepUNet  # noqa: E402
 
 
 def test_packing_is_that_of_diffusers() -> None:
@@ -160,9 +159,3 @@ def test_no_time_is_an_error(tiny_backbones: Path) -> None:
     network.time = None
     with pytest.raises(ValueError, match="expected a time for LR latents"):
         network(images())
-
-
-@pytest.mark.parametrize(("arguments", "said"), [({"rank": -1}, "ranks"), ({"prediction": "sample"}, "prediction")])
-def test_arguments_that_cannot_be(arguments: dict[str, object], said: str, tiny_backbones: Path) -> None:
-    with pytest.raises(ValueError, match=said):
-        OneStepUNet(str(tiny_backbones / "sd"), **arguments)
