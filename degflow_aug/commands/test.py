@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import pickle
 import sys
 from pathlib import Path
 from typing import Any
 
-from degflow_aug.commands.shared.invocation import argv_as, logged_messages
+from degflow_aug.commands.shared.invocation import argv_as, logged_messages, option_mistakes
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.options.yaml_file import load_yaml
 
@@ -41,20 +40,14 @@ def run(args: argparse.Namespace) -> int:
         override(opt, entry)
     check_testing_options(opt, args.opt)
     root = Path.cwd()
-    try:
-        with (
-            # BasicSR prints to stdout that it has renamed an older folder of results.
-            contextlib.redirect_stdout(sys.stderr),
-            argv_as("degflow test", _basicsr_arguments(args, opt)),
-            logged_messages("Validation ") as tables,
-        ):
-            test_pipeline(str(root))
-    except (KeyError, TypeError, AttributeError, NotImplementedError, AssertionError, pickle.UnpicklingError) as error:
-        raise _mistake(error, args.opt) from error
-    except RuntimeError as error:
-        if "loading state_dict" not in str(error):
-            raise
-        raise _mistake(error, args.opt) from error
+    with (
+        option_mistakes(args.opt, "test"),
+        # BasicSR prints to stdout that it has renamed an older folder of results.
+        contextlib.redirect_stdout(sys.stderr),
+        argv_as("degflow test", _basicsr_arguments(args, opt)),
+        logged_messages("Validation ") as tables,
+    ):
+        test_pipeline(str(root))
     if args.json:
         print_json(_results(root / "results" / opt["name"], tables))
     elif tables:
@@ -74,14 +67,6 @@ def _results(folder: Path, tables: list[str]) -> dict[str, Any]:
         "datasets": {each["dataset"]: {key: each[key] for key in ("scales", "mean", "images")} for each in found},
         "tables": tables,
     }
-
-
-def _mistake(error: Exception, source: str) -> ValueError:
-    """Make a sentence of an error: BasicSR looks at most options only when it uses them."""
-    said = f"{type(error).__name__}: {error}"
-    return ValueError(
-        f"expected options that BasicSR can test with in {source}, got {said}; DEGFLOW_TRACEBACK=1 shows where"
-    )
 
 
 def _basicsr_arguments(args: argparse.Namespace, opt: dict[str, Any]) -> list[str]:

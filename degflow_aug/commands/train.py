@@ -13,8 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from degflow_aug.commands.shared.arguments import one_of, process_number
-from degflow_aug.commands.shared.invocation import argv_as
-from degflow_aug.console.sentence import sentence
+from degflow_aug.commands.shared.invocation import argv_as, option_mistakes
 from degflow_aug.files.atomic_file import remove_partial
 from degflow_aug.files.sole_writer import sole_writer
 from degflow_aug.options.yaml_file import load_yaml
@@ -47,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         ValueError, OSError: a mistake in the options; nothing was written.
     """
     root = Path.cwd()
-    with _mistakes_of_options(args.opt):
+    with option_mistakes(args.opt, "train"):
         name = _checked_name(args)
     from basicsr.train import train_pipeline
 
@@ -55,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         with (
-            _mistakes_of_options(args.opt),
+            option_mistakes(args.opt, "train"),
             _sole_trainer(root / "experiments" / name, args.launcher),
             _earlier_run_restored(root, name),
             interrupt.stoppable(),
@@ -74,18 +73,6 @@ def run(args: argparse.Namespace) -> int:
         _leave_process_group()
     _report(root / "experiments" / name)
     return 0
-
-
-@contextmanager
-def _mistakes_of_options(path: str) -> Iterator[None]:
-    """Make a sentence of an error: BasicSR looks at most options only when it uses them."""
-    try:
-        yield
-    except (LookupError, TypeError, AttributeError, NotImplementedError, AssertionError) as mistake:
-        said = f"{type(mistake).__name__}: {sentence(mistake)}"
-        raise ValueError(
-            f"expected options that BasicSR can train with in {path}, got {said}; DEGFLOW_TRACEBACK=1 shows where"
-        ) from mistake
 
 
 def _checked_name(args: argparse.Namespace) -> str:

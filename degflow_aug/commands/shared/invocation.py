@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import logging
+import pickle
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from degflow_aug.console.json_output import FLAG
+from degflow_aug.console.sentence import sentence
 
 
 def command_line(arguments: Sequence[str]) -> str:
@@ -54,6 +56,29 @@ def argv_as(program: str, arguments: list[str]) -> Iterator[None]:
         yield
     finally:
         sys.argv = before
+
+
+@contextlib.contextmanager
+def option_mistakes(path: str, verb: str) -> Iterator[None]:
+    """Make a sentence of what Python says of options that BasicSR looks at only when it uses them.
+
+    Args:
+        path: the option file.
+        verb: what BasicSR does with it, train or test.
+
+    Raises:
+        ValueError: such a mistake, or weights of another network.
+    """
+    kinds = (LookupError, TypeError, AttributeError, NotImplementedError, AssertionError, pickle.UnpicklingError)
+    try:
+        yield
+    except (*kinds, RuntimeError) as mistake:
+        if not isinstance(mistake, kinds) and "loading state_dict" not in str(mistake):
+            raise
+        said = f"{type(mistake).__name__}: {sentence(mistake)}"
+        raise ValueError(
+            f"expected options that BasicSR can {verb} with in {path}, got {said}; DEGFLOW_TRACEBACK=1 shows where"
+        ) from mistake
 
 
 class _Messages(logging.Handler):
