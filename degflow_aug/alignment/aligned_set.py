@@ -1,4 +1,4 @@
-"""A folder of aligned pairs that is made scene by scene, stopped and continued at any time.
+"""A folder of aligned pairs, written scene by scene, that can be stopped and continued at any time.
 
 ``align.json`` has a record for each scene: what it was made of and with, what was measured, the files written. It is
 written before a scene's files (state ``writing``) and after them, whole each time. ``pattern.yml`` describes the pairs
@@ -44,7 +44,7 @@ class AlignedSet:
             remove_partial(folder)
 
     def finished(self, name: str, made_of: Record) -> Record | None:
-        """The record of a scene that was made of the same, aligned or failed, and whose files are there.
+        """Return the record of a scene that was made of the same photographs and whose files are there, else None.
 
         Raises:
             ValueError: the name belongs to a scene of another folder, or to files of other origin.
@@ -85,7 +85,7 @@ class AlignedSet:
         return self._put(name, {**record, "state": ALIGNED})
 
     def scales(self) -> list[float]:
-        """Scales of the views that are there, rising."""
+        """List the scales of the views that are there, rising."""
         aligned = (record for record in self.records.values() if record["state"] == ALIGNED)
         return sorted({view["scale"] for record in aligned for view in record["views"]})
 
@@ -133,7 +133,7 @@ def _is_record(record: Any) -> bool:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has neither NaN nor infinity: null."""
+    """Replace NaN and infinity, which JSON lacks, by None."""
     if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

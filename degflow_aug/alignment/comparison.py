@@ -48,18 +48,18 @@ class SmallGrid:
         self.inside = np.asarray(((self.places >= 0) & (self.places <= last)).all(-1))
 
     def hr(self, light: np.ndarray) -> np.ndarray:
-        """Light (H, W) of HR at the places, averaged over as much as an LR place covers."""
+        """Sample the light (H, W) of HR at the places, averaged over as much as an LR place covers."""
         small = cv2.resize(light, self.hr_size, interpolation=cv2.INTER_AREA)
         return sample(cv2.GaussianBlur(small, (0, 0), 0.5), self.places[..., 0], self.places[..., 1])
 
     def lr(self, light: np.ndarray) -> np.ndarray:
-        """Light (h, w) of LR at the places."""
+        """Sample the light (h, w) of LR at the places."""
         (left, top), (width, height) = self.region
         return cv2.resize(light[top : top + height, left : left + width], self.size, interpolation=cv2.INTER_AREA)
 
 
 def rival(hr: np.ndarray, lr: np.ndarray, inside: np.ndarray) -> float:
-    """How high the correlation of both rises where one is shifted over the other, as a share of that without shift.
+    """Compute the highest correlation of both images under a shift, as a share of that without shift.
 
     Near 1 or above, the texture repeats itself or the motion is a wrong one; low, there is one place where all fits.
 

@@ -12,14 +12,14 @@ from degflow_aug.alignment.geometry import reduction
 PIXELS = 1_000_000
 FEATURES = 5000
 RATIO = 0.8
-# RANSAC's distance in pixels of the reduced LR photograph; ECC mends what it leaves.
+# RANSAC's distance in pixels of the reduced LR photograph; ECC corrects what it leaves.
 TOLERANCE = 2.0
 FEWEST = 8
 CHUNK = 500
 
 
 def match_features(hr: np.ndarray, lr: np.ndarray, scale: float | None = None) -> tuple[np.ndarray | None, int]:
-    """The similarity that most features agree on, and how many do; None where these are too few to tell.
+    """Find the similarity that most features agree on, and count them; None where they are too few to tell.
 
     Args:
         hr, lr: luminance in linear light.

@@ -31,7 +31,7 @@ class Motion(NamedTuple):
 
 
 def similarity(scale: float, rotation: float, shift: tuple[float, float], hr: Size, lr: Size) -> np.ndarray:
-    """The matrix whose :func:`motion_of` is these (angles in degrees, shift in HR pixels)."""
+    """Make the matrix whose :func:`motion_of` is these (angles in degrees, shift in HR pixels)."""
     angle = math.radians(rotation)
     linear = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]) / scale
     matrix = np.eye(3)
@@ -41,7 +41,7 @@ def similarity(scale: float, rotation: float, shift: tuple[float, float], hr: Si
 
 
 def motion_of(matrix: np.ndarray, hr: Size, lr: Size) -> Motion:
-    """Scale, rotation, shift and anisotropy of a matrix at the middle of HR."""
+    """Read scale, rotation, shift and anisotropy off a matrix at the middle of HR."""
     linear = jacobian(matrix, middle(hr))
     values = np.linalg.svd(linear, compute_uv=False)
     determinant = float(np.linalg.det(linear))
@@ -52,7 +52,7 @@ def motion_of(matrix: np.ndarray, hr: Size, lr: Size) -> Motion:
 
 
 def middle(size: Size) -> np.ndarray:
-    """(x, y) of the middle of a photograph."""
+    """Return (x, y) of the middle of a photograph."""
     return np.array([(size[1] - 1) / 2, (size[0] - 1) / 2])
 
 
@@ -63,13 +63,13 @@ def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def jacobian(matrix: np.ndarray, point: np.ndarray) -> np.ndarray:
-    """(2, 2) derivative of :func:`apply` at a point (2,)."""
+    """Compute the derivative (2, 2) of :func:`apply` at a point (2,)."""
     x, y, w = matrix @ np.array([point[0], point[1], 1.0])
     return (matrix[:2, :2] - np.outer(np.array([x, y]) / w, matrix[2, :2])) / w
 
 
 def reduction(factor: float | tuple[float, float], origin: tuple[float, float] = (0.0, 0.0)) -> np.ndarray:
-    """Matrix from pixels of a photograph to those of it cropped at ``origin`` (x, y), then reduced by ``factor``.
+    """Make the matrix from pixels of a photograph to those of its crop at ``origin`` (x, y), reduced by ``factor``.
 
     Reduction by f averages f pixels, so that x becomes (x - origin + 1/2) / f - 1/2.
     """
@@ -84,17 +84,17 @@ def reduction(factor: float | tuple[float, float], origin: tuple[float, float] =
 
 
 def corners(left: float, top: float, right: float, bottom: float) -> np.ndarray:
-    """(4, 2) of a rectangle whose last pixels are ``right`` and ``bottom``."""
+    """Return the corners (4, 2) of a rectangle whose last pixels are ``right`` and ``bottom``."""
     return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], dtype=float)
 
 
 def frame(size: Size) -> np.ndarray:
-    """The corner pixels (4, 2) of a photograph."""
+    """Return the corner pixels (4, 2) of a photograph."""
     return corners(0, 0, size[1] - 1, size[0] - 1)
 
 
 def covered(matrix: np.ndarray, hr: Size, lr: Size, inset: float, step: int = 1) -> np.ndarray:
-    """Which of every ``step``-th HR pixel along each axis lies in LR, ``inset`` LR pixels or more from its edge."""
+    """Mark every ``step``-th HR pixel per axis that lies in LR, ``inset`` LR pixels or more from its edge."""
     y, x = np.mgrid[0 : hr[0] : step, 0 : hr[1] : step]
     there = apply(matrix, np.stack([x, y], -1).astype(float))
     last = np.array([lr[1] - 1, lr[0] - 1]) - inset
@@ -111,7 +111,7 @@ class Rectangle(NamedTuple):
 
 
 def largest_rectangle(mask: np.ndarray) -> Rectangle:
-    """The largest rectangle of True in (H, W), empty if there is none; over histograms of columns, row by row."""
+    """Find the largest rectangle of True in (H, W), empty if there is none, by histograms of columns row by row."""
     best, best_area = Rectangle(0, 0, 0, 0), 0
     heights = np.zeros(mask.shape[1], int)
     for bottom, row in enumerate(mask, 1):

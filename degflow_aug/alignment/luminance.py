@@ -24,18 +24,18 @@ def _light_of_levels(levels: int) -> np.ndarray:
 
 
 def to_light(image: np.ndarray) -> np.ndarray:
-    """sRGB levels in uint8 or uint16 of any shape to linear light in [0, 1], float32."""
+    """Convert sRGB levels in uint8 or uint16 of any shape to linear light in [0, 1], float32."""
     return _light_of_levels(np.iinfo(image.dtype).max + 1)[image]
 
 
 def from_light(light: np.ndarray) -> np.ndarray:
-    """Linear light to sRGB values in [0, 1]; light outside [0, 1] is clipped."""
+    """Convert linear light to sRGB values in [0, 1]; light outside [0, 1] is clipped."""
     light = np.clip(light, 0, 1)
     return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
 
 
 def luminance(image: np.ndarray) -> np.ndarray:
-    """Luminance (H, W) in linear light of sRGB levels (H, W, 3)."""
+    """Compute the luminance (H, W) in linear light of sRGB levels (H, W, 3)."""
     total = np.empty(image.shape[:2], np.float32)
     # NumPy makes 64-bit indices of what it looks up, hence strips.
     rows = max(1, STRIP_PIXELS // image.shape[1])
@@ -45,7 +45,7 @@ def luminance(image: np.ndarray) -> np.ndarray:
 
 
 def gain(hr: np.ndarray, lr: np.ndarray) -> float:
-    """How many times more light ``lr`` has than ``hr`` at the same places: the median ratio where neither is clipped.
+    """Compute the gain of light from ``hr`` to ``lr`` at the same places: the median ratio where neither is clipped.
 
     Exposure and white balance multiply linear light, channel by channel, so that a gain is all that is needed; the
     median ignores what blur and displacement do at edges. NaN where fewer than 100 pixels can be compared.
@@ -69,13 +69,13 @@ class Exposure(NamedTuple):
 
     @classmethod
     def of(cls, gain: float) -> Exposure:
-        """What one photograph has clipped is cut off the other as well."""
+        """Make the exposure of a gain: what one photograph has clipped is cut off the other as well."""
         return cls(gain, SATURATED * min(1.0, gain))
 
     def of_hr(self, light: np.ndarray) -> np.ndarray:
-        """Display values of HR's luminance as LR would have it. Blur comes before: lenses blur light."""
+        """Convert HR's luminance, blurred before, to display values as LR would have them."""
         return self.of_lr(light * np.float32(self.gain))
 
     def of_lr(self, light: np.ndarray) -> np.ndarray:
-        """Display values of LR's luminance; their root keeps shadows from vanishing beside lights."""
+        """Convert LR's luminance to display values; the root keeps shadows from vanishing beside lights."""
         return np.sqrt(np.clip(light, 0, np.float32(self.ceiling)))

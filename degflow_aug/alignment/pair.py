@@ -88,7 +88,7 @@ def align_pair(hr: np.ndarray, lr: np.ndarray, *, scale: float | None = None, li
 def common_crop(
     matrices: list[np.ndarray], hr: tuple[int, int], lr: list[tuple[int, int]], inset: float = INSET
 ) -> Rectangle:
-    """The largest rectangle of HR that every LR photograph shows whole, found to about 1 / 200 of HR's side.
+    """Find the largest rectangle of HR that every LR photograph shows whole, to about 1 / 200 of HR's side.
 
     Args:
         matrices: of the LR photographs.
@@ -162,7 +162,7 @@ def _gains(grid: SmallGrid, hr: np.ndarray, lr: np.ndarray) -> tuple[float, floa
 
 
 def _check(found: Alignment, rivalry: float, limit: float) -> None:
-    """Raise what speaks against using a found motion."""
+    """Raise :class:`NotAligned` with the reason why a motion must not be used."""
     assert found.motion is not None
     residual = found.residual
     if residual.windows < FEWEST:

@@ -48,7 +48,7 @@ class Region(NamedTuple):
 
 
 def overlap(matrix: np.ndarray, hr: tuple[int, int], lr: tuple[int, int], pad: float = 0.0) -> Region:
-    """The rectangle of LR around HR's frame, cut at LR's edges; sizes may be 0."""
+    """Compute the rectangle of LR around HR's frame, cut at LR's edges; sizes may be 0."""
     there = apply(matrix, frame(hr))
     low = np.maximum(np.floor(there.min(0) - pad), 0).astype(int)
     high = np.minimum(np.ceil(there.max(0) + pad) + 1, np.array([lr[1], lr[0]])).astype(int)
@@ -57,14 +57,14 @@ def overlap(matrix: np.ndarray, hr: tuple[int, int], lr: tuple[int, int], pad: f
 
 
 def matching_blur(scale: float, blur: float) -> float:
-    """Standard deviation, in LR pixels, of what HR lacks of LR's blur, of variance ``blur``, if its own is as much."""
+    """Compute the standard deviation, in LR pixels, of the blur that HR lacks to have LR's, of variance ``blur``."""
     return math.sqrt(max(0.05, blur * (1 - 1 / scale**2)))
 
 
 def refine(
     matrix: np.ndarray, hr: np.ndarray, lr: np.ndarray, view: Seen, kind: str = "affine", finest_only: bool = False
 ) -> np.ndarray:
-    """The matrix improved.
+    """Refine a motion by ECC.
 
     Args:
         matrix: a guess, (3, 3), right to some pixels of the coarsest level.

@@ -10,7 +10,7 @@ from degflow_aug.alignment.sampling import STRIP_PIXELS, sample
 
 
 def render_view(lr: np.ndarray, matrix: np.ndarray, crop: Rectangle, gains: tuple[float, float, float]) -> np.ndarray:
-    """The LR photograph at every pixel of ``crop`` of HR, cubic between its pixels, its light divided by ``gains``.
+    """Render the LR photograph at every pixel of ``crop`` of HR, cubic between its pixels, its light over ``gains``.
 
     Args:
         lr: sRGB levels (h, w, 3), uint8 or uint16.
@@ -41,7 +41,7 @@ def render_view(lr: np.ndarray, matrix: np.ndarray, crop: Rectangle, gains: tupl
 
 
 def clipped_share(lr: np.ndarray, matrix: np.ndarray, crop: Rectangle) -> float:
-    """Share of the crop where a channel of LR is clipped, and what was brighter lost; from about 500 columns."""
+    """Compute the share of the crop where a channel of LR is clipped, from about 500 columns."""
     step = max(1, (crop.right - crop.left) // 500)
     y, x = np.mgrid[crop.top : crop.bottom : step, crop.left : crop.right : step]
     there = np.rint(apply(matrix, np.stack([x, y], -1).astype(float))).astype(int)

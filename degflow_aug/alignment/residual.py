@@ -39,7 +39,7 @@ class Residual:
 
     @property
     def worst(self) -> float:
-        """What is compared with the limit."""
+        """The greater of percentile and bound, which is compared with the limit."""
         return max(self.percentile95, self.bound)
 
 
@@ -47,7 +47,7 @@ NOTHING_MEASURED = Residual(math.nan, math.inf, math.inf, 0, math.nan)
 
 
 def judge(windows: Windows, crop: Rectangle, limit: float) -> Residual:
-    """The residual over ``crop`` (HR pixels); a window has texture if its noise displaces it by less than limit / 3."""
+    """Judge the residual over ``crop`` by windows with texture: whose noise displaces them by less than limit / 3."""
     if not len(windows.places):
         return NOTHING_MEASURED
     largest = np.linalg.eigvalsh(windows.covariance)[:, 1]

@@ -9,7 +9,7 @@ STRIP_PIXELS = 1 << 18
 
 
 def sample(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Keys' cubic interpolation (a = -0.5, as everywhere in this package) of (H, W) or (H, W, C), edges replicated.
+    """Interpolate (H, W) or (H, W, C) by Keys' cubic (a = -0.5, as everywhere in this package), edges replicated.
 
     Args:
         image: float32.

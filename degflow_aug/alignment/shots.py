@@ -1,4 +1,4 @@
-"""Photographs of scenes at several focal lengths, a folder a scene, before they are aligned."""
+"""Photographs of scenes at several focal lengths, one folder per scene, before they are aligned."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Shots:
 
 
 def find_shot_folders(root: str | Path) -> list[Path]:
-    """The folders of the scenes in ``root``, by name; hidden ones are none.
+    """List the folders of the scenes in ``root``, by name, without hidden ones.
 
     Raises:
         ValueError: no folder, or no folder with images in it.
@@ -77,7 +77,7 @@ def read_shots(folder: Path) -> Shots:
 
 
 def pixels_per_radian(path: Path) -> float | None:
-    """Focal length of a photograph in pixels of a 35 mm camera's diagonal, up to a constant; None without EXIF.
+    """Read the focal length of a photograph in pixels of its diagonal, up to a constant; None without EXIF.
 
     The equivalent length for 35 mm film where EXIF has it: phones have several sensors. Lengths without it are
     comparable among photographs of one sensor.

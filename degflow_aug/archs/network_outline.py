@@ -17,7 +17,7 @@ class TooLargeError(ValueError):
 
 
 def outline(network: Callable[..., nn.Module], arguments: Mapping[str, Any]) -> nn.Module:
-    """The network on the device ``meta``, where shapes take no memory.
+    """Build the network on the device ``meta``, where shapes take no memory.
 
     Raises:
         TooLargeError: more than ``MOST_PARAMETERS`` parameters.

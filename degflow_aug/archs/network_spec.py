@@ -10,7 +10,7 @@ _WORDS = {bool: "true or false", int: "a whole number", float: "a finite number"
 
 
 def plain(value: Any) -> Any:
-    """A copy with mappings as dicts and sequences as lists, all the way down."""
+    """Copy a value with mappings as dicts and sequences as lists, all the way down."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):

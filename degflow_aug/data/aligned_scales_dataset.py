@@ -91,7 +91,7 @@ class AlignedScales(CachedImages):
         return min(min(size) for size in self._sizes)
 
     def __getitem__(self, index: int | SampleDraw) -> dict[str, Any]:
-        """One item; the same draw gives the same item whichever process makes it.
+        """Return one item; the same draw gives the same item whichever process makes it.
 
         Returns:
             hr (3, P, P) and views (K - 1, 3, P, P) in float32, [0, 1]; available (K - 1,), false where a view is zeros

@@ -36,7 +36,7 @@ _REFUSED_KEYS = {
 
 
 class AnyScalePairs(CachedImages):
-    """HR images with their LR images, one item for each scene and scale.
+    """HR images with their LR images, one item per scene and scale.
 
     LR files of HR size (views) are brought to the LR grid by antialiased bicubic interpolation; LR files of their own
     size are used as they are. A training patch of a view lies anywhere on the HR grid and is exactly aligned; that of
@@ -47,7 +47,7 @@ class AnyScalePairs(CachedImages):
         pairs: what :func:`list_pairs` made of scenes.
         lr_size: side L of training patches; None gives whole pairs, neither cut nor flipped.
         gt_size: side P of HR patches, at least round(L * s) at the highest scale; with ``lr_size`` only.
-        crop: for whole pairs, take only the middle of about so many HR pixels a side.
+        crop: for whole pairs, take only the middle of about so many HR pixels per side.
         flip: mirror half of the patches left to right.
         rotate: mirror half of them top to bottom, and swap the axes of half.
         cache_bytes: memory for decoded images, shared by the workers.
@@ -92,7 +92,7 @@ class AnyScalePairs(CachedImages):
         return len(self.pairs)
 
     def __getitem__(self, index: int | SampleDraw) -> dict[str, Any]:
-        """One item; the same draw gives the same item whichever process makes it.
+        """Return one item; the same draw gives the same item whichever process makes it.
 
         Returns:
             Patches: lq (3, L, L) and gt (3, P, P) in uint8. lq covers the top-left round(L * scale) square of gt, with

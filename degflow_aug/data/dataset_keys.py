@@ -37,14 +37,14 @@ def check_keys(opt: Mapping[str, Any], kind: str, own: Iterable[str], refused: M
 
 
 def required(opt: Mapping[str, Any], key: str, kind: str) -> Any:
-    """The value of a key that the data set ``kind`` cannot do without."""
+    """Read the value of a key that the data set ``kind`` cannot do without."""
     if opt.get(key) is None:
         raise ValueError(f"expected {key} for {kind}, got none; add it to the dataset's section")
     return opt[key]
 
 
 def path(opt: Mapping[str, Any], key: str, kind: str) -> Path:
-    """A required file or folder."""
+    """Read a required file or folder."""
     value = required(opt, key, kind)
     if not isinstance(value, (str, os.PathLike)):
         raise ValueError(f"expected {key} of {kind} as a path, got {value!r}")
@@ -52,7 +52,7 @@ def path(opt: Mapping[str, Any], key: str, kind: str) -> Path:
 
 
 def whole_number(opt: Mapping[str, Any], key: str, kind: str) -> int:
-    """A required number of pixels."""
+    """Read a required number of pixels."""
     value = required(opt, key, kind)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1:
         raise ValueError(f"expected {key} of {kind} as a whole number, got {value!r}")
@@ -60,7 +60,7 @@ def whole_number(opt: Mapping[str, Any], key: str, kind: str) -> int:
 
 
 def number(opt: Mapping[str, Any], key: str, default: float) -> float:
-    """A finite number, or its default where the key is absent."""
+    """Read a finite number, or its default where the key is absent."""
     value = default if opt.get(key) is None else opt[key]
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise ValueError(f"expected {key} as a number, got {value!r}")
@@ -68,7 +68,7 @@ def number(opt: Mapping[str, Any], key: str, default: float) -> float:
 
 
 def flag(opt: Mapping[str, Any], key: str, default: bool = True) -> bool:
-    """true or false, or its default where the key is absent."""
+    """Read true or false, or its default where the key is absent."""
     value = default if opt.get(key) is None else opt[key]
     if not isinstance(value, bool):
         raise ValueError(f"expected {key}: true or false, got {value!r}")
@@ -76,7 +76,7 @@ def flag(opt: Mapping[str, Any], key: str, default: bool = True) -> bool:
 
 
 def is_training(opt: Mapping[str, Any]) -> bool:
-    """Whether the section is of the train phase, and not of val or test.
+    """Tell whether the section is of the train phase, and not of val or test.
 
     Raises:
         ValueError: another phase.
@@ -88,7 +88,7 @@ def is_training(opt: Mapping[str, Any]) -> bool:
 
 
 def is_lmdb(opt: Mapping[str, Any]) -> bool:
-    """Whether ``io_backend`` names LMDB, and not files.
+    """Tell whether ``io_backend`` names LMDB, and not files.
 
     Raises:
         ValueError: another backend.
@@ -101,13 +101,13 @@ def is_lmdb(opt: Mapping[str, Any]) -> bool:
 
 
 def selection(opt: Mapping[str, Any], training: bool) -> dict[str, Any]:
-    """Which scenes of a layout a section names, as arguments of the functions that find them."""
+    """Read which scenes of a layout a section names, as arguments of the functions that find them."""
     split = opt.get("split") or ("Train" if training else "Test")
     return {"split": split, **{key: opt.get(key) for key in ("cameras", "pattern", "scenes")}}
 
 
 def turns_and_cache(opt: Mapping[str, Any]) -> dict[str, Any]:
-    """``use_hflip``, ``use_rot`` and ``cache_mb`` as arguments of data sets."""
+    """Read ``use_hflip``, ``use_rot`` and ``cache_mb`` as arguments of data sets."""
     return {
         "flip": flag(opt, "use_hflip"),
         "rotate": flag(opt, "use_rot"),

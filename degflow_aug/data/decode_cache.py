@@ -56,7 +56,7 @@ class DecodeCache:
         return True
 
     def get(self, key: Hashable, load: Callable[[], np.ndarray]) -> np.ndarray:
-        """The array of ``key``, which ``load`` makes if it is not kept; it may be read-only."""
+        """Return the array of ``key``, which ``load`` makes if it is not kept; it may be read-only."""
         memory = self._own_memory()
         slot = self._slots.get(key)
         if slot is not None and memory[slot.offset]:

@@ -27,7 +27,7 @@ Record = dict[str, Any]
 
 
 class GeneratedSet:
-    """The set in folder ``root``: one image a scale for each of ``images``.
+    """The set in folder ``root``: one image per scale for each of ``images``.
 
     Args:
         root: made if it is missing.
@@ -51,7 +51,7 @@ class GeneratedSet:
         self._records = self._read_records()
 
     def begin(self, mine: Iterable[TreeImage], first_process: bool) -> list[TreeImage]:
-        """Those of ``mine`` that are not done; removes what killed processes left of them."""
+        """List those of ``mine`` that are not done, and remove what killed processes left of them."""
         if first_process:
             self._remove_partial(self.root, {MANIFEST})
         pending = [image for image in mine if not self.is_done(image)]
@@ -60,7 +60,7 @@ class GeneratedSet:
         return pending
 
     def is_done(self, image: TreeImage) -> bool:
-        """Whether the image, as its file is now, has all its results."""
+        """Tell whether the image, as its file is now, has all its results."""
         record = self._records.get(image.name)
         return record is not None and record == file_record(image) and self.store.has_all(image.name)
 
@@ -89,7 +89,7 @@ class GeneratedSet:
         self.store.close(finished=kind is None)
 
     def outcome(self) -> tuple[list[str], int]:
-        """Images of the whole set that could not be done, and how many have neither failed nor been done yet."""
+        """List the images of the whole set that failed, and count those that have neither failed nor been done."""
         self._records = self._read_records()
         failed, waiting = [], 0
         for image in self.images:
@@ -167,7 +167,7 @@ class GeneratedSet:
 
 
 def file_record(image: TreeImage) -> Record:
-    """What an image's file is now: its name, and its size and time (none for a file that cannot be found)."""
+    """Record an image's file as it is now: its name, and its size and time (none for a file that is not there)."""
     try:
         status = image.path.stat()
     except OSError:

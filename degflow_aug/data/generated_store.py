@@ -1,4 +1,4 @@
-"""Where generated images lie: PNG files in a folder a scale, or an LMDB a scale as BasicSR reads it."""
+"""Where generated images lie: PNG files in a folder per scale, or an LMDB per scale as BasicSR reads it."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ class FolderStore:
 
     @staticmethod
     def place(root: Path, scale: float) -> Path:
-        """The folder of one scale."""
+        """Return the folder of one scale."""
         return root / f"{scale:g}"
 
     @classmethod
     def taken(cls, root: Path, scale: float) -> Path | None:
-        """What is there already of one scale."""
+        """Return what is there already of one scale."""
         place = cls.place(root, scale)
         return place if place.exists() else None
 
     @staticmethod
     def check_names(names: Sequence[str]) -> None:
-        """Any name of a file will do."""
+        """Accept any name of a file."""
 
     def written_names(self, names: Sequence[str]) -> dict[Path, set[str]]:
-        """File names that results of ``names`` have, by folder."""
+        """List the file names of the results of ``names``, by folder."""
         folders: dict[Path, set[str]] = defaultdict(set)
         for name in names:
             for scale in self.scales:
@@ -45,7 +45,7 @@ class FolderStore:
         return folders
 
     def has_all(self, name: str) -> bool:
-        """Whether the image is there at every scale."""
+        """Tell whether the image is there at every scale."""
         return all(self._path(name, scale).is_file() for scale in self.scales)
 
     def write(self, name: str, scale: float, pixels: np.ndarray) -> None:
@@ -55,10 +55,10 @@ class FolderStore:
         write_image(path, pixels)
 
     def commit(self, name: str) -> None:
-        """Files are there as soon as they are written."""
+        """Do nothing: files are there as soon as they are written."""
 
     def close(self, *, finished: bool) -> None:
-        """Files need no end."""
+        """Do nothing."""
 
     def _path(self, name: str, scale: float) -> Path:
         return self.place(self.root, scale) / f"{name}.png"
@@ -69,12 +69,12 @@ class FileStore(FolderStore):
 
     @staticmethod
     def place(root: Path, scale: float) -> Path:
-        """The folder of the whole set."""
+        """Return the folder of the whole set."""
         return root
 
     @classmethod
     def taken(cls, root: Path, scale: float) -> Path | None:
-        """An image that is there already."""
+        """Return an image that is there already."""
         return next((file for file in sorted(root.glob("*")) if is_image_name(file.name)), None)
 
 
@@ -89,12 +89,12 @@ class LmdbStore:
 
     @staticmethod
     def place(root: Path, scale: float) -> Path:
-        """The LMDB folder of one scale."""
+        """Return the LMDB folder of one scale."""
         return root / f"{scale:g}.lmdb"
 
     @classmethod
     def taken(cls, root: Path, scale: float) -> Path | None:
-        """The LMDB, where it is there already."""
+        """Return the LMDB where it is there already."""
         place = cls.place(root, scale)
         return place if place.exists() else None
 
@@ -109,11 +109,11 @@ class LmdbStore:
                 )
 
     def written_names(self, names: Sequence[str]) -> dict[Path, set[str]]:
-        """The one file that is written under a temporary name, by folder."""
+        """List the one file that is written under a temporary name, by folder."""
         return {folder: {META_INFO} for folder in self._folders.values()}
 
     def has_all(self, name: str) -> bool:
-        """Whether the key is there at every scale."""
+        """Tell whether the key is there at every scale."""
         return all(name in writer for writer in self._writers.values())
 
     def write(self, name: str, scale: float, pixels: np.ndarray) -> None:

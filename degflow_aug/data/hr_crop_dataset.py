@@ -81,7 +81,7 @@ class HRCrops(CachedImages):
         return len(self.images)
 
     def __getitem__(self, index: int | SampleDraw) -> dict[str, Any]:
-        """One item; the same draw gives the same item whichever process makes it.
+        """Return one item; the same draw gives the same item whichever process makes it.
 
         Returns:
             Crops: gt (3, P, P) in uint8, 16-bit images rounded; gt_path.
@@ -105,7 +105,7 @@ class HRCropDataset(HRCrops):
         train:
           type: HRCropDataset
           dataroot_gt: datasets/DF2K      # images of this folder and those below it, or a list of folders
-          meta_info: df2k.txt             # optional: one image a line, below dataroot_gt, as BasicSR lists them
+          meta_info: df2k.txt             # optional: one image per line, below dataroot_gt, as BasicSR lists them
           gt_size: 256                    # train phase only, as use_hflip and use_rot
           use_hflip: true
           use_rot: true
@@ -160,7 +160,7 @@ def _find_in_layout(opt: Mapping[str, Any], lmdb: bool, training: bool) -> list[
 
 
 def _read_list(path: Path, root: Path, lmdb: bool) -> list[TreeImage]:
-    """The images of a list: names below ``root``, each perhaps followed by its shape."""
+    """Read a list of images: names below ``root``, each perhaps followed by its shape."""
     if not path.is_file():
         raise ValueError(f"{path}: expected the list of images that meta_info names, got none")
     lines = [line.split(" (")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]

@@ -58,7 +58,7 @@ class MixedPairs(Dataset[dict[str, Any]]):
         return max(len(self.real), len(self.hr))
 
     def __getitem__(self, index: int | SampleDraw) -> dict[str, Any]:
-        """One item; the same draw gives the same item whichever process makes it.
+        """Return one item; the same draw gives the same item whichever process makes it.
 
         Returns:
             gt (3, P, P) in uint8, gt_path, has_lq () in bool; lq (3, L, L) in uint8, scale () in float32 and lq_path:

@@ -29,7 +29,7 @@ class PairWindow(NamedTuple):
 
 
 def patch_side(lr_size: int, scale: float) -> int:
-    """Side round(L s) of the HR square that an LR patch covers, s in float32, as items carry it."""
+    """Compute the side round(L s) of the HR square that an LR patch covers, s in float32, as items carry it."""
     return round(lr_size * float(np.float32(scale)))
 
 
@@ -47,7 +47,7 @@ def draw_window(size: PairSize, side: int, lr_size: int, rng: np.random.Generato
 
 
 def centre_window(size: PairSize, scale: float, crop: int | None = None) -> PairWindow:
-    """The middle of a pair: about ``crop`` HR pixels a side, within five LR pixels, or all where there are no more.
+    """Return the middle of a pair: about ``crop`` HR pixels per side, within five LR pixels, or all there are.
 
     The side is chosen so that whole LR pixels cover whole HR pixels, if there is such a one.
     """

@@ -46,12 +46,12 @@ def resize_window(
 
 
 def round_to(pixels: np.ndarray, dtype: np.dtype[np.unsignedinteger] | type[np.unsignedinteger]) -> np.ndarray:
-    """Values in [0, peak of ``dtype``] rounded to it, in one piece of memory."""
+    """Round values in [0, peak of ``dtype``] to that type, in one piece of memory."""
     return np.rint(pixels).astype(dtype, order="C")
 
 
 def to_8_bits(image: np.ndarray) -> np.ndarray:
-    """uint8 as it is; uint16 to the nearest of 256 levels."""
+    """Round uint16 to the nearest of 256 levels; uint8 stays as it is."""
     return image if image.dtype == np.uint8 else ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 

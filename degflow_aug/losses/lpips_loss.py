@@ -50,13 +50,13 @@ class LPIPSLoss(nn.Module):
         self.eval().requires_grad_(False)
 
     def per_sample(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Distances (B,) between (B, 3, H, W) images."""
+        """Measure the distances (B,) between (B, 3, H, W) images."""
         if self.unit_range:
             prediction, target = 2 * prediction - 1, 2 * target - 1
         return self.distance(prediction, target).flatten()
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Weighted mean distance between (B, 3, H, W) images."""
+        """Measure the weighted mean distance between (B, 3, H, W) images."""
         return self.loss_weight * self.per_sample(prediction, target).mean()
 
     def train(self, mode: bool = True) -> LPIPSLoss:
@@ -65,12 +65,12 @@ class LPIPSLoss(nn.Module):
 
 
 def vgg_file(path: str | Path | None) -> Path:
-    """Where torchvision's VGG16 weights are expected: at ``path``, or in torchvision's cache."""
+    """Return where torchvision's VGG16 weights are expected: at ``path``, or in torchvision's cache."""
     return Path(path) if path else Path(torch.hub.get_dir()) / "checkpoints" / VGG_FILE
 
 
 def read_vgg(path: str | Path | None) -> dict[str, Tensor]:
-    """Convolution weights of torchvision's VGG16, from a file or from torchvision's cache.
+    """Read the convolution weights of torchvision's VGG16 from a file or from torchvision's cache.
 
     Raises:
         ValueError: nothing there, or another kind of file.

@@ -13,7 +13,7 @@ _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
 def psnr_y(a: Tensor, b: Tensor, *, eight_bit: bool = False) -> Tensor:
-    """Y-PSNR in dB, 10 log10(255^2 / mean (Y_a - Y_b)^2), infinite for equal images.
+    """Compute Y-PSNR in dB, 10 log10(255^2 / mean (Y_a - Y_b)^2), infinite for equal images.
 
     Args:
         a, b: (B, 3, H, W), RGB in [0, 1].
@@ -30,12 +30,12 @@ def psnr_y(a: Tensor, b: Tensor, *, eight_bit: bool = False) -> Tensor:
 
 
 def ssim_y(a: Tensor, b: Tensor, *, eight_bit: bool = False) -> Tensor:
-    """Mean structural similarity of Y, Gaussian window of 11 pixels and sigma 1.5, where it lies inside the image.
+    """Compute the mean SSIM of Y, Gaussian window of 11 pixels and sigma 1.5, where it lies inside the image.
 
     Args and returns as in :func:`psnr_y`.
 
     Raises:
-        ValueError: images of different or other shapes, or below 11 pixels a side.
+        ValueError: images of different or other shapes, or below 11 pixels per side.
     """
     if min(a.shape[-2:]) < _WINDOW:
         raise ValueError(f"expected images of at least {_WINDOW}x{_WINDOW} for SSIM, got {a.shape[-2]}x{a.shape[-1]}")

@@ -42,7 +42,7 @@ def calculate_lpips(
     crop_border: int = 0,
     device: str | None = None,
 ) -> float:
-    """LPIPS (VGG16, lower is better) of two images, as the ``lpips`` package has it.
+    """Compute LPIPS (VGG16, lower is better) of two images, as the ``lpips`` package has it.
 
     Args:
         img, img2: (H, W, 3) BGR in [0, 255], as BasicSR's other metrics take them.

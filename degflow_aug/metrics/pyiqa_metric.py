@@ -12,7 +12,7 @@ import torch
 
 
 def check_pyiqa(metric: str) -> None:
-    """Look whether pyiqa is installed and knows a metric; its weights are downloaded when it is first asked for.
+    """Check that pyiqa is installed and knows a metric; its weights are downloaded when it is first asked for.
 
     Raises:
         ValueError: it is not, or does not.
@@ -26,7 +26,7 @@ def check_pyiqa(metric: str) -> None:
 
 
 def lower_is_better(metric: str) -> bool:
-    """Which values of a metric are better, as pyiqa has it.
+    """Tell whether lower values of a metric are better, as pyiqa has it.
 
     Raises:
         ValueError: as :func:`check_pyiqa`.

@@ -13,7 +13,7 @@ _WEIGHTS = (0.299, 0.587, 0.114)
 
 
 def spectrum_distance(a: Tensor, b: Tensor) -> Tensor:
-    """Mean difference of the radial power spectra on a logarithmic scale.
+    """Compute the mean difference of the radial power spectra on a logarithmic scale.
 
     mean_r |10 log10(P_a(r) + 1/12) - 10 log10(P_b(r) + 1/12)| over the rings r of :func:`radial_power` but the first,
     which holds the brightness of the whole image; 1/12 is the power of 8-bit rounding.
@@ -32,10 +32,10 @@ def spectrum_distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def gray_levels(a: Tensor, b: Tensor, smallest: int) -> tuple[Tensor, Tensor]:
-    """Luma of two batches of images in gray levels: (B, 3, H, W) in [0, 1] -> (B, H, W) in [0, 255], float64.
+    """Convert two batches of images to gray levels: (B, 3, H, W) in [0, 1] -> (B, H, W) in [0, 255], float64.
 
     Raises:
-        ValueError: images of different or other shapes, or below ``smallest`` pixels a side.
+        ValueError: images of different or other shapes, or below ``smallest`` pixels per side.
     """
     if a.ndim != 4 or a.shape[1] != 3 or a.shape != b.shape:
         shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
@@ -47,7 +47,7 @@ def gray_levels(a: Tensor, b: Tensor, smallest: int) -> tuple[Tensor, Tensor]:
 
 
 def radial_power(gray: Tensor) -> Tensor:
-    """Power by spatial frequency: (B, H, W) -> (B, R) with R = min(H, W) // 2 rings of equal width.
+    """Compute power by spatial frequency: (B, H, W) -> (B, R) with R = min(H, W) // 2 rings of equal width.
 
     Ring r holds the frequencies of magnitude in [r, r + 1) / 2R cycles a pixel, up to 1/2. The mean is taken off, a
     Hann window w put on, and |FFT|^2 divided by sum w^2, so that white noise of variance v has power v in every ring.

@@ -34,7 +34,7 @@ def check_known_keys(section: Mapping[str, Any], known: Iterable[str], where: st
 
 
 def read_options(kind: type[Options], section: Mapping[str, Any], where: str) -> Options:
-    """An options dataclass from its section of an option file.
+    """Read an options dataclass from its section of an option file.
 
     Raises:
         ValueError: not a mapping, an unknown key (with the nearest name), a missing one, or a value of the wrong type.
@@ -56,7 +56,7 @@ def _required(item: Any) -> bool:
 
 
 def convert(value: Any, hint: Any, where: str) -> Any:
-    """``value`` as the type ``hint`` says (float takes int, tuple takes list; nothing else changes type).
+    """Check a value against a type hint (float takes int, tuple takes list; nothing else changes type).
 
     Raises:
         ValueError: another type.

@@ -121,7 +121,7 @@ class PathOptions(StageOptions):
             raise ValueError(f"expected degflow.pseudo_share of at most 1, got {self.pseudo_share:g}")
 
     def path_scales(self) -> tuple[float, ...]:
-        """Scales of the path: the knots, and between them equal parts no longer than ``pseudo_spacing``."""
+        """List the scales of the path: the knots, and between them equal parts no longer than ``pseudo_spacing``."""
         if not self.pseudo_spacing:
             return self.knots
         scales = [self.knots[0]]

@@ -44,7 +44,7 @@ class ArbitraryScaleOptions(SROptions):
 
     Attributes:
         lr_size: side L of the LR patches, whatever their scale.
-        scale_range: scales are drawn evenly from it, one a sample.
+        scale_range: scales are drawn evenly from it, one per sample.
         queries: HR pixels asked for in every patch.
         window: instead, the side of an HR window whose pixels are all asked for, so that losses that look at images
             (perceptual, GAN) apply; 0 for scattered pixels.
@@ -90,6 +90,6 @@ class ArbitraryScaleOptions(SROptions):
         return round(self.lr_size * self.scale_range[1])
 
     def shown_scales(self) -> tuple[float, ...]:
-        """Scales of the preview strips."""
+        """List the scales of the preview strips."""
         low, high = self.scale_range
         return self.preview_scales or tuple(dict.fromkeys((low, (low + high) / 2, high)))

@@ -91,7 +91,7 @@ def load_yaml(path_or_text: str | Path) -> dict[str, Any]:
 
 
 def parse_value(text: str) -> Any:
-    """The value of ``key=value`` on the command line, read as YAML; ``none`` in any case is None, as in BasicSR.
+    """Read the value of ``key=value`` on the command line as YAML; ``none`` in any case is None, as in BasicSR.
 
     Raises:
         ValueError: not YAML.

@@ -1,4 +1,4 @@
-"""What every arbitrary-scale network is here: features of the LR image, asked for colours at any coordinates.
+"""Base of arbitrary-scale networks: they encode an LR image and answer with colours at any coordinates.
 
 Coordinates and cells are LIIF's: the image spans [-1, 1] x [-1, 1], (row, column); pixel i of n has its centre at
 -1 + (2 i + 1) / n, and the cell of a query is the size (2 / H, 2 / W) of a pixel of the image that is asked for.
@@ -42,20 +42,20 @@ class ArbitraryScaleNetwork(nn.Module):
             self.encoder = build_encoder(arguments["encoder_spec"])
 
     def encode(self, lq: Tensor) -> Features:
-        """Features of LR images (B, 3, h, w) in [0, 1], to be queried any number of times."""
+        """Encode LR images (B, 3, h, w) in [0, 1] as features that can be queried any number of times."""
         raise NotImplementedError
 
     def query(self, features: Features, coord: Tensor, cell: Tensor) -> Tensor:
-        """Colours (B, Q, 3) in [0, 1] (not clamped) at coord (B, Q, 2) for pixels of the size cell (B, Q, 2)."""
+        """Predict colours (B, Q, 3) in [0, 1] (not clamped) at coord (B, Q, 2) for pixels of size cell (B, Q, 2)."""
         raise NotImplementedError
 
     def forward(self, lq: Tensor, coord: Tensor, cell: Tensor) -> Tensor:
-        """(B, 3, h, w) in [0, 1], (B, Q, 2), (B, Q, 2) -> (B, Q, 3)."""
+        """Encode and query: (B, 3, h, w) in [0, 1], (B, Q, 2), (B, Q, 2) -> (B, Q, 3)."""
         return self.query(self.encode(lq), coord, cell)
 
 
 def pixel_centres(height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
-    """Coordinates of all pixels of an image, row by row: (H W, 2) as (row, column) in [-1, 1]."""
+    """List the coordinates of all pixels of an image, row by row: (H W, 2) as (row, column) in [-1, 1]."""
     rows, columns = (
         (2 * torch.arange(count, device=device, dtype=torch.float32) + 1) / count - 1 for count in (height, width)
     )
@@ -64,7 +64,7 @@ def pixel_centres(height: int, width: int, device: torch.device | str = "cpu") -
 
 @torch.no_grad()
 def upscale(network: ArbitraryScaleNetwork, lq: Tensor, size: tuple[int, int], memory_mb: float = 1024) -> Tensor:
-    """The image of ``size`` that the network sees in ``lq``, queried in chunks that fit into ``memory_mb``.
+    """Enlarge LR images to ``size`` by queries in chunks that fit into ``memory_mb``.
 
     Args:
         network: any arbitrary-scale network.

@@ -101,7 +101,7 @@ class CiaoSR(ArbitraryScaleNetwork):
         self.floats_per_query = self._floats_per_query(channels)
 
     def encode(self, lq: Tensor) -> Features:
-        """LR images (B, 3, h, w) in [0, 1] -> keys' and non-local features (B, h, w, channels), the image."""
+        """Encode LR images (B, 3, h, w) in [0, 1] as keys' and non-local features (B, h, w, channels), the image."""
         check_image(lq)
         image = lq - self.mean
         features = self.encoder(image)
@@ -111,7 +111,7 @@ class CiaoSR(ArbitraryScaleNetwork):
         return rows(maps), image
 
     def query(self, features: Features, coord: Tensor, cell: Tensor) -> Tensor:
-        """Colours (B, Q, 3) in [0, 1] (not clamped) at coord (B, Q, 2) for pixels of the size cell (B, Q, 2)."""
+        """Predict colours (B, Q, 3) in [0, 1] (not clamped) at coord (B, Q, 2) for pixels of size cell (B, Q, 2)."""
         maps, image = features
         height, width = image.shape[-2:]
         check_query(coord, cell, len(image))

@@ -16,7 +16,7 @@ from degflow_aug.options.nearest_name import nearest_name
 
 
 class EDSREncoder(nn.Module):
-    """BasicSR's EDSR without its mean shift and upsampler; the sizes of ``edsr-baseline`` unless told.
+    """BasicSR's EDSR without its mean shift and upsampler; the sizes of ``edsr-baseline`` by default.
 
     Args:
         n_resblocks: residual blocks.
@@ -47,7 +47,7 @@ class EDSREncoder(nn.Module):
 
 
 class SwinIREncoder(nn.Module):
-    """BasicSR's SwinIR up to the 64 channels before its upsampler; the sizes of LTE's ``swinir`` unless told.
+    """BasicSR's SwinIR up to the 64 channels before its upsampler; the sizes of LTE's ``swinir`` by default.
 
     Args:
         embed_dim: channels inside, a multiple of every entry of ``num_heads``.
@@ -167,7 +167,7 @@ ENCODERS: dict[str, type[Encoder]] = {"edsr-baseline": EDSREncoder, "rdn": RDN, 
 
 
 def build_encoder(spec: Mapping[str, Any]) -> Encoder:
-    """The encoder that ``spec`` describes, with its number of features as ``out_dim``.
+    """Build the encoder that ``spec`` describes, with its number of features as ``out_dim``.
 
     Args:
         spec: ``{name: edsr-baseline | rdn | swinir, args: {...}}``; args are those of :class:`EDSREncoder`,
@@ -199,7 +199,7 @@ def build_encoder(spec: Mapping[str, Any]) -> Encoder:
 
 
 def from_liif_keys(encoder: Encoder, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of an encoder under the names of LIIF's code (and LTE's), renamed for ``encoder``.
+    """Rename an encoder's tensors from the keys of LIIF's code (and LTE's) to those of ``encoder``.
 
     EDSR's fixed mean shifts, which that code keeps but never applies, are dropped; RDN has the same names there.
     """

@@ -31,7 +31,7 @@ class Neighbours:
 
 
 def neighbours(coord: Tensor, height: int, width: int, side: int) -> Neighbours:
-    """The side x side pixels of an LR image (height, width) that surround each coordinate (B, Q, 2) most closely.
+    """Find the side x side pixels of an LR image (height, width) nearest to each coordinate (B, Q, 2).
 
     Beyond the image its border pixels are repeated: they keep their own centres, so that offsets stay true.
     """
@@ -53,27 +53,27 @@ def _along(coord: Tensor, count: int, side: int) -> tuple[Tensor, Tensor]:
 
 
 def rows(maps: Tensor) -> Tensor:
-    """Feature maps (B, C, h, w) with the channels of a pixel side by side in memory, (B, h, w, C), for lookups."""
+    """Lay feature maps (B, C, h, w) out for lookups, (B, h, w, C), the channels of a pixel side by side in memory."""
     return maps.permute(0, 2, 3, 1).contiguous()
 
 
 def look_up(maps: Tensor, index: Tensor) -> Tensor:
-    """What :func:`rows` (B, h, w, C) hold at an index (B, Q, N): (B, Q, N, C)."""
+    """Look up :func:`rows` (B, h, w, C) at an index (B, Q, N): (B, Q, N, C)."""
     return maps.flatten(0, 2).index_select(0, index.flatten()).unflatten(0, index.shape)
 
 
 def with_surroundings(maps: Tensor) -> Tensor:
-    """(B, C, h, w) -> (B, 9C, h, w): each pixel with the 3x3 around it, channels outermost, zeros beyond the border."""
+    """Unfold 3x3 pixels: (B, C, h, w) -> (B, 9C, h, w), channels outermost, zeros beyond the border."""
     return F.unfold(maps, 3, padding=1).unflatten(-1, maps.shape[-2:])
 
 
 def cell_in_pixels(cell: Tensor, height: int, width: int) -> Tensor:
-    """Cells (B, Q, 2) in LR pixels: 1 / scale along each side."""
+    """Convert cells (B, Q, 2) to LR pixels: 1 / scale along each side."""
     return torch.stack([cell[..., 0] * (height / 2), cell[..., 1] * (width / 2)], -1)
 
 
 def bilinear(image: Tensor, coord: Tensor) -> Tensor:
-    """The image (B, C, h, w) at coord (B, Q, 2), its border continued outwards: (B, Q, C)."""
+    """Interpolate an image (B, C, h, w) at coord (B, Q, 2), its border continued outwards: (B, Q, C)."""
     sampled = F.grid_sample(image, coord.flip(-1).unsqueeze(1), padding_mode="border", align_corners=False)
     return sampled.squeeze(2).transpose(1, 2)
 

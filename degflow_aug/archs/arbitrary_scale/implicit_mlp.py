@@ -44,7 +44,7 @@ class MLP(nn.Module):
 
 
 def build_imnet(spec: Mapping[str, Any], in_dim: int) -> MLP:
-    """The MLP from ``in_dim`` channels to colours that ``{name: mlp, args: {hidden_list: [...]}}`` describes.
+    """Build the MLP from ``in_dim`` channels to colours of ``{name: mlp, args: {hidden_list: [...]}}``.
 
     ``out_dim: 3`` may stand among the arguments, as in the published option files.
 

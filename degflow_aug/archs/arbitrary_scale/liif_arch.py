@@ -32,7 +32,7 @@ class LIIF(ArbitraryScaleNetwork):
 
     j runs over the four LR pixels around x, f_j are the encoder's features there, x - x_j and the cell c count half
     LR pixels, g is an MLP, and w_j the share of the area that x spans with the pixel opposite j. The MLP's first layer
-    is linear, so its part in f_j is computed once an LR pixel, as a convolution, and only looked up by the queries.
+    is linear, so its part in f_j is computed once per LR pixel, as a convolution, and only looked up by the queries.
     Under autocast what depends on coordinates stays float32 until it enters the MLP's first sum.
 
     Args:
@@ -74,7 +74,7 @@ class LIIF(ArbitraryScaleNetwork):
         self.floats_per_query = self.side**2 * (2 * max(widths) + 16)
 
     def encode(self, lq: Tensor) -> Features:
-        """LR images (B, 3, h, w) in [0, 1] -> the first layer's response to their features, (B, h, w, width)."""
+        """Encode LR images (B, 3, h, w) in [0, 1] as the first layer's response to their features, (B, h, w, width)."""
         check_image(lq)
         features = self.encoder((lq - 0.5) / 0.5)
         weight = self._first.weight[:, : self.mapped_channels]
@@ -82,7 +82,7 @@ class LIIF(ArbitraryScaleNetwork):
         return (rows(F.conv2d(features, kernel, padding=self.kernel_size // 2)),)
 
     def query(self, features: Features, coord: Tensor, cell: Tensor) -> Tensor:
-        """Colours (B, Q, 3) in [0, 1] (not clamped) at coord (B, Q, 2) for pixels of the size cell (B, Q, 2)."""
+        """Predict colours (B, Q, 3) in [0, 1] (not clamped) at coord (B, Q, 2) for pixels of size cell (B, Q, 2)."""
         (mapped,) = features
         batch, height, width, _ = mapped.shape
         check_query(coord, cell, batch)
@@ -108,7 +108,7 @@ class LIIF(ArbitraryScaleNetwork):
 
 
 def area_shares(offset: Tensor) -> Tensor:
-    """The share of each of N = 4 or 1 pixels in a query, (B, Q, N), from the query's offsets (B, Q, N, 2) to them.
+    """Compute the share of N = 4 or 1 pixels in a query, (B, Q, N), from the query's offsets (B, Q, N, 2) to them.
 
     That is the area between the query and the pixel diagonally opposite, over all four. Taken as one factor a side:
     on the outermost pixels' centres all four areas vanish, but their ratios do not, and colours stay continuous there.
@@ -121,7 +121,7 @@ def area_shares(offset: Tensor) -> Tensor:
 
 
 def load_official(path: str | Path) -> LIIF:
-    """LIIF from a checkpoint that the authors' code wrote, with the sizes that the checkpoint names.
+    """Load LIIF from a checkpoint that the authors' code wrote, with the sizes that the checkpoint names.
 
     Args:
         path: a file of the form ``{model: {name: liif, args: {...}, sd: {...}}, ...}``, its encoder edsr-baseline or

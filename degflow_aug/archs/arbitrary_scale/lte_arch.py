@@ -62,19 +62,19 @@ class LTE(ArbitraryScaleNetwork):
         self.freq = nn.Conv2d(self.encoder.out_dim, hidden_dim, 3, padding=1)
         self.phase = nn.Linear(2, hidden_dim // 2, bias=False)
         self.imnet = build_imnet(imnet_spec, hidden_dim)
-        # Making the components, or the MLP over them; beside them index, offset, area and colours, and a phase a query.
+        # Making the components, or the MLP over them; beside them index, offset, area, colours, a phase per query.
         widest = max(9 * hidden_dim // 2, hidden_dim + self.imnet.floats_per_row)
         self.floats_per_query = 4 * (widest + 20) + hidden_dim // 2
 
     def encode(self, lq: Tensor) -> Features:
-        """LR images (B, 3, h, w) in [0, 1] -> amplitudes and frequencies (B, h, w, 2 hidden_dim), the image."""
+        """Encode LR images (B, 3, h, w) in [0, 1] as amplitudes and frequencies (B, h, w, 2 hidden_dim), the image."""
         check_image(lq)
         image = (lq - 0.5) / 0.5
         features = self.encoder(image)
         return rows(torch.cat([self.coef(features), self.freq(features)], 1)), image
 
     def query(self, features: Features, coord: Tensor, cell: Tensor) -> Tensor:
-        """Colours (B, Q, 3) in [0, 1] (not clamped) at coord (B, Q, 2) for pixels of the size cell (B, Q, 2)."""
+        """Predict colours (B, Q, 3) in [0, 1] (not clamped) at coord (B, Q, 2) for pixels of size cell (B, Q, 2)."""
         maps, image = features
         height, width = image.shape[-2:]
         check_query(coord, cell, len(image))

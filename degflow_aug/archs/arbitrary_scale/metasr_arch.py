@@ -44,12 +44,12 @@ class MetaSR(ArbitraryScaleNetwork):
         self.floats_per_query = channels + max(self.imnet.floats_per_row, 9 * channels // 2) + 32
 
     def encode(self, lq: Tensor) -> Features:
-        """LR images (B, 3, h, w) in [0, 1] -> 3x3 features (B, h, w, 9C)."""
+        """Encode LR images (B, 3, h, w) in [0, 1] as 3x3 features (B, h, w, 9C)."""
         check_image(lq)
         return (rows(with_surroundings(self.encoder((lq - 0.5) / 0.5))),)
 
     def query(self, features: Features, coord: Tensor, cell: Tensor) -> Tensor:
-        """Colours (B, Q, 3) in [0, 1] (not clamped) at coord (B, Q, 2) for pixels of the size cell (B, Q, 2)."""
+        """Predict colours (B, Q, 3) in [0, 1] (not clamped) at coord (B, Q, 2) for pixels of size cell (B, Q, 2)."""
         (maps,) = features
         batch, height, width, channels = maps.shape
         check_query(coord, cell, batch)

@@ -23,7 +23,7 @@ class Queries(NamedTuple):
 
 
 def scattered_queries(gt: Tensor, sides: Tensor, count: int) -> Queries:
-    """Pixels drawn evenly, with repetition, from the top-left square of every sample.
+    """Draw pixels evenly, with repetition, from the top-left square of every sample.
 
     Args:
         gt: HR (B, 3, P, P) in [0, 1].
@@ -36,7 +36,7 @@ def scattered_queries(gt: Tensor, sides: Tensor, count: int) -> Queries:
 
 
 def window_queries(gt: Tensor, sides: Tensor, window: int) -> Queries:
-    """All ``window`` x ``window`` pixels, row by row, of a window drawn evenly from every sample's square."""
+    """Draw a window evenly from every sample's square: all its ``window`` x ``window`` pixels, row by row."""
     sides = sides.view(-1, 1, 1)
     places = (sides - window + 1).long()
     start = (torch.rand(gt.shape[0], 1, 2, device=gt.device) * places).long().minimum(places - 1)

@@ -31,7 +31,7 @@ class DegFlowGenerator(nn.Module):
     def forward(
         self, hr: Tensor, end: Tensor, walk: Walk, camera: Tensor | None = None, base: Tensor | None = None
     ) -> Tensor:
-        """The views (B, 3, H, W), about [-1, 1], that a walk from the latents of HR images leads to.
+        """Decode the views (B, 3, H, W), about [-1, 1], that a walk from the latents of HR images leads to.
 
         Args:
             hr: (B, 3, H, W) in [-1, 1], sides in multiples of ``rae.multiple * velocity.multiple``.

@@ -32,7 +32,7 @@ class NCSNpp(nn.Module):
         latent_channels: channels of the latent, in and out.
         base_channels: width nf of the first level; 128 in the official release.
         multipliers: width of each level in units of ``base_channels``.
-        blocks: residual blocks a level (one more on the way up).
+        blocks: residual blocks per level (one more on the way up).
         dropout: probability inside every block, in training.
         condition_channels: channels of the HR condition; 0 for none. Enters through a 1x1 convolution that starts at
             zero, so a conditioned network begins as the plain one.
@@ -100,7 +100,7 @@ class NCSNpp(nn.Module):
         end: Tensor | None = None,
         camera: Tensor | None = None,
     ) -> Tensor:
-        """Velocity (B, c, h, w) of latents ``z`` (B, c, h, w) at times ``t`` (B,) in [0, 1].
+        """Predict the velocity (B, c, h, w) of latents ``z`` (B, c, h, w) at times ``t`` (B,) in [0, 1].
 
         Args:
             condition: (B, condition_channels, h, w) from :func:`hr_condition`, where the network takes one.

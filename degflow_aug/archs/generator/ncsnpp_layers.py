@@ -12,13 +12,13 @@ SKIP_RESCALE = 1 / math.sqrt(2)
 
 
 def fan_average_(weight: Tensor, scale: float, fan_in: int, fan_out: int) -> Tensor:
-    """Uniform with variance scale / mean(fan_in, fan_out); scale 0 stands for 1e-10, an output that starts at zero."""
+    """Fill uniformly with variance scale / mean(fan_in, fan_out); scale 0 stands for 1e-10, an output near zero."""
     limit = math.sqrt(3 * max(scale, 1e-10) / ((fan_in + fan_out) / 2))
     return nn.init.uniform_(weight, -limit, limit)
 
 
 def conv(in_channels: int, out_channels: int, size: int, scale: float = 1.0) -> nn.Conv2d:
-    """Convolution with the fan-average initialisation and zero bias, same size out as in."""
+    """Make a convolution with the fan-average initialisation and zero bias, same size out as in."""
     layer = nn.Conv2d(in_channels, out_channels, size, padding=size // 2)
     fan_average_(layer.weight.data, scale, in_channels * size**2, out_channels * size**2)
     nn.init.zeros_(layer.bias.data)  # type: ignore[union-attr]
@@ -26,7 +26,7 @@ def conv(in_channels: int, out_channels: int, size: int, scale: float = 1.0) -> 
 
 
 def dense(in_features: int, out_features: int) -> nn.Linear:
-    """Linear layer with the fan-average initialisation and zero bias."""
+    """Make a linear layer with the fan-average initialisation and zero bias."""
     layer = nn.Linear(in_features, out_features)
     fan_average_(layer.weight.data, 1.0, in_features, out_features)
     nn.init.zeros_(layer.bias.data)
@@ -34,7 +34,7 @@ def dense(in_features: int, out_features: int) -> nn.Linear:
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """Group norm with min(channels / 4, 32) groups, fewer where that does not divide the width; eps 1e-6."""
+    """Make a group norm of min(channels / 4, 32) groups, fewer where that does not divide the width; eps 1e-6."""
     groups = min(max(channels // 4, 1), 32)
     while channels % groups:
         groups -= 1
@@ -55,12 +55,12 @@ class PixelNorm(nn.Module):
 
 
 def normalisation(channels: int, local: bool) -> nn.Module:
-    """The norm of a block: of each position, or of groups of channels over the whole image."""
+    """Make the norm of a block: of each position, or of groups of channels over the whole image."""
     return PixelNorm(channels) if local else group_norm(channels)
 
 
 def time_embedding(t: Tensor, channels: int) -> Tensor:
-    """Sine and cosine of t at geometric frequencies, float32: (B,) -> (B, channels)."""
+    """Embed t as sines and cosines at geometric frequencies, float32: (B,) -> (B, channels)."""
     half = channels // 2
     frequencies = torch.exp(torch.arange(half, dtype=torch.float32, device=t.device) * (-math.log(10_000) / (half - 1)))
     angles = t.float()[:, None] * frequencies[None]

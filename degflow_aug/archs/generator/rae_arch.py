@@ -46,7 +46,7 @@ class ResidualAutoencoder(nn.Module):
         encoder_blocks, decoder_blocks: residual blocks of a level, 1 or 2.
 
     Attributes:
-        multiple: pixels a latent, u 2^(levels - 1); 8 in the official release.
+        multiple: pixels per latent, u 2^(levels - 1); 8 in the official release.
         encoder_margin, decoder_margin: pixels on each side that an encoded or decoded pixel depends on, rounded up to
             whole latents.
         condition_channels: of what :func:`degflow_aug.archs.generator.ncsnpp_arch.hr_condition` makes of its features.
@@ -108,7 +108,7 @@ class ResidualAutoencoder(nn.Module):
         self.register_buffer("latent_std", torch.ones(latent_channels))
 
     def encode(self, image: Tensor) -> tuple[Tensor, HRFeatures]:
-        """Image (B, 3, H, W) in [-1, 1], sides in multiples m of ``multiple`` -> latent (B, c, H/m, W/m), features.
+        """Encode (B, 3, H, W) in [-1, 1], sides in multiples of m = ``multiple``: latent (B, c, H/m, W/m), features.
 
         Raises:
             ValueError: a side is no such multiple.
@@ -120,7 +120,7 @@ class ResidualAutoencoder(nn.Module):
         return self.encoder(image)
 
     def decode(self, latent: Tensor, features: HRFeatures) -> Tensor:
-        """Latent (B, c, H/m, W/m) and the HR image's features -> view (B, 3, H, W), about [-1, 1], not clamped."""
+        """Decode a latent (B, c, H/m, W/m) with HR's features: view (B, 3, H, W), about [-1, 1], not clamped."""
         return self.decode_projected(latent, self.decoder.project(features))
 
     def decode_projected(self, latent: Tensor, projected: HRFeatures) -> Tensor:
@@ -134,8 +134,8 @@ class ResidualAutoencoder(nn.Module):
 
         ``base`` (B, 3, H, W) is what the output of an anchored autoencoder is added to.
 
-        With ``noise`` > 0 the decoder gets latent + noise u n, u uniform a sample and n normal, so that it stays right
-        for latents near those it was shown; the returned latent is the clean one.
+        With ``noise`` > 0 the decoder gets latent + noise u n, u uniform per sample and n normal, so that it stays
+        right for latents near those it was shown; the returned latent is the clean one.
         """
         latent, _ = self.encode(image)
         features = self.encode(hr)[1].on(base)
@@ -145,11 +145,11 @@ class ResidualAutoencoder(nn.Module):
         return self.decode(latent, features), latent
 
     def standardise(self, latent: Tensor) -> Tensor:
-        """Latent to zero mean and unit spread a channel, what the flow runs on."""
+        """Scale latents to zero mean and unit spread per channel, for the flow."""
         return (latent - self.latent_mean[:, None, None]) / self.latent_std[:, None, None]
 
     def unstandardise(self, latent: Tensor) -> Tensor:
-        """Inverse of :meth:`standardise`."""
+        """Undo :meth:`standardise`."""
         return latent * self.latent_std[:, None, None] + self.latent_mean[:, None, None]
 
     @torch.no_grad()

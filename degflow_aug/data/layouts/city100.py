@@ -25,4 +25,4 @@ def find_city100(place: Place) -> Iterator[FoundImage]:
         if found and folder == root:
             return
     if not found:
-        raise ValueError(f"{root}: expected 001H.PNG and 001L.PNG here or in a folder a camera, got none")
+        raise ValueError(f"{root}: expected 001H.PNG and 001L.PNG here or in a folder per camera, got none")

@@ -35,7 +35,7 @@ def _find(root: Path, split: str, own_hr: bool) -> Iterator[FoundImage]:
     for camera, folder in splits:
         scales = [(float(match[1]), child) for child in folders(folder) if (match := _SCALE.fullmatch(child.name))]
         if not scales:
-            raise ValueError(f"{folder}: expected a folder a scale (2, 3, 4), got none")
+            raise ValueError(f"{folder}: expected a folder per scale (2, 3, 4), got none")
         lowest = min(scale for scale, _ in scales)
         for scale, child in sorted(scales):
             yield from _find_scale(camera, child, scale, keep_hr=own_hr or scale == lowest, own_hr=own_hr)

@@ -90,7 +90,7 @@ def gather_scenes(
 
 
 def check_aligned(scene: Scene, header: Callable[[Path], ImageHeader] = read_header) -> tuple[int, int]:
-    """(height, width) of a scene, from the headers of its files.
+    """Check the sizes of a scene by the headers of its files, and return its (height, width).
 
     A view has the size of its HR image, or that of the LR image, (round(H / s), round(W / s)).
 
@@ -110,7 +110,7 @@ def check_aligned(scene: Scene, header: Callable[[Path], ImageHeader] = read_hea
 
 
 def view_scale(key: Any) -> float:
-    """The scale that a key of an option stands for, a number above 1 or its text.
+    """Read a scale from a key of an option, a number above 1 or its text.
 
     Raises:
         ValueError: it is none.
@@ -125,12 +125,12 @@ def view_scale(key: Any) -> float:
 
 
 def folder_name(folder: Path) -> str:
-    """The name of a folder, also of ``.``, which stands for a camera where nothing else names it."""
+    """Return the name of a folder, also of ``.``: the camera where nothing else names it."""
     return os.path.basename(os.path.abspath(folder))
 
 
 def folders(folder: Path) -> list[Path]:
-    """The folders in a folder, sorted by name; hidden ones are left out."""
+    """List the folders in a folder, sorted by name, without hidden ones."""
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 

@@ -17,7 +17,7 @@ class Pair(NamedTuple):
 
     Attributes:
         name: unique in the data set, ending in ``_x{scale}``.
-        scale: HR pixels an LR pixel.
+        scale: HR pixels per LR pixel.
         hr, lr: the image files; ``lr`` may be a view, of the size of ``hr``.
     """
 
@@ -40,7 +40,7 @@ class PairSize(NamedTuple):
 
 
 def list_pairs(scenes: Sequence[Scene], scales: Sequence[float] | None = None) -> list[Pair]:
-    """The pairs of all scenes, scale by scale within a scene.
+    """List the pairs of all scenes, scale by scale within a scene.
 
     Args:
         scenes: HR images and what goes with them.
@@ -61,13 +61,13 @@ def list_pairs(scenes: Sequence[Scene], scales: Sequence[float] | None = None) -
 
 
 def pair_names(scenes: Sequence[Scene]) -> list[str]:
-    """Names of scenes that tell them apart: with their camera where two of them have scenes of one name."""
+    """Name scenes so that they can be told apart: with their camera where two have one name."""
     counts = Counter(scene.name for scene in scenes)
     return [scene.name if counts[scene.name] == 1 else f"{scene.camera}_{scene.name}" for scene in scenes]
 
 
 def check_pair(pair: Pair, header: Callable[[Path], ImageHeader] = read_header) -> PairSize:
-    """Sizes of a pair from the headers of its files: LR is a view of HR size, or within a pixel of (H / s, W / s).
+    """Check the sizes of a pair: LR is a view of HR size, or within a pixel of (H / s, W / s). Return both.
 
     Raises:
         ValueError: LR is of another size.
