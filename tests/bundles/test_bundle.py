@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import struct
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from helpers.random_networks import random_noise, random_rae, random_velocity
+from helpers.traps import CreatesFile
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -124,11 +125,6 @@ def test_noise_of_an_earlier_form_is_in_the_way_only_where_it_is_wanted(sample: 
         DegFlow.from_bundle(earlier, noise=1.0)
 
 
-def test_a_bundle_without_kernels_has_none(sample: Bundle, tmp_path: Path) -> None:
-    save_bundle(tmp_path / "plain.safetensors", replace(sample, kernels=()))
-    assert load_bundle(tmp_path / "plain.safetensors").kernels == ()
-
-
 def test_the_generator_of_a_bundle_renders_as_its_spec_says(sample: Bundle, path: Path) -> None:
     hr = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     generator = load_generator(path)
@@ -235,16 +231,6 @@ def test_a_truncated_bundle_is_refused(path: Path, share: float) -> None:
     assert "safetensors bundle" in refused(path)
 
 
-class CreatesFile:
-    """A pickle that creates a file when it is loaded."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, tuple[str, str]]:
-        return open, (str(self.path), "w")
-
-
 @pytest.mark.parametrize("writer", ["pickle", "torch", "torch legacy"])
 def test_code_in_a_pickle_is_never_run(tmp_path: Path, writer: str) -> None:
     trap, file = tmp_path / "sprung", tmp_path / "camera.safetensors"
@@ -261,12 +247,8 @@ def test_tensors_of_another_kind_are_refused(tmp_path: Path) -> None:
     assert f"bundle of format {FORMAT}" in refused(tmp_path / "plain.safetensors")
     save_file({"weight": torch.zeros(3)}, tmp_path / "other.safetensors", metadata={"format": "pt"})
     assert "with format 'pt'" in refused(tmp_path / "other.safetensors")
-
-
-def test_another_version_of_the_format_is_refused(path: Path) -> None:
-    tensors, header = contents(path)
-    rewrite(path, tensors, header["spec"], "degflow-bundle-2")
-    assert "'degflow-bundle-2'" in refused(path)
+    save_file({"weight": torch.zeros(3)}, tmp_path / "later.safetensors", metadata={"format": "degflow-bundle-2"})
+    assert "'degflow-bundle-2'" in refused(tmp_path / "later.safetensors")
 
 
 @pytest.mark.parametrize("key", ["rae.encoder.stem.weight", "rae.latent_std", "velocity.all_modules.0.bias"])
@@ -318,31 +300,38 @@ def test_values_that_are_not_finite_are_refused(path: Path, key: str, value: flo
         {"velocity": {"multipliers": []}},
         {"velocity": {"multipliers": 3}},
         {"surplus": 1},
+        {"steps": 10**9},
+        {"steps": 0},
+        {"training": 3.0},
+        {"camera": ["x"]},
+        {"knots": [1, 10**400]},
+        {"solver": 3},
+        # What asks for more than the file holds, which must not be built first.
+        {"rae": {"base_channels": 10**6}},
+        {"rae": {"multipliers": [1] * 10**4}},
+        {"rae": {"unshuffle": 10**5}},
+        {"velocity": {"base_channels": 10**6}},
+        {"velocity": {"blocks": 10**9}},
+        {"velocity": {"multipliers": [10**4] * 4}},
+        {"velocity": {"cameras": 10**9}},
     ],
 )
 def test_a_spec_that_describes_no_generator_is_refused(path: Path, change: dict[str, object]) -> None:
     tensors, header = contents(path)
-    rewrite(path, tensors, {**json.loads(header["spec"]), **change})
-    assert "whole bundle" in refused(path)
-
-
-@pytest.mark.parametrize("spec", ["", "{", "null", "[]", "3", '"text"', "{}"])
-def test_a_header_that_holds_no_spec_is_refused(path: Path, spec: str) -> None:
-    tensors, _ = contents(path)
+    spec = json.loads(header["spec"])
+    for key, value in change.items():
+        spec[key] = {**spec[key], **value} if isinstance(value, dict) else value
     rewrite(path, tensors, spec)
-    assert "whole bundle" in refused(path)
+    assert re.search(r"^expected a whole bundle, got .+ whose parts do not fit: .+$", refused(path))
 
 
-def test_a_header_without_a_spec_is_refused(path: Path) -> None:
+@pytest.mark.parametrize("spec", [None, "", "{", "null", "[]", "3", '"text"', "{}", "[" * 200_000])
+def test_a_header_that_holds_no_spec_is_refused(path: Path, spec: str | None) -> None:
     tensors, _ = contents(path)
-    save_file(tensors, path, metadata={"format": FORMAT})
+    save_file(tensors, path, metadata={"format": FORMAT, **({} if spec is None else {"spec": spec})})
     assert "whole bundle" in refused(path)
-
-
-@pytest.mark.parametrize("knots", [(1.0, 2.0), (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)])
-def test_any_rising_knots_make_a_spec(knots: tuple[float, ...]) -> None:
-    spec = GeneratorSpec(rae={}, velocity={}, knots=knots, s_max=4.0)
-    assert asdict(spec)["knots"] == knots
+    with pytest.raises(ValueError, match="expected a bundle with its spec in the header"):
+        read_spec(path)
 
 
 def kernel_bundle() -> KernelBundle:
@@ -373,36 +362,3 @@ def test_a_kernel_bundle_that_lacks_something_is_refused(sample: Bundle, path: P
     save_bundle(broken, endless)
     with pytest.raises(ValueError, match=r"noise\.scales holds values that are not finite"):
         load_any_bundle(broken)
-
-
-@pytest.mark.parametrize(
-    ("part", "change"),
-    [
-        ("rae", {"base_channels": 10**6}), ("rae", {"multipliers": [1] * 10**4}), ("rae", {"unshuffle": 10**5}),
-        ("velocity", {"base_channels": 10**6}), ("velocity", {"blocks": 10**9}),
-        ("velocity", {"multipliers": [10**4] * 4}),
-        ("velocity", {"cameras": 10**9}), ("", {"steps": 10**9}), ("", {"steps": 0}), ("", {"s_max": "4"}),
-        ("", {"training": 3.0}), ("", {"camera": ["x"]}), ("", {"knots": [1, 10**400]}), ("", {"solver": 3}),
-    ],
-)  # fmt: skip
-def test_a_header_that_asks_for_more_than_the_file_holds_is_refused_at_once(
-    path: Path, part: str, change: dict[str, object]
-) -> None:
-    began = time.monotonic()
-    with safe_open(path, framework="pt") as file:
-        header, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    spec = json.loads(header["spec"])
-    (spec[part] if part else spec).update(change)
-    save_file(tensors, path, {**header, "spec": json.dumps(spec)})
-    with pytest.raises(ValueError, match=r"^expected a whole bundle, got [^\n]+ whose parts do not fit: [^\n]+$"):
-        load_any_bundle(path)
-    assert time.monotonic() - began < 20
-
-
-def test_a_header_without_end_is_refused(path: Path) -> None:
-    with safe_open(path, framework="pt") as file:
-        header, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    save_file(tensors, path, {**header, "spec": "[" * 200_000})
-    for read in (read_spec, load_any_bundle):
-        with pytest.raises(ValueError, match="bundle"):
-            read(path)

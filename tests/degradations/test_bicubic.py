@@ -15,20 +15,3 @@ def test_is_pillows_bicubic_clamped(scale: float) -> None:
     size = (round(56 / scale), round(40 / scale))
     reference = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)).clip(0, 1)
     np.testing.assert_allclose(lr[0, 1].numpy(), reference, atol=2e-6)
-
-
-def test_builds_no_graph() -> None:
-    assert not Bicubic()(torch.rand(1, 3, 16, 16, requires_grad=True), 2).requires_grad
-
-
-def test_a_patch_does_not_depend_on_its_batch() -> None:
-    hr = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    scales = torch.tensor([1.0, 2.3, 4.0])
-    together = Bicubic().lr_patches(hr, scales, 16)
-    for i in range(3):
-        torch.testing.assert_close(together[i : i + 1], Bicubic().lr_patches(hr[i : i + 1], scales[i : i + 1], 16))
-
-
-def test_scales_below_one_are_refused() -> None:
-    with pytest.raises(ValueError, match="expected a scale from 1"):
-        Bicubic()(torch.zeros(1, 3, 16, 16), 0.5)

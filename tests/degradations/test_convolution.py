@@ -6,7 +6,6 @@ import scipy.ndimage
 import torch
 
 from degflow_aug.degradations.convolution import convolve, fast_length
-from degflow_aug.degradations.padding import reflect_indices, reflect_pad
 
 
 @pytest.mark.parametrize(("shape", "side"), [((40, 33), 31), ((9, 70), 31), ((8, 8), 41), ((64, 64), 1), ((20, 21), 5)])
@@ -27,20 +26,6 @@ def test_keeps_the_dtype(dtype: torch.dtype) -> None:
     result = convolve(image, kernel)
     assert result.dtype == dtype
     torch.testing.assert_close(result.double(), convolve(image.double(), kernel), atol=5e-3, rtol=0)
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 10])
-def test_reflection_is_numpys(size: int) -> None:
-    values = np.arange(size)
-    expected = np.pad(values, 25, mode="reflect") if size > 1 else np.zeros(51, dtype=int)
-    np.testing.assert_array_equal(reflect_indices(torch.arange(-25, size + 25), size).numpy(), expected)
-
-
-@pytest.mark.parametrize("margin", [0, 3, 8, 30])
-def test_pads_beyond_the_size_of_the_image(margin: int) -> None:
-    image = np.random.default_rng(0).random((1, 2, 9, 8))
-    expected = np.pad(image, ((0, 0), (0, 0), (margin, margin), (margin, margin)), mode="reflect")
-    np.testing.assert_array_equal(reflect_pad(torch.from_numpy(image), margin).numpy(), expected)
 
 
 def test_fast_length() -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
@@ -21,7 +19,6 @@ from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.mixture import Mixture
 from degflow_aug.degradations.simulator.camera import SimulatedCamera
 
-STATM = Path("/proc/self/statm")
 SCALES = torch.tensor([1.0, 1.37, 2.9, 3.99, 2.0])
 
 
@@ -29,7 +26,7 @@ def degflow(*, local: bool = False, **settings: object) -> DegFlow:
     velocity = random_velocity(rae_channels=4)
     if local:
         velocity = randomise(NCSNpp(**{**velocity.spec, "local": True}))  # type: ignore[assignment]
-    return DegFlow(random_rae(4, residual=True), velocity, **settings)
+    return DegFlow(random_rae(4, residual=True, anchored="kernel" in settings), velocity, **settings)
 
 
 def fitted_kernel() -> FittedKernel:
@@ -50,8 +47,9 @@ DETERMINISTIC: dict[str, Callable[[], Degradation]] = {
     "Camera": SimulatedCamera,
     "FittedKernel": fitted_kernel,
     "DegFlow": degflow,
+    "DegFlow anchored": lambda: degflow(kernel=fitted_kernel()),
 }
-BATCHED = ["Bicubic", "FittedKernel", "DegFlow"]
+BATCHED = ["Bicubic", "FittedKernel", "DegFlow", "DegFlow anchored"]
 
 
 def images(batch: int, size: int) -> Tensor:
@@ -123,13 +121,6 @@ def test_nothing_is_read_back_and_no_shape_depends_on_data(name: str, scales: Te
         assert patches.device.type == "meta"
 
 
-def test_reading_a_meta_tensor_would_be_seen() -> None:
-    with pytest.raises((RuntimeError, NotImplementedError)):
-        SimulatedCamera().lr_patches(torch.empty(5, 3, 64, 64, device="meta"), SCALES, 16)
-    with pytest.raises((RuntimeError, NotImplementedError)):
-        SimulatedCamera().lr_patches(torch.zeros(5, 3, 64, 64), SCALES.to("meta"), 16)
-
-
 @pytest.mark.parametrize("name", BATCHED)
 def test_scales_on_the_cpu_are_checked_before_the_device_is_touched(name: str) -> None:
     degradation, hr = DETERMINISTIC[name]().to("meta"), torch.empty(5, 3, 60, 60, device="meta")
@@ -141,23 +132,17 @@ def test_scales_on_the_cpu_are_checked_before_the_device_is_touched(name: str) -
         degradation.lr_patches(hr, SCALES / 2, 8)
 
 
-@pytest.mark.skipif(not STATM.exists(), reason="needs Linux's /proc")
-def test_memory_does_not_grow() -> None:
+def test_nothing_of_earlier_batches_is_kept() -> None:
     velocity = random_velocity(base_channels=4, rae_channels=1)
     degradation = Mixture([(1, DegFlow(random_rae(1), velocity, solver="euler", steps=1)), (1, Bicubic())])
     hr, scales = images(2, 32), torch.tensor([1.0, 4.0])
 
-    def run(steps: int) -> tuple[int, int]:
+    def tensors_after(steps: int) -> int:
         for step in range(steps):
             degradation.seed(step)
             degradation.lr_patches(hr, scales, 8)
         gc.collect()
-        tensors = sum(issubclass(type(thing), Tensor) for thing in gc.get_objects())
-        # The second number counts resident pages.
-        return tensors, int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return sum(issubclass(type(thing), Tensor) for thing in gc.get_objects())
 
-    tensors, resident = run(100)
-    later_tensors, later_resident = run(1000)
-    assert later_tensors <= tensors
-    # One image a step that was kept would take 24 MB.
-    assert later_resident - resident < 4 * 2**20
+    before = tensors_after(20)
+    assert tensors_after(50) <= before

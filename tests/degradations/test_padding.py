@@ -4,18 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from degflow_aug.degradations.padding import pad_to_multiple, reflect_indices
-
-
-@pytest.mark.parametrize("size", [2, 3, 5, 8, 17])
-@pytest.mark.parametrize("extra", [0, 1, 4, 7, 40])
-def test_indices_reflect_as_numpy_does(size: int, extra: int) -> None:
-    truth = np.pad(np.arange(size), (0, extra), mode="reflect")
-    np.testing.assert_array_equal(reflect_indices(torch.arange(size + extra), size).numpy(), truth)
-
-
-def test_one_pixel_is_repeated() -> None:
-    assert reflect_indices(torch.arange(8), 1).tolist() == [0] * 8
+from degflow_aug.degradations.padding import pad_to_multiple, reflect_indices, reflect_pad
 
 
 @pytest.mark.parametrize("multiple", [8, 64])
@@ -37,8 +26,15 @@ def test_an_image_that_fits_is_not_copied() -> None:
     assert pad_to_multiple(image, 64) is image
 
 
-def test_gradients_flow_back() -> None:
-    image = torch.zeros(1, 1, 3, 5, requires_grad=True)
-    pad_to_multiple(image, 8).sum().backward()
-    assert image.grad is not None
-    assert float(image.grad.sum()) == 64
+@pytest.mark.parametrize("size", [1, 2, 3, 10])
+def test_reflection_is_numpys(size: int) -> None:
+    values = np.arange(size)
+    expected = np.pad(values, 25, mode="reflect") if size > 1 else np.zeros(51, dtype=int)
+    np.testing.assert_array_equal(reflect_indices(torch.arange(-25, size + 25), size).numpy(), expected)
+
+
+@pytest.mark.parametrize("margin", [0, 3, 8, 30])
+def test_pads_beyond_the_size_of_the_image(margin: int) -> None:
+    image = np.random.default_rng(0).random((1, 2, 9, 8))
+    expected = np.pad(image, ((0, 0), (0, 0), (margin, margin), (margin, margin)), mode="reflect")
+    np.testing.assert_array_equal(reflect_pad(torch.from_numpy(image), margin).numpy(), expected)

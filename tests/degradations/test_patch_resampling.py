@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
 
 from degflow_aug.degradations.grid import resize
@@ -21,17 +19,10 @@ def one_by_one(image: Tensor, sides: Tensor, lr_size: int) -> Tensor:
     return torch.cat([resize(square, (lr_size, lr_size)) for square in squares])
 
 
-@pytest.mark.parametrize(("size", "lr_size"), [(64, 16), (50, 13), (33, 32), (24, 1), (9, 9), (256, 64)])
+@pytest.mark.parametrize(
+    ("size", "lr_size"), [(64, 16), (50, 13), (33, 32), (24, 1), (9, 9), (192, 48), (300, 37), (40, 60)]
+)
 def test_is_resize_of_every_square(size: int, lr_size: int) -> None:
-    sides = torch.linspace(lr_size, size, 9).round().long()
-    image = noise(9, 3, size, size)
-    result = resample_patches(image, sides, lr_size)
-    assert result.shape == (9, 3, lr_size, lr_size)
-    torch.testing.assert_close(result, one_by_one(image, sides, lr_size), rtol=0, atol=2e-6)
-
-
-@pytest.mark.parametrize(("size", "lr_size"), [(192, 48), (300, 37), (40, 60)])
-def test_is_resize_to_the_last_digits(size: int, lr_size: int) -> None:
     """In float32 PyTorch's own positions are off by up to 1e-5 at such sizes; ours stay within 2e-6 of the truth."""
     sides = torch.linspace(min(lr_size, size // 2), size, 11).round().long()
     image = noise(11, 3, size, size, dtype=torch.float64)
@@ -39,14 +30,6 @@ def test_is_resize_to_the_last_digits(size: int, lr_size: int) -> None:
     torch.testing.assert_close(resample_patches(image, sides, lr_size), truth, rtol=0, atol=1e-12)
     found = resample_patches(image.float(), sides, lr_size)
     torch.testing.assert_close(found.double(), truth, rtol=0, atol=2e-6)
-
-
-@pytest.mark.parametrize("side", [16, 23, 64])
-def test_is_pillows_bicubic(side: int) -> None:
-    image = np.random.default_rng(0).random((64, 64), dtype=np.float32)
-    reference = np.asarray(Image.fromarray(image[:side, :side]).resize((16, 16), Image.Resampling.BICUBIC))
-    ours = resample_patches(torch.from_numpy(image).expand(1, 3, 64, 64), torch.tensor([side]), 16)
-    np.testing.assert_allclose(ours[0, 2].numpy(), reference, atol=2e-6)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])

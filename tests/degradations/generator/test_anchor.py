@@ -94,14 +94,6 @@ def test_tiles_change_nothing() -> None:
     close(tiled.reconstruct(hr, view, 2.0), whole.reconstruct(hr, view, 2.0))
 
 
-def test_patches_of_many_scales_equal_single_ones() -> None:
-    degflow, hr, scales = generator(gaussian_kernel()), torch.rand(3, 3, 192, 192), torch.tensor([1.0, 1.6, 3.9])
-    together = degflow.lr_patches(hr, scales, 16)
-    for index in range(3):
-        alone = degflow.lr_patches(hr[index : index + 1], scales[index : index + 1], 16)
-        close(together[index : index + 1], alone)
-
-
 def test_bfloat16_is_near_float32() -> None:
     hr = torch.rand(2, 3, 64, 64)
     plain, amp = generator(gaussian_kernel()), generator(gaussian_kernel(), amp="bf16")

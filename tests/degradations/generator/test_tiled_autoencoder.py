@@ -78,20 +78,6 @@ def test_tiles_equal_one_piece_to_the_last_digits(sizes: dict[str, Any]) -> None
         torch.testing.assert_close(tiled.decode([whole.latent]), whole.decode([whole.latent]), rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize("margin", ["encoder_margin", "decoder_margin"])
-def test_a_margin_too_small_would_be_seen(
-    rae: ResidualAutoencoder, margin: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rae, margin, 16)
-    image = torch.rand(1, 3, 264, 272, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    whole, tiled = (EncodedHR(rae, image, tile=side, conditioned=False) for side in (1024, 256))
-    error = (tiled.latent - whole.latent).abs().max()
-    if margin == "decoder_margin":
-        assert error < 1e-5
-        error = (tiled.decode([whole.latent])[0] - whole.decode([whole.latent])[0]).abs().max()
-    assert error > 1e-4
-
-
 def test_no_condition_is_kept_unless_asked_for(rae: ResidualAutoencoder) -> None:
     for size in (64, 264):
         image = torch.zeros(1, 3, size, size)

@@ -104,19 +104,6 @@ def test_is_basicsr_for_the_same_draws(seed: int, usm: bool, monkeypatch: pytest
     )
 
 
-def test_the_seeds_above_reach_every_branch() -> None:
-    seen = set()
-    for seed in range(8):
-        degradation = RealESRGAN()
-        degradation.seed(seed)
-        draws = degradation.draw(3)
-        for order in (draws.first, draws.second):
-            seen |= {("gaussian", order.gaussian), ("mode", order.mode), ("gray", bool(order.gray.any()))}
-            seen |= {("larger", order.resize > 1), ("smaller", order.resize < 1)}
-        seen |= {("jpeg last", draws.jpeg_last), ("blur", draws.second.kernels is not None)}
-    assert len(seen) == 15
-
-
 @pytest.mark.parametrize("scale", [1.0, 1.37, 2.0, 4.0, 7.5])
 @pytest.mark.parametrize("size", [(64, 48), (8, 8), (37, 51)])
 def test_any_size_at_any_scale(scale: float, size: tuple[int, int]) -> None:
@@ -143,13 +130,6 @@ def test_repeats_under_its_seed_and_leaves_global_states_alone() -> None:
     assert not torch.equal(first[0], first[1])
     degradation.seed(4)
     assert not torch.equal(first[0], degradation(hr, 2.5))
-
-
-def test_patches_are_degraded_one_by_one() -> None:
-    hr, scales = smooth(1, 64, 64).expand(3, 3, 64, 64), torch.tensor([1.5, 1.5, 4.0])
-    patches = RealESRGAN().lr_patches(hr, scales, 16)
-    assert patches.shape == (3, 3, 16, 16)
-    assert not torch.equal(patches[0], patches[1])
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])

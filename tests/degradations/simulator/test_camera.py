@@ -83,16 +83,6 @@ def test_noise_depends_on_image_scale_and_seed_only(photograph: Tensor) -> None:
     assert not torch.equal(first, camera(photograph, 2.0))
 
 
-def test_a_patch_does_not_depend_on_its_batch(photograph: Tensor) -> None:
-    hr = torch.cat([photograph[..., :96, :96], photograph[..., 96:192, 96:192]])
-    scales = torch.tensor([1.7, 3.0])
-    together = SimulatedCamera().lr_patches(hr, scales, 32)
-    for i in range(2):
-        torch.testing.assert_close(
-            together[i : i + 1], SimulatedCamera().lr_patches(hr[i : i + 1], scales[i : i + 1], 32)
-        )
-
-
 def moments(kernel: Tensor) -> tuple[Tensor, Tensor]:
     """Mean (2,) and covariance (2, 2) of a kernel in (x, y) pixels."""
     position = torch.arange(kernel.shape[-1], dtype=torch.float64) - kernel.shape[-1] // 2
