@@ -61,16 +61,6 @@ def test_it_outlives_broken_libraries(tmp_path: Path) -> None:
         assert mend in found[name]["mend"]
 
 
-def test_other_commands_send_to_the_doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def run(args: object) -> int:
-        raise ModuleNotFoundError("No module named 'torch'", name="torch")
-
-    monkeypatch.setattr("degflow_aug.commands.bundles.run", run)
-    assert main(["bundles"]) == 2
-    said = "expected libraries that can be imported, got No module named 'torch'; degflow doctor shows what is missing"
-    assert capsys.readouterr().err == f"degflow: {said}\n"
-
-
 def test_every_dependency_is_looked_at() -> None:
     setup = (ROOT / "setup.py").read_text(encoding="utf-8")
     (wanted,) = re.findall(r"install_requires=\[(.*?)\n    \]", setup, flags=re.DOTALL)
