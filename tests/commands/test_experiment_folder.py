@@ -1,4 +1,4 @@
-"""An earlier run of the same name comes back where the next one fails before it has saved anything."""
+"""The folder of an experiment: one run writes it, and an earlier one comes back where the next fails at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from degflow_aug.commands.train import restored_on_failure
+from degflow_aug.commands.train import _sole_trainer, restored_on_failure
 
 
 def start(folder: Path) -> None:
@@ -22,10 +22,10 @@ def content(root: Path) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("saves", "error", "given_back"), [(False, ValueError, True), (True, ValueError, False), (False, None, False)]
+    ("saves", "error", "restored"), [(False, ValueError, True), (True, ValueError, False), (False, None, False)]
 )
 def test_it_comes_back_only_where_nothing_was_saved(
-    tmp_path: Path, saves: bool, error: Callable[[], Exception] | None, given_back: bool
+    tmp_path: Path, saves: bool, error: Callable[[], Exception] | None, restored: bool
 ) -> None:
     run = tmp_path / "a[b]"
     start(run)
@@ -47,7 +47,7 @@ def test_it_comes_back_only_where_nothing_was_saved(
         with pytest.raises(ValueError):  # noqa: PT011
             fail()
     older = {"a[b]_archived_20250101_000000": []}
-    if given_back:
+    if restored:
         assert content(tmp_path) == {"a[b]": ["old.txt"], **older, "a[b]_failed_20260102_000000": ["new.txt"]}
     else:
         assert content(tmp_path) == {"a[b]": ["new.txt"], **older, "a[b]_archived_20260102_000000": ["old.txt"]}
@@ -64,3 +64,23 @@ def test_without_an_earlier_run_nothing_is_renamed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="late"):
         fail()
     assert list(content(tmp_path)) == ["run"]
+
+
+@pytest.mark.parametrize(
+    ("launcher", "environment", "locks"),
+    [
+        ("none", {}, True),
+        ("pytorch", {"RANK": "0"}, True),
+        ("pytorch", {"RANK": "1"}, False),
+        ("slurm", {"SLURM_PROCID": "0"}, True),
+        ("slurm", {"SLURM_PROCID": "3"}, False),
+    ],
+)
+def test_the_processes_of_one_run_are_one_writer(
+    launcher: str, environment: dict[str, str], locks: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with _sole_trainer(tmp_path / "experiments" / "tiny", launcher):
+        assert (tmp_path / "experiments" / ".tiny.lock").exists() is locks
+    assert not (tmp_path / "experiments" / ".tiny.lock").exists()

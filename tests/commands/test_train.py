@@ -17,7 +17,6 @@ from helpers.photographs import photograph
 
 from degflow_aug import compat
 from degflow_aug.cli import main
-from degflow_aug.commands.train import _sole_trainer
 from degflow_aug.files.image_file import write_image
 from degflow_aug.files.run_history import HISTORY, read_history
 from degflow_aug.models.training import interrupt
@@ -267,23 +266,3 @@ def test_another_exit_is_passed_on(tmp_path: Path, pipeline: Pipeline) -> None:
     with pytest.raises(SystemExit) as end:
         main(["train", "-opt", str(write_options(tmp_path))])
     assert end.value.code == 3
-
-
-@pytest.mark.parametrize(
-    ("launcher", "environment", "locks"),
-    [
-        ("none", {}, True),
-        ("pytorch", {"RANK": "0"}, True),
-        ("pytorch", {"RANK": "1"}, False),
-        ("slurm", {"SLURM_PROCID": "0"}, True),
-        ("slurm", {"SLURM_PROCID": "3"}, False),
-    ],
-)
-def test_the_processes_of_one_run_are_one_writer(
-    launcher: str, environment: dict[str, str], locks: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    with _sole_trainer(tmp_path / "experiments" / "tiny", launcher):
-        assert (tmp_path / "experiments" / ".tiny.lock").exists() is locks
-    assert not (tmp_path / "experiments" / ".tiny.lock").exists()
