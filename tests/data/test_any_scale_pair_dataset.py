@@ -172,21 +172,6 @@ def test_centre_crops_are_aligned_and_in_the_middle(tmp_path: Path, scale: float
     assert any(near)
 
 
-def test_a_fixed_integer_scale_gives_ordinary_pairs(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    hr, lr = (rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in ((64, 96), (16, 24)))
-    trees.save(tmp_path / "HR/a.png", hr)
-    trees.save(tmp_path / "LR4/a.png", lr)
-    options = _options(tmp_path, use_hflip=False, use_rot=False, **_folders(tmp_path, 4))
-    dataset = AnyScalePairDataset(options)
-    places = {lr[top : top + 8, left : left + 8].tobytes(): (top, left) for top in range(9) for left in range(17)}
-    for seed in range(30):
-        item = dataset[SampleDraw(0, seed)]
-        top, left = places[item["lq"].permute(1, 2, 0).numpy().tobytes()]
-        expected = hr[4 * top : 4 * top + 32, 4 * left : 4 * left + 32].transpose(2, 0, 1)
-        np.testing.assert_array_equal(item["gt"], expected)
-
-
 def test_the_side_is_that_of_the_scale_as_the_model_reads_it() -> None:
     """5 x 2.9 is 14.5 in float64, which rounds to 14, and a little more in float32, which rounds to 15."""
     image = np.full((29, 29, 3), 255, np.uint8)
@@ -272,28 +257,3 @@ def test_other_options_are_refused(tmp_path: Path, changes: dict[str, Any], said
 def test_no_pairs_are_refused() -> None:
     with pytest.raises(ValueError, match="expected pairs of HR and LR images, got none"):
         AnyScalePairs([])
-
-
-def test_patches_of_city100_are_parts_of_the_whole_lr_image(city100: Path) -> None:
-    """Where a patch lies on the LR grid of the frame, it is what resizing the frame gives there."""
-    choice = {"cameras": "City100_NikonD5500", "scenes": "001"}
-    whole = AnyScalePairDataset(_val_options(city100, **choice))[0]
-    assert whole["lq"].shape == (3, 300, 420)
-    hr, lq = ((whole[key] * 255).numpy() for key in ("gt", "lq"))
-    on_grid = {
-        hr[:, 29 * row, 29 * column :][:, :29].round().astype(np.uint8).tobytes(): (row, column)
-        for row in range(30)
-        for column in range(42)
-    }
-    options = _options(city100, lr_size=10, gt_size=29, use_hflip=False, use_rot=False, cache_mb=16, **choice)
-    dataset = AnyScalePairDataset(options)
-    found = 0
-    for seed in range(4000):
-        item = dataset[SampleDraw(0, seed)]
-        place = on_grid.get(item["gt"][:, 0].numpy().tobytes())
-        if place:
-            row, column = place
-            expected = lq[:, 10 * row : 10 * row + 10, 10 * column : 10 * column + 10]
-            np.testing.assert_allclose(item["lq"].numpy(), expected, atol=0.51)
-            found += 1
-    assert found >= 2

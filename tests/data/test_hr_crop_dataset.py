@@ -144,13 +144,6 @@ def test_no_images_are_refused() -> None:
         HRCrops([])
 
 
-def test_the_real_city100(city100: Path) -> None:
-    options = _options(city100, layout="city100", cameras=["City100_iPhoneX"], scenes="001-010", gt_size=192)
-    dataset = HRCropDataset(options)
-    assert len(dataset) == 10
-    assert {Path(dataset[number]["gt_path"]).name for number in range(10)} == {f"{n:03d}H.PNG" for n in range(1, 11)}
-
-
 ESCAPES = ["../secret.png", "a/../../secret.png", "/etc/secret.png", "..", "a\0.png"]
 
 

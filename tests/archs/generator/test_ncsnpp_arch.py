@@ -160,15 +160,6 @@ def test_a_student_starts_as_its_teacher_and_then_sees_where_it_is_to_end() -> N
     assert torch.equal(again(z, t, end=end), student(z, t, end=end))
 
 
-def test_end_times_come_exactly_where_they_are_expected() -> None:
-    sizes = {"base_channels": 8, "multipliers": (1,), "blocks": 1}
-    z, t = torch.zeros(1, 4, 8, 8), torch.zeros(1)
-    with pytest.raises(ValueError, match="exactly where the network was built with end_time"):
-        NCSNpp(**sizes)(z, t, end=t)
-    with pytest.raises(ValueError, match="exactly where the network was built with end_time"):
-        NCSNpp(**sizes, end_time=True)(z, t)
-
-
 def test_the_time_embedding_stays_precise_in_bfloat16() -> None:
     network = randomise(NCSNpp(base_channels=16, multipliers=(1,), blocks=1))
     z = torch.randn(1, 4, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -185,12 +176,18 @@ def test_latent_sides_that_do_not_halve_are_refused(official: NCSNpp, size: tupl
         official(torch.zeros(1, 4, *size), torch.zeros(1))
 
 
-def test_a_condition_comes_exactly_where_it_is_expected(official: NCSNpp) -> None:
+@pytest.mark.parametrize(
+    ("built", "given"),
+    [("condition_channels", {"condition": torch.zeros(1, 12, 8, 8)}), ("end_time", {"end": torch.zeros(1)})],
+)
+def test_conditions_and_ends_come_exactly_where_they_are_expected(built: str, given: dict[str, Tensor]) -> None:
+    sizes = {"base_channels": 8, "multipliers": (1,), "blocks": 1}
     z, t = torch.zeros(1, 4, 8, 8), torch.zeros(1)
-    with pytest.raises(ValueError, match="exactly where the network was built with condition_channels"):
-        official(z, t, torch.zeros(1, 12, 8, 8))
-    with pytest.raises(ValueError, match="exactly where the network was built with condition_channels"):
-        NCSNpp(base_channels=8, multipliers=(1,), blocks=1, condition_channels=12)(z, t)
+    said = f"exactly where the network was built with {built}"
+    with pytest.raises(ValueError, match=said):
+        NCSNpp(**sizes)(z, t, **given)
+    with pytest.raises(ValueError, match=said):
+        NCSNpp(**sizes, **{built: 12 if built == "condition_channels" else True})(z, t)
 
 
 @pytest.mark.parametrize(
