@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from degflow_aug.flow.solver import SOLVERS
 from degflow_aug.flow.trajectory import TRAJECTORIES
 from degflow_aug.options.sections import read_options
-from degflow_aug.options.stages import DISTILLATIONS, DistillOptions, LFMOptions, RAEOptions, StageOptions
+from degflow_aug.options.stages import (
+    DISTILLATIONS,
+    DistillOptions,
+    LFMOptions,
+    RAEOptions,
+    RefineOptions,
+    StageOptions,
+)
 
 
 def test_a_section_is_read_with_its_defaults() -> None:
