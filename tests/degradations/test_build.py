@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.random_kernels import random_kernel
 from helpers.random_networks import random_rae, random_velocity
 from torch import Tensor
 
@@ -25,11 +26,7 @@ from degflow_aug.degradations.simulator.optics import CameraOptics
 PART = {"weight": 1, "type": "DegFlow", "bundle": "{bundle}"}
 
 
-def kernels() -> FittedKernel:
-    values = torch.rand(2, 3, 5, 5, generator=torch.Generator().manual_seed(0))
-    values[0] = 0
-    values[0, :, 2, 2] = 1
-    return FittedKernel(torch.tensor([1.0, 2.9]), values / values.sum((-2, -1), keepdim=True))
+KERNEL = random_kernel(knots=(1.0, 2.9))
 
 
 def write(path: Path, **parts: Any) -> Path:
@@ -41,7 +38,7 @@ def write(path: Path, **parts: Any) -> Path:
 
 @pytest.fixture(scope="module")
 def camera_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("bundle") / "camera.safetensors", kernels=[kernels().state_dict()])
+    return write(tmp_path_factory.mktemp("bundle") / "camera.safetensors", kernels=[KERNEL.state_dict()])
 
 
 def images(size: int = 40) -> Tensor:
@@ -126,12 +123,12 @@ def test_realesrgan_with_its_settings() -> None:
 def test_fitted_kernel_of_a_bundle_and_of_a_kernel_file(camera_bundle: Path, tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
-    save_file(kernels().state_dict(), tmp_path / "kernel.safetensors")
+    save_file(KERNEL.state_dict(), tmp_path / "kernel.safetensors")
     for path in (camera_bundle, tmp_path / "kernel.safetensors"):
         made = build_degradation({"type": "FittedKernel", "bundle": str(path), "scale_range": [1, 2]})
         assert isinstance(made, FittedKernel)
         assert made.scale_range == (1.0, 2.0)
-        assert torch.equal(made(images(), 1.7), kernels()(images(), 1.7))
+        assert torch.equal(made(images(), 1.7), KERNEL(images(), 1.7))
 
 
 def test_a_mixture_of_sections(camera_bundle: Path) -> None:
@@ -227,7 +224,7 @@ def test_the_place_of_the_section_is_named() -> None:
 def test_linear_kernels_are_no_pipeline(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
-    save_file(kernels().state_dict(), tmp_path / "kernel.safetensors")
+    save_file(KERNEL.state_dict(), tmp_path / "kernel.safetensors")
     with pytest.raises(ValueError, match=r"with a FittedPipeline in degradation\.bundle, got .* linear kernels alone"):
         build_degradation({"type": "FittedPipeline", "bundle": str(tmp_path / "kernel.safetensors")})
     with pytest.raises(ValueError, match="unknown key 'kind'"):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from helpers.random_kernels import random_kernel
 from helpers.random_networks import random_rae, random_velocity, randomise
 from torch import Tensor
 
@@ -14,7 +15,6 @@ from degflow_aug import compat
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
-from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.mixture import Mixture
 from degflow_aug.degradations.simulator.camera import SimulatedCamera
@@ -29,13 +29,6 @@ def degflow(*, local: bool = False, **settings: object) -> DegFlow:
     return DegFlow(random_rae(4, residual=True, anchored="kernel" in settings), velocity, **settings)
 
 
-def fitted_kernel() -> FittedKernel:
-    kernels = torch.rand(3, 3, 5, 5, generator=torch.Generator().manual_seed(0))
-    kernels[0] = 0
-    kernels[0, :, 2, 2] = 1
-    return FittedKernel(torch.tensor([1.0, 2.0, 4.0]), kernels / kernels.sum((-2, -1), keepdim=True))
-
-
 def realesrgan() -> Degradation:
     from degflow_aug.degradations.realesrgan.realesrgan import RealESRGAN
 
@@ -45,9 +38,9 @@ def realesrgan() -> Degradation:
 DETERMINISTIC: dict[str, Callable[[], Degradation]] = {
     "Bicubic": Bicubic,
     "Camera": SimulatedCamera,
-    "FittedKernel": fitted_kernel,
+    "FittedKernel": random_kernel,
     "DegFlow": degflow,
-    "DegFlow anchored": lambda: degflow(kernel=fitted_kernel()),
+    "DegFlow anchored": lambda: degflow(kernel=random_kernel()),
 }
 BATCHED = ["Bicubic", "FittedKernel", "DegFlow", "DegFlow anchored"]
 

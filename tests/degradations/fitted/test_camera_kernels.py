@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
+from helpers.random_kernels import random_kernel
 
 from degflow_aug.degradations.fitted.camera_kernels import CameraKernels, kernel_of, states_of
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.pseudo_views import pseudo_views
 
-KNOTS = (1.0, 2.0, 4.0)
-
-
-def kernel(seed: int, knots: tuple[float, ...] = KNOTS, side: int = 9) -> FittedKernel:
-    """Random blurs that widen with the scale."""
-    generator = torch.Generator().manual_seed(seed)
-    kernels = torch.zeros(len(knots), 3, side, side)
-    for index in range(1, len(knots)):
-        spot = torch.rand(3, 2 * index + 1, 2 * index + 1, generator=generator) + 0.1
-        inner = slice(side // 2 - index, side // 2 + index + 1)
-        kernels[index, :, inner, inner] = spot / spot.sum((-2, -1), keepdim=True)
-    kernels[0, :, side // 2, side // 2] = 1
-    return FittedKernel(torch.tensor(knots), kernels)
-
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_pseudo_views_are_those_of_each_sample_s_camera(dtype: torch.dtype) -> None:
-    single = [kernel(seed) for seed in range(3)]
+    single = [random_kernel(seed) for seed in range(3)]
     cameras = torch.tensor([2, 0, 1, 2, 0])
     random = torch.Generator().manual_seed(1)
     views = torch.rand(5, 3, 3, 24, 31, generator=random, dtype=dtype)
@@ -40,17 +27,23 @@ def test_pseudo_views_are_those_of_each_sample_s_camera(dtype: torch.dtype) -> N
 
 
 def test_state_goes_round() -> None:
-    for kernels in (CameraKernels([kernel(seed) for seed in range(2)]), kernel(3)):
+    for kernels in (CameraKernels([random_kernel(seed) for seed in range(2)]), random_kernel(3)):
         again = kernel_of(states_of(kernels))
         assert type(again) is type(kernels)
         assert all(torch.equal(value, again.state_dict()[key]) for key, value in kernels.state_dict().items())
     assert kernel_of(states_of(None)) is None
 
 
-OTHER_KNOTS, OTHER_SIZE, FEWER_KNOTS = kernel(0, (1.0, 2.0, 3.0)), kernel(0, side=11), kernel(0, (1.0, 2.0))
+OTHER_KNOTS, OTHER_SIZE, FEWER_KNOTS = (
+    random_kernel(0, (1.0, 2.0, 3.0)),
+    random_kernel(0, side=11),
+    random_kernel(0, (1.0, 2.0)),
+)
 
 
-@pytest.mark.parametrize("kernels", [[], [kernel(0), OTHER_KNOTS], [kernel(0), OTHER_SIZE], [kernel(0), FEWER_KNOTS]])
+@pytest.mark.parametrize(
+    "kernels", [[], [random_kernel(0), OTHER_KNOTS], [random_kernel(0), OTHER_SIZE], [random_kernel(0), FEWER_KNOTS]]
+)
 def test_kernels_that_do_not_go_together_are_refused(kernels: list[FittedKernel]) -> None:
     with pytest.raises(ValueError, match="one kind and size at the same knots for all cameras"):
         CameraKernels(kernels)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.random_kernels import random_kernel
 from helpers.random_networks import random_noise, random_rae, randomise
 
 import degflow_aug
@@ -17,7 +18,6 @@ from degflow_aug.degradations.camera_choice import one_hot
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.noise.noisy import CameraNoise, noise_of
 from degflow_aug.degradations.noise.residual_noise import ResidualNoise
-from tests.degradations.fitted.test_camera_kernels import kernel
 
 NAMES = ("Lab_Nikon", "Lab_iPhone")
 HR = torch.rand(4, 3, 40, 48, generator=torch.Generator().manual_seed(2))
@@ -48,7 +48,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec = GeneratorSpec(
         rae=rae.spec, velocity=network.spec, knots=(1.0, 2.0, 4.0), s_max=4.0, camera="both", cameras=NAMES
     )
-    kernels, noise = ([each.state_dict() for each in parts] for parts in ((kernel(0), kernel(1)), noises()))
+    kernels, noise = (
+        [each.state_dict() for each in parts] for parts in ((random_kernel(0), random_kernel(1)), noises())
+    )
     path = tmp_path_factory.mktemp("bundle") / "both.safetensors"
     save_bundle(path, Bundle(spec, rae, network, kernels, noise))
     return path
@@ -119,12 +121,12 @@ def test_bundle_goes_round(bundle: Path) -> None:
     assert found.spec.cameras == NAMES
     made = degflow_aug.load_generator(bundle, camera="iPhone", noise=1.0)
     assert (made.camera, made.cameras) == ("Lab_iPhone", NAMES)
-    assert torch.equal(made.kernels["kernels"], kernel(1).kernels)
+    assert torch.equal(made.kernels["kernels"], random_kernel(1).kernels)
     weights = one_hot(torch.ones(4), 2)
     close(made.render(HR, 3.0), generator().render(HR, 3.0, weights))
     assert (made(HR, 3.0) - to_lr(made.render(HR, 3.0))).std() > 0.01
     mixed = degflow_aug.load_generator(bundle, camera={"Nikon": 0.6, "iPhone": 0.4})
-    assert torch.equal(mixed.kernels["kernels"], kernel(0).kernels)
+    assert torch.equal(mixed.kernels["kernels"], random_kernel(0).kernels)
     assert mixed.camera == "0.6 Lab_Nikon + 0.4 Lab_iPhone"
     assert degflow_aug.load_generator(bundle).kernels == {}
 
@@ -144,7 +146,7 @@ def test_the_section_takes_a_camera(bundle: Path) -> None:
     drawn = build_degradation({**section, "camera": "any"})
     assert drawn.lr_patches(HR, torch.full((4,), 3.0), 8).shape == (4, 3, 8, 8)
     blurred = build_degradation({"type": "FittedKernel", "bundle": str(bundle), "camera": "nikon"})
-    assert torch.equal(blurred.kernels, kernel(0).kernels)
+    assert torch.equal(blurred.kernels, random_kernel(0).kernels)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from helpers.known_noise import CONTRASTS, bell, drawn, kernel, noise, seeded
 from torch import Tensor
 
 from degflow_aug.degradations.noise.noise_covariance import correlate, product_sums, solve
@@ -12,7 +13,6 @@ from degflow_aug.degradations.noise.noise_terms import look_up
 from degflow_aug.degradations.noise.residual_estimation import CONTRASTS as MARKS
 from degflow_aug.degradations.noise.residual_estimation import estimate_noise
 from degflow_aug.degradations.noise.residual_noise import ResidualNoise
-from tests.degradations.noise.test_residual_noise import CONTRASTS, bell, drawn, kernel, noise, seeded
 
 
 def pictures(count: int = 12, height: int = 128, width: int = 160) -> list[Tensor]:
