@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from helpers.random_kernels import random_kernel
 
 from degflow_aug.degradations.fitted.camera_kernels import CameraKernels, kernel_of, states_of
-from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.pseudo_views import pseudo_views
 
 
@@ -34,16 +35,8 @@ def test_state_goes_round() -> None:
     assert kernel_of(states_of(None)) is None
 
 
-OTHER_KNOTS, OTHER_SIZE, FEWER_KNOTS = (
-    random_kernel(0, (1.0, 2.0, 3.0)),
-    random_kernel(0, side=11),
-    random_kernel(0, (1.0, 2.0)),
-)
-
-
-@pytest.mark.parametrize(
-    "kernels", [[], [random_kernel(0), OTHER_KNOTS], [random_kernel(0), OTHER_SIZE], [random_kernel(0), FEWER_KNOTS]]
-)
-def test_kernels_that_do_not_go_together_are_refused(kernels: list[FittedKernel]) -> None:
-    with pytest.raises(ValueError, match="one kind and size at the same knots for all cameras"):
-        CameraKernels(kernels)
+@pytest.mark.parametrize("other", [{"knots": (1.0, 2.0, 3.0)}, {"side": 11}, {"knots": (1.0, 2.0)}])
+def test_kernels_that_do_not_go_together_are_refused(other: dict[str, Any]) -> None:
+    for kernels in ([], [random_kernel(), random_kernel(**other)]):
+        with pytest.raises(ValueError, match="one kind and size at the same knots for all cameras"):
+            CameraKernels(kernels)
