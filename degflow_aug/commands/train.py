@@ -15,6 +15,7 @@ from pathlib import Path
 from degflow_aug.commands.shared.arguments import one_of, process_number
 from degflow_aug.commands.shared.invocation import argv_as, option_mistakes
 from degflow_aug.files.atomic_file import remove_partial
+from degflow_aug.files.run_history import HISTORY, read_history
 from degflow_aug.files.sole_writer import sole_writer
 from degflow_aug.options.yaml_file import load_yaml
 from degflow_aug.report.report_file import PAGE, report_at_the_end
@@ -115,7 +116,8 @@ def restored_on_failure(folders: Sequence[Path], states: Path) -> Iterator[None]
     """Leave no trace of a run that fails before it has saved anything: a mistake in its options, as a rule.
 
     An earlier run that BasicSR has renamed gets its name back, and what the failed one has written is kept as
-    ``NAME_failed_TIME``; where there was none, that is removed. The log of training that has diverged stays.
+    ``NAME_failed_TIME``; where there was none, that is removed. Logs of iterations, and of training that has diverged,
+    stay.
 
     Args:
         folders: those that BasicSR renames to ``NAME_archived_TIME`` and makes anew.
@@ -135,7 +137,8 @@ def restored_on_failure(folders: Sequence[Path], states: Path) -> Iterator[None]
                     if folder.exists() and not failed.exists():
                         folder.rename(failed)
                         archive.rename(folder)
-            for folder in [] if isinstance(mistake, TrainingDiverged) else new:
+            trained = any(read_history(folder / HISTORY).points for folder in new)
+            for folder in [] if trained or isinstance(mistake, TrainingDiverged) else new:
                 shutil.rmtree(folder, ignore_errors=True)
         raise
 

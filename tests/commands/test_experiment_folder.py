@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from degflow_aug.commands.train import _sole_trainer, restored_on_failure
+from degflow_aug.files.run_history import HISTORY, RunHistory
 
 
 def start(folder: Path) -> None:
@@ -53,17 +54,22 @@ def test_it_comes_back_only_where_nothing_was_saved(
         assert content(tmp_path) == {"a[b]": ["new.txt"], **older, "a[b]_archived_20260102_000000": ["old.txt"]}
 
 
-def test_without_an_earlier_run_nothing_is_renamed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("trained", [False, True])
+def test_without_an_earlier_run_what_was_trained_stays(trained: bool, tmp_path: Path) -> None:
     run = tmp_path / "run"
 
     def fail() -> None:
         with restored_on_failure([run], run / "training_states"):
             start(run)
+            history = RunHistory(run / HISTORY)
+            history.start(0, "degflow train", "a CPU")
+            if trained:
+                history.add(100, 5.0, {"total": 1.0})
             raise ValueError("late")
 
     with pytest.raises(ValueError, match="late"):
         fail()
-    assert list(content(tmp_path)) == ["run"]
+    assert list(content(tmp_path)) == ["run"] * trained
 
 
 @pytest.mark.parametrize(
