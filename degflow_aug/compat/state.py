@@ -47,6 +47,10 @@ def _groups(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
 def _check_optimizer(optimizer: torch.optim.Optimizer, before: Sequence[Mapping[str, Any]]) -> None:
     for group, fresh in zip(_groups(optimizer), before, strict=True):
         _check_alike(group, fresh, "the optimiser")
+    values = (value for state in optimizer.state.values() for value in state.values())
+    if any(isinstance(value, Tensor) and value.dtype == torch.uint8 for value in values):
+        # bitsandbytes keeps averages of large weights in 8 bits, beside scales that have names and shapes of their own.
+        return
     for weight, state in optimizer.state.items():
         for name, value in state.items():
             if isinstance(value, Tensor) and value.numel() > 1 and value.shape != weight.shape:

@@ -53,6 +53,20 @@ def test_a_state_of_the_model_goes_on_as_it_was(kind: type[torch.optim.Optimizer
     assert torch.equal(before.network.weight, after.network.weight)
 
 
+class EightBits(torch.optim.SGD):
+    """Has the states of bitsandbytes' AdamW8bit: large weights in 8 bits with their scales, small ones as they are."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        weight, bias = self.param_groups[0]["params"]
+        large = {"state1": torch.zeros(2, 3, dtype=torch.uint8), "qmap1": torch.ones(256), "absmax1": torch.ones(1)}
+        self.state = {weight: large, bias: {"state1": torch.ones(2)}}
+
+
+def test_states_of_8_bits_are_left_to_bitsandbytes() -> None:
+    Model(EightBits).resume_training(Model(EightBits).state())
+
+
 def change(state: dict[str, Any], where: tuple[Any, ...], value: Any) -> None:
     for key in where[:-1]:
         state = state[key]
