@@ -144,17 +144,6 @@ def test_lr_comes_from_the_degradation(kind: str, tmp_path: Path) -> None:
     assert model.batch.scales.tolist() == [2, 2]
 
 
-def test_other_seeds_and_ranks_draw_other_lr(tmp_path: Path) -> None:
-    def lq(rank: int = 0, seed: int = 3, steps: int = 0) -> Tensor:
-        model = build({**sr_options("fixed", tmp_path, degradation=REAL_ESRGAN), "manual_seed": seed}, tmp_path)
-        model.opt["rank"], model.iteration = rank, steps
-        model.feed_data(hr_batch())
-        return model.batch.lq
-
-    assert torch.equal(lq(), lq())
-    assert not any(torch.equal(lq(), other) for other in (lq(rank=1), lq(seed=4), lq(steps=1)))
-
-
 @pytest.mark.parametrize(
     ("kind", "degradation"),
     [("fixed", "RealESRGAN"), ("gan", "RealESRGAN"), ("fixed", "DegFlow"), ("arbitrary", "RealESRGAN"),
@@ -298,17 +287,6 @@ def test_a_discriminator_that_waits_for_nobody_notices_too(tmp_path: Path) -> No
         train(model, [nan_batch()])
 
 
-def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
-    """A finite loss may have a gradient that is not, and is the last one before the checkpoint."""
-    model = build(sr_options("fixed", tmp_path), tmp_path)
-    train(model, [hr_batch()])
-    with torch.no_grad():
-        next(model.net_g.parameters()).view(-1)[0] = math.inf
-    with pytest.raises(TrainingDiverged, match="finite weights"):
-        model.save(0, 1)
-    assert not list(Path(model.opt["path"]["models"]).iterdir())
-
-
 def test_losses_of_a_game_may_rise(tmp_path: Path) -> None:
     model = build(sr_options("gan", tmp_path), tmp_path)
     for value in [-3.0, *[5.0] * 200]:
@@ -376,10 +354,10 @@ def test_a_network_of_another_scale_or_depth_is_one_sentence(tmp_path: Path, mon
 
 def test_bf16_is_close_to_float32(tmp_path: Path) -> None:
     data = [hr_batch(seed=step) for step in range(4)]
-    for kind in ("fixed", "gan"):
+    for kind in ("fixed", "gan", "arbitrary"):
         logs = [train(build(sr_options(kind, tmp_path, amp=amp), tmp_path), data) for amp in ("none", "bf16")]
         for plain, half in zip(*logs, strict=True):
-            assert plain["l_pix"] != half["l_pix"]
+            assert plain["total"] != half["total"]
             for key in plain.keys() - {"degradation_share"}:
                 assert half[key] == pytest.approx(plain[key], rel=0.03, abs=0.01), key
 
@@ -482,32 +460,21 @@ def test_super_resolve_pads_resizes_and_leaves_the_mode(training: bool, tmp_path
     assert network.training is training
 
 
-@pytest.mark.parametrize("scale", [1, 2, 4])
-def test_rrdbnet_takes_odd_images_at_every_scale(scale: int, tmp_path: Path) -> None:
-    """Below x4 it unshuffles pixels, and asserts that they come in whole blocks."""
-    opt = {**sr_options("fixed", tmp_path), "scale": scale}
-    opt["network_g"] = {
-        "type": "RRDBNet", "num_in_ch": 3, "num_out_ch": 3, "scale": scale, "num_feat": 4, "num_block": 1,
-        "num_grow_ch": 4,
-    }  # fmt: skip
-    model = build(opt, tmp_path)
-    assert model.super_resolve(torch.rand(1, 3, 13, 11), (13 * scale, 11 * scale)).shape == (
-        1,
-        3,
-        13 * scale,
-        11 * scale,
-    )
+RRDBNET = {"type": "RRDBNet", "num_in_ch": 3, "num_out_ch": 3, "num_feat": 4, "num_block": 1, "num_grow_ch": 4}
+SWINIR = {
+    "type": "SwinIR", "upscale": 2, "in_chans": 3, "img_size": 16, "window_size": 8, "img_range": 1.0, "depths": [1],
+    "embed_dim": 8, "num_heads": [1], "mlp_ratio": 1, "upsampler": "pixelshuffledirect", "resi_connection": "1conv",
+}  # fmt: skip
 
 
-def test_swinir_validates_on_any_size(tmp_path: Path) -> None:
-    opt = sr_options("fixed", tmp_path)
-    opt["network_g"] = {
-        "type": "SwinIR", "upscale": 2, "in_chans": 3, "img_size": 16, "window_size": 8, "img_range": 1.0,
-        "depths": [1], "embed_dim": 8, "num_heads": [1], "mlp_ratio": 1, "upsampler": "pixelshuffledirect",
-        "resi_connection": "1conv",
-    }  # fmt: skip
-    model = build(opt, tmp_path)
-    assert model.super_resolve(torch.rand(1, 3, 13, 11), (26, 22)).shape == (1, 3, 26, 22)
+@pytest.mark.parametrize(
+    ("network", "scale"), [*(({**RRDBNET, "scale": scale}, scale) for scale in (1, 2, 4)), (SWINIR, 2)]
+)
+def test_networks_that_take_blocks_take_odd_images(network: dict[str, Any], scale: int, tmp_path: Path) -> None:
+    """SwinIR takes whole windows; below x4 RRDBNet unshuffles pixels, and asserts that they come in whole blocks."""
+    model = build({**sr_options("fixed", tmp_path), "scale": scale, "network_g": dict(network)}, tmp_path)
+    found = model.super_resolve(torch.rand(1, 3, 13, 11), (13 * scale, 11 * scale))
+    assert found.shape == (1, 3, 13 * scale, 11 * scale)
 
 
 def tensors_alive() -> int:
