@@ -46,13 +46,11 @@ OPTIONS: dict[str, Any] = {
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run_python(*arguments: str, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run Python without CUDA, with this checkout and the tests importable."""
     paths = os.pathsep.join((str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")))
     variables = {**os.environ, "PYTHONPATH": paths, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", **environment}
-    return subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, timeout=timeout, env=variables, check=False
-    )
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=variables, check=False)
 
 
 def write_experiment(folder: Path, images: int = 5, size: int = 20, **changes: Any) -> Path:
