@@ -11,6 +11,7 @@ import pytest
 import torch
 from helpers.photographs import photograph
 from helpers.random_networks import random_rae, randomise
+from helpers.refusals import refused
 
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.bundles import names
@@ -74,8 +75,8 @@ def test_an_empty_package_says_so(
     monkeypatch.setattr(names, "WEIGHTS", tmp_path)
     assert main(["bundles"]) == 0
     assert capsys.readouterr().out == "no bundle ships with this package; `degflow fit` makes one\n"
-    assert main(["demo", "--shipped", "--out", str(tmp_path / "demo")]) == 2
-    assert "expected the bundle 'simulator' in the package, got none; install it anew" in capsys.readouterr().err
+    said = refused(capsys, "demo", "--shipped", "--out", tmp_path / "demo")
+    assert "expected the bundle 'simulator' in the package, got none; install it anew" in said
     assert not (tmp_path / "demo").exists()
 
 
@@ -95,8 +96,8 @@ def test_an_unknown_name_lists_the_known_ones(
 ) -> None:
     out = str(hr_folder.parent / "lr")
     for arguments in (["bundles"], ["generate", str(hr_folder), "--scales", "2", "--out", out, "--bundle"]):
-        assert main([*arguments, "iphone"]) == 2
-        assert "a shipped one (city100-iphone, simulator), got iphone: nothing there" in capsys.readouterr().err
+        said = refused(capsys, *arguments, "iphone")
+        assert "a shipped one (city100-iphone, simulator), got iphone: nothing there" in said
 
 
 def test_the_demo_shows_what_ships(
@@ -125,8 +126,8 @@ def test_the_demo_shows_what_ships(
 
 
 def test_a_budget_and_shipped_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["demo", "--shipped", "--iters", "3", "--out", str(tmp_path / "demo")]) == 2
-    assert "expected --shipped or a budget for training, got both" in capsys.readouterr().err
+    said = refused(capsys, "demo", "--shipped", "--iters", 3, "--out", tmp_path / "demo")
+    assert "expected --shipped or a budget for training, got both" in said
 
 
 def test_a_bundle_of_two_cameras_shows_each(shipped: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from helpers.photographs import write_photographs
+from helpers.refusals import refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,16 +25,6 @@ REQUIRED = {
     "evaluate": ["b", "--pairs", "p", "--layout", "city100"],
     "convert": ["--rae", "a.pth", "--flow", "f.pth", "--out", "o.safetensors"],
 }
-
-
-def spoken(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
-    """The one sentence that ``degflow`` says on stderr when it refuses ``arguments``."""
-    assert main(arguments) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("degflow: ")
-    assert said.err.count("\n") == 1
-    return said.err
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -85,7 +76,7 @@ def test_the_module_is_the_program() -> None:
     ],
 )
 def test_mistakes_are_one_sentence(arguments: list[str], part: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert part in spoken(capsys, arguments)
+    assert part in refused(capsys, *arguments)
 
 
 @settings(max_examples=60, deadline=None)
@@ -138,7 +129,7 @@ def test_unfit_files_are_refused_and_nothing_is_written(
         "evaluate": [bad, "--pairs", bad, "--layout", "city100"],
         "convert": ["--rae", bad, "--flow", bad, "--out", "out.safetensors"],
     }[command]
-    assert bad in spoken(capsys, [command, *arguments])
+    assert bad in refused(capsys, command, *arguments)
     # Nor has the pickle been run.
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -175,7 +166,7 @@ def test_want_of_memory_and_of_libraries_is_a_sentence(
         raise error
 
     monkeypatch.setattr("degflow_aug.commands.bundles.run", fail)
-    assert said in spoken(capsys, ["bundles"])
+    assert said in refused(capsys, "bundles")
 
 
 def test_another_runtime_error_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +190,7 @@ def test_a_worker_that_dies_while_it_hands_over_a_batch_is_named(
         return int(here.recv())
 
     monkeypatch.setattr(cli, "_run", receive)
-    assert "images to live on, got one that broke off while it handed over a batch" in spoken(capsys, [])
+    assert "images to live on, got one that broke off while it handed over a batch" in refused(capsys)
 
 
 def test_a_worker_that_dies_while_a_thread_is_started_is_named(
@@ -218,7 +209,7 @@ def test_a_worker_that_dies_while_a_thread_is_started_is_named(
         return 0
 
     monkeypatch.setattr(cli, "_run", start)
-    assert "got one that is killed by signal: Killed, as where memory runs out" in spoken(capsys, [])
+    assert "got one that is killed by signal: Killed, as where memory runs out" in refused(capsys)
 
 
 TERMINATED = """

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.random_networks import random_rae, random_velocity
+from helpers.refusals import refused
 from torch import nn
 
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
@@ -65,42 +66,39 @@ def test_our_own_checkpoints(run: tuple[Path, Path], tmp_path: Path, capsys: pyt
     assert "generator_latest.safetensors, which is a bundle itself" in capsys.readouterr().out
 
 
-def refused(capsys: pytest.CaptureFixture[str], rae: Path, flow: Path, out: Path) -> str:
+def no_bundle(capsys: pytest.CaptureFixture[str], rae: Path, flow: Path, out: Path) -> str:
     """What the command says when it refuses; it leaves nothing behind."""
-    assert convert(rae, flow, out) == 2
+    said = refused(capsys, "convert", "--rae", rae, "--flow", flow, "--out", out)
     assert not out.is_file()
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.count("\n") == 1
-    return said.err
+    return said
 
 
 def test_our_own_without_the_bundle(run: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "stage2" / "generator_latest.safetensors").unlink()
-    assert "which a run of stage 2 writes whenever it saves" in refused(capsys, *run, tmp_path / "o.safetensors")
+    assert "which a run of stage 2 writes whenever it saves" in no_bundle(capsys, *run, tmp_path / "o.safetensors")
 
 
 def test_our_own_in_the_wrong_place(run: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     swapped = tmp_path / "stage2" / "net_g_1.pth"
     shutil.copy(run[0], swapped)
-    assert "in --rae, as generator_latest" in refused(capsys, run[1], run[1], tmp_path / "o.safetensors")
-    assert "in --flow, as generator_latest" in refused(capsys, run[0], swapped, tmp_path / "o.safetensors")
+    assert "in --rae, as generator_latest" in no_bundle(capsys, run[1], run[1], tmp_path / "o.safetensors")
+    assert "in --flow, as generator_latest" in no_bundle(capsys, run[0], swapped, tmp_path / "o.safetensors")
 
 
 def test_ours_and_the_official_do_not_mix(
     run: tuple[Path, Path], fixtures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "o.safetensors"
-    assert "both official or both of degflow_aug" in refused(capsys, fixtures / "tiny_ae.pth", run[1], out)
-    assert "both official or both of degflow_aug" in refused(capsys, run[0], fixtures / "tiny_flow.pth", out)
-    assert "got no encoder, decoder" in refused(capsys, fixtures / "tiny_flow.pth", fixtures / "tiny_ae.pth", out)
+    assert "both official or both of degflow_aug" in no_bundle(capsys, fixtures / "tiny_ae.pth", run[1], out)
+    assert "both official or both of degflow_aug" in no_bundle(capsys, run[0], fixtures / "tiny_flow.pth", out)
+    assert "got no encoder, decoder" in no_bundle(capsys, fixtures / "tiny_flow.pth", fixtures / "tiny_ae.pth", out)
 
 
 def test_the_name_of_the_bundle(fixtures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rae, flow = fixtures / "tiny_ae.pth", fixtures / "tiny_flow.pth"
-    assert "name a .safetensors file, got" in refused(capsys, rae, flow, tmp_path / "camera.pth")
+    assert "name a .safetensors file, got" in no_bundle(capsys, rae, flow, tmp_path / "camera.pth")
     (tmp_path / "folder.safetensors").mkdir()
-    assert "got the folder" in refused(capsys, rae, flow, tmp_path / "folder.safetensors")
+    assert "got the folder" in no_bundle(capsys, rae, flow, tmp_path / "folder.safetensors")
 
 
 def test_a_bundle_that_cannot_be_written(
@@ -112,6 +110,6 @@ def test_a_bundle_that_cannot_be_written(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    said = refused(capsys, fixtures / "tiny_ae.pth", fixtures / "tiny_flow.pth", tmp_path / "o.safetensors")
+    said = no_bundle(capsys, fixtures / "tiny_ae.pth", fixtures / "tiny_flow.pth", tmp_path / "o.safetensors")
     assert "No space left on device" in said
     assert list(tmp_path.iterdir()) == []

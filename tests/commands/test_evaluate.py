@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from helpers.photographs import photograph
+from helpers.refusals import refused
 
 from degflow_aug import load_generator
 from degflow_aug.cli import main
@@ -119,11 +120,7 @@ def test_pairs_that_do_not_fit(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], sentence: str
 ) -> None:
     root = write_realsr(tmp_path / "RealSR", (2, 8))
-    assert main(["evaluate", str(bundle), "--pairs", str(root), *options, "--device", "cpu"]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert sentence in said.err
-    assert said.err.count("\n") == 1
+    assert sentence in refused(capsys, "evaluate", bundle, "--pairs", root, *options, "--device", "cpu")
 
 
 def test_a_truncated_image_is_refused(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

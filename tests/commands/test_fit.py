@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.refusals import refused
 from helpers.tiny_camera import write_pairs
 from safetensors.torch import load_file
 
@@ -102,10 +103,7 @@ def test_mistakes_are_one_sentence(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     Path("README").write_text("a file", encoding="utf-8")
-    assert main(arguments(pairs, tmp_path / "camera.safetensors", *more)) == 2
-    printed = capsys.readouterr()
-    assert sentence in printed.err
-    assert printed.err.count("\n") == 1
+    assert sentence in refused(capsys, *arguments(pairs, tmp_path / "camera.safetensors", *more))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["README"]
 
 
@@ -117,8 +115,7 @@ def test_other_arguments_in_one_work_folder_are_refused(
     (work / "plan.json").write_text(
         '{"request": {"pairs": "elsewhere"}, "iterations": {}, "seconds": 0}', encoding="utf-8"
     )
-    assert main(arguments(pairs, tmp_path / "camera.safetensors")) == 2
-    assert "expected the same pairs" in capsys.readouterr().err
+    assert "expected the same pairs" in refused(capsys, *arguments(pairs, tmp_path / "camera.safetensors"))
 
 
 def test_held_out_scenes_are_held_out_of_their_camera_only(tmp_path: Path) -> None:
@@ -145,8 +142,8 @@ def test_paper_recipe_asks_for_lpips_weights_at_once(
     pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "nothing"))
-    assert main(arguments(pairs, tmp_path / "camera.safetensors", "--recipe", "paper")) == 2
-    assert "VGG16 weights for LPIPS" in capsys.readouterr().err
+    asked = arguments(pairs, tmp_path / "camera.safetensors", "--recipe", "paper")
+    assert "VGG16 weights for LPIPS" in refused(capsys, *asked)
     assert list(tmp_path.iterdir()) == []
 
 

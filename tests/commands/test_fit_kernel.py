@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.photographs import write_photographs
+from helpers.refusals import refused
 from helpers.tiny_camera import write_pairs
 
 from degflow_aug import build_degradation, load_generator
@@ -149,8 +150,8 @@ def test_options_of_training_are_refused(
     more: list[str], pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "k.safetensors"
-    assert main(["fit", str(pairs), *layout(pairs), "--preset", "kernel", "--out", str(out), *more]) == 2
-    assert f"expected no {more[0]} with --preset kernel, which trains no networks" in capsys.readouterr().err
+    said = refused(capsys, "fit", pairs, *layout(pairs), "--preset", "kernel", "--out", out, *more)
+    assert f"expected no {more[0]} with --preset kernel, which trains no networks" in said
     assert not list(tmp_path.iterdir())
 
 

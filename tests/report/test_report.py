@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from helpers.page_parser import Page
 from helpers.photographs import photograph
+from helpers.refusals import refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -93,15 +94,6 @@ def page_of(run: Path, out: Path) -> Page:
     return Page(out.read_text(encoding="utf-8"))
 
 
-def spoken(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    capsys.readouterr()
-    assert main(["report", *map(str, arguments)]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.count("\n") == 1
-    return said.err
-
-
 def test_a_fit_shows_its_stages_and_its_table(tmp_path: Path) -> None:
     page = page_of(write_fit(tmp_path), tmp_path / "page.html")
     for part in (
@@ -179,10 +171,10 @@ def test_what_is_no_run_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFi
         ("missing", "nothing there"), ("empty", "a folder without any run"), ("text.txt", "a file"),
         ("result.json", "a file"),
     ):  # fmt: skip
-        assert said in spoken(capsys, tmp_path / name)
-    assert "expected --out to name a file" in spoken(capsys, write_fit(tmp_path), "--out", tmp_path)
+        assert said in refused(capsys, "report", tmp_path / name)
+    assert "expected --out to name a file" in refused(capsys, "report", write_fit(tmp_path), "--out", tmp_path)
     (tmp_path / "camera.fit" / "plan.json").write_text('{"request": {}}', encoding="utf-8")
-    assert "one that is damaged" in spoken(capsys, tmp_path / "camera.fit")
+    assert "one that is damaged" in refused(capsys, "report", tmp_path / "camera.fit")
     assert not list(tmp_path.rglob("*.html"))
 
 
@@ -250,9 +242,9 @@ def test_times_are_short(seconds: float, said: str) -> None:
 def test_a_page_never_replaces_its_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = write_fit(tmp_path)
     plan = run / "plan.json"
-    assert "ends in .html" in spoken(capsys, run, "--out", plan)
+    assert "ends in .html" in refused(capsys, "report", run, "--out", plan)
     assert json.loads(plan.read_text(encoding="utf-8")) == PLAN
     bundle = str(tmp_path / "camera.safetensors")
     for command in (["evaluate", bundle, "--pairs", str(tmp_path)], ["fit", str(tmp_path), "--out", bundle]):
-        assert main([*command, "--layout", "city100", "--report", bundle]) == 2
-        assert "expected --report to name a file that ends in .html" in capsys.readouterr().err
+        said = refused(capsys, *command, "--layout", "city100", "--report", bundle)
+        assert "expected --report to name a file that ends in .html" in said

@@ -1,0 +1,18 @@
+"""What ``degflow`` says when it refuses."""
+
+from __future__ import annotations
+
+import pytest
+
+from degflow_aug.cli import main
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    """The one sentence on stderr by which ``degflow`` refuses ``words``, with exit code 2 and nothing on stdout."""
+    capsys.readouterr()
+    assert main([str(word) for word in words]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("degflow: ")
+    assert said.err.count("\n") == 1
+    return said.err
