@@ -204,15 +204,11 @@ class OneStepModel(DegradedModel):
         if self.opt.get("dist"):
             average_gradients(parameters, int(self.opt["world_size"]))
 
-    def restorer(self) -> Restorer:
-        """How whole images pass through the network."""
-        return Restorer(self.net_g, self.options.colour_fix, enlargement=self.enlargement)
-
     @torch.no_grad()
     def super_resolve(self, lq: Tensor, size: tuple[int, int]) -> Tensor:
-        """(1, 3, h, w) in [0, 1] -> (1, 3, *size) in [0, 1]."""
+        """Pass a whole image (1, 3, h, w) in [0, 1] through the network, to (1, 3, *size)."""
         with self.autocast():
-            return self.restorer()(lq, size)
+            return Restorer(self.net_g, self.options.colour_fix, enlargement=self.enlargement)(lq, size)
 
     def print_network(self, net: nn.Module) -> None:
         """What is trained of what, and not every layer of a billion weights."""

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from degflow_aug.onestep.networks.judges import judge_configuration, load_judge
-from degflow_aug.onestep.networks.packages import need_packages
+from degflow_aug.onestep.networks.packages import in_one_line, need_packages
 
 GOOD = "a sharp, detailed, clean photo of high quality"
 BAD = "a blurry, noisy photo of low quality, with artifacts"
@@ -46,8 +46,7 @@ class CaptionAlignment(nn.Module):
         try:
             tokenizer = CLIPTokenizer.from_pretrained(pretrained)
         except (OSError, ValueError, TypeError) as error:
-            said = " ".join(str(error).split())[:160]
-            raise ValueError(f"expected the tokenizer of {_WHAT} at {pretrained}, got {said}") from None
+            raise ValueError(f"expected the tokenizer of {_WHAT} at {pretrained}, got {in_one_line(error)}") from None
         self.side = int(self.clip.config.vision_config.image_size)
         self.register_buffer("captions", self._encode_texts(tokenizer([good, bad], padding=True, return_tensors="pt")))
         self.register_buffer("mean", torch.tensor(_MEAN).reshape(1, 3, 1, 1))

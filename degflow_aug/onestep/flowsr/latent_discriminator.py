@@ -10,8 +10,6 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from degflow_aug.onestep.networks.heads import load_heads
-
 
 class LatentHeads(nn.Module):
     """One head of convolutions for every feature map of an encoder.
@@ -28,18 +26,6 @@ class LatentHeads(nn.Module):
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Feature maps (B, C, h, w) -> logits (B, cells) of each."""
         return [head(each).flatten(1) for head, each in zip(self.heads, features, strict=True)]
-
-    def trained_state(self) -> dict[str, Tensor]:
-        """All of it, on the CPU."""
-        return {key: value.detach().cpu() for key, value in self.state_dict().items()}
-
-    def load_trained_state(self, state: dict[str, Tensor]) -> None:
-        """The way back of :meth:`trained_state`.
-
-        Raises:
-            ValueError: heads of other widths.
-        """
-        load_heads(self, state)
 
 
 def generator_hinge(fake: Sequence[Tensor]) -> Tensor:

@@ -14,6 +14,7 @@ from degflow_aug.onestep.flowsr.caption_alignment import CaptionAlignment
 from degflow_aug.onestep.flowsr.fast_slow import draw_fast_slow
 from degflow_aug.onestep.flowsr.latent_discriminator import LatentHeads, discriminator_hinge, generator_hinge
 from degflow_aug.onestep.networks.backbones import UNetBackbone
+from degflow_aug.onestep.networks.heads import heads_state, load_heads
 from degflow_aug.onestep.networks.noise_levels import per_sample
 from degflow_aug.onestep.networks.onestep_network import OneStepNetwork
 from degflow_aug.onestep.options import FlowSROptions
@@ -81,7 +82,7 @@ class Consistency:
             return
         self.target = {key: value.to(self.model.device) for key, value in content["target"].items()}
         if self.heads is not None and "heads" in content:
-            self.heads.load_trained_state(content["heads"])
+            load_heads(self.heads, content["heads"])
 
     def optimizers(self) -> list[torch.optim.Optimizer]:
         """That of the heads, where there are any."""
@@ -91,7 +92,7 @@ class Consistency:
         """What a resume needs beside the student."""
         state: dict[str, Any] = {"target": {key: value.detach().cpu() for key, value in self.target.items()}}
         if self.heads is not None:
-            state["heads"] = self.heads.trained_state()
+            state["heads"] = heads_state(self.heads)
         return state
 
     def loss_groups(self, hr: Tensor, hr_latents: Tensor, lr_latents: Tensor) -> Iterator[dict[str, Tensor]]:

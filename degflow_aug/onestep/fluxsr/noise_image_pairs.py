@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from degflow_aug.onestep.networks.backbones import pack, unpack
-from degflow_aug.onestep.networks.packages import need_packages
+from degflow_aug.onestep.networks.packages import in_one_line, need_packages
 
 PROMPTS = (
     "a photo of a city street with shops, people and signs",
@@ -54,8 +54,7 @@ def load_pipeline(pretrained: str, device: torch.device, dtype: torch.dtype) -> 
             warnings.simplefilter("ignore", FutureWarning)
             pipeline = FluxPipeline.from_pretrained(pretrained, torch_dtype=dtype).to(device)
     except (OSError, ValueError, TypeError) as error:
-        said = " ".join(str(error).split())[:160]
-        raise ValueError(f"expected FLUX.1 of diffusers at {pretrained}, got {said}") from None
+        raise ValueError(f"expected FLUX.1 of diffusers at {pretrained}, got {in_one_line(error)}") from None
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from degflow_aug.onestep.losses.chunks import chunks
 from degflow_aug.onestep.networks.diff_augment import augment
-from degflow_aug.onestep.networks.heads import chunk_head, load_heads, token_map
+from degflow_aug.onestep.networks.heads import chunk_head, heads_state, load_heads, token_map
 from degflow_aug.onestep.networks.judges import judge_configuration, load_judge
 from degflow_aug.onestep.networks.packages import need_packages
 
@@ -103,8 +103,8 @@ class OverlapChunkedDiscriminator(nn.Module):
         return self
 
     def trained_state(self) -> dict[str, Tensor]:
-        """The heads, on the CPU: what a checkpoint needs beside the published features."""
-        return {key: value.detach().cpu() for key, value in self.heads.state_dict().items()}
+        """The heads; see :func:`heads_state`."""
+        return heads_state(self.heads)
 
     def load_trained_state(self, state: dict[str, Tensor]) -> None:
         """The way back of :meth:`trained_state`.

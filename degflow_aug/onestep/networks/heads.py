@@ -8,6 +8,11 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 
+def heads_state(heads: nn.Module) -> dict[str, Tensor]:
+    """Weights and buffers of heads, on the CPU: what a checkpoint needs beside published features."""
+    return {key: value.detach().cpu() for key, value in heads.state_dict().items()}
+
+
 def load_heads(heads: nn.Module, state: dict[str, Tensor]) -> None:
     """Fill heads from a checkpoint.
 

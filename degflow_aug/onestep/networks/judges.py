@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from degflow_aug.onestep.networks.packages import need_packages
+from degflow_aug.onestep.networks.packages import in_one_line, need_packages
 
 
 def judge_configuration(kind: Any, pretrained: str, what: str) -> Any:
@@ -27,7 +27,7 @@ def judge_configuration(kind: Any, pretrained: str, what: str) -> Any:
             raise ValueError(f"expected {what} at {pretrained}, got {found}")
         return kind.from_dict(content)
     except (OSError, TypeError, AttributeError, KeyError) as error:
-        raise ValueError(f"expected {what} at {pretrained}, got {' '.join(str(error).split())[:160]}") from None
+        raise ValueError(f"expected {what} at {pretrained}, got {in_one_line(error)}") from None
 
 
 def load_judge(kind: Any, pretrained: str, what: str) -> Any:
@@ -41,7 +41,7 @@ def load_judge(kind: Any, pretrained: str, what: str) -> Any:
     try:
         network, told = kind.from_pretrained(pretrained, output_loading_info=True)
     except (OSError, ValueError, RuntimeError) as error:
-        raise ValueError(f"expected {what} at {pretrained}, got {' '.join(str(error).split())[:160]}") from None
+        raise ValueError(f"expected {what} at {pretrained}, got {in_one_line(error)}") from None
     if told["missing_keys"]:
         missing = sorted(told["missing_keys"])
         raise ValueError(f"expected all weights of {what} at {pretrained}, got none for {missing[0]}")

@@ -29,3 +29,8 @@ def _quieten(library: str) -> None:
     logging = import_module(f"{library}.utils.logging")
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+
+
+def in_one_line(error: Exception) -> str:
+    """What a library says of a failure, without line breaks and at most 160 characters of it."""
+    return " ".join(str(error).split())[:160]

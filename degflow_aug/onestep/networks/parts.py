@@ -11,7 +11,7 @@ import torch
 from degflow_aug.onestep.networks.backbones import FluxBackbone, UNetBackbone
 from degflow_aug.onestep.networks.latent_space import LatentSpace
 from degflow_aug.onestep.networks.noise_levels import alpha_bars
-from degflow_aug.onestep.networks.packages import need_packages
+from degflow_aug.onestep.networks.packages import in_one_line, need_packages
 
 FOLDERS = {"unet": "unet", "flux": "transformer"}
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
@@ -107,8 +107,9 @@ def check_schedule(scheduler: dict[str, Any], source: str) -> None:
     try:
         alpha_bars(scheduler)
     except (NotImplementedError, TypeError, ValueError, RuntimeError) as error:
-        said = " ".join(str(error).split())[:160]
-        raise ValueError(f"expected a noise schedule of diffusers in the scheduler of {source}, got {said}") from None
+        raise ValueError(
+            f"expected a noise schedule of diffusers in the scheduler of {source}, got {in_one_line(error)}"
+        ) from None
 
 
 def load_parts(pretrained: str, family: str, vae: str | None = None, dtype: str = "float32") -> Parts:
@@ -177,8 +178,7 @@ def _nothing_there(source: str, sub: str | None, error: Exception) -> str:
     what = f"{sub or 'VAE'} of a diffusers model"
     if Path(source).is_dir():
         place = f"{source}/{sub}" if sub else source
-        said = " ".join(str(error).split())
-        return f"expected configuration and weights of the {what} in {place}, got {said[:160]}"
+        return f"expected configuration and weights of the {what} in {place}, got {in_one_line(error)}"
     return (
         f"expected the {what} at {source!r}, got neither such a folder nor a reply from the hub "
         f"({type(error).__name__}); download it, and name its folder in pretrained"

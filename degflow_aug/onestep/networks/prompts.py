@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from degflow_aug.files.atomic_file import atomic_path
-from degflow_aug.onestep.networks.packages import need_packages
+from degflow_aug.onestep.networks.packages import in_one_line, need_packages
 
 Prompt = dict[str, Tensor]
 """``embeds`` (1, L, D), and of FLUX ``pooled`` (1, D')."""
@@ -62,10 +62,9 @@ def encode_prompt(pretrained: str, family: str, text: str) -> Prompt:
             )
             return {"embeds": pipeline.encode_prompt(text, "cpu", 1, False)[0].float()}
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        said = " ".join(str(error).split())[:160]
         raise ValueError(
-            f"expected the text encoders of {pretrained} for the prompt, got {said}; or name an embedding in "
-            "prompt_file"
+            f"expected the text encoders of {pretrained} for the prompt, got {in_one_line(error)}; or name an "
+            "embedding in prompt_file"
         ) from None
 
 
