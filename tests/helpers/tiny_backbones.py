@@ -1,4 +1,4 @@
-"""Backbones of random weights in diffusers' own format, small enough for a CPU: for tests, benchmarks and a first try.
+"""Backbones of random weights in diffusers' own format, small enough for a CPU: for tests and benchmarks.
 
 They say nothing about images; what is trained on them shows that the machinery works, and how long it takes.
 """
@@ -6,12 +6,12 @@ They say nothing about images; what is trained on them shows that the machinery 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-
-from degflow_aug.onestep.networks.packages import need_packages
 
 _VAE: dict[str, Any] = {
     "down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4,
@@ -50,6 +50,14 @@ _DINO: dict[str, Any] = {
 }  # fmt: skip
 
 
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw from ``seed`` inside the block, and leave torch's random state as it was."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
 def write_tiny_backbones(folder: str | Path) -> Path:
     """``sd``, ``flux``, ``clip`` and ``dino`` in a folder."""
     folder = Path(folder)
@@ -62,13 +70,11 @@ def write_tiny_backbones(folder: str | Path) -> Path:
 
 def write_stable_diffusion(folder: str | Path, seed: int = 0) -> Path:
     """A folder as of ``stabilityai/sd-turbo``: vae, unet, scheduler, text_encoder, tokenizer, model_index.json."""
-    need_packages("tiny backbones")
     from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
     folder = Path(folder)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         AutoencoderKL(**VAE_SD).save_pretrained(folder / "vae")
         UNet2DConditionModel(**UNET).save_pretrained(folder / "unet")
         CLIPTextModel(CLIPTextConfig(**_CLIP_TEXT)).save_pretrained(folder / "text_encoder")
@@ -86,15 +92,13 @@ def write_stable_diffusion(folder: str | Path, seed: int = 0) -> Path:
 
 def write_flux(folder: str | Path, seed: int = 0) -> Path:
     """A folder as of ``FLUX.1-dev``: vae, transformer, scheduler, and both text encoders with their tokenizers."""
-    need_packages("tiny backbones")
     from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
     from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
     folder = Path(folder)
     clip = {**_CLIP_TEXT, "hidden_size": FLUX["pooled_projection_dim"]}
     t5 = T5Config(vocab_size=64, d_model=FLUX["joint_attention_dim"], d_kv=8, d_ff=32, num_layers=1, num_heads=2)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         AutoencoderKL(**VAE_FLUX).save_pretrained(folder / "vae")
         FluxTransformer2DModel(**FLUX).save_pretrained(folder / "transformer")
         CLIPTextModel(CLIPTextConfig(**clip)).save_pretrained(folder / "text_encoder")
@@ -115,12 +119,10 @@ def write_flux(folder: str | Path, seed: int = 0) -> Path:
 
 def write_clip(folder: str | Path, seed: int = 0) -> Path:
     """A folder as of ``openai/clip-vit-base-patch32``: image and text encoder with a tokenizer."""
-    need_packages("tiny backbones")
     from transformers import CLIPConfig, CLIPModel
 
     folder = Path(folder)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         config = CLIPConfig(text_config=_CLIP_TEXT, vision_config=_CLIP_IMAGE, projection_dim=16)
         CLIPModel(config).save_pretrained(folder)
     write_tokenizer(folder)
@@ -129,11 +131,9 @@ def write_clip(folder: str | Path, seed: int = 0) -> Path:
 
 def write_dino(folder: str | Path, seed: int = 0) -> Path:
     """A folder as of ``facebook/dinov2-base``, with three blocks."""
-    need_packages("tiny backbones")
     from transformers import Dinov2Config, Dinov2Model
 
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         Dinov2Model(Dinov2Config(**_DINO)).save_pretrained(folder)
     return Path(folder)
 
@@ -142,8 +142,7 @@ def write_vgg(file: Path) -> Path:
     """Random convolutions of VGG16 as torchvision names them, for LPIPS."""
     import torchvision
 
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
+    with seeded(0):
         state = torchvision.models.vgg16(weights=None).features.state_dict()
     torch.save({f"features.{key}": value for key, value in state.items()}, file)
     return file

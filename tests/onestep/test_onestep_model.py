@@ -156,14 +156,6 @@ def test_the_time_is_matched_or_named(model: Callable[..., Any]) -> None:
     assert 0 < first < 1
 
 
-def test_bf16(model: Callable[..., Any]) -> None:
-    def change(opt: dict[str, Any]) -> None:
-        opt["network_g"]["dtype"] = opt["degflow"]["amp"] = "bf16"
-
-    logs = train(model("omgsr_s", change), BATCHES)
-    assert all(torch.isfinite(torch.tensor(list(log.values()))).all() for log in logs)
-
-
 def set_in(*keys: str, value: Any) -> Callable[[dict[str, Any]], None]:
     """Changes one option."""
 

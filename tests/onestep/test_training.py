@@ -85,5 +85,5 @@ def test_the_loss_of_a_fixed_batch_falls(
     for _ in range(9):
         model.optimize_parameters(1)
         totals.append(model.get_current_log()["total"])
-    # Five seeds of weights and photographs on one and two threads: 0.79 to 0.92 of the first.
-    assert totals[-1] < 0.97 * totals[0]
+    # Five seeds of weights and photographs, on one and on two threads: 0.74 to 0.95 of the first.
+    assert totals[-1] < 0.98 * totals[0]
