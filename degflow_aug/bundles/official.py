@@ -22,8 +22,8 @@ def convert_official(rae_path: str | Path, flow_path: str | Path, camera: str = 
     Raises:
         ValueError: a file is missing, holds code, or is not what it should be.
     """
-    rae_file = read_checkpoint(rae_path, ("encoder", "decoder"))
-    flow_file = read_checkpoint(flow_path, ("model",))
+    rae_file = read_official(rae_path, ("encoder", "decoder"))
+    flow_file = read_official(flow_path, ("model",))
     rae, velocity = official_rae(rae_file, str(rae_path)), official_velocity(flow_file["model"], str(flow_path))
     if rae.spec["latent_channels"] != velocity.spec["latent_channels"]:
         raise ValueError(
@@ -41,7 +41,7 @@ def convert_official(rae_path: str | Path, flow_path: str | Path, camera: str = 
     return Bundle(spec, rae, velocity)
 
 
-def read_checkpoint(path: str | Path, parts: tuple[str, ...]) -> dict[str, State]:
+def read_official(path: str | Path, parts: tuple[str, ...]) -> dict[str, State]:
     """A ``torch.save`` file as dictionaries of tensors, read with ``weights_only``.
 
     Raises:

@@ -15,7 +15,7 @@ from torch import Tensor
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.bundles.bundle import load_bundle, save_bundle
-from degflow_aug.bundles.official import convert_official, official_velocity, read_checkpoint, velocity_sizes
+from degflow_aug.bundles.official import convert_official, official_velocity, read_official, velocity_sizes
 from degflow_aug.degradations.generator.degflow import DegFlow
 
 
@@ -178,7 +178,7 @@ def test_foreign_checkpoints_are_refused(fixtures: Path, tmp_path: Path, state: 
 def test_a_changed_official_checkpoint_is_refused(
     fixtures: Path, change: Callable[[dict[str, Tensor]], object]
 ) -> None:
-    state = dict(read_checkpoint(fixtures / "tiny_flow.pth", ("model",))["model"])
+    state = dict(read_official(fixtures / "tiny_flow.pth", ("model",))["model"])
     change(state)
     with pytest.raises(ValueError, match="expected DegFlow's NCSN") as caught:
         official_velocity(state, "flow.pth")

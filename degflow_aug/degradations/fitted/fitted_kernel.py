@@ -12,7 +12,7 @@ from degflow_aug.degradations.camera_choice import check_only_camera, find_camer
 from degflow_aug.degradations.fitted.kernel_estimation import Pairs, estimate_kernels
 from degflow_aug.degradations.fitted.kernel_interpolation import interpolate_kernels
 from degflow_aug.degradations.fitted.view_parameters import ViewParameters
-from degflow_aug.degradations.grid import check_scale, to_lr_grid
+from degflow_aug.degradations.grid import to_lr_grid
 from degflow_aug.degradations.noise.noisy import NoisyDegradation
 from degflow_aug.degradations.noise.residual_noise import ResidualNoise
 from degflow_aug.degradations.patch_resampling import resample_patches
@@ -126,14 +126,11 @@ class FittedKernel(NoisyDegradation):
             raise ValueError(f"expected the state of a {cls.__name__}, got one without {missing[0]}")
         return cls(*(state[key] for key in cls.state_keys), residual=residual, noise=noise)
 
-    def kernel_at(self, scale: float) -> Tensor:
-        """Kernel (3, k, k) of sum 1 at a scale between the first and the last knot."""
-        return self.view_parameters(self._scales(scale)).blur[0]
-
     @torch.no_grad()
     def render(self, hr: Tensor, scale: float) -> Tensor:
         """View of ``hr`` at ``scale``: (B, 3, H, W) in [0, 1], borders reflected."""
-        return self._placed(self._scales(self.check(hr, scale)), hr).views(hr).clamp(0, 1)
+        scales = self.knots.new_tensor([self.check(hr, scale)])
+        return self._placed(scales, hr).views(hr).clamp(0, 1)
 
     @torch.no_grad()
     def forward(self, hr: Tensor, scale: float) -> Tensor:
@@ -151,10 +148,6 @@ class FittedKernel(NoisyDegradation):
     def _placed(self, scales: Tensor, hr: Tensor) -> ViewParameters:
         """Those of views at scales (B,), on the device of ``hr``."""
         return self.view_parameters(scales).to(hr.device)
-
-    def _scales(self, scale: float) -> Tensor:
-        """A scale inside the range, as (1,) beside the knots."""
-        return self.knots.new_tensor([check_scale(scale, *self.scale_range)])
 
     def view_parameters(self, scales: Tensor) -> ViewParameters:
         """What makes views at scales (B,), clamped to the range of the knots."""

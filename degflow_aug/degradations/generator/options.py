@@ -57,14 +57,5 @@ class DegFlowOptions:
         """
         bundle = load_bundle(self.bundle)
         check_chosen(self.camera, bundle.spec, f"{where}.camera")
-        return DegFlow.from_bundle(
-            bundle,
-            solver=self.solver,
-            steps=self.steps,
-            tile=self.tile,
-            extrapolate=self.extrapolate,
-            amp=self.amp,
-            compile=self.compile,
-            noise=self.noise,
-            camera=self.camera,
-        )
+        settings = {key: value for key, value in vars(self).items() if key not in ("bundle", "scale_range")}
+        return DegFlow.from_bundle(bundle, **settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -31,16 +31,6 @@ class LRBatch(NamedTuple):
     lq: Tensor
     scales: Tensor
     own: Tensor
-
-
-class Patches(Protocol):
-    """At which scales a model wants its LR patches, and how it wants them made."""
-
-    def draw_scales(self, batch: int, generator: torch.Generator) -> Tensor:
-        """(B,) in float64 on the CPU."""
-
-    def degrade(self, degradation: Degradation, gt: Tensor, scales: Tensor) -> Tensor:
-        """LR patches (B, 3, L, L) of HR (B, 3, P, P) in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +79,10 @@ def check_fixed_scale(batch: LRBatch, scale: int) -> None:
             f"expected HR of {wanted[0]}x{wanted[1]} with LR of {lr[0]}x{lr[1]} at scale {scale}, got "
             f"{found[0]}x{found[1]} at scale {scales} from datasets.train; look at its gt_size and at scale"
         )
+
+
+Patches = FixedScale | RandomScales
+"""At which scales a model wants its LR patches, and how it wants them made."""
 
 
 class LRSource:

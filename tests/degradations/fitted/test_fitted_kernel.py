@@ -47,7 +47,7 @@ def test_recovers_a_known_gaussian() -> None:
     views = convolve(hr, truth[None])
     result = FittedKernel.fit((x, {3.0: y}) for x, y in zip(hr, views, strict=True))
     assert result.knots.tolist() == [1, 3]
-    torch.testing.assert_close(result.kernel_at(3.0), truth, atol=5e-4, rtol=0)
+    torch.testing.assert_close(result.kernels[1], truth, atol=5e-4, rtol=0)
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -93,7 +93,7 @@ def test_pseudo_views_follow_their_definition(fitted: FittedKernel, batch: tuple
         a, b = fitted.knots[low : low + 2].tolist()
         spread = [math.sqrt(value**2 - 1) for value in (a, scale, b)]
         share = (spread[1] - spread[0]) / (spread[2] - spread[0])
-        direct = convolve(hr[i : i + 1], fitted.kernel_at(scale)[None])
+        direct = convolve(hr[i : i + 1], fitted.view_parameters(torch.tensor([scale])).blur)
         for k, weight in ((low, 1 - share), (low + 1, share)):
             direct += weight * (views[i : i + 1, k] - convolve(hr[i : i + 1], fitted.kernels[k][None]))
         torch.testing.assert_close(result[i : i + 1], direct.clamp(0, 1), atol=2e-5, rtol=0)
@@ -116,8 +116,6 @@ def test_knots_that_binary_cannot_write_are_inside_the_range() -> None:
 
 @pytest.mark.parametrize("scale", [0.9, 4.01, math.nan])
 def test_scales_beyond_the_knots_are_refused(fitted: FittedKernel, scale: float) -> None:
-    with pytest.raises(ValueError, match="expected a scale from 1 to 4"):
-        fitted.kernel_at(scale)
     with pytest.raises(ValueError, match="expected a scale from 1 to 4"):
         fitted(torch.zeros(1, 3, 16, 16), scale)
     with pytest.raises(ValueError, match="expected a scale from 1 to 4"):
