@@ -102,7 +102,7 @@ setup(
         "filelock>=3.30",
         "lmdb",
         "scikit-image",
-        "matplotlib",
+        "matplotlib>=3.6",
     ],
     extras_require={
         "test": [

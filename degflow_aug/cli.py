@@ -28,7 +28,7 @@ from degflow_aug.options.nearest_name import nearest_name
 
 COMMANDS = {
     "align": "bring photographs of scenes at several focal lengths to one grid, as pairs for fit",
-    "fit": "learn a camera from its pairs: both stages, one bundle",
+    "fit": "learn a camera from its pairs: all stages, one bundle",
     "train": "train from a BasicSR option file, with our models and datasets registered",
     "test": "test a trained network from a BasicSR option file: metrics by scale, images",
     "options": "list the option files that come with the package, or print one",
@@ -36,8 +36,8 @@ COMMANDS = {
     "generate": "write the LR images of a folder of HR images at any scales",
     "upscale": "enlarge images and folders by a trained one-step system (FlowSR, OMGSR, FluxSR)",
     "trajectories": "make FLUX's noise-image pairs, on which FluxSR is trained",
-    "preview": "show one image at all scales beside other degradations: a page with a slider, and a picture",
-    "evaluate": "compare a bundle's views with real ones, beside the baselines",
+    "preview": "show one image at all scales next to other degradations: a page with a slider, and a picture",
+    "evaluate": "compare a bundle's views, and those of the baselines, with real ones",
     "report": "write one page that shows a fit or a training run",
     "bundles": "list the bundles that ship with the package, or say all of one",
     "convert": "make a bundle of DegFlow's official checkpoints",
