@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -34,7 +34,7 @@ from benchmarks.cost.methods import (
 from benchmarks.cost.options import parse
 from benchmarks.cost.report import add_ratios, make_row, plot_costs, report
 from benchmarks.shared.generators import Networks, preset_networks
-from benchmarks.shared.measurement import NO_TIME, Method, Plan, Timing, in_turns, peak_megabytes
+from benchmarks.shared.measurement import Method, Plan, in_turns, peak_megabytes
 from benchmarks.shared.photographs import patches
 from benchmarks.shared.results import device_name, facts, results_folder, write_results
 
@@ -55,48 +55,23 @@ def entries(args: argparse.Namespace, networks: Mapping[str, Networks]) -> dict[
     return {STOCK: found[STOCK], **chosen} if wanted else found
 
 
-class Foresight:
-    """What larger batches will take on a CPU, from those that were measured: time grows about with the pixels.
-
-    A GPU takes a few times as many in much the same time, so that nothing is foreseen there.
-    """
-
-    def __init__(self, device: torch.device, longest: float) -> None:
-        self._longest = longest if device.type == "cpu" else float("inf")
-        self._rates: dict[str, float] = {}
-
-    def too_long(self, pixels: int) -> dict[str, str]:
-        """Methods that would take longer than allowed, and why they are left out."""
-        reason = f"expected to take over {self._longest:g} s"
-        return {name: reason for name, rate in self._rates.items() if rate * pixels > self._longest}
-
-    def learn(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Remember the times of one size; what was skipped there takes at least what is allowed."""
-        for row in rows:
-            seconds = row.get("median", 1.01 * self._longest)
-            if row["skipped"] != NO_TIME:
-                self._rates[row["method"]] = seconds / (row["batch"] * row["patch"] ** 2)
-
-
 def measure_size(
     chosen: Mapping[str, Entry],
     size: tuple[int, int],
     device: torch.device,
     plan: Plan,
     seed: int,
-    left_out: Mapping[str, str],
 ) -> list[dict[str, Any]]:
-    """The rows of all methods at one size, (batch, patch); ``left_out`` says why some are not measured."""
+    """Measure the rows of all methods at one size, (batch, patch)."""
     count, patch = size
     wide = patches(count, SHIPPED_SIDE, SHIPPED_SIDE, seed).to(device) if patch == SHIPPED_PATCH else None
     batch = Batch(patches(count, patch, patch, seed).to(device), wide)
     methods: dict[str, Method] = {
         name: (lambda repetition, entry=entry: entry.prepare(batch, repetition))  # type: ignore[misc]
         for name, entry in chosen.items()
-        if (wide is not None or not entry.shipped) and name not in left_out
+        if wide is not None or not entry.shipped
     }
-    rows = [make_row(name, count, patch, Timing(skipped=why), {}) for name, why in left_out.items()]
-    rows = [row for row in rows if wide is not None or not chosen[row["method"]].shipped]
+    rows = []
     # What they cost depends on what is drawn: a mean over few draws says little, and the first is the measure of all.
     drawn = {name: DRAWS for name in methods if name in (STOCK, f"{STOCK}, {SHIPPED}", OURS)}
     for name, timing in in_turns(methods, device, plan, drawn).items():
@@ -146,13 +121,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     grown = growth(args, networks, plan) if {"scales", "sizes"} & set(args.parts) else {"scales": {}, "sizes": {}}
     if "methods" in args.parts:
         chosen = entries(args, networks)
-        foresight = Foresight(device, args.longest)
         for count, patch in ((count, patch) for patch in args.patches for count in args.batches):
             print(f"batch {count} of {patch}x{patch}", flush=True)
-            left_out = foresight.too_long(count * patch * patch)
-            found = measure_size(chosen, (count, patch), device, plan, args.seed, left_out)
-            foresight.learn(found)
-            rows += found
+            rows += measure_size(chosen, (count, patch), device, plan, args.seed)
     add_ratios(rows)
     known = facts(
         device, seed=args.seed, scale=args.scale, precision=args.precision, compile=args.compile, tile=args.tile,

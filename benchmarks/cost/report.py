@@ -13,9 +13,9 @@ from benchmarks.shared.results import markdown_table
 
 NOTES = """\
 LR at x{scale} of HR patches of photographs, already on the device. Times until the device is done; all methods of a
-size take turns. Real-ESRGAN takes longer or shorter with what is drawn, so every repetition
-draws anew, from the same seeds in all of its rows; its blur kernels are drawn outside of the time, because its dataset
-does that in its workers, and its pool of pairs is left out. "x stock" is against BasicSR's feed_data without USM at
+size take turns. Real-ESRGAN takes longer or shorter with what is drawn, so every repetition, or block of quick ones,
+draws anew; its blur kernels are drawn outside of the time, because its dataset does that in its workers, and
+its pool of pairs is left out. "x stock" is against BasicSR's feed_data without USM at
 the same size: of medians, and of means. RK45 is the official sampler: encoding, SciPy on the host at 1e-5, decoding;
 float32, not compiled. How often it evaluates depends on the weights: {weights}.
 Memory is the peak of PyTorch's allocator on a GPU during one batch, beyond what was held before."""

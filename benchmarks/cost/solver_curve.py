@@ -139,7 +139,7 @@ def report(content: Mapping[str, Any]) -> str:
 
 
 def plot(path: Path, rows: Sequence[Row], bundle: str) -> None:
-    """Mean Y-PSNR to the truth against evaluations, a line a solver; RK45 is off the right edge and left out."""
+    """Mean Y-PSNR to the truth against evaluations, a line per solver; RK45 is off the right edge and left out."""
     series: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         if row["solver"] != REFERENCE:
@@ -149,7 +149,7 @@ def plot(path: Path, rows: Sequence[Row], bundle: str) -> None:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The options."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_bundle_and_pairs(parser, "a generator")
     parser.add_argument("--crop", type=int, default=256, help="side of the middle to render; 0: all of it")

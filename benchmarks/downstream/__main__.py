@@ -32,7 +32,7 @@ Runs = dict[tuple[str, int], dict[str, Any]]
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Make the parser of the command line."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     numbers: dict[str, Any] = {"type": float, "nargs": "+", "metavar": "SCALE"}
     bundles: dict[str, Any] = {"nargs": "+", "default": [], "metavar": "BUNDLE"}
@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--layout", default="city100")
     made.add_argument("--pattern", type=Path, help="pattern file of --layout pattern")
     for recipe, option in BUNDLE_OPTIONS.items():
-        made.add_argument(option, dest=recipe, **bundles, help=f"generators ({recipe}), one a seed or one for all")
+        made.add_argument(option, dest=recipe, **bundles, help=f"generators ({recipe}), one per seed or one for all")
     made.add_argument("--kinds", nargs="+", metavar="KIND", help=f"out of {', '.join(KINDS)} (default: all there is)")
     made.add_argument("--train", default="001-060", help="scenes to train on")
     made.add_argument("--test", default="061-070", help="scenes held out")

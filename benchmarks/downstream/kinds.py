@@ -1,4 +1,4 @@
-"""What the networks of the downstream benchmark are trained on: a line a kind of LR."""
+"""What the networks of the downstream benchmark are trained on: a line per kind of LR."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ REFERENCES = (BICUBIC, REALESRGAN, TRUE_PAIRS)
 
 
 def fidelity_table(scores: Scores, knots: Collection[float] = ()) -> str:
-    """Y-PSNR in dB, mean over seeds ± half their spread, and mean SSIM; a column a scale."""
+    """Y-PSNR in dB, mean over seeds ± half their spread, and mean SSIM; a column per scale."""
     head = [f"x{scale}{' (knot)' if float(scale) in knots else ''}" for scale in scores.scales]
     rows = []
     for kind in scores.kinds:

@@ -5,7 +5,7 @@
     python -m benchmarks.realism --pairs sim/test --layout pattern --pattern sim/test/pattern.yml \\
         --train-pairs sim/train --ours ours_0.safetensors ours_1.safetensors --all-scales ceiling_0.safetensors
 
-Bundles come from `degflow fit`, one a seed; nothing is trained here but a Gaussian. Writes a table, a figure, strips of
+Bundles come from `degflow fit`, one per seed; only a Gaussian is trained here. Writes a table, a figure, strips of
 crops, and JSON with every value by scene, scale and seed below ``benchmarks/results/<device>/``.
 """
 
@@ -122,7 +122,7 @@ def report(title: str, summary: Summary, likeness: Likeness, notes: Sequence[str
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", required=True, help="folder of the pairs")
     add_pairs_arguments(parser, split="Test")
@@ -134,7 +134,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="scales to fit the Gaussian at (default: the knots of the first bundle)",
     )  # fmt: skip
     bundles: dict[str, Any] = {"type": Path, "nargs": "+", "default": [], "metavar": "BUNDLE"}
-    parser.add_argument("--ours", help="generators of our recipe, one a seed", **bundles)
+    parser.add_argument("--ours", help="generators of our recipe, one per seed", **bundles)
     parser.add_argument("--paper", help="generators of the paper's recipe", **bundles)
     parser.add_argument("--all-scales", help="generators trained on pairs at all scales", **bundles)
     parser.add_argument("--vgg", metavar="FILE", help="VGG16's weights for LPIPS (default: torchvision's cache)")

@@ -125,7 +125,7 @@ def report(content: Row) -> str:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The options."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_bundle_and_pairs(parser, "a generator that knows several cameras")
     parser.add_argument("--steps", type=int, default=8, help="of the way from camera to camera")

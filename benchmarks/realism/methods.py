@@ -1,4 +1,4 @@
-"""The rows of the realism tables: every degradation as (HR, scale, real view) -> view and LR, once a seed."""
+"""The rows of the realism tables: every degradation as (HR, scale, real view) -> view and LR, once per seed."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def build_methods(
     """The rows there can be, in the order of the tables.
 
     Args:
-        ours, paper, all_scales: bundles, one a seed; without any there is no such row.
+        ours, paper, all_scales: bundles, one per seed; without any there is no such row.
         gaussian: fitted to the training pairs.
         note: is told in one sentence of a row that is left out.
     """

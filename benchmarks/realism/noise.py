@@ -190,7 +190,7 @@ def draw(stem: Path, plotted: Mapping[str, Mapping[str, Points]], title: str) ->
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The options."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_bundle_and_pairs(parser, "a bundle that has learned its noise")
     parser.add_argument("--scale", type=float, help="a knot of the bundle (default: its last)")

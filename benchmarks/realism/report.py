@@ -74,7 +74,7 @@ def finite(value: Any) -> Any:
 
 
 def tables(summary: Summary, metrics: Sequence[Metric]) -> str:
-    """One table a metric with a column a scale; of a single scale one table with a column a metric."""
+    """Lay out a table per metric with a column per scale; of a single scale one table with a column per metric."""
     scales = _scales(summary)
     methods = list(next(iter(summary.values())))
     if len(scales) == 1:

@@ -17,7 +17,7 @@ SCENES, SCALES = 4, 3
 
 
 class Strips:
-    """Gathers crops while scenes pass: a row for each of the first scenes and of a few scales, a column a method.
+    """Gathers crops while scenes pass: a row for each of the first scenes and of a few scales, a column per method.
 
     Args:
         scales: all that occur; three of them are shown.

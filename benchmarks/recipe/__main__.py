@@ -50,7 +50,7 @@ class Trained:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=Path, required=True, help="folder of the pairs to train on")
     parser.add_argument("--test-pairs", type=Path, help="folder of the held-out pairs (default: the same)")

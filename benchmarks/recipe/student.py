@@ -36,7 +36,7 @@ TEACHER = "teacher"
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="work folder of a finished fit")
     parser.add_argument("--pairs", required=True, help="held-out pairs")
@@ -149,7 +149,7 @@ def compared(teacher: Bundle, students: Mapping[str, Path], device: torch.device
 
 
 def table(rows: list[Row]) -> str:
-    """Y-PSNR in dB as a markdown table, a column a scale, and how far each is from the teacher at worst."""
+    """Y-PSNR in dB as a markdown table, a column per scale, and how far each is from the teacher at worst."""
     scales = sorted({row.scale for row in rows})
     values = {(row.method, row.scale): row.psnr_y for row in rows}
     teacher = rows[0].method

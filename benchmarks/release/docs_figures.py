@@ -109,7 +109,7 @@ def draw_path(path: Path, generator: DegFlow, points: Tensor) -> None:
 
 
 def draw_views(path: Path, generator: DegFlow, camera: SimulatedCamera, hr: Tensor) -> None:
-    """Crops of HR and of views, one column a scale."""
+    """Crops of HR and of views, one column per scale."""
 
     def enlarged(view: Tensor) -> np.ndarray:
         return middle_crop(view, CROP).repeat(ENLARGED, 0).repeat(ENLARGED, 1)

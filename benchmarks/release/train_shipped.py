@@ -37,7 +37,7 @@ TOLERANCE = 0.05
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The options."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", type=one_of(*RECIPES), metavar="NAME", help=", ".join(RECIPES))
     parser.add_argument("--city100", type=Path, required=True, help="folder of City100's two cameras")

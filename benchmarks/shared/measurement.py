@@ -1,4 +1,4 @@
-"""Times of several methods, which take turns: whatever else the machine does meanwhile falls on all of them alike."""
+"""Measure several methods in turns: whatever else the machine does meanwhile falls on all of them alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where benchmarks write: a folder a device, with facts about it, each file whole or not at all."""
+"""Where benchmarks write: a folder per device, with facts about it, each file whole or not at all."""
 
 from __future__ import annotations
 

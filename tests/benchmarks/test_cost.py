@@ -101,19 +101,6 @@ def test_ratios_are_to_the_stock_row_of_the_same_size() -> None:
     assert "| y | 8 | skipped: 31 s a call |" in text
 
 
-def test_what_takes_too_long_is_foreseen_on_a_cpu() -> None:
-    rows = [
-        {"method": "quick", "batch": 2, "patch": 100, "median": 0.1, "skipped": ""},
-        {"method": "slow", "batch": 2, "patch": 100, "median": 4.0, "skipped": ""},
-        {"method": "skipped", "batch": 2, "patch": 100, "skipped": "31 s a call"},
-        {"method": "late", "batch": 2, "patch": 100, "skipped": NO_TIME},
-    ]
-    for device, expected in ((CPU, ({"skipped"}, {"slow", "skipped"})), (torch.device("cuda"), (set(), set()))):
-        foresight = cost.Foresight(device, 30.0)
-        foresight.learn(rows)
-        assert (set(foresight.too_long(2 * 100**2)), set(foresight.too_long(16 * 100**2))) == expected
-
-
 def test_all_methods_do_equal_work_and_stock_draws_anew() -> None:
     hr = noise(2, 80)
     stock = StockRealESRGAN(CPU, 4, usm=False)
