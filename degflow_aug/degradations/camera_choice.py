@@ -19,7 +19,7 @@ class CameraChoice:
 
     Args:
         names: the cameras, in the order of their embeddings.
-        camera: one of them; weights by name, brought to a sum of 1, for a camera between; ``any`` for one drawn a
+        camera: one of them; weights by name, brought to a sum of 1, for a camera between; ``any`` for one drawn per
             sample, each as often as the others; None where every call has to name one.
 
     Attributes:
@@ -57,7 +57,7 @@ class CameraChoice:
         if camera is None and self._row is None and not self.drawn:
             raise ValueError(
                 f"expected one of the cameras {', '.join(self.names)} for this generator, got none; name it as camera, "
-                f"or give weights by name, or {ANY} for one drawn a sample"
+                f"or give weights by name, or {ANY} for one drawn per sample"
             )
         if camera == ANY or (camera is None and self.drawn):
             return one_hot(torch.from_numpy(self._random.integers(len(self.names), size=batch)), len(self.names))

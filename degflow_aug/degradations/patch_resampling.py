@@ -30,7 +30,7 @@ def resample_patches(image: Tensor, sides: Tensor, lr_size: int) -> Tensor:
         columns = _weights(sides, width, lr_size, wide.dtype)
         rows = columns if height == width else _weights(sides, height, lr_size, wide.dtype)
         narrow = torch.bmm(wide.reshape(batch, channels * height, width), columns.mT)
-        # Channels beside each other, so that one matrix a sample serves them all.
+        # Channels beside each other, so that one matrix per sample serves them all.
         narrow = narrow.view(batch, channels, height, lr_size).transpose(1, 2).reshape(batch, height, -1)
         result = torch.bmm(rows, narrow).view(batch, lr_size, channels, lr_size).transpose(1, 2)
     return result.contiguous().to(image.dtype)

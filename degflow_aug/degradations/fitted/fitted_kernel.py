@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class FittedKernel(NoisyDegradation):
-    """A camera's blur as one kernel a knot and channel, interpolated in scale between the knots.
+    """A camera's blur as one kernel per knot and channel, interpolated in scale between the knots.
 
     Attributes:
         knots: (K,) buffer, the scales of the kernels; the first is 1, HR itself.
@@ -51,7 +51,7 @@ class FittedKernel(NoisyDegradation):
         if kernels.shape != (len(values), 3, side, side) or side % 2 == 0:
             raise ValueError(
                 f"expected kernels of shape ({len(values)}, 3, k, k) with k odd, got {tuple(kernels.shape)}; "
-                "give one kernel a knot and channel"
+                "give one kernel per knot and channel"
             )
         if not torch.allclose(kernels[0].detach().float().cpu(), _impulse(side), atol=1e-6):
             raise ValueError("expected a unit impulse as the kernel of knot 1, got another; HR is its own view there")
@@ -66,7 +66,7 @@ class FittedKernel(NoisyDegradation):
 
     @classmethod
     def fit(cls, pairs: Pairs, size: int = 31, regularisation: float = 1e-3, *, robust: bool = True) -> Self:
-        """Fit one kernel a scale and channel to pairs.
+        """Fit one kernel per scale and channel to pairs.
 
         Args:
             pairs: HR images (3, H, W) in [0, 1], each with its views (3, H, W) by scale; 32 pixels a side at least.

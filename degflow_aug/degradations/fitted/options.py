@@ -20,7 +20,7 @@ from degflow_aug.degradations.options import ScaleRange, check_chosen
 
 @dataclass(frozen=True)
 class FittedKernelOptions:
-    """A camera's blur as one linear kernel a knot.
+    """A camera's blur as one linear kernel per knot.
 
     Attributes:
         bundle: a bundle whose kernels are used (path or shipped name), or the path of a ``kernel.safetensors``.

@@ -22,7 +22,7 @@ NEGLIGIBLE = 6
 
 
 class ViewParameters(NamedTuple):
-    """Of a batch of views, a row a sample.
+    """What makes each view of a batch, one row per sample.
 
     Attributes:
         blur: (B, 3, k, k) kernels of sum 1, of display values or, with an exponent, of light.

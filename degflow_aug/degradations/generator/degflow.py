@@ -162,7 +162,7 @@ class DegFlow(SeveralCameras):
 
     @torch.no_grad()
     def render(self, hr: Tensor, scale: float | Tensor, camera: CameraLike | Tensor | None = None) -> Tensor:
-        """View of ``hr`` (B, 3, H, W) at one scale, or at one a sample (B,): (B, 3, H, W) in [0, 1].
+        """View of ``hr`` (B, 3, H, W) at one scale, or at one per sample (B,): (B, 3, H, W) in [0, 1].
 
         A tensor of scales on the CPU is checked without waiting for the device of ``hr``; one on an accelerator is
         trusted.

@@ -24,7 +24,7 @@ class DegFlowOptions:
         compile: pass the networks through ``torch.compile``; a name is that of its mode.
         extrapolate: allow scales beyond the last knot, where nothing was trained.
         noise: strength of what HR does not determine, as learned by ``degflow fit``; 1 is that of the real pairs.
-        camera: for a bundle that knows several: one by name, weights by name for one between, or any for one drawn a
+        camera: for a bundle that knows several: one by name, weights by name for one between, or any for one drawn per
             sample.
     """
 

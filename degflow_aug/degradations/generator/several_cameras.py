@@ -19,8 +19,8 @@ class SeveralCameras(NoisyDegradation):
     Args:
         cameras: those that are told apart, in their order; empty for one.
         camera: of several the one to be: a name, in any case and perhaps without its first words (iPhoneX for
-            City100_iPhoneX); weights by name for a camera between; ``any`` for one drawn a sample under the seed of the
-            degradation; None where every call names one. Of one, its name.
+            City100_iPhoneX); weights by name for a camera between; ``any`` for one drawn per sample under the
+            degradation's seed; None where every call names one. Of one, its name.
         residual, noise: see :class:`NoisyDegradation`.
 
     Attributes:
