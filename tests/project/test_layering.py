@@ -1,6 +1,6 @@
-"""The arrows: commands -> models -> degradations -> {flow, archs, bundle}; data, losses, metrics and pages are leaves.
+"""Which room may import which: one table, held for every import, also inside functions and under TYPE_CHECKING.
 
-Every file is parsed, so that imports inside functions and under TYPE_CHECKING count as well.
+A room is a folder of the first level of the package, or a module beside it.
 """
 
 from __future__ import annotations
@@ -15,59 +15,61 @@ import pytest
 
 import degflow_aug
 
-pytest.skip("rooms are being moved; one table of rooms takes its place", allow_module_level=True)
-
 PACKAGE = Path(degflow_aug.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
-LEAVES = {"data", "losses", "metrics", "pages"}
-# Top-level modules that stand below every subpackage: no trainer, no network.
-HELPERS = {
-    "atomic_file",
-    "nearest_name",
-    "sole_writer",
-    "yaml_options",
-    "basicsr_keys",
-    "compat",
-    "compat_devices",
-    "compat_filters",
-    "compat_history",
-    "compat_loading",
-    "compat_metrics",
-    "compat_options",
-    "compat_resume",
-    "compat_state",
-    "compat_training",
-    "progress",
-    "run_history",
-    "compat_unpickling",
-    "plain_values",
-    "tensor_file",
+
+MAY_IMPORT: dict[str, set[str]] = {
+    **{ground: set() for ground in ("files", "console", "flow", "draws", "pages")},
+    "alignment": {"files"},
+    "options": {"files"},
+    "losses": {"files"},
+    "metrics": {"losses", "files"},
+    "compat": {"files", "options", "draws"},
+    "data": {"files", "options", "draws"},
+    "archs": {"compat", "files", "options"},
+    "bundles": {"archs", "files"},
+    "degradations": {"archs", "bundles", "compat", "flow", "options"},
 }
-GENERATOR = {"bundle", "bundle_spec", "official_weights"}
-LOWER = HELPERS | {"flow", "archs"} | GENERATOR
-ALLOWED: dict[str, set[str]] = {
-    "flow": {"flow"},
-    "archs": {"archs", "compat", "tensor_file", "yaml_options"},
-    "bundle": {"archs", "atomic_file", "bundle_spec"},
-    "bundle_spec": set(),
-    "official_weights": {"archs", "bundle", "atomic_file", "tensor_file"},
-    "degradations": {"degradations"} | LOWER,
-    # Photographs to pairs: arrays only, no torch.
-    "alignment": set(),
-    **{leaf: {leaf} | HELPERS for leaf in LEAVES},
-    # LPIPS is one distance, whether it is trained on or reported.
-    "metrics": {"metrics", "losses"} | HELPERS,
-    # One-step systems: diffusers' networks and formulas on tensors, no trainer.
-    "onestep": {"onestep", "losses", "degradations"} | HELPERS,
-    "onestep_options": {"onestep", "sr_options"} | HELPERS,
-    "options": HELPERS,
-    "sr_options": HELPERS,
-    "models": {"models", "degradations", "options", "sr_options", "onestep", "onestep_options"} | LOWER | LEAVES,
-    # BasicSR's loader is mended with our sampler, the one leaf that compat reaches for.
-    **{helper: HELPERS | {"data"} for helper in HELPERS},
+_BELOW_EVALUATION = {"degradations", "bundles", "metrics", "data", "compat", "files"}
+MAY_IMPORT["evaluation"] = _BELOW_EVALUATION
+_BELOW_MODELS = set(MAY_IMPORT) - {"evaluation", "alignment", "pages"}
+MAY_IMPORT["models"] = _BELOW_MODELS
+MAY_IMPORT["fit"] = _BELOW_MODELS | {"models", "evaluation"}
+MAY_IMPORT["onestep"] = _BELOW_MODELS | {"models"}
+MAY_IMPORT["report"] = {"pages", "evaluation", "files", "console", "options"}
+# These put the parts together: they may import all.
+TOP = {"commands", "plugin", "cli", "__main__", "__init__"}
+
+# Inside these rooms: a folder, and those of the same room that its files may import. "" is the room's own folder.
+INSIDE: dict[str, dict[str, set[str]]] = {
+    "models": {
+        "training": set(),
+        "validation": {"training"},
+        "checks": {"validation", "training"},
+        "stages": {"checks", "validation", "training"},
+        "sr": {"checks", "validation", "training"},
+        "": {"sr", "stages", "checks", "validation", "training"},
+    },
+    "onestep": {
+        "losses": set(),
+        "networks": {"losses"},
+        "restoration": {"networks", "losses"},
+        "": {"restoration", "networks", "losses"},
+        **{system: {"", "restoration", "networks", "losses"} for system in ("omgsr", "fluxsr", "flowsr")},
+    },
+    "archs": {"": set(), "generator": {""}, "arbitrary_scale": {""}},
+    "data": {"": {"layouts"}, "layouts": set()},
+    "degradations": {
+        "": set(),
+        "simulator": {""},
+        "realesrgan": {""},
+        "noise": {""},
+        "fitted": {"", "noise"},
+        "generator": {"", "noise", "fitted"},
+    },
 }
-# These stand above everything: they put the parts together.
-TOP = {"commands", "cli", "__main__", "__init__", "plugin", "option_reference"}
+# The roof of a room: the one file of its own folder that looks into all the others.
+ROOFS = {"degradations/build.py"}
 
 
 @dataclass(frozen=True)
@@ -94,66 +96,63 @@ def _imports(file: Path) -> Iterator[Import]:
                 yield from (Import(file, child.lineno, name.name, at_once) for name in child.names)
             elif isinstance(child, ast.ImportFrom):
                 assert child.level == 0, f"{file}:{child.lineno} is a relative import"
-                if child.module == "degflow_aug":
-                    yield from (Import(file, child.lineno, f"degflow_aug.{name.name}", at_once) for name in child.names)
-                else:
-                    yield Import(file, child.lineno, str(child.module), at_once)
+                for name in child.names:
+                    whole = f"{child.module}.{name.name}"
+                    yield Import(file, child.lineno, whole if whole in MODULES else str(child.module), at_once)
             later = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)) or _is_type_checking(child)
             yield from walk(child, at_once and not later)
 
     return walk(ast.parse(file.read_text(encoding="utf-8")), True)
 
 
+def _module_of(file: Path) -> str:
+    return ".".join(("degflow_aug", *file.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+
+
+MODULES = {_module_of(file): file for file in FILES}
 IMPORTS = [found for file in FILES for found in _imports(file)]
+OURS = [found for found in IMPORTS if found.module in MODULES and found.module != "degflow_aug"]
 
 
-def part_of_file(file: Path) -> str:
+def room(file: Path) -> str:
     return file.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
-def part_of_module(module: str) -> str:
-    """``degflow_aug.flow.solver`` -> ``flow``; the package itself is its ``__init__``."""
-    names = module.split(".")
-    known = {part_of_file(file) for file in FILES}
-    return names[1] if len(names) > 1 and names[1] in known else "__init__"
+def folder(file: Path) -> str:
+    """The folder inside the room: ``""`` for the room's own files."""
+    return file.relative_to(PACKAGE).parts[1] if len(file.relative_to(PACKAGE).parts) > 2 else ""
 
 
-def is_ours(found: Import) -> bool:
-    return found.module.split(".")[0] == "degflow_aug"
+def test_every_room_has_its_place() -> None:
+    assert {room(file) for file in FILES} == set(MAY_IMPORT) | TOP
 
 
-def test_there_is_something_to_check() -> None:
-    assert len(FILES) > 40
-    assert sum(map(is_ours, IMPORTS)) > 80
-
-
-def test_every_part_has_its_place() -> None:
-    """A new subpackage or top-level module must be put into the order above."""
-    assert {part_of_file(file) for file in FILES} <= set(ALLOWED) | TOP
-
-
-@pytest.mark.parametrize("part", sorted(ALLOWED))
-def test_imports_go_one_way(part: str) -> None:
+@pytest.mark.parametrize("name", sorted(MAY_IMPORT))
+def test_rooms_import_what_stands_below_them(name: str) -> None:
     against = [
         str(found)
-        for found in IMPORTS
-        if is_ours(found)
-        and part_of_file(found.file) == part
-        and part_of_module(found.module) not in ALLOWED[part] | {part}
-        and found.module != "degflow_aug.__version__"
+        for found in OURS
+        if room(found.file) == name and room(MODULES[found.module]) not in MAY_IMPORT[name] | {name}
+    ]
+    assert against == []
+
+
+@pytest.mark.parametrize("name", sorted(INSIDE))
+def test_folders_of_a_room_import_one_way(name: str) -> None:
+    against = [
+        str(found)
+        for found in OURS
+        if room(found.file) == name == room(MODULES[found.module])
+        and (above := folder(found.file)) != (below := folder(MODULES[found.module]))
+        and below not in INSIDE[name][above]
+        and str(found.file.relative_to(PACKAGE)) not in ROOFS
     ]
     assert against == []
 
 
 def test_files_import_each_other_in_no_circle() -> None:
-    names = {file: ".".join(("degflow_aug", *file.relative_to(PACKAGE).with_suffix("").parts)) for file in FILES}
-    files = {name.removesuffix(".__init__"): file for file, name in names.items()}
-    below = {
-        file: {
-            files[found.module] for found in IMPORTS if found.file == file and found.at_once and found.module in files
-        }
-        for file in FILES
-    }
+    """Imports inside functions count too: a circle that is only postponed is still one to read."""
+    below = {file: {MODULES[found.module] for found in OURS if found.file == file} - {file} for file in FILES}
     while leaves := [file for file, others in below.items() if not others]:
         for file in leaves:
             del below[file]
@@ -165,8 +164,8 @@ def test_flow_imports_torch_only() -> None:
     strange = [
         str(found)
         for found in IMPORTS
-        if part_of_file(found.file) == "flow"
-        and not is_ours(found)
+        if room(found.file) == "flow"
+        and found.module not in MODULES
         and (root := found.module.split(".")[0]) not in sys.stdlib_module_names | {"torch"}
         and not (root == "scipy" and found.file.name == "solver.py" and not found.at_once)
     ]
@@ -175,21 +174,22 @@ def test_flow_imports_torch_only() -> None:
 
 def test_networks_and_degradations_need_no_basicsr_when_imported() -> None:
     """Only trainers subclass BasicSR; whoever wants a generator alone must not need it."""
+    trainers = {"models", "onestep"}
     needing = [
         str(found)
         for found in IMPORTS
-        if found.at_once and found.module.split(".")[0] in ("basicsr", "lpips") and part_of_file(found.file) != "models"
+        if found.at_once and found.module.split(".")[0] in ("basicsr", "lpips") and room(found.file) not in trainers
     ]
     assert needing == []
 
 
-def test_option_dicts_stay_in_models_and_data() -> None:
+def test_option_dicts_stay_in_options_models_and_data() -> None:
     """Everything else takes typed keyword arguments: no function there has a parameter named after the option file."""
-    places = {"models", "data", "commands", "plugin", "options", *HELPERS}
+    places = {"options", "models", "data", "fit", "onestep", "commands", "plugin", "compat", "files"}
     dicts = [
         f"{file.relative_to(PACKAGE)}:{node.lineno} {node.name}"
         for file in FILES
-        if part_of_file(file) not in places
+        if room(file) not in places
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef)
         and {"opt", "options", "config", "cfg"} & {item.arg for item in (*node.args.args, *node.args.kwonlyargs)}
@@ -197,11 +197,12 @@ def test_option_dicts_stay_in_models_and_data() -> None:
     assert dicts == []
 
 
-def test_every_file_postpones_annotations() -> None:
-    late = [
-        str(file.relative_to(PACKAGE))
-        for file in FILES
-        if any(not isinstance(node, ast.Expr) for node in ast.parse(file.read_text(encoding="utf-8")).body)
-        and not any(found.file == file and found.module == "__future__" for found in IMPORTS)
-    ]
-    assert late == []
+def test_folders_are_rooms_that_a_reader_can_overlook() -> None:
+    """At most 15 modules in a folder, 7 in the package's own, two folders deep."""
+    counts: dict[Path, int] = {}
+    for file in FILES:
+        if file.name != "__init__.py":
+            counts[file.parent.relative_to(PACKAGE)] = counts.get(file.parent.relative_to(PACKAGE), 0) + 1
+    crowded = {str(place): count for place, count in counts.items() if count > (7 if place == Path() else 15)}
+    assert crowded == {}
+    assert [str(place) for place in counts if len(place.parts) > 2] == []
