@@ -1,1 +1,1 @@
-"""How a generator is best trained: sizes, losses, scales never seen, students."""
+"""How a generator is best trained: its losses, and scales never seen."""

@@ -82,13 +82,6 @@ def in_turns(
     return timings
 
 
-def medians(calls: Mapping[str, Call], seconds: float) -> dict[str, float]:
-    """Median time of each call in ms on a CPU, of so many seconds for all of them."""
-    methods: dict[str, Method] = {name: (lambda _, call=call: call) for name, call in calls.items()}  # type: ignore[misc]
-    found = in_turns(methods, torch.device("cpu"), Plan(seconds, float("inf")))
-    return {name: 1e3 * timing.median for name, timing in found.items()}
-
-
 def once(call: Call, device: torch.device) -> float:
     """Seconds of a single call, until the device has done all of it."""
     if device.type == "cuda":

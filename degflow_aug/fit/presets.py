@@ -128,7 +128,7 @@ def _paper() -> dict[str, StagePreset]:
 
 _SIZES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "tiny": ({"base_channels": 16}, {"base_channels": 32, "multipliers": [1, 2, 2], "blocks": 2}),
-    # Chosen by benchmarks/recipe/preset_sizes.py: 1/260 of the official cost, and no convolution at full resolution.
+    # Chosen in benchmarks/results/preset_sizes.md: 1/260 of the official cost, and no convolution at full resolution.
     "small": (
         {"base_channels": 16, "unshuffle": 2, "latent_channels": 16, "decoder_blocks": 1},
         {"base_channels": 32, "multipliers": [1, 2, 2], "blocks": 2},
