@@ -12,7 +12,6 @@ from helpers.tiny_camera import in_memory, stage_options
 from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.degradations.simulator.camera import SimulatedCamera
 from degflow_aug.degradations.simulator.optics import CameraOptics
-from degflow_aug.draws import SampleDraw
 from degflow_aug.files.image_file import write_image
 
 CAMERAS = ("Lab_Sharp", "Lab_Soft")
@@ -52,21 +51,3 @@ def camera_options(stage: str, pairs: Path, root: Path, iterations: int = 12, **
     if stage == "lfm":
         opt["network_g"]["cameras"] = len(CAMERAS)
     return in_memory(opt, root)
-
-
-def paired_batches(opt: dict[str, Any], count: int) -> list[dict[str, Any]]:
-    """Batches with the same crop of two scenes as each camera sees it: only the view tells the samples apart."""
-    from basicsr.data import build_dataset
-    from torch.utils.data import default_collate
-
-    dataset = build_dataset(opt["datasets"]["train"])
-    scenes = len(dataset) // 2
-    draws = [
-        [
-            SampleDraw((2 * step + pair) % scenes + scenes * camera, 10 * step + pair)
-            for pair in (0, 1)
-            for camera in (0, 1)
-        ]
-        for step in range(count)
-    ]
-    return [default_collate([dataset[draw] for draw in batch]) for batch in draws]

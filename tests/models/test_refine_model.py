@@ -81,18 +81,15 @@ def distance(degradation: DegFlow, model: Any, data: list[dict[str, Any]]) -> fl
     return float(torch.stack(found).mean())
 
 
-@pytest.mark.parametrize("pseudo_share", [0.0, 0.5])
-def test_trained_generator_comes_nearer_to_real_views(
-    pseudo_share: float, camera: tuple[Path, Path], tmp_path: Path
-) -> None:
-    model = build(options(camera, tmp_path, pseudo_share=pseudo_share, grad_clip=1.0))
-    data = batches(model.opt, 6)
+def test_trained_generator_comes_nearer_to_real_views(camera: tuple[Path, Path], tmp_path: Path) -> None:
+    model = build(options(camera, tmp_path, pseudo_share=0.5, grad_clip=1.0))
+    data = batches(model.opt, 3)
     before = distance(DegFlow.from_bundle(load_bundle(camera[1])), model, data)
-    train(model, data * 10)
+    train(model, data * 5)
     model.save(-1, -1)
     bundle = load_bundle(tmp_path / "experiments" / "refine" / "models" / "generator_latest.safetensors")
     assert (bundle.spec.solver, bundle.spec.steps, bundle.noise) == ("euler", 2, ())
-    assert bool(bundle.kernels) == bool(pseudo_share or bundle.rae.anchored)
+    assert bundle.kernels
     assert distance(DegFlow.from_bundle(bundle), model, data) < 0.6 * before
 
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
+from helpers.ranks import run_ranks
 from helpers.tiny_sr import (
     ADAM,
     LIIF,
@@ -113,8 +109,8 @@ def test_rows_with_lr_of_their_own_are_left_alone(degradation: str, tmp_path: Pa
     model.optimize_parameters(1)
 
 
-@pytest.mark.parametrize("scale", [1.7, 2.3, 2.7, 2.9, 3.1, 3.7])
-@pytest.mark.parametrize("lr_size", [5, 15, 25, 35, 45, 48])
+@pytest.mark.parametrize("scale", [1.7, 2.9, 3.7])
+@pytest.mark.parametrize("lr_size", [5, 25, 48])
 def test_queries_are_laid_over_the_square_that_lr_covers(
     lr_size: int, scale: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,8 +226,7 @@ def test_sizes_that_do_not_fit_are_one_sentence(batch: dict[str, Any], sentence:
         model.feed_data(batch)
 
 
-@pytest.mark.parametrize("window", [0, 6])
-@pytest.mark.parametrize("parts", [2, 4])
+@pytest.mark.parametrize(("parts", "window"), [(2, 0), (4, 6)])
 def test_parts_of_a_batch_add_up_to_the_batch(parts: int, window: int, tmp_path: Path) -> None:
     for count in (4, 5):
         found = []
@@ -245,44 +240,40 @@ def test_parts_of_a_batch_add_up_to_the_batch(parts: int, window: int, tmp_path:
             assert torch.allclose(whole, summed, atol=1e-6, rtol=0)
 
 
+STEPS = 60
+
+
+def trained_share(model: Any) -> float:
+    """What is left of a loss on a fixed batch, at draws of their own, when that batch has been trained on."""
+    batch = hr_batch(4)
+
+    def loss() -> float:
+        found = []
+        for draw in range(-8, 0):
+            model.iteration = draw
+            model.feed_data(batch)
+            torch.manual_seed(draw)
+            arguments, target = model.ask(model.batch)
+            with torch.no_grad():
+                found.append(float(sum(model.losses(model.answer(model.net_g, arguments), target).values())))
+        return sum(found) / len(found)
+
+    before = loss()
+    train(model, [batch] * STEPS)
+    return loss() / before
+
+
 def learner(folder: Path, **degflow: Any) -> dict[str, Any]:
     opt = sr_options("arbitrary", folder, **{"queries": 256, "scale_range": [1.5, 3], **degflow})
     opt["train"] |= {"optim_g": {**ADAM, "lr": 5e-3}, "ema_decay": 0.95, "warmup_iter": -1}
-    opt["train"]["scheduler"] = {"type": "MultiStepLR", "milestones": [200], "gamma": 0.2}
+    opt["train"]["scheduler"] = {"type": "MultiStepLR", "milestones": [1000]}
     opt["network_g"] = {**LIIF, "imnet_spec": {"name": "mlp", "args": {"hidden_list": [32, 32]}}}
     return opt
 
 
-def edges(side: int) -> Tensor:
-    """Oblique stripes with sharp edges: what bicubic interpolation blurs and a network can learn."""
-    y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
-    waves = [torch.sin(0.35 * x + 0.2 * y + phase) > 0 for phase in (0.0, 1.0, 2.0)]
-    return torch.stack([wave.float() * 0.8 + 0.1 for wave in waves])[None]
-
-
-def mean_square(first: Tensor, second: Tensor) -> float:
-    return float(((first - second)[..., 4:-4, 4:-4] ** 2).mean())
-
-
-def test_liif_learns_to_beat_bicubic_interpolation(tmp_path: Path) -> None:
+def test_the_loss_falls(tmp_path: Path) -> None:
     model = build(learner(tmp_path), tmp_path)
-    truth = edges(64)
-    lq = Bicubic()(truth, 2.0)
-    before = mean_square(model.super_resolve(lq, (64, 64)), truth)
-    bicubic = mean_square(F.interpolate(lq, (64, 64), mode="bicubic").clamp(0, 1), truth)
-    generator = torch.Generator().manual_seed(0)
-    losses = []
-    for step in range(1, 301):
-        start = torch.randint(0, 40, (8, 2), generator=generator).tolist()
-        gt = torch.cat([edges(96)[..., top : top + 32, left : left + 32] for top, left in start])
-        model.update_learning_rate(step)
-        model.feed_data({"gt": (gt * 255).round().to(torch.uint8)})
-        model.optimize_parameters(step)
-        losses.append(model.get_current_log()["total"])
-    after = mean_square(model.super_resolve(lq, (64, 64)), truth)
-    assert sum(losses[-20:]) < 0.5 * sum(losses[:20])
-    assert after < 0.1 * before
-    assert after < 0.8 * bicubic
+    assert trained_share(model) < 0.5
 
 
 def test_windows_with_image_losses_and_a_discriminator_learn(tmp_path: Path) -> None:
@@ -291,14 +282,14 @@ def test_windows_with_image_losses_and_a_discriminator_learn(tmp_path: Path) -> 
     opt["train"]["gan_opt"]["loss_weight"] = 1e-3
     model = build(opt, tmp_path)
     first = weights(model)
-    logs = train(model, [hr_batch(4, seed=step % 5) for step in range(120)])
-    assert {"total", "l_pix", "l_percep", "l_style", "l_g_gan", "l_d_real", "l_d_fake"} <= logs[0].keys()
-    assert sum(log["l_pix"] for log in logs[-10:]) < 0.6 * sum(log["l_pix"] for log in logs[:10])
+    (log,) = train(model, [hr_batch(4)])
+    assert {"total", "l_pix", "l_percep", "l_style", "l_g_gan", "l_d_real", "l_d_fake"} <= log.keys()
+    assert trained_share(model) < 0.7
     last = weights(model)
     assert not any(torch.equal(a, b) for a, b in zip(first, last, strict=True))
-    model.save(0, 120)
+    model.save(0, STEPS)
     files = {file.name for file in Path(model.opt["path"]["models"]).iterdir()}
-    assert files == {"net_g_120.pth", "net_d_120.pth"}
+    assert files == {f"net_g_{STEPS}.pth", f"net_d_{STEPS}.pth"}
 
 
 def test_super_resolve_is_upscale_by_the_ema_in_evaluation(tmp_path: Path) -> None:
@@ -378,28 +369,10 @@ torch.distributed.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_network_on_lr_of_their_own(tmp_path: Path) -> None:
     sr_options("arbitrary", tmp_path)
-    (tmp_path / "worker.py").write_text(WORKER, encoding="utf-8")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    paths = os.pathsep.join([str(Path(__file__).parents[2]), str(Path(__file__).parents[3])])
-    environment = {
-        **os.environ, "PYTHONPATH": paths, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1",
-        "WORLD_SIZE": "2",
-    }  # fmt: skip
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "worker.py", str(tmp_path)], cwd=tmp_path, stderr=subprocess.PIPE, text=True,
-            env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-        )
-        for rank in range(2)
-    ]  # fmt: skip
-    for process in processes:
-        # The other one ends when its peer is gone.
-        _, errors = process.communicate()
-        assert process.returncode == 0, errors[-2000:]
+    run_ranks(tmp_path, WORKER, tmp_path)
     first, second = (torch.load(tmp_path / f"rank_{rank}.pt", weights_only=True) for rank in range(2))
     assert equal(first["weights"], second["weights"])
     assert not torch.equal(first["lq"], second["lq"])

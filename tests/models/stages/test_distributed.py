@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from helpers.ranks import run_ranks
 from helpers.tiny_camera import train_rae, write_pairs
 
 import degflow_aug
@@ -68,38 +65,20 @@ if world > 1:
 """
 
 
-def launch(folder: Path, pairs: Path, stage: str, world: int) -> dict[str, torch.Tensor]:
-    worker = folder / "worker.py"
-    worker.write_text(WORKER, encoding="utf-8")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    paths = os.pathsep.join([str(Path(__file__).parents[2]), str(Path(__file__).parents[3])])
-    environment = {
-        **os.environ, "PYTHONPATH": paths, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1",
-        "WORLD_SIZE": str(world),
-    }  # fmt: skip
-    processes = [
-        subprocess.Popen(
-            [sys.executable, str(worker), str(pairs), str(folder), stage, str(world)], cwd=folder,
-            env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE, text=True,
-        )
-        for rank in range(world)
-    ]  # fmt: skip
-    for process in processes:
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors[-2000:]
+def gradients(folder: Path, pairs: Path, stage: str, world: int) -> dict[str, torch.Tensor]:
+    run_ranks(folder, WORKER, pairs, folder, stage, world, world=world)
     return torch.load(folder / f"gradients_{world}.pt", weights_only=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["rae", "lfm"])
 def test_gradients_of_two_processes_are_those_of_one(stage: str, tmp_path: Path) -> None:
     pairs = tmp_path / "pairs"
     write_pairs(pairs, scales=(2.0,))
     if stage == "lfm":
         train_rae(pairs, tmp_path)
-    alone = launch(tmp_path, pairs, stage, 1)
-    together = launch(tmp_path, pairs, stage, 2)
+    alone = gradients(tmp_path, pairs, stage, 1)
+    together = gradients(tmp_path, pairs, stage, 2)
     assert alone.keys() == together.keys()
     largest = max(float(value.abs().max()) for value in alone.values())
     assert largest > 0

@@ -70,11 +70,6 @@ def test_a_kernel_of_the_other_kind_is_refused(
         kernel_for(opt, StageOptions(knots=KNOTS, pipeline=refused))
 
 
-def test_pipelines_are_named() -> None:
-    with pytest.raises(ValueError, match=r"expected degflow\.pipeline out of auto, always, never, got 'on'"):
-        StageOptions(knots=KNOTS, pipeline="on")
-
-
 def test_a_fit_says_how_far_it_is_and_stops_where_a_signal_asks(
     pairs: AlignedScales, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,37 +31,44 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-STEPS = 120
+SHARE = 1e-3
 STAGES: list[tuple[str, dict[str, Any]]] = [
-    ("rae", {}),
     ("rae", {"pseudo_share": 0.5, "crop_margin": 8, "latent_noise": 0.2, "kl_weight": 1e-3, "grad_clip": 0.5}),
     ("rae", {"anchored": True, "crop_margin": 8}),
     ("lfm", {"trajectory": "spline"}),
-    ("lfm", {"trajectory": "linear", "pseudo_spacing": 0.5, "rollout_weight": 1.0, "grad_clip": 1.0}),
-    ("lfm", {"rollout_weight": 5.0, "pseudo_share": 0.5}),
-]
+    ("lfm", {
+        "trajectory": "linear", "pseudo_spacing": 0.5, "rollout_weight": 5.0, "pseudo_share": 0.5, "grad_clip": 1.0,
+        "pipeline": "never",
+    }),
+]  # fmt: skip
 
 
-def mean_loss(model: Any, batch: dict[str, Any]) -> float:
-    """Loss over the same draws whenever it is asked."""
-    losses = []
-    for seed in range(-10, 0):
-        torch.manual_seed(model.iteration_seed(seed))
-        model.feed_data(batch)
-        with torch.no_grad():
-            losses.append(sum(float(loss) for loss in model.compute_losses().values()))
-    return sum(losses) / len(losses)
+def loss_of(model: Any) -> torch.Tensor:
+    """The loss of a fixed batch at fixed draws."""
+    model.feed_data(batches(model.opt, 1)[0])
+    torch.manual_seed(1)
+    with model.autocast():
+        return sum(loss.float() for loss in model.compute_losses().values())
 
 
 @pytest.mark.parametrize(("stage", "options"), STAGES)
-def test_loss_falls(stage: str, options: dict[str, Any], pairs: Path, tmp_path: Path) -> None:
+def test_the_loss_falls_as_its_gradient_says(stage: str, options: dict[str, Any], pairs: Path, tmp_path: Path) -> None:
+    """A step of length h |g| against the gradient g lowers the loss by h |g|^2, to first order in h."""
     train_rae(pairs, tmp_path)
-    model = build(in_memory(stage_options(stage, pairs, tmp_path, iterations=STEPS, **options), tmp_path))
-    batch = batches(model.opt, 1)[0]
-    before = mean_loss(model, batch)
-    losses = train(model, [batch] * STEPS)
-    assert all(math.isfinite(loss) for loss in losses)
-    assert mean_loss(model, batch) < 0.95 * before
+    model = build(in_memory(stage_options(stage, pairs, tmp_path, **options), tmp_path))
+    # Behind the official last layer, which is zero, nothing is felt before the first steps.
+    train(model, batches(model.opt, 2))
+    model.net_g.eval()
+    model.optimizer_g.zero_grad()
+    before = loss_of(model)
+    before.backward()
+    moved = [value for value in model.net_g.parameters() if value.grad is not None]
+    squared = sum(float(value.grad.square().sum()) for value in moved)
+    with torch.no_grad():
+        for value in moved:
+            value -= SHARE * before.item() / squared * value.grad
+        after = loss_of(model)
+    assert before.item() - after.item() == pytest.approx(SHARE * before.item(), rel=0.25)
 
 
 @pytest.mark.parametrize(("stage", "options"), STAGES)
@@ -207,19 +214,13 @@ def test_second_stage_wants_a_first(pairs: Path, tmp_path: Path) -> None:
         build(in_memory(stage_options("lfm", pairs, tmp_path), tmp_path))
 
 
-def test_unknown_optimiser_is_refused(pairs: Path, tmp_path: Path) -> None:
-    opt = in_memory(stage_options("rae", pairs, tmp_path), tmp_path)
-    opt["train"]["optim_g"]["type"] = "Adamm"
-    with pytest.raises(ValueError, match="Adam, AdamW, SGD"):
-        build(opt)
-
-
-def test_bf16_trains(pairs: Path, tmp_path: Path) -> None:
-    model = build(in_memory(stage_options("rae", pairs, tmp_path, iterations=60, amp="bf16"), tmp_path))
-    batch = batches(model.opt, 1)[0]
-    before = mean_loss(model, batch)
-    train(model, [batch] * 60)
-    assert mean_loss(model, batch) < before
+def test_bf16_is_close_to_float32(pairs: Path, tmp_path: Path) -> None:
+    losses = []
+    for amp in ("none", "bf16"):
+        model = build(in_memory(stage_options("rae", pairs, tmp_path, amp=amp), tmp_path))
+        losses.append(loss_of(model).item())
+        train(model, batches(model.opt, 1))
+    assert losses[1] == pytest.approx(losses[0], rel=0.03)
 
 
 def test_a_signal_stops_a_long_validation_after_saving(pairs: Path, tmp_path: Path) -> None:
