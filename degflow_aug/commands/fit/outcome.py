@@ -70,7 +70,7 @@ def summary(out: Path, bundle: Bundle | KernelBundle, outcome: Outcome) -> dict[
 def show(args: argparse.Namespace, bundle: Bundle | KernelBundle, outcome: Outcome) -> Path | None:
     """Keep the outcome in the work folder, where there is one, and write the page."""
     if args.preset not in ALONE:
-        facts = {"held_out": outcome.held_out, "noise": bool(bundle.noise), "oracle": args.oracle}
+        facts = {"held_out": outcome.held_out, "noise": bool(bundle.noise)} | ({"oracle": True} if args.oracle else {})
         with failures_noted("the table was not kept for later reports"):
             keep_evaluation(work_folder(args), outcome.rows, outcome.samples, facts)
     if args.report == NONE:
