@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 import re
 import struct
 from collections.abc import Sequence
@@ -14,7 +13,6 @@ from typing import Any
 import pytest
 import torch
 from helpers.random_networks import random_noise, random_rae, random_velocity
-from helpers.traps import CreatesFile
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -229,17 +227,6 @@ def test_a_truncated_bundle_is_refused(path: Path, share: float) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
     assert "safetensors bundle" in refused(path)
-
-
-@pytest.mark.parametrize("writer", ["pickle", "torch", "torch legacy"])
-def test_code_in_a_pickle_is_never_run(tmp_path: Path, writer: str) -> None:
-    trap, file = tmp_path / "sprung", tmp_path / "camera.safetensors"
-    if writer == "pickle":
-        file.write_bytes(pickle.dumps(CreatesFile(trap)))
-    else:
-        torch.save({"rae": CreatesFile(trap)}, file, _use_new_zipfile_serialization=writer == "torch")
-    assert "safetensors bundle" in refused(file)
-    assert not trap.exists()
 
 
 def test_tensors_of_another_kind_are_refused(tmp_path: Path) -> None:

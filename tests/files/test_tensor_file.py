@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import warnings
 from collections.abc import Callable
@@ -11,24 +10,16 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.traps import CreatesFile
 
 from degflow_aug import compat
 from degflow_aug.archs.arbitrary_scale.liif_arch import load_official
+from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.bundles.official import convert_official
 from degflow_aug.compat.resume import read_training_state
 from degflow_aug.files.tensor_file import load_tensors
 from degflow_aug.losses.lpips_loss import read_vgg
 from degflow_aug.models.training.checkpoint import read_checkpoint, read_weights
-
-
-class Runs:
-    """Unpickled, it makes a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return os.mkdir, (str(self.path),)
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -62,6 +53,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "training state": read_training_state,
     "official generator": lambda path: convert_official(path, path),
     "official LIIF": load_official,
+    "bundle": load_bundle,
     "VGG16": read_vgg,
     "BasicSR's networks": load_network_of_basicsr,
 }
@@ -72,7 +64,7 @@ READERS: dict[str, Callable[[Path], object]] = {
 def test_no_reader_runs_code(tmp_path: Path, reader: str, how: str) -> None:
     if reader == "BasicSR's networks" and not compat.has_basicsr():
         pytest.skip("BasicSR is not installed")
-    content = {"params": {"w": torch.ones(2)}, "spec": Runs(tmp_path / "ran")}
+    content = {"params": {"w": torch.ones(2)}, "spec": CreatesFile(tmp_path / "ran")}
     if how.startswith("pickle"):
         (tmp_path / "a.pth").write_bytes(pickle.dumps(content["spec"], protocol=4 if how.endswith("4") else 2))
     else:
@@ -85,7 +77,7 @@ def test_no_reader_runs_code(tmp_path: Path, reader: str, how: str) -> None:
     # The file does hold it: a reader that believes it runs it.
     if how == "pickle":
         pickle.loads((tmp_path / "a.pth").read_bytes())
-        assert (tmp_path / "ran").is_dir()
+        assert (tmp_path / "ran").is_file()
 
 
 @pytest.mark.skipif(not compat.has_basicsr(), reason="BasicSR is not installed")
