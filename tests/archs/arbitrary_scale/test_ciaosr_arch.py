@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from helpers.query_reference import (
     EDSR,
     Array,
@@ -23,7 +22,6 @@ from helpers.random_networks import randomise
 from torch import nn
 
 from degflow_aug.archs.arbitrary_scale import ciaosr_attention
-from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import upscale
 from degflow_aug.archs.arbitrary_scale.ciaosr_arch import CiaoSR
 from degflow_aug.archs.arbitrary_scale.ciaosr_attention import CrossScaleAttention
 
@@ -164,25 +162,6 @@ def test_features_of_zero_have_finite_attention_and_gradients() -> None:
     for tensor in (features, *attention.parameters()):
         assert tensor.grad is not None
         assert bool(tensor.grad.isfinite().all())
-
-
-@pytest.mark.parametrize("size", [(6, 8), (16, 21)])
-def test_nothing_learned_is_the_bilinear_image(size: tuple[int, int]) -> None:
-    network, lq = tiny().float(), images(4, 2, 3, 6, 8).float()
-    last = [layer for layer in network.imnet_q.modules() if isinstance(layer, nn.Linear)][-1]
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    expected = F.interpolate(lq, size=size, mode="bilinear", align_corners=False)
-    torch.testing.assert_close(upscale(network, lq, size), expected, atol=2e-6, rtol=0)
-
-
-@torch.no_grad()
-def test_the_attention_knows_the_scale() -> None:
-    network, lq = tiny(), images(5, 1, 3, 4, 4)
-    nn.init.zeros_(network.imnet_v.layers[0].weight[:, -2:])
-    coord, _ = random_queries(3, 1, 20)
-    near, far = (network(lq, coord, torch.full_like(coord, cell)) for cell in (0.1, 0.4))
-    assert float((near - far).abs().max()) > 1e-6
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers.query_reference import around, images, nearest_pixels, random_queries
+from helpers.query_reference import images, nearest_pixels, random_queries
 
 from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import pixel_centres
 from degflow_aug.archs.arbitrary_scale.feature_lookup import (
     bilinear,
-    cell_in_pixels,
-    look_up,
     neighbours,
-    rows,
-    with_surroundings,
 )
 
 
@@ -46,29 +42,6 @@ def test_a_query_between_pixels_takes_the_same_ones_in_float32(lr: int, hr: int)
     assert np.array_equal(nearest, np.clip(whole + (rest >= hr), 0, lr - 1))
 
 
-def test_looking_up_is_nearest_sampling() -> None:
-    maps, (coord, _) = images(1, 2, 5, 6, 9), random_queries(2, 2, 60)
-    sampled = F.grid_sample(maps, coord.flip(-1).unsqueeze(1), mode="nearest", align_corners=False)
-    found = look_up(rows(maps), neighbours(coord, 6, 9, 1).index)
-    assert torch.equal(found, sampled.permute(0, 3, 2, 1))
-
-
-def test_a_lookup_sends_gradients_to_the_pixels_it_read() -> None:
-    maps = images(1, 1, 2, 2, 3).requires_grad_()
-    index = torch.tensor([[[4, 4], [0, 4]]])
-    look_up(rows(maps), index).sum().backward()
-    assert maps.grad is not None
-    assert maps.grad[0, 0].tolist() == [[1, 0, 0], [0, 3, 0]]
-
-
-def test_surroundings_are_those_of_each_pixel() -> None:
-    maps = images(1, 1, 4, 3, 5)
-    found = with_surroundings(maps)
-    for row in range(3):
-        for column in range(5):
-            np.testing.assert_array_equal(found[0, :, row, column], around(maps[0].numpy(), row, column))
-
-
 @pytest.mark.parametrize("size", [(12, 10), (5, 4), (17, 3)])
 def test_bilinear_over_all_pixels_is_resizing(size: tuple[int, int]) -> None:
     image = images(1, 2, 3, 6, 5)
@@ -76,8 +49,3 @@ def test_bilinear_over_all_pixels_is_resizing(size: tuple[int, int]) -> None:
     found = bilinear(image, coord).transpose(1, 2).reshape(2, 3, *size)
     expected = F.interpolate(image, size=size, mode="bilinear", align_corners=False)
     torch.testing.assert_close(found, expected, atol=2e-6, rtol=0)
-
-
-def test_a_cell_in_pixels_is_one_over_the_scale() -> None:
-    cell = torch.tensor([2 / (6 * 2.5), 2 / (5 * 4)]).reshape(1, 1, 2)
-    torch.testing.assert_close(cell_in_pixels(cell, 6, 5), torch.tensor([[[1 / 2.5, 1 / 4]]]))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
-import torch.nn.functional as F
 from helpers.query_reference import (
     EDSR,
     Array,
@@ -19,9 +17,7 @@ from helpers.query_reference import (
     run_mlp,
 )
 from helpers.random_networks import randomise
-from torch import nn
 
-from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import pixel_centres, upscale
 from degflow_aug.archs.arbitrary_scale.lte_arch import LTE
 
 IMNET = {"name": "mlp", "args": {"out_dim": 3, "hidden_list": [7, 5]}}
@@ -63,35 +59,6 @@ def test_queries_are_the_formula(size: tuple[int, int]) -> None:
             where = coord[sample, query].numpy(), cell[sample, query].numpy()
             expected = reference(network, features, normalised.numpy(), *where)
             np.testing.assert_allclose(found[sample, query], expected, atol=1e-9)
-
-
-@pytest.mark.parametrize("size", [(6, 8), (16, 21), (3, 40)])
-def test_nothing_learned_is_the_bilinear_image(size: tuple[int, int]) -> None:
-    network, lq = tiny(), images(4, 2, 3, 6, 8)
-    last = [layer for layer in network.imnet.modules() if isinstance(layer, nn.Linear)][-1]
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    found = upscale(network.float(), lq.float(), size)
-    expected = F.interpolate(lq.float(), size=size, mode="bilinear", align_corners=False)
-    torch.testing.assert_close(found, expected, atol=2e-6, rtol=0)
-
-
-@torch.no_grad()
-def test_colour_is_continuous_across_pixel_centres_and_borders() -> None:
-    network, lq = tiny(), images(5, 1, 3, 4, 4)
-    line = torch.linspace(-0.95, 0.95, 4001, dtype=torch.float64)
-    coord = torch.stack([torch.full_like(line, 0.13), line], -1).unsqueeze(0)
-    colours = network(lq, coord, torch.full_like(coord, 0.1))
-    assert float(colours.std(1).min()) > 1e-2
-    assert float(colours.diff(dim=1).abs().max()) < 2e-2
-
-
-@torch.no_grad()
-def test_the_cell_matters() -> None:
-    network, lq = tiny(), images(5, 1, 3, 4, 4)
-    coord = pixel_centres(4, 4).double().unsqueeze(0)
-    near, far = (network(lq, coord, torch.full_like(coord, cell)) for cell in (0.1, 0.4))
-    assert float((near - far).abs().max()) > 1e-3
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import pytest
 import torch
 from helpers.query_reference import EDSR, Array, around, encoded, images, random_queries, run_mlp
 from helpers.random_networks import randomise
-from torch import nn
 
 from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import pixel_centres
 from degflow_aug.archs.arbitrary_scale.metasr_arch import MetaSR
@@ -53,12 +52,3 @@ def test_an_integer_scale_uses_each_lr_pixel_for_its_own_block(scale: int) -> No
         for column in range(scale):
             weight = network.imnet(torch.tensor([row / scale, column / scale, 1 / scale])).reshape(-1, 3)
             torch.testing.assert_close(found[:, row, :, column], features @ weight * 0.5 + 0.5, atol=2e-5, rtol=0)
-
-
-def test_no_filter_is_mid_grey() -> None:
-    network = tiny()
-    last = [layer for layer in network.imnet.modules() if isinstance(layer, nn.Linear)][-1]
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    coord, cell = random_queries(2, 1, 9)
-    assert torch.equal(network(images(1, 1, 3, 4, 4), coord, cell), torch.full((1, 9, 3), 0.5, dtype=torch.float64))

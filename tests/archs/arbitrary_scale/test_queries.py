@@ -85,13 +85,6 @@ def test_windows_are_contiguous_and_of_the_image(window: int) -> None:
     assert len(starts) > 0.5 * (8 - window + 1) ** 2
 
 
-def test_a_window_of_the_whole_square_is_the_square() -> None:
-    gt = images()[:1]
-    found = window_queries(gt, torch.tensor([6]), 6)
-    assert torch.equal(found.colours.transpose(1, 2).unflatten(2, (6, 6)), gt[..., :6, :6])
-    assert torch.allclose(found.coord[0], pixel_centres(6, 6), atol=1e-6)
-
-
 @pytest.mark.parametrize("kind", ["scattered", "window"])
 def test_nothing_is_read_back_from_the_device(kind: str) -> None:
     meta = torch.device("meta")
