@@ -51,16 +51,6 @@ def test_pairs_follow_the_mirrored_law(pairs: tuple[Tensor, Tensor]) -> None:
     assert corner < 5 / COUNT**0.5
 
 
-def test_fast_nodes_and_the_start_are_drawn_often(pairs: tuple[Tensor, Tensor]) -> None:
-    t, t_next = pairs
-    part = SLOW // FAST
-    for node in range(FAST):
-        assert float((t == node * part).double().mean()) == pytest.approx(0.1255, abs=0.005)
-        assert float((t_next == (node + 1) * part).double().mean()) > 0.12
-    long = (t_next > SLOW // 2) & (t == 0)
-    assert float(long.sum() / (t == 0).sum()) == pytest.approx(0.5, abs=0.02)
-
-
 def test_pairs_repeat_with_their_generator() -> None:
     first, again = (draw_pairs(50, torch.device("cpu"), torch.Generator().manual_seed(7)) for _ in range(2))
     assert torch.equal(first[0], again[0])

@@ -42,26 +42,6 @@ def test_the_true_velocity_lands_on_the_next_knot(name: str) -> None:
     torch.testing.assert_close(taylor_jump(t, point.velocity, point), point.next_knot, rtol=1e-10, atol=1e-10)
 
 
-def test_the_jump_s_gradient_is_the_time_left() -> None:
-    t, velocity, point = random_point("spline", 4)
-    jump(t, velocity.requires_grad_(True), point).sum().backward()
-    assert velocity.grad is not None
-    torch.testing.assert_close(velocity.grad, (point.next_time - t)[:, None, None].expand_as(velocity))
-
-
-def test_gradients_flow_to_the_velocity() -> None:
-    t, velocity, point = random_point("spline", 3)
-    assert torch.autograd.gradcheck(
-        lambda v: (jump(t, v, point), velocity_loss(v, point)), velocity.requires_grad_(True)
-    )
-
-
-def test_velocity_loss_is_the_mean_square_of_each_sample() -> None:
-    _, velocity, point = random_point("spline", 3)
-    truth = ((velocity - point.velocity).numpy() ** 2).reshape(6, -1).mean(1)
-    torch.testing.assert_close(velocity_loss(velocity, point), torch.from_numpy(truth))
-
-
 def test_values_of_the_official_code(fixtures: Path) -> None:
     reference = torch.load(fixtures / "tiny_reference.pt", weights_only=True)
     t, velocity = reference["spline_t"], reference["spline_pred_v"]

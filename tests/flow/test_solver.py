@@ -123,16 +123,6 @@ def test_the_state_keeps_its_dtype(solver: str, dtype: torch.dtype) -> None:
     assert found.dtype == dtype
 
 
-@pytest.mark.parametrize("solver", list(SOLVERS))
-def test_gradients_flow_through_the_steps(solver: str) -> None:
-    rate = torch.tensor(0.8, dtype=torch.float64, requires_grad=True)
-
-    def end(z: Tensor, t: Tensor, rate: Tensor) -> Tensor:
-        return integrate(lambda z, t: rate * torch.sin(z) + _column(t) ** 2, z, t, 3, solver)
-
-    assert torch.autograd.gradcheck(end, (START.clone().requires_grad_(True), ENDS.clone().requires_grad_(True), rate))
-
-
 def test_rk45_finds_the_exact_path_at_times_in_any_order() -> None:
     times = [0.8, 0.2, 1.0]
     states, evaluations = integrate_rk45(swing, START, times, tolerance=1e-10, start=0.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,6 @@ from degflow_aug.flow.trajectory import (
     PathPoint,
     linear,
     natural_cubic_spline,
-    spline_curvature,
     trajectory,
 )
 
@@ -83,18 +81,6 @@ def test_linear_is_numpy_s_interpolation(knots: int) -> None:
     assert not point.third.any()
 
 
-@pytest.mark.parametrize("knots", [2, 3, 6])
-def test_curvature_vanishes_at_both_ends_and_derivatives_join_at_knots(knots: int) -> None:
-    points, times, _ = random_path(knots, 4, torch.float64)
-    curvature = spline_curvature(points, times)
-    assert not curvature[0].any()
-    assert not curvature[-1].any()
-    for knot in range(1, knots - 1):
-        left, right = (natural_cubic_spline(points, times, times[knot].expand(4) + shift) for shift in (-1e-9, 1e-9))
-        torch.testing.assert_close(left.velocity, right.velocity, rtol=0, atol=1e-6)
-        torch.testing.assert_close(left.second, right.second, rtol=0, atol=1e-6)
-
-
 @pytest.mark.parametrize("name", list(TRAJECTORIES))
 def test_paths_pass_through_every_knot_and_know_the_next(name: str) -> None:
     points, times, _ = random_path(6, 6, torch.float64)
@@ -105,47 +91,6 @@ def test_paths_pass_through_every_knot_and_know_the_next(name: str) -> None:
     assert torch.equal(point.next_index, following)
     assert torch.equal(point.next_time, times[following])
     assert torch.equal(point.next_knot, points[following, rows])
-
-
-@pytest.mark.parametrize("name", list(TRAJECTORIES))
-def test_derivatives_are_those_autograd_finds(name: str) -> None:
-    points, times, t = random_path(5, 8, torch.float64)
-    t = t.clone()
-    t[:5] += 0.01
-    t[4] = times[4] - 0.02
-    t.requires_grad_(True)
-    point = trajectory(name)(points, times, t)
-    chain = (point.position, point.velocity, point.second, point.third)
-    for value, derivative in itertools.pairwise(chain):
-        for index in np.ndindex(*SHAPE):
-            one = value[(slice(None), *index)]
-            slope = (
-                torch.autograd.grad(one.sum(), t, retain_graph=True)[0] if one.requires_grad else torch.zeros_like(t)
-            )
-            torch.testing.assert_close(slope, derivative[(slice(None), *index)].detach())
-
-
-@pytest.mark.parametrize("name", list(TRAJECTORIES))
-@pytest.mark.parametrize("knots", [2, 4])
-def test_gradients_flow_to_latents_and_times(name: str, knots: int) -> None:
-    points, times, t = random_path(knots, 3, torch.float64)
-    t = times[0] + (times[-1] - times[0]) * torch.tensor([0.12, 0.55, 0.91], dtype=torch.float64)
-
-    def moments(points: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        point = trajectory(name)(points, times, t)
-        return point.position, point.velocity
-
-    assert torch.autograd.gradcheck(moments, (points.requires_grad_(True), t.requires_grad_(True)))
-
-
-@pytest.mark.parametrize("name", list(TRAJECTORIES))
-def test_a_sample_in_a_batch_is_that_sample_alone(name: str) -> None:
-    points, times, t = random_path(5, 9, torch.float32)
-    together = trajectory(name)(points, times, t)
-    for sample in range(9):
-        alone = trajectory(name)(points[:, sample : sample + 1], times, t[sample : sample + 1])
-        for key, value in alone.__dict__.items():
-            torch.testing.assert_close(value[0], getattr(together, key)[sample], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(), (7,), (4, 8, 8)])
