@@ -47,13 +47,6 @@ def test_newest_by_number_not_by_name(opt: dict[str, Any]) -> None:
     assert found(opt) == 100
 
 
-def test_working_directory_does_not_matter(
-    opt: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.chdir(tmp_path.parent)
-    assert found(opt) == 100
-
-
 def test_partial_and_foreign_files_are_ignored(opt: dict[str, Any]) -> None:
     folder = Path(opt["path"]["training_states"])
     for name in ("200.state.partial", ".300.state", "latest.state", "400.state.tmp", "500.txt"):
