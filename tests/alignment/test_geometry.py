@@ -9,12 +9,9 @@ import pytest
 from degflow_aug.alignment.geometry import (
     Rectangle,
     apply,
-    corners,
     covered,
-    frame,
     jacobian,
     largest_rectangle,
-    middle,
     motion_of,
     reduction,
     similarity,
@@ -69,12 +66,6 @@ def test_coverage_is_where_lr_is() -> None:
     assert np.array_equal(mask, ((there >= 0) & (there <= 19)).all(-1))
     assert not mask[:, -10:].any()
     assert np.array_equal(covered(matrix, (40, 40), (20, 20), 0, 3), mask[::3, ::3])
-
-
-def test_frames_and_middles() -> None:
-    assert frame((3, 5)).tolist() == [[0, 0], [4, 0], [4, 2], [0, 2]]
-    assert middle((3, 5)).tolist() == [2, 1]
-    assert corners(0, 0, 4, 2).tolist() == frame((3, 5)).tolist()
 
 
 @pytest.mark.parametrize("seed", range(5))

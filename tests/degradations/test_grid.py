@@ -10,12 +10,7 @@ from degflow_aug.degradations.grid import check_scale, lr_size, resize, to_hr_gr
 
 @pytest.mark.parametrize(
     ("size", "scale", "expected"),
-    [
-        ((96, 128), 2.0, (48, 64)),
-        ((97, 101), 2.9, (33, 35)),
-        ((8, 8), 40.0, (1, 1)),
-        ((10, 10), 1.0, (10, 10)),
-    ],
+    [((96, 128), 2.0, (48, 64)), ((97, 101), 2.9, (33, 35)), ((8, 8), 40.0, (1, 1)), ((10, 10), 1.0, (10, 10))],
 )
 def test_lr_size_rounds_and_never_vanishes(size: tuple[int, int], scale: float, expected: tuple[int, int]) -> None:
     assert lr_size(*size, scale) == expected

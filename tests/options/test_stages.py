@@ -145,10 +145,7 @@ def test_any_section_gives_options_or_one_sentence(section: dict[Any, Any], kind
         assert (list(stored) if isinstance(stored, tuple) else stored) == value
 
 
-@given(
-    knots=st.lists(st.floats(1.01, 6), min_size=1, max_size=4, unique=True),
-    spacing=st.floats(0.05, 3),
-)
+@given(knots=st.lists(st.floats(1.01, 6), min_size=1, max_size=4, unique=True), spacing=st.floats(0.05, 3))
 def test_path_scales_hold_the_knots_and_equal_parts_between(knots: list[float], spacing: float) -> None:
     options = LFMOptions(knots=(1.0, *sorted(knots)), pseudo_spacing=spacing)
     scales = options.path_scales()

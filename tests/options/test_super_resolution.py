@@ -30,11 +30,7 @@ def test_nothing_needs_to_be_said() -> None:
 
 @pytest.mark.parametrize(
     ("section", "shown"),
-    [
-        ({"scale_range": [2, 2]}, (2,)),
-        ({"scale_range": [1, 3]}, (1, 2, 3)),
-        ({"preview_scales": [2, 3.5]}, (2, 3.5)),
-    ],
+    [({"scale_range": [2, 2]}, (2,)), ({"scale_range": [1, 3]}, (1, 2, 3)), ({"preview_scales": [2, 3.5]}, (2, 3.5))],
 )
 def test_scales_of_the_strips(section: dict[str, Any], shown: tuple[float, ...]) -> None:
     assert read_options(ArbitraryScaleOptions, section, "degflow").shown_scales() == shown

@@ -30,13 +30,6 @@ def test_an_image_without_quality_loses_nothing(shape: tuple[int, ...]) -> None:
     np.testing.assert_array_equal(decode(uri), image)
 
 
-def test_quality_buys_size() -> None:
-    image = np.repeat(np.repeat(pixels(16, 16, 3), 8, 0), 8, 1)
-    low, high = image_uri(image, 30), image_uri(image, 95)
-    assert len(low) < len(high)
-    assert np.abs(decode(high).astype(int) - image).mean() < np.abs(decode(low).astype(int) - image).mean()
-
-
 @pytest.mark.parametrize("image", [pixels(4, 4), pixels(4, 4, 4), pixels(0, 4, 3), pixels(4, 4, 3).astype(float)])
 def test_what_is_no_image_is_refused(image: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"expected an image \(H, W, 3\) in uint8"):

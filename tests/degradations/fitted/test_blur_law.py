@@ -46,13 +46,6 @@ def test_at_the_knots_it_is_what_was_measured() -> None:
     torch.testing.assert_close(interpolate_blur(KNOTS, uneven, KNOTS), uneven, rtol=0, atol=1e-6)
 
 
-def test_batches_are_rows_of_their_own() -> None:
-    blur, scales = spots(KNOTS), torch.tensor([1.0, 1.3, 2.0, 3.9])
-    together = interpolate_blur(KNOTS, blur, scales)
-    for row in range(4):
-        torch.testing.assert_close(together[row : row + 1], interpolate_blur(KNOTS, blur, scales[row : row + 1]))
-
-
 @pytest.mark.parametrize("widening", [0.4, 0.5, 0.6])
 def test_the_widening_is_found_from_the_knots(widening: float) -> None:
     assert fit_widening(KNOTS, spots(KNOTS, widening)) == pytest.approx(widening, abs=0.011)

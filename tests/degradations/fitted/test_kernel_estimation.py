@@ -88,12 +88,7 @@ def test_registered_pairs_give_the_plain_kernel() -> None:
 
 @pytest.mark.parametrize(
     ("sizes", "tolerance"),
-    [
-        ([(256, 300)] * 2, 0.01),
-        ([(140, 129), (300, 128)] * 2, 0.01),
-        ([(100, 64)] * 12, 0.05),
-        ([(48, 40)] * 30, 0.1),
-    ],
+    [([(256, 300)] * 2, 0.01), ([(140, 129), (300, 128)] * 2, 0.01), ([(100, 64)] * 12, 0.05), ([(48, 40)] * 30, 0.1)],
 )
 def test_recovers_the_kernel_of_each_channel(sizes: list[tuple[int, int]], tolerance: float) -> None:
     pairs = ((hr, {2.0: convolve(hr[None], TRUTH[None])[0]}) for hr in images(sizes))

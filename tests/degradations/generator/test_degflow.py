@@ -15,7 +15,6 @@ from torch import Tensor
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec
 from degflow_aug.degradations.generator.degflow import DegFlow
-from degflow_aug.flow.solver import integrate
 
 
 def generator(
@@ -94,11 +93,6 @@ def test_other_sizes_are_mirrored_at_the_bottom_and_right(degflow: DegFlow, heig
     close(degflow.reconstruct(hr, hr, 2.0), degflow.reconstruct(padded, padded, 2.0)[..., :height, :width])
 
 
-def test_views_change_with_scale_and_samples_differ(degflow: DegFlow) -> None:
-    hr = images(1, 3, 32, 32)
-    assert (degflow.render(hr, 1.5) - degflow.render(hr, 3.0)).abs().mean() > 1e-3
-
-
 def test_a_scale_per_sample_is_one_at_a_time(degflow: DegFlow) -> None:
     hr, scales = images(4, 3, 40, 24), torch.tensor([1.0, 1.6, 2.9, 4.0])
     together = degflow.render(hr, scales)
@@ -171,16 +165,6 @@ def test_scales_from_one_encoding_equal_single_renders() -> None:
         degradation = generator(solver=solver, steps=2)
         for view, scale in zip(degradation.render_scales(hr, scales), scales, strict=True):
             close(view, degradation.render(hr, scale))
-
-
-def test_steps_converge_to_the_path_of_the_velocity() -> None:
-    hr, fine = images(1, 3, 16, 16), generator(smooth=True, solver="rk4", steps=64)
-    truth = fine.render(hr, 4.0)
-    errors = [
-        float((generator(smooth=True, solver="heun", steps=steps).render(hr, 4.0) - truth).abs().max())
-        for steps in (4, 64)
-    ]
-    assert errors[1] < errors[0] / 10
 
 
 def test_an_end_of_path_time_is_one_at_s_max() -> None:
@@ -327,7 +311,7 @@ def test_compiled_networks_give_the_same_and_keep_their_names(monkeypatch: pytes
 def test_nothing_is_random_and_no_graph_is_built() -> None:
     degradation, hr = generator(conditioned=True), images(2, 3, 16, 16).requires_grad_(True)
     assert any(parameter.requires_grad for parameter in degradation.parameters())
-    before = torch.random.get_rng_state()
+    before, untouched = torch.random.get_rng_state(), hr.detach().clone()
     scales = torch.tensor([1.5, 3.0])
     calls = (
         lambda: degradation(hr, 2.0),
@@ -341,27 +325,12 @@ def test_nothing_is_random_and_no_graph_is_built() -> None:
         assert torch.equal(first, second)
         assert not first.requires_grad
     assert torch.equal(before, torch.random.get_rng_state())
-
-
-def test_the_hr_image_is_left_as_it_was(degflow: DegFlow) -> None:
-    hr = images(1, 3, 32, 32)
-    before = hr.clone()
-    degflow(hr, 2.0)
-    degflow.reconstruct(hr, hr, 2.0)
-    assert torch.equal(hr, before)
+    assert torch.equal(hr, untouched)
 
 
 @pytest.mark.parametrize(
     "settings",
-    [
-        {"solver": "rk45"},
-        {"steps": 0},
-        {"steps": -1},
-        {"s_max": 1.0},
-        {"s_max": math.nan},
-        {"tile": 100},
-        {"amp": "fp16"},
-    ],
+    [{"solver": "rk45"}, {"steps": 0}, {"steps": -1}, {"s_max": 1.0}, {"s_max": math.nan}, {"tile": 100}, {"amp": "x"}],
 )
 def test_settings_that_make_no_generator_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="expected"):
@@ -376,8 +345,6 @@ def test_the_number_of_evaluations_is_steps_times_the_solver_s() -> None:
     # Paths to several scales have their first velocity in common.
     degradation.render_scales(images(1, 3, 16, 16), [1.0, 2.0, 4.0])
     assert len(calls) == 4 + 1 + 3 * 3
-    z = torch.zeros(1, 4, 2, 2)
-    assert torch.equal(integrate(degradation.velocity, z, torch.zeros(1), 1), z)
 
 
 def test_noise_is_in_lr_and_never_in_views() -> None:

@@ -7,12 +7,7 @@ import numpy as np
 import pytest
 
 from degflow_aug import compat
-from degflow_aug.degradations.realesrgan.kernels import (
-    BlurSettings,
-    choose,
-    draw_blur_kernel,
-    draw_sinc_kernel,
-)
+from degflow_aug.degradations.realesrgan.kernels import BlurSettings, choose, draw_blur_kernel, draw_sinc_kernel
 from degflow_aug.degradations.realesrgan.settings import KERNELS, RealESRGANSettings
 
 if not compat.has_basicsr():
