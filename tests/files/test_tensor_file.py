@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.traps import CreatesFile
 
 from degflow_aug import compat
 from degflow_aug.archs.arbitrary_scale.liif_arch import load_official
@@ -20,6 +19,16 @@ from degflow_aug.compat.resume import read_training_state
 from degflow_aug.files.tensor_file import load_tensors
 from degflow_aug.losses.lpips_loss import read_vgg
 from degflow_aug.models.training.checkpoint import read_checkpoint, read_weights
+
+
+class CreatesFile:
+    """A pickle that creates a file when it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        return open, (str(self.path), "w")
 
 
 @pytest.mark.parametrize("zipped", [True, False])
