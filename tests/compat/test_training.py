@@ -56,12 +56,6 @@ def test_resumed_run_asks_for_what_the_whole_run_asked_for(
     assert [path.name for path in (tmp_path / "experiments").iterdir()] == ["tiny"]
 
 
-def test_order_depends_on_the_seed(whole_run: tuple[Path, list[int]], asked: list[int], tmp_path: Path) -> None:
-    del asked[:]
-    train(write_experiment(tmp_path, images=7, train__total_iter=3, manual_seed=8))
-    assert asked[:6] != whole_run[1][:6]
-
-
 def test_explicit_state_continues_under_a_new_name(whole_run: tuple[Path, list[int]], tmp_path: Path) -> None:
     """The networks are looked for in the new experiment, as BasicSR does; its folders need not exist before."""
     state = whole_run[0] / "experiments/tiny/training_states/4.state"

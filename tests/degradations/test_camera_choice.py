@@ -14,7 +14,6 @@ from degflow_aug.degradations.camera_choice import (
     camera_row,
     check_only_camera,
     find_camera,
-    one_hot,
 )
 
 CITY100 = ("City100_NikonD5500", "City100_iPhoneX")
@@ -125,7 +124,3 @@ def test_samples_of_a_camera_are_worked_on_together_and_put_back() -> None:
 
     assert by_camera(torch.tensor([2, 0, 2, 1, 0]), apply).tolist() == [200, 1, 202, 103, 4]
     assert called == [0, 1, 2]
-
-
-def test_one_hot_rows() -> None:
-    assert one_hot(torch.tensor([2, 0]), 3).tolist() == [[0, 0, 1], [1, 0, 0]]

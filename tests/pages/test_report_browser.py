@@ -13,24 +13,16 @@ from tests.pages.test_report_page import example
 LONG = "/".join(["a-very-long-folder-name-without-a-space"] * 6)
 
 
-def opened(
-    chromium: Any, folder: Path, width: int, scheme: str = "light", name: str = "total"
-) -> tuple[Any, list[str]]:
-    """The example's page, and whatever the browser complains about."""
-    (folder / "page.html").write_text(report_page(example(name=name, title=name)), encoding="utf-8")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_it_fits_and_nothing_is_wrong(chromium: Any, tmp_path: Path, width: int, scheme: str) -> None:
+    (tmp_path / "page.html").write_text(report_page(example(name=LONG, title=LONG)), encoding="utf-8")
     page = chromium.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: complaints.append(request.url) if request.url.startswith("http") else None)
-    page.goto((folder / "page.html").as_uri())
-    return page, complaints
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
-def test_it_fits_and_nothing_is_wrong(chromium: Any, tmp_path: Path, width: int, scheme: str) -> None:
-    page, complaints = opened(chromium, tmp_path, width, scheme, name=LONG)
+    page.goto((tmp_path / "page.html").as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert complaints == []
     assert page.evaluate("document.querySelector('img').naturalWidth") == 90

@@ -167,13 +167,8 @@ def test_features_of_zero_have_finite_attention_and_gradients() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"local_size": 0}, "local_size"),
-        ({"softmax_scale": 0.0}, "softmax_scale"),
-        ({"multi_scale": []}, "multi_scale"),
-        ({"multi_scale": [1]}, "multi_scale"),
-        ({"multi_scale": [2.5]}, "multi_scale"),
-        ({"multi_scale": [2, 2]}, "multi_scale"),
-        ({"multi_scale": 2}, "multi_scale"),
+        *(({"multi_scale": value}, "multi_scale") for value in ([], [1], [2.5], [2, 2], 2)),
+        *(({name: 0}, name) for name in ("local_size", "softmax_scale")),
         ({"imnet_k": [0]}, "at least 1"),
         ({"imnet_q": 256}, "hidden_list"),
     ],

@@ -16,6 +16,7 @@ from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle, save_
 from degflow_aug.degradations.build import build_degradation
 from degflow_aug.degradations.camera_choice import one_hot
 from degflow_aug.degradations.generator.degflow import DegFlow
+from degflow_aug.degradations.grid import to_lr_grid
 from degflow_aug.degradations.noise.noisy import CameraNoise, noise_of
 from degflow_aug.degradations.noise.residual_noise import ResidualNoise
 
@@ -124,17 +125,11 @@ def test_bundle_goes_round(bundle: Path) -> None:
     assert torch.equal(made.kernels["kernels"], random_kernel(1).kernels)
     weights = one_hot(torch.ones(4), 2)
     close(made.render(HR, 3.0), generator().render(HR, 3.0, weights))
-    assert (made(HR, 3.0) - to_lr(made.render(HR, 3.0))).std() > 0.01
+    assert (made(HR, 3.0) - to_lr_grid(made.render(HR, 3.0), 3.0)).std() > 0.01
     mixed = degflow_aug.load_generator(bundle, camera={"Nikon": 0.6, "iPhone": 0.4})
     assert torch.equal(mixed.kernels["kernels"], random_kernel(0).kernels)
     assert mixed.camera == "0.6 Lab_Nikon + 0.4 Lab_iPhone"
     assert degflow_aug.load_generator(bundle).kernels == {}
-
-
-def to_lr(view: torch.Tensor) -> torch.Tensor:
-    from degflow_aug.degradations.grid import to_lr_grid
-
-    return to_lr_grid(view, 3.0)
 
 
 def test_the_section_takes_a_camera(bundle: Path) -> None:
