@@ -38,7 +38,7 @@ from degflow_aug.console.progress import track
 from degflow_aug.data.aligned_scales_dataset import AlignedScales
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.grid import to_lr_grid
-from degflow_aug.degradations.noise.noise_terms import local_contrast, luma
+from degflow_aug.degradations.noise.noise_fields import local_contrast, luma
 
 DETERMINISTIC, REAL, SPLIT = "deterministic", "real", "real, odd against even"
 LEVELS = torch.linspace(0, 1, 11)

@@ -17,8 +17,7 @@ from degflow_aug.degradations.noise.noise_covariance import (
     solve,
     spread_lags,
 )
-from degflow_aug.degradations.noise.noise_fields import PITCH, kernels_of
-from degflow_aug.degradations.noise.noise_terms import derivatives, finest, look_up, table_sums
+from degflow_aug.degradations.noise.noise_fields import PITCH, derivatives, finest, kernels_of, look_up, table_sums
 from degflow_aug.degradations.noise.residual_noise import ResidualNoise
 
 SMALLEST = 32

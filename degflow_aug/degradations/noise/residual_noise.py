@@ -18,8 +18,14 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from degflow_aug.degradations.noise.noise_fields import sample_fields, sample_smooth_fields, smooth_variance
-from degflow_aug.degradations.noise.noise_terms import derivatives, finest, look_up
+from degflow_aug.degradations.noise.noise_fields import (
+    derivatives,
+    finest,
+    look_up,
+    sample_fields,
+    sample_smooth_fields,
+    smooth_variance,
+)
 
 TERMS = 4
 """Smooth fields: the offset, then one a derivative."""

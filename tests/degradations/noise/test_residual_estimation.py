@@ -8,8 +8,7 @@ from helpers.known_noise import CONTRASTS, bell, drawn, kernel, noise, seeded
 from torch import Tensor
 
 from degflow_aug.degradations.noise.noise_covariance import correlate, product_sums, solve
-from degflow_aug.degradations.noise.noise_fields import kernels_of, sample_smooth_fields, smooth_variance
-from degflow_aug.degradations.noise.noise_terms import look_up
+from degflow_aug.degradations.noise.noise_fields import kernels_of, look_up, sample_smooth_fields, smooth_variance
 from degflow_aug.degradations.noise.residual_estimation import CONTRASTS as MARKS
 from degflow_aug.degradations.noise.residual_estimation import estimate_noise
 from degflow_aug.degradations.noise.residual_noise import ResidualNoise

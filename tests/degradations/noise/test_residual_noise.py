@@ -13,7 +13,7 @@ from helpers.known_noise import CONTRASTS, drawn, noise, seeded
 from scipy import ndimage
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from degflow_aug.degradations.noise.noise_terms import derivatives, finest, local_contrast, look_up, table_sums
+from degflow_aug.degradations.noise.noise_fields import derivatives, finest, local_contrast, look_up, table_sums
 from degflow_aug.degradations.noise.residual_noise import ResidualNoise
 
 
