@@ -13,8 +13,7 @@ from degflow_aug.degradations.fitted.kernel_estimation import Pairs, estimate_ke
 from degflow_aug.degradations.fitted.kernel_interpolation import interpolate_kernels
 from degflow_aug.degradations.fitted.view_parameters import ViewParameters
 from degflow_aug.degradations.grid import to_lr_grid
-from degflow_aug.degradations.noise.noisy import NoisyDegradation
-from degflow_aug.degradations.noise.residual_noise import ResidualNoise
+from degflow_aug.degradations.noise.residual_noise import NoisyDegradation, ResidualNoise
 from degflow_aug.degradations.patch_resampling import resample_patches
 
 if TYPE_CHECKING:

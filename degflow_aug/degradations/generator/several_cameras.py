@@ -9,8 +9,7 @@ from torch import Tensor
 from degflow_aug.bundles.bundle import State
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.camera_choice import CameraChoice, CameraLike, check_only_camera
-from degflow_aug.degradations.noise.noisy import CameraNoise, NoisyDegradation
-from degflow_aug.degradations.noise.residual_noise import ResidualNoise
+from degflow_aug.degradations.noise.residual_noise import CameraNoise, NoisyDegradation, ResidualNoise
 
 
 class SeveralCameras(NoisyDegradation):
