@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from degflow_aug.degradations.base import Degradation
-from degflow_aug.degradations.grid import to_lr_grid
+from degflow_aug.degradations.grid import resample_patches, to_lr_grid
 from degflow_aug.degradations.options import ScaleRange
-from degflow_aug.degradations.patch_resampling import resample_patches
 
 
 class Bicubic(Degradation):

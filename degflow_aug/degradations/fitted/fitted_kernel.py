@@ -12,9 +12,8 @@ from degflow_aug.degradations.camera_choice import check_only_camera, find_camer
 from degflow_aug.degradations.fitted.kernel_estimation import Pairs, estimate_kernels
 from degflow_aug.degradations.fitted.kernel_interpolation import interpolate_kernels
 from degflow_aug.degradations.fitted.view_parameters import ViewParameters
-from degflow_aug.degradations.grid import to_lr_grid
+from degflow_aug.degradations.grid import resample_patches, to_lr_grid
 from degflow_aug.degradations.noise.residual_noise import NoisyDegradation, ResidualNoise
-from degflow_aug.degradations.patch_resampling import resample_patches
 
 if TYPE_CHECKING:
     from typing_extensions import Self

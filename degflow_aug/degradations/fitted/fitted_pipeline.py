@@ -20,8 +20,8 @@ from degflow_aug.degradations.fitted.view_parameters import (
     kernel_side,
     sharpening_kernels,
 )
+from degflow_aug.degradations.grid import without_autocast
 from degflow_aug.degradations.noise.residual_noise import ResidualNoise
-from degflow_aug.degradations.patch_resampling import without_autocast
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from degflow_aug.degradations.fitted.camera_kernels import CameraKernels, FittedCamera
-from degflow_aug.degradations.generator.execution import at_least_float32
-from degflow_aug.degradations.patch_resampling import without_autocast
+from degflow_aug.degradations.grid import at_least_float32, without_autocast
 
 
 class Anchor(nn.Module):

@@ -24,9 +24,8 @@ from degflow_aug.degradations.generator.execution import (
 from degflow_aug.degradations.generator.flow_path import FlowPath, solver_for
 from degflow_aug.degradations.generator.several_cameras import SeveralCameras
 from degflow_aug.degradations.generator.tiled_autoencoder import EncodedHR, check_tile
-from degflow_aug.degradations.grid import to_lr_grid
+from degflow_aug.degradations.grid import resample_patches, to_lr_grid
 from degflow_aug.degradations.noise.residual_noise import CameraNoise, ResidualNoise, noise_of
-from degflow_aug.degradations.patch_resampling import resample_patches
 from degflow_aug.flow.time_map import TimeMap
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from degflow_aug.degradations.grid import at_least_float32
 from degflow_aug.degradations.padding import pad_to_multiple
 
 # Not those that take CUDA graphs: the next call of a network would overwrite outputs that a path still needs.
@@ -34,11 +35,6 @@ def compile_networks(networks: Iterable[nn.Module], compile: bool | str) -> None
     if compile:
         for network in networks:
             network.compile(mode=None if compile is True else compile)
-
-
-def at_least_float32(values: Tensor) -> Tensor:
-    """16-bit floats as 32-bit ones, others as they are."""
-    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
 
 
 def to_network(image: Tensor, dtype: torch.dtype, multiple: int) -> Tensor:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from degflow_aug.bundles.bundle import State
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.camera_choice import by_camera
+from degflow_aug.degradations.grid import without_autocast
 from degflow_aug.degradations.noise.noise_fields import (
     derivatives,
     finest,
@@ -32,7 +33,6 @@ from degflow_aug.degradations.noise.noise_fields import (
     sample_smooth_fields,
     smooth_variance,
 )
-from degflow_aug.degradations.patch_resampling import without_autocast
 
 TERMS = 4
 """Smooth fields: the offset, then one a derivative."""
