@@ -10,8 +10,8 @@ import torch
 from basicsr.archs.rrdbnet_arch import RRDBNet
 from torch import Tensor, nn
 
+from degflow_aug.degradations.convolution import pad_to_multiple
 from degflow_aug.degradations.grid import resize
-from degflow_aug.degradations.padding import pad_to_multiple
 from degflow_aug.models.checks.degradation import check_covers, check_has_lr
 from degflow_aug.models.checks.registered_types import is_arbitrary_scale, outline_network
 from degflow_aug.models.sr.adversary import check_adversary

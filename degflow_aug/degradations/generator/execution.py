@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from degflow_aug.degradations.convolution import pad_to_multiple
 from degflow_aug.degradations.grid import at_least_float32
-from degflow_aug.degradations.padding import pad_to_multiple
 
 # Not those that take CUDA graphs: the next call of a network would overwrite outputs that a path still needs.
 COMPILE_MODES = ("default", "max-autotune-no-cudagraphs")

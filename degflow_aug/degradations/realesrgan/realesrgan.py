@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from degflow_aug import compat
 from degflow_aug.degradations.base import Degradation
+from degflow_aug.degradations.convolution import reflect_pad
 from degflow_aug.degradations.grid import lr_size
-from degflow_aug.degradations.padding import reflect_pad
 from degflow_aug.degradations.realesrgan.draw import RealESRGANDraw, draw
 from degflow_aug.degradations.realesrgan.sensor_noise import add_noise
 from degflow_aug.degradations.realesrgan.settings import RealESRGANSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from degflow_aug.degradations.padding import reflect_indices
+from degflow_aug.degradations.convolution import reflect_indices
 
 LOBES = 4
 

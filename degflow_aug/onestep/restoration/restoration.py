@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from degflow_aug.degradations.padding import pad_to_multiple
+from degflow_aug.degradations.convolution import pad_to_multiple
 from degflow_aug.onestep.networks.backbones import UNetBackbone
 from degflow_aug.onestep.networks.onestep_network import VELOCITY, OneStepNetwork
 from degflow_aug.onestep.restoration.colour_fix import fix_colours
