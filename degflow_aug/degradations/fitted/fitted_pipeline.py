@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from degflow_aug.degradations.fitted.blur_law import fit_widening, interpolate_blur
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.kernel_estimation import Pairs
-from degflow_aug.degradations.fitted.kernel_interpolation import bracket
+from degflow_aug.degradations.fitted.kernel_interpolation import bracket, fit_widening, interpolate_blur
 from degflow_aug.degradations.fitted.pipeline_estimation import EXPONENTS, UNWATCHED, SearchWatch, estimate_pipeline
 from degflow_aug.degradations.fitted.view_parameters import (
     NEGLIGIBLE,
