@@ -9,9 +9,8 @@ from torch import Tensor, nn
 
 from degflow_aug.bundles.bundle import State
 from degflow_aug.degradations.camera_choice import one_hot
-from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
+from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel, ViewParameters
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
-from degflow_aug.degradations.fitted.view_parameters import ViewParameters, mixed
 
 
 class CameraKernels(nn.ModuleList):
@@ -43,7 +42,7 @@ class CameraKernels(nn.ModuleList):
 
     def view_parameters(self, scales: Tensor, weights: Tensor) -> ViewParameters:
         """What makes views at scales (B,), of what weights (B, cameras) mix of the cameras."""
-        return mixed([each.view_parameters(scales) for each in self], weights)  # type: ignore[operator]
+        return _mixed([each.view_parameters(scales) for each in self], weights)  # type: ignore[operator]
 
     def views(self, hr: Tensor, scales: Tensor, weights: Tensor) -> Tensor:
         """Views of ``hr`` (B, 3, H, W) in [0, 1] at scales (B,), of what weights (B, cameras) mix of the cameras."""
@@ -75,6 +74,21 @@ class SampleKernels:
     def views(self, hr: Tensor, scales: Tensor) -> Tensor:
         """As :meth:`FittedKernel.views`, of these samples."""
         return self.view_parameters(scales).views(hr)
+
+
+def _mixed(parameters: Sequence[ViewParameters], weights: Tensor) -> ViewParameters:
+    """Those of one camera after the other, all of one kind, mixed by the weights (B, cameras) of the cameras."""
+
+    def mix(values: Sequence[Tensor | None]) -> Tensor | None:
+        known = [part for part in values if part is not None]
+        if len(known) < len(values):
+            return None
+        stacked = torch.stack(known, 1)
+        return (stacked * weights.to(stacked).reshape(*weights.shape, *[1] * (stacked.ndim - 2))).sum(1)
+
+    blur, exponent, sharpening = (mix(part) for part in zip(*parameters, strict=True))
+    assert blur is not None
+    return ViewParameters(blur, exponent, sharpening)
 
 
 FittedCamera = FittedKernel | CameraKernels

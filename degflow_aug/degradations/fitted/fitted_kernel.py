@@ -1,22 +1,65 @@
-"""The camera as a linear kernel, fitted to pairs: a cheap degradation, and an opponent that is hard to beat."""
+"""The camera as a linear kernel, fitted to pairs: a cheap degradation, and an opponent that is hard to beat.
+
+:class:`ViewParameters` makes its views; those of a fitted pipeline have a tone curve and sharpening as well.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 from degflow_aug.bundles.bundle import Bundle, KernelBundle, State
 from degflow_aug.degradations.camera_choice import check_only_camera, find_camera
+from degflow_aug.degradations.convolution import convolve
 from degflow_aug.degradations.fitted.kernel_estimation import Pairs, estimate_kernels
 from degflow_aug.degradations.fitted.kernel_interpolation import interpolate_kernels
-from degflow_aug.degradations.fitted.view_parameters import ViewParameters
 from degflow_aug.degradations.grid import resample_patches, to_lr_grid
 from degflow_aug.degradations.noise.residual_noise import NoisyDegradation, ResidualNoise
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+TOE = 0.01
+"""Added to display values before they become light, so that the curve has a finite slope at black."""
+
+
+class ViewParameters(NamedTuple):
+    """What makes each view of a batch, one row per sample.
+
+    Attributes:
+        blur: (B, 3, k, k) kernels of sum 1, of display values or, with an exponent, of light.
+        exponent: (B,), light = (display value)^exponent; None: there is no tone curve, and no sharpening either.
+        sharpening: (B, 3, m, m) kernels of sum 1, of display values.
+    """
+
+    blur: Tensor
+    exponent: Tensor | None = None
+    sharpening: Tensor | None = None
+
+    def to(self, device: torch.device) -> ViewParameters:
+        """The same on another device."""
+        return self.each(lambda values: values.to(device))
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> ViewParameters:
+        """The same with every tensor changed."""
+        exponent, sharpening = (None if part is None else change(part) for part in (self.exponent, self.sharpening))
+        return ViewParameters(change(self.blur), exponent, sharpening)
+
+    def views(self, hr: Tensor) -> Tensor:
+        """S * (K * HR^g)^(1 / g), the camera's pipeline: (B, 3, H, W) in [0, 1] -> the same, not clamped.
+
+        Optics and pixels blur light, the tone curve makes display values of it, and these are sharpened. Borders are
+        reflected; 16-bit floats are computed in 32 bits.
+        """
+        if self.exponent is None or self.sharpening is None:
+            return convolve(hr, self.blur)
+        wide = hr if hr.dtype == torch.float64 else hr.float()
+        exponent = self.exponent.to(wide).view(-1, 1, 1, 1)
+        shown = from_light(convolve(to_light(wide, exponent), self.blur), exponent)
+        return convolve(shown, self.sharpening).to(hr.dtype)
 
 
 class FittedKernel(NoisyDegradation):
@@ -162,3 +205,14 @@ def _impulse(size: int) -> Tensor:
     impulse = torch.zeros(3, size, size)
     impulse[:, size // 2, size // 2] = 1
     return impulse
+
+
+def to_light(shown: Tensor, exponent: Tensor) -> Tensor:
+    """((v + toe) / (1 + toe))^g of display values v in [0, 1]."""
+    return ((shown.clamp_min(0) + TOE) / (1 + TOE)) ** exponent
+
+
+def from_light(light: Tensor, exponent: Tensor) -> Tensor:
+    """The inverse of :func:`to_light`; light below half of what black has stays at that."""
+    darkest = (0.5 * TOE / (1 + TOE)) ** exponent
+    return torch.maximum(light, darkest) ** (1 / exponent) * (1 + TOE) - TOE

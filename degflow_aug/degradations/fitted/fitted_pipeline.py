@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
+from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel, ViewParameters
 from degflow_aug.degradations.fitted.kernel_estimation import Pairs
-from degflow_aug.degradations.fitted.kernel_interpolation import bracket, fit_widening, interpolate_blur
-from degflow_aug.degradations.fitted.pipeline_estimation import EXPONENTS, UNWATCHED, SearchWatch, estimate_pipeline
-from degflow_aug.degradations.fitted.view_parameters import (
+from degflow_aug.degradations.fitted.kernel_interpolation import (
     NEGLIGIBLE,
     TAPS,
-    ViewParameters,
+    bracket,
+    fit_widening,
+    interpolate_blur,
     kernel_side,
     sharpening_kernels,
 )
+from degflow_aug.degradations.fitted.pipeline_estimation import EXPONENTS, UNWATCHED, SearchWatch, estimate_pipeline
 from degflow_aug.degradations.grid import without_autocast
 from degflow_aug.degradations.noise.residual_noise import ResidualNoise
 

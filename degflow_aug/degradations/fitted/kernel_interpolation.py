@@ -1,10 +1,12 @@
-"""The laws by which a camera's blur changes between the scales at which it was measured.
+"""The laws by which a camera's blur and sharpening change between the scales at which it was measured.
 
 :func:`interpolate_kernels` is that of one linear kernel, :func:`interpolate_blur` that of the blur of light in a
-pipeline.
+pipeline. A pipeline's sharpening keeps its taps apart by one LR pixel, see :func:`sharpening_kernels`.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 import torch.nn.functional as F
@@ -19,24 +21,15 @@ PHASE_FLOOR = 0.05
 WIDENING = 0.5
 """Of a camera that adds as much blur to its LR pixels at every scale: variances add, and HR has one pixel's share."""
 WIDENINGS = torch.linspace(0.35, 0.65, 61).tolist()
+TAPS = 7
+"""LR pixels a side over which a camera's sharpening reaches."""
+NEGLIGIBLE = 6
+"""Outermost pixels of the reach of blur and sharpening together, which hold next to nothing."""
 
 
 def bracket(knots: Tensor, scales: Tensor) -> Tensor:
     """Index (B,) of the knot below each scale, such that the next knot is above it or equal to it."""
     return (torch.searchsorted(knots, scales, right=True) - 1).clamp(0, knots.numel() - 2)
-
-
-def residual_weight(low: Tensor, high: Tensor, scales: Tensor) -> Tensor:
-    """Share of the upper knot in what a linear kernel leaves unexplained: linear in the spread of the blur.
-
-    (sqrt(s^2 - 1) - sqrt(a^2 - 1)) / (sqrt(b^2 - 1) - sqrt(a^2 - 1)) for 1 <= a <= s <= b. Beside a share linear in s
-    it brings pseudo-views nearer to the simulator's truth between all knots, most between 1 and 2 (1.2 dB at 1.5).
-    """
-
-    def spread(scale: Tensor) -> Tensor:
-        return (scale**2 - 1).clamp_min(0).sqrt()
-
-    return (spread(scales) - spread(low)) / (spread(high) - spread(low))
 
 
 def interpolate_kernels(knots: Tensor, kernels: Tensor, scales: Tensor) -> Tensor:
@@ -157,3 +150,37 @@ def _waves(frequencies: Tensor, ratios: Tensor, places: Tensor) -> Tensor:
     inside = (frequencies * ratios[:, None]).clamp(-0.5, 0.5)
     angle = -2 * torch.pi * inside[:, None, :, None] * places
     return torch.polar(torch.ones_like(angle), angle)
+
+
+def kernel_side(scale: float) -> int:
+    """Side of the kernels that hold sharpening at scales up to ``scale``: its taps, and the spline's reach beyond."""
+    return 2 * (math.ceil(TAPS // 2 * scale) + 1) + 1
+
+
+def sharpening_kernels(taps: Tensor, scales: Tensor, side: int) -> Tensor:
+    """Taps on the LR grid, each at its place on the HR grid, s pixels apart.
+
+    S(x) = sum_n q_n c(x_1 - s n_1) c(x_2 - s n_2), with c the cubic convolution spline (Keys 1981, a = -1/2): views are
+    smooth enough for it, because the camera's blur has taken what an LR pixel cannot hold.
+
+    Args:
+        taps: (B, 3, t, t), t odd.
+        scales: (B,).
+        side: m, odd; what lies beyond is cut off.
+
+    Returns:
+        (B, 3, m, m) of sum 1.
+    """
+    places = torch.arange(side, device=taps.device) - side // 2
+    numbers = torch.arange(taps.shape[-1], device=taps.device) - taps.shape[-1] // 2
+    spread = cubic(places[None, :, None] - scales.to(taps)[:, None, None] * numbers)[:, None]
+    kernels = spread @ taps @ spread.transpose(-2, -1)
+    return kernels / kernels.sum((-2, -1), keepdim=True)
+
+
+def cubic(distance: Tensor) -> Tensor:
+    """The cubic convolution spline, 1 at 0, 0 at all other integers and beyond 2."""
+    x = distance.abs()
+    near = 1.5 * x**3 - 2.5 * x**2 + 1
+    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    return torch.where(x < 1, near, torch.where(x < 2, far, torch.zeros_like(x)))

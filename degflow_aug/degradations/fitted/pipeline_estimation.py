@@ -9,15 +9,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from degflow_aug.degradations.fitted.fitted_kernel import ViewParameters
 from degflow_aug.degradations.fitted.kernel_estimation import Pairs
+from degflow_aug.degradations.fitted.kernel_interpolation import NEGLIGIBLE, TAPS, kernel_side, sharpening_kernels
 from degflow_aug.degradations.fitted.pipeline_windows import Windows, draw_windows
-from degflow_aug.degradations.fitted.view_parameters import (
-    NEGLIGIBLE,
-    TAPS,
-    ViewParameters,
-    kernel_side,
-    sharpening_kernels,
-)
 
 EXPONENTS = (1 / 3, 3.0)
 """Lowest and highest. Beyond, float32 has no precision left for black."""

@@ -15,12 +15,12 @@ from degflow_aug.degradations.convolution import convolve
 from degflow_aug.degradations.fitted import pipeline_estimation
 from degflow_aug.degradations.fitted import pipeline_windows as pair_windows
 from degflow_aug.degradations.fitted.camera_kernels import CameraKernels, kernel_of, states_of
-from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
+from degflow_aug.degradations.fitted.fitted_kernel import TOE, FittedKernel, from_light, to_light
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
+from degflow_aug.degradations.fitted.kernel_interpolation import kernel_side, sharpening_kernels
 from degflow_aug.degradations.fitted.pipeline_estimation import SearchWatch
 from degflow_aug.degradations.fitted.pipeline_windows import draw_windows
 from degflow_aug.degradations.fitted.pseudo_views import pseudo_views
-from degflow_aug.degradations.fitted.view_parameters import TOE, from_light, kernel_side, sharpening_kernels, to_light
 from degflow_aug.degradations.grid import to_lr_grid
 from degflow_aug.degradations.simulator.camera import SimulatedCamera
 from degflow_aug.metrics.fidelity import psnr_y
