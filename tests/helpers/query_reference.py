@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -70,3 +72,22 @@ def encoded(network: nn.Module, image: Tensor) -> Array:
     """The encoder's features (C, h, w) of a normalised image (3, h, w)."""
     with torch.no_grad():
         return network.encoder(image.unsqueeze(0))[0].numpy()
+
+
+def check_queries(
+    network: nn.Module,
+    lq: Tensor,
+    reference: Callable[..., Array],
+    mean: Tensor | float = 0.5,
+    std: float = 0.5,
+    atol: float = 1e-9,
+) -> None:
+    """Compare colours with ``reference(network, features, image, coord, cell)`` of every query of every sample."""
+    coord, cell = random_queries(2, len(lq), 24)
+    found = network(lq, coord, cell).detach().numpy()
+    for sample, image in enumerate((lq - mean) / std):
+        features = encoded(network, image)
+        for query in range(24):
+            where = coord[sample, query].numpy(), cell[sample, query].numpy()
+            expected = reference(network, features, image.numpy(), *where)
+            np.testing.assert_allclose(found[sample, query], expected, atol=atol)

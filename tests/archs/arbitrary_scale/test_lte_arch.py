@@ -9,11 +9,10 @@ from helpers.query_reference import (
     Array,
     bilinear_at,
     centres,
+    check_queries,
     convolve,
-    encoded,
     images,
     nearest_pixels,
-    random_queries,
     run_mlp,
 )
 from helpers.random_networks import randomise
@@ -49,16 +48,7 @@ def reference(network: LTE, features: Array, image: Array, coord: Array, cell: A
 
 @pytest.mark.parametrize("size", [(5, 7), (2, 3), (1, 4)])
 def test_queries_are_the_formula(size: tuple[int, int]) -> None:
-    network, lq = tiny(), images(1, 2, 3, *size)
-    coord, cell = random_queries(2, 2, 24)
-    found = network(lq, coord, cell).detach().numpy()
-    for sample in range(2):
-        normalised = (lq[sample] - 0.5) / 0.5
-        features = encoded(network, normalised)
-        for query in range(24):
-            where = coord[sample, query].numpy(), cell[sample, query].numpy()
-            expected = reference(network, features, normalised.numpy(), *where)
-            np.testing.assert_allclose(found[sample, query], expected, atol=1e-9)
+    check_queries(tiny(), images(1, 2, 3, *size), reference)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from helpers.query_reference import EDSR, Array, around, encoded, images, random_queries, run_mlp
+from helpers.query_reference import EDSR, Array, around, check_queries, images, run_mlp
 from helpers.random_networks import randomise
 
 from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import pixel_centres
@@ -18,7 +18,7 @@ def tiny(*hidden: int) -> MetaSR:
     return network.double()
 
 
-def reference(network: MetaSR, features: Array, coord: Array, cell: Array) -> Array:
+def reference(network: MetaSR, features: Array, image: Array, coord: Array, cell: Array) -> Array:
     """One query; pixels and offsets are counted from the upper left corner of the image."""
     size = np.array(features.shape[1:])
     corner = (coord - cell / 2 + 1) / 2 * size
@@ -30,14 +30,7 @@ def reference(network: MetaSR, features: Array, coord: Array, cell: Array) -> Ar
 
 @pytest.mark.parametrize(("size", "hidden"), [((5, 7), (6,)), ((2, 3), (6, 5)), ((1, 4), (3,))])
 def test_queries_are_the_formula(size: tuple[int, int], hidden: tuple[int, ...]) -> None:
-    network, lq = tiny(*hidden), images(1, 2, 3, *size)
-    coord, cell = random_queries(2, 2, 24)
-    found = network(lq, coord, cell).detach().numpy()
-    for sample in range(2):
-        features = encoded(network, (lq[sample] - 0.5) / 0.5)
-        for query in range(24):
-            expected = reference(network, features, coord[sample, query].numpy(), cell[sample, query].numpy())
-            np.testing.assert_allclose(found[sample, query], expected, atol=1e-9)
+    check_queries(tiny(*hidden), images(1, 2, 3, *size), reference)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
