@@ -51,12 +51,6 @@ def test_pairs_follow_the_mirrored_law(pairs: tuple[Tensor, Tensor]) -> None:
     assert corner < 5 / COUNT**0.5
 
 
-def test_pairs_repeat_with_their_generator() -> None:
-    first, again = (draw_pairs(50, torch.device("cpu"), torch.Generator().manual_seed(7)) for _ in range(2))
-    assert torch.equal(first[0], again[0])
-    assert torch.equal(first[1], again[1])
-
-
 def growth(z: Tensor, t: Tensor) -> Tensor:
     """z' = a z, whose path from z at t ends at z exp(a (e - t))."""
     return RATE * z

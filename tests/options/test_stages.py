@@ -159,9 +159,5 @@ def test_path_scales_hold_the_knots_and_equal_parts_between(knots: list[float], 
         assert len(parts) == 1 or (high - low) / (len(parts) - 1) > spacing * (1 - 1e-5)
 
 
-def test_path_scales_by_hand() -> None:
+def test_without_spacing_paths_go_through_the_knots_alone() -> None:
     assert LFMOptions(knots=(1.0, 2.0, 4.0)).path_scales() == (1, 2, 4)
-    assert LFMOptions(knots=(1.0, 2.0, 4.0), pseudo_spacing=0.5).path_scales() == (1, 1.5, 2, 2.5, 3, 3.5, 4)
-    assert LFMOptions(knots=(1.0, 2.0, 4.0), pseudo_spacing=0.9).path_scales() == pytest.approx(
-        (1, 1.5, 2, 8 / 3, 10 / 3, 4)
-    )
