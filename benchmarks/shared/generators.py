@@ -17,9 +17,8 @@ from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp, hr_condition
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.degradations.convolution import pad_to_multiple
-from degflow_aug.degradations.fitted.camera_kernels import FittedCamera, kernel_of
+from degflow_aug.degradations.fitted.camera_kernels import Anchor, FittedCamera, kernel_of
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
-from degflow_aug.degradations.generator.anchor import Anchor
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.fit.presets import preset
 from degflow_aug.flow.solver import EVALUATIONS, JUMP, default_steps, integrate_rk45

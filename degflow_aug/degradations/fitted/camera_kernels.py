@@ -1,4 +1,4 @@
-"""The fitted cameras of several devices, chosen by sample."""
+"""The fitted cameras of several devices, chosen by sample, and the anchor: the camera that a generator adds to."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from degflow_aug.bundles.bundle import State
 from degflow_aug.degradations.camera_choice import one_hot
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel, ViewParameters
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
+from degflow_aug.degradations.grid import at_least_float32, without_autocast
 
 
 class CameraKernels(nn.ModuleList):
@@ -95,6 +96,33 @@ FittedCamera = FittedKernel | CameraKernels
 """A kernel or pipeline, or one per camera."""
 
 
+class Anchor(nn.Module):
+    """V_s(HR), which the output of an anchored autoencoder is added to.
+
+    Left for its networks is what is not the same everywhere in an image.
+
+    Args:
+        kernel: the fitted kernel or pipeline, or one per camera.
+    """
+
+    def __init__(self, kernel: FittedCamera) -> None:
+        super().__init__()
+        self.kernel = kernel
+
+    def forward(self, hr: Tensor, scales: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Views (B, 3, H, W) of ``hr`` (B, 3, H, W) in [0, 1], in float32 at least, borders reflected, not clamped.
+
+        Args:
+            scales: (B,) on the device of ``hr``; beyond the last knot the camera stays as it is there.
+            weights: (B, cameras) of the cameras, where the kernel is of several, by which they are mixed.
+        """
+        with without_autocast(hr.device):
+            if isinstance(self.kernel, CameraKernels):
+                assert weights is not None
+                return self.kernel.views(at_least_float32(hr), scales, weights)
+            return self.kernel.views(at_least_float32(hr), scales)
+
+
 def kind_of(state: State) -> type[FittedKernel]:
     """Which of the two this is the state of; a part that got lost does not make a linear kernel of a pipeline."""
     return FittedPipeline if set(state) - set(FittedKernel.state_keys) else FittedKernel
@@ -115,3 +143,16 @@ def states_of(kernel: FittedCamera | None) -> list[State]:
     if isinstance(kernel, CameraKernels):
         return [each.state_dict() for each in kernel]
     return [] if kernel is None else [kernel.state_dict()]
+
+
+def anchor_at(kernel: FittedCamera | None, knots: Sequence[float]) -> Anchor:
+    """The anchor of an autoencoder that is trained on one.
+
+    Raises:
+        ValueError: no kernel, or one at other knots.
+    """
+    if kernel is None:
+        raise ValueError("expected the fitted kernel of an anchored autoencoder, got none; give it as kernel")
+    if [round(knot, 4) for knot in kernel.knots.tolist()] != [round(float(knot), 4) for knot in knots]:
+        raise ValueError(f"expected a kernel at the knots {list(knots)}, got one at {kernel.knots.tolist()}")
+    return Anchor(kernel)

@@ -12,8 +12,7 @@ from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.bundles.bundle import Bundle
 from degflow_aug.degradations.camera_choice import CameraLike, check_only_camera
-from degflow_aug.degradations.fitted.camera_kernels import FittedCamera, kernel_of
-from degflow_aug.degradations.generator.anchor import anchor_at
+from degflow_aug.degradations.fitted.camera_kernels import FittedCamera, anchor_at, kernel_of
 from degflow_aug.degradations.generator.execution import (
     autocast,
     check_execution,

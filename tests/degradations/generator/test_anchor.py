@@ -12,9 +12,8 @@ from torch import Tensor
 import degflow_aug
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
-from degflow_aug.degradations.fitted.camera_kernels import CameraKernels
+from degflow_aug.degradations.fitted.camera_kernels import Anchor, CameraKernels
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
-from degflow_aug.degradations.generator.anchor import Anchor
 from degflow_aug.degradations.generator.degflow import DegFlow
 
 KNOTS = (1.0, 2.0, 4.0)
