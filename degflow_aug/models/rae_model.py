@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from degflow_aug.degradations.convolution import pad_to_multiple
 from degflow_aug.degradations.fitted.camera_kernels import FittedCamera
 from degflow_aug.degradations.fitted.pseudo_views import FittedViews, pseudo_views
-from degflow_aug.degradations.generator.tiled_autoencoder import EncodedHR
+from degflow_aug.degradations.generator.execution import EncodedHR
 from degflow_aug.models.stages.kernel_source import kernel_for
 from degflow_aug.models.stages.sample_cameras import camera_numbers, sample_kernel
 from degflow_aug.models.stages.stage_model import StageModel

@@ -13,9 +13,7 @@ from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.bundles.bundle import Bundle
 from degflow_aug.degradations.camera_choice import CameraLike, check_only_camera
 from degflow_aug.degradations.fitted.camera_kernels import FittedCamera, anchor_at, kernel_of
-from degflow_aug.degradations.generator.flow_path import FlowPath, solver_for
-from degflow_aug.degradations.generator.several_cameras import SeveralCameras
-from degflow_aug.degradations.generator.tiled_autoencoder import (
+from degflow_aug.degradations.generator.execution import (
     EncodedHR,
     autocast,
     check_execution,
@@ -24,6 +22,8 @@ from degflow_aug.degradations.generator.tiled_autoencoder import (
     from_network,
     to_network,
 )
+from degflow_aug.degradations.generator.flow_path import FlowPath, solver_for
+from degflow_aug.degradations.generator.several_cameras import SeveralCameras
 from degflow_aug.degradations.grid import resample_patches, to_lr_grid
 from degflow_aug.degradations.noise.residual_noise import CameraNoise, ResidualNoise, noise_of
 from degflow_aug.flow.time_map import TimeMap

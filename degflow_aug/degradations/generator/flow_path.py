@@ -7,7 +7,7 @@ from torch import Tensor
 
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
-from degflow_aug.degradations.generator.tiled_autoencoder import EncodedHR
+from degflow_aug.degradations.generator.execution import EncodedHR
 from degflow_aug.degradations.grid import at_least_float32
 from degflow_aug.flow.solver import JUMP, check_solver, default_steps, integrate, jumps
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from degflow_aug.archs.generator.ncsnpp_arch import hr_condition
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
-from degflow_aug.degradations.generator.tiled_autoencoder import EncodedHR, tiles
+from degflow_aug.degradations.generator.execution import EncodedHR, tiles
 
 
 @given(
