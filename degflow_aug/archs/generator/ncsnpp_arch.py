@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from degflow_aug.archs.generator.ncsnpp_layers import Attention, Block, conv, dense, normalisation, time_embedding
-from degflow_aug.archs.generator.rae_coders import HRFeatures
+from degflow_aug.archs.generator.rae_layers import HRFeatures
 
 TIME_SCALE = 999.0
 MOST_LEVELS = 8

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from degflow_aug.archs.generator.rae_coders import Decoder, Encoder, HRFeatures
+from degflow_aug.archs.generator.rae_layers import Decoder, Encoder, HRFeatures
 
 MOST_UNSHUFFLE = 64
 MOST_LEVELS = 8

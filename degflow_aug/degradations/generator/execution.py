@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from degflow_aug.archs.generator.ncsnpp_arch import hr_condition
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
-from degflow_aug.archs.generator.rae_coders import HRFeatures
+from degflow_aug.archs.generator.rae_layers import HRFeatures
 from degflow_aug.degradations.convolution import pad_to_multiple
 from degflow_aug.degradations.grid import at_least_float32
 

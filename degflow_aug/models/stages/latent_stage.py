@@ -9,7 +9,7 @@ from torch import Tensor
 
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp, hr_condition
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
-from degflow_aug.archs.generator.rae_coders import HRFeatures
+from degflow_aug.archs.generator.rae_layers import HRFeatures
 from degflow_aug.degradations.camera_choice import one_hot
 from degflow_aug.degradations.fitted.camera_kernels import FittedCamera
 from degflow_aug.degradations.fitted.pseudo_views import FittedViews

@@ -11,7 +11,7 @@ from helpers.random_networks import randomise
 from torch import Tensor
 
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp, hr_condition
-from degflow_aug.archs.generator.rae_coders import HRFeatures
+from degflow_aug.archs.generator.rae_layers import HRFeatures
 
 
 @pytest.fixture(scope="module")

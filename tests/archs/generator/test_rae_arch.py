@@ -14,7 +14,7 @@ from torch import Tensor
 
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.archs.generator.rae_blocks import ScaledBlocks
-from degflow_aug.archs.generator.rae_coders import HRFeatures
+from degflow_aug.archs.generator.rae_layers import HRFeatures
 
 
 @pytest.fixture(scope="module")
