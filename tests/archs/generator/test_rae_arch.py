@@ -13,8 +13,7 @@ from helpers.random_networks import random_rae
 from torch import Tensor
 
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
-from degflow_aug.archs.generator.rae_blocks import ScaledBlocks
-from degflow_aug.archs.generator.rae_layers import HRFeatures
+from degflow_aug.archs.generator.rae_layers import HRFeatures, ScaledBlocks
 
 
 @pytest.fixture(scope="module")
