@@ -88,6 +88,16 @@ def check_only_camera(camera: CameraLike | Tensor | None, name: str) -> None:
         raise ValueError(f"expected no camera for a generator that {known}, got {camera!r}; leave it out")
 
 
+def check_chosen(camera: object, names: Sequence[str], where: str) -> None:
+    """Refuse an option file that leaves the camera open where several have ``names``: nobody could name one later.
+
+    Raises:
+        ValueError: ``where`` names none.
+    """
+    if camera is None and names:
+        raise ValueError(f"expected {where} to name one of the cameras of the bundle ({', '.join(names)}), got none")
+
+
 def one_hot(indices: Tensor, cameras: int) -> Tensor:
     """Weights (B, cameras) of the cameras with these indices (B,)."""
     return torch.nn.functional.one_hot(indices.long(), cameras).float()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Protocol, TypeVar
 
-from degflow_aug.bundles.spec import GeneratorSpec, KernelSpec
 from degflow_aug.degradations.base import Degradation
 
 ScaleRange = tuple[float, float]
@@ -28,10 +27,3 @@ class DegradationOptions(Protocol):
 def as_base(extended: Any, kind: type[Settings]) -> Settings:
     """The dataclass ``kind`` with its fields out of one that extends it."""
     return kind(**{item.name: getattr(extended, item.name) for item in dataclasses.fields(kind)})  # type: ignore[arg-type]
-
-
-def check_chosen(camera: object, spec: GeneratorSpec | KernelSpec, where: str) -> None:
-    """Raise a ValueError where a bundle knows several cameras and none is named: nobody could name one later."""
-    if camera is None and spec.cameras:
-        known = ", ".join(spec.cameras)
-        raise ValueError(f"expected {where} to name one of the cameras of the bundle ({known}), got none")

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from degflow_aug.bundles.bundle import load_any_bundle
 from degflow_aug.bundles.names import bundle_path
+from degflow_aug.degradations.camera_choice import check_chosen
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
-from degflow_aug.degradations.options import ScaleRange, check_chosen
+from degflow_aug.degradations.options import ScaleRange
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class FittedKernelOptions:
                 f"expected a bundle with fitted kernels in {where}.bundle, got {path} without; "
                 "train its flow with pseudo-views, or name a kernel.safetensors"
             )
-        check_chosen(self.camera, bundle.spec, f"{where}.camera")
+        check_chosen(self.camera, bundle.spec.cameras, f"{where}.camera")
         return self.kind.from_bundle(bundle, noise=self.noise, camera=self.camera)
 
 

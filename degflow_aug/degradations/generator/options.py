@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from degflow_aug.bundles.bundle import load_bundle, read_spec
+from degflow_aug.degradations.camera_choice import check_chosen
 from degflow_aug.degradations.generator.degflow import DegFlow
-from degflow_aug.degradations.options import ScaleRange, check_chosen
+from degflow_aug.degradations.options import ScaleRange
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class DegFlowOptions:
             ValueError: no such bundle, or no camera for one that knows several.
         """
         spec = read_spec(self.bundle)
-        check_chosen(self.camera, spec, f"{where}.camera")
+        check_chosen(self.camera, spec.cameras, f"{where}.camera")
         return 1.0, math.inf if self.extrapolate else spec.knots[-1]
 
     def build(self, where: str) -> DegFlow:
@@ -56,6 +57,6 @@ class DegFlowOptions:
             ValueError: no camera for a bundle that knows several: nobody could name one later.
         """
         bundle = load_bundle(self.bundle)
-        check_chosen(self.camera, bundle.spec, f"{where}.camera")
+        check_chosen(self.camera, bundle.spec.cameras, f"{where}.camera")
         settings = {key: value for key, value in vars(self).items() if key not in ("bundle", "scale_range")}
         return DegFlow.from_bundle(bundle, **settings)
