@@ -26,9 +26,8 @@ from benchmarks.realism.strips import Strips
 from benchmarks.shared.gaussian_baseline import GaussianBlur, fit_gaussian
 from benchmarks.shared.results import facts, results_folder, write_results
 from degflow_aug.bundles.bundle import load_bundle
-from degflow_aug.commands.shared.arguments import argument, whole_number
+from degflow_aug.commands.shared.arguments import argument, parse_scales, whole_number
 from degflow_aug.commands.shared.pairs_arguments import add_pairs_arguments, find_pairs, load_scenes
-from degflow_aug.commands.shared.scale_list import parse_scales
 from degflow_aug.data.layouts.scene import Scene
 from degflow_aug.evaluation.scenes import EvaluationScene
 

@@ -11,6 +11,7 @@ from degflow_aug.commands.shared.arguments import (
     add_generator_arguments,
     argument,
     build_generator,
+    parse_scales,
     pick_device,
     whole_number,
 )
@@ -21,7 +22,6 @@ from degflow_aug.commands.shared.pairs_arguments import (
     find_pairs,
     load_scenes,
 )
-from degflow_aug.commands.shared.scale_list import parse_scales
 from degflow_aug.console.json_output import add_json_argument, plain, print_json
 from degflow_aug.console.progress import note
 from degflow_aug.report.report_file import NONE, add_report_argument, check_report, report_at_the_end

@@ -16,10 +16,10 @@ from degflow_aug.commands.shared.arguments import (
     build_generator,
     check_camera,
     one_of,
+    parse_scales,
     pick_device,
     process_number,
 )
-from degflow_aug.commands.shared.scale_list import parse_scales
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.progress import note, track
 from degflow_aug.files.sole_writer import sole_writer

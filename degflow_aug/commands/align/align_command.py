@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from degflow_aug.commands.align.table import alignment_table, summary
 from degflow_aug.commands.align.view_scale import check_distinct, expected_scale, filed_scale
-from degflow_aug.commands.shared.arguments import argument, positive_number
-from degflow_aug.commands.shared.scale_list import parse_scales
+from degflow_aug.commands.shared.arguments import argument, parse_scales, positive_number
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.sentence import sentence
 from degflow_aug.files.sole_writer import sole_writer

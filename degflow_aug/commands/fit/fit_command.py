@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 from degflow_aug.commands.fit.kernel import ALONE, check_alone, run_kernel_preset
 from degflow_aug.commands.fit.outcome import measure, show, summary, work_folder
 from degflow_aug.commands.fit.split import cameras_apart, split_scenes
-from degflow_aug.commands.shared.arguments import argument, count, one_of, pick_device, positive_number, whole_number
+from degflow_aug.commands.shared.arguments import (
+    argument,
+    count,
+    one_of,
+    parse_scales,
+    pick_device,
+    positive_number,
+    whole_number,
+)
 from degflow_aug.commands.shared.invocation import started_as
 from degflow_aug.commands.shared.pairs_arguments import (
     add_oracle_argument,
@@ -19,7 +27,6 @@ from degflow_aug.commands.shared.pairs_arguments import (
     knots_of,
     load_scenes,
 )
-from degflow_aug.commands.shared.scale_list import parse_scales
 from degflow_aug.console.json_output import add_json_argument, print_json, said_to_people
 from degflow_aug.console.progress import Progress, note
 from degflow_aug.files.run_history import HISTORY, RunHistory

@@ -13,10 +13,10 @@ from degflow_aug.commands.shared.arguments import (
     add_generator_arguments,
     argument,
     count,
+    parse_scales,
     positive_number,
     whole_number,
 )
-from degflow_aug.commands.shared.scale_list import parse_scales
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.report.report_file import check_page
 

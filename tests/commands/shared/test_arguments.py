@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from degflow_aug.commands.shared.arguments import (
+    MOST_SCALES,
     add_generator_arguments,
     build_generator,
+    parse_scales,
     pick_device,
     process_number,
     whole_number,
 )
-from degflow_aug.commands.shared.scale_list import MOST_SCALES, parse_scales
 
 
 def test_the_range_of_the_paper() -> None:
