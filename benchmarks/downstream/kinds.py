@@ -16,8 +16,6 @@ OPTION_FILES = Path(__file__).resolve().parents[2] / "basicsr_options"
 BICUBIC, REALESRGAN, TRUE_PAIRS = "bicubic", "Real-ESRGAN", "true pairs"
 # The recipes of generators, and the option that names bundles of each.
 BUNDLE_OPTIONS = {"ours": "--bundle", "paper": "--paper-bundle"}
-# Ours with and without its noise: what the conclusion is about.
-OURS = ("DegFlow + noise", "DegFlow")
 
 
 @dataclass(frozen=True)

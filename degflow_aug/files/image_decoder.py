@@ -38,7 +38,7 @@ _EXIF = 34665
 _BITS_PER_SAMPLE = 258
 # What OpenCV and Pillow are known to read alike: neither inverted nor CMYK, channels interleaved, values unsigned.
 _SIXTEEN_BIT_TIFF = {262: {1, 2}, 284: {1}, 339: {1}}
-_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"IDAT")
+_PIXEL_CHUNKS = (b"IHDR", b"IDAT")
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
@@ -189,7 +189,7 @@ def _decode_16_bits(image: Any, data: bytes, name: str) -> np.ndarray:
 
 
 def _only_pixels(png: bytes) -> bytes:
-    """Leave out of a PNG file its colour profiles, of which libpng would complain on stderr, past Python."""
+    """Leave out of a PNG file profiles and palettes, of which libpng would complain on stderr, past Python."""
     kept, place = [_PNG_SIGNATURE], len(_PNG_SIGNATURE)
     while place + 8 <= len(png):
         end = place + 12 + int.from_bytes(png[place : place + 4], "big")

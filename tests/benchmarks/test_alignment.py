@@ -67,14 +67,6 @@ def test_counts_and_report() -> None:
     assert "| coffee | 2.20 | too little texture |" in text
 
 
-def test_two_photographs_of_noise_are_no_pair() -> None:
-    photograph = data.coffee()[:300, :400]
-    none, two = alignment.negative_pairs({"a": photograph, "b": data.chelsea()}, 0)[:2]
-    assert (none.kind, two.kind) == ("no texture", "two scenes")
-    assert alignment.run_negative(none)["reason"] != ""
-    assert alignment.run_negative(two)["reason"] != ""
-
-
 def test_whole_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alignment, "photographs", lambda city100: {"coffee": data.coffee()})
     alignment.main(["--cases", "1", "--out", str(tmp_path / "alignment")])

@@ -17,24 +17,17 @@ from torch import Tensor, nn
 pytest.importorskip("basicsr", reason="its Real-ESRGAN is what the others are compared with")
 import benchmarks.cost.__main__ as cost
 from benchmarks.cost import solver_curve, step_share
-from benchmarks.cost.growth import against_scales, against_size, linear_fit
+from benchmarks.cost.growth import linear_fit
 from benchmarks.cost.methods import OURS, SHIPPED, STOCK, Batch, StockRealESRGAN, generator_entries, plain_entries
-from benchmarks.cost.options import parse
 from benchmarks.cost.report import add_ratios, cost_table, make_row
 from benchmarks.shared.generators import (
     Networks,
     evaluations,
-    fresh_networks,
     gaussian_kernel,
     host_rk45,
-    preset_networks,
 )
-from benchmarks.shared.measurement import NO_TIME, ROUNDS, Plan, Timing, TooLong, in_turns
-from benchmarks.shared.plot import Axis, Panel, write_panels, write_plot
-from benchmarks.shared.results import device_slug
+from benchmarks.shared.measurement import Timing
 from benchmarks.shared.step_models import step_options
-from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
-from degflow_aug.files.image_file import read_image
 from degflow_aug.flow.solver import SOLVERS
 from degflow_aug.metrics.fidelity import psnr_y
 
@@ -58,28 +51,6 @@ def calls(network: nn.Module) -> list[int]:
     seen: list[int] = []
     network.register_forward_hook(lambda *_: seen.append(1))
     return seen
-
-
-def test_methods_take_turns_and_say_why_they_are_left_out() -> None:
-    prepared: list[tuple[str, int]] = []
-
-    def method(name: str, too_long: bool = False) -> Any:
-        def call() -> None:
-            if too_long:
-                raise TooLong("over 9 s after 7 evaluations")
-
-        return lambda number: prepared.append((name, number)) or call
-
-    timings = in_turns({"a": method("a"), "b": method("b"), "stops": method("", True)}, CPU, Plan(seconds=0.0))
-    assert {name: timing.skipped for name, timing in timings.items()} == {
-        "a": "", "b": "", "stops": "over 9 s after 7 evaluations",
-    }  # fmt: skip
-    assert min(len(timings[name].seconds) for name in "ab") >= ROUNDS
-    # A warm-up of each, then the turns.
-    turns = "".join(name for name, _ in prepared[2:])
-    assert len([place for place in range(1, len(turns)) if turns[place] != turns[place - 1]]) == 2 * ROUNDS - 1
-    assert in_turns({"a": method("a")}, CPU, Plan(until=0.0))["a"].skipped == NO_TIME
-    assert in_turns({"a": method("a")}, CPU, Plan(longest=0.0))["a"].skipped.endswith("s a call")
 
 
 def test_line_is_found_and_deviations_are_parts_of_the_times() -> None:
@@ -132,61 +103,6 @@ def test_host_rk45_is_the_path_that_fine_steps_take(anchored: bool) -> None:
     fine = networks.degflow("rk4", 64)
     for view, scale in zip(views, (2.0, 4.0), strict=True):
         torch.testing.assert_close(view, fine.render(hr, scale), atol=2e-3, rtol=0)
-    with pytest.raises(TooLong, match="over 0 s after 0 evaluations"):
-        host_rk45(networks, hr, [2.0], longest=0.0)
-
-
-def test_growth_is_over_what_it_says() -> None:
-    generator = tiny_networks().degflow("euler", 1)
-    found = against_scales(generator, [1, 3], 32, CPU, Plan(seconds=0.0))
-    assert [row["scales"] for row in found] == [1, 3]
-    assert all(row["ratio"] == pytest.approx(row["together"] / row["apart"]) for row in found)
-    refused = against_scales(generator, [1, 10**9], 32, CPU, Plan(seconds=0.0, longest=600.0))
-    assert [row["skipped"][:5] for row in refused] == ["", "expec"]
-    sizes = against_size(generator, [32, 64], 2, CPU, Plan(seconds=0.0))
-    assert [row["pixels"] for row in sizes["rows"]] == [1024, 4096]
-    slope = (sizes["rows"][1]["seconds"] - sizes["rows"][0]["seconds"]) / (4096 - 1024)
-    assert sizes["fit"]["slope"] == pytest.approx(slope)
-
-
-def test_networks_are_the_presets_and_bundles_have_to_fit(tmp_path: Path) -> None:
-    fresh, path = fresh_networks("tiny"), tmp_path / "a.safetensors"
-    assert (fresh.solver, fresh.steps, fresh.rae.anchored) == ("euler", 2, True)
-    spec = GeneratorSpec(fresh.rae.spec, fresh.velocity.spec, (1.0, 2.9), 2.9, solver="euler", steps=3)
-    kernel = gaussian_kernel((1.0, 2.9))
-    save_bundle(path, Bundle(spec, fresh.rae, fresh.velocity, [kernel.state_dict()]))
-    loaded = preset_networks("tiny", CPU, path)
-    assert (loaded.solver, loaded.steps, loaded.knots, loaded.weights) == ("euler", 3, (1.0, 2.9), "a.safetensors")
-    assert torch.equal(loaded.kernel.kernels, kernel.kernels)  # type: ignore[union-attr, arg-type]
-    with pytest.raises(ValueError, match="of preset official"):
-        preset_networks("official", CPU, path)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [(["--bundle", "huge=x"], "preset out of"), (["--bundle", "tiny"], "PRESET=FILE"), (["--patches", "64"], "80")],
-)
-def test_mistakes_are_found_before_anything_is_measured(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit):
-        parse(None, arguments)
-    assert message in capsys.readouterr().err
-
-
-def test_folders_are_named_after_the_device() -> None:
-    assert device_slug("cuda", "NVIDIA H200", 16) == "nvidia-h200"
-    assert device_slug("cpu", "Intel(R) Xeon(R) CPU @ 2.20GHz", 1) == "cpu-intel-xeon-cpu-1-thread"
-
-
-def test_plots_are_written_where_there_are_points(tmp_path: Path) -> None:
-    path, x, y = tmp_path / "plot.png", Axis("x", True, (1.0, 100.0)), Axis("y", True)
-    write_plot(path, "a", {"b": [(1, 10.0), (100, 1000.0)], "none": []}, x, y)
-    assert read_image(path).shape == (560, 1160, 3)
-    write_panels(path, "a", [Panel({"b": [(1, 10.0, 20.0)]}, y), Panel({"b": []}, y)], x)
-    assert read_image(path).shape == (400, 1120, 3)
-    with pytest.raises(ValueError, match="expected points"):
-        write_plot(path, "a", {"b": []}, x, y)
 
 
 def test_whole_run_of_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,14 +165,6 @@ def test_shares_of_a_step_and_what_is_added() -> None:
     made = step_share.row("net", "x", found, {"batch_size_per_gpu": 2, "gt_size": 64})
     assert (made["seconds"], made["share"], made["added"]) == (5.0, 0.2, pytest.approx(0.2))
     assert "| net | x | 2 | 64 | 5000.0 | 20.0% | 20.0% |" in step_share.table([made])
-
-
-def test_sizes_of_steps_are_the_option_files_or_those_asked_for(tmp_path: Path) -> None:
-    for arguments, expected in (([], (16, 128, 44, 48**2)), (["--batch", "3", "--size", "70"], (3, 70, 24, 24**2))):
-        opt = step_options("EDSR-LIIF", step_share.parse(["--device", "cpu", *arguments]), tmp_path)
-        train, degflow = opt["datasets"]["train"], opt["degflow"]
-        sizes = (train["batch_size_per_gpu"], train["gt_size"], degflow["lr_size"], degflow["queries"])
-        assert sizes == expected
 
 
 def test_whole_run_of_step_shares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,8 +149,6 @@ def test_whole_run_of_realism(tmp_path: Path) -> None:
     assert all((metric.key in content["summary"]) == (f"| {metric.title} " in text) for metric in METRICS)
     assert read_image(tmp_path / "tiny.png").std() > 5
     assert read_image(tmp_path / "tiny_strips.png").std() > 5
-    with pytest.raises(SystemExit):
-        realism.main([*arguments, "--train", "000-002"])
 
 
 def test_whole_run_of_cameras(tmp_path: Path) -> None:
@@ -220,9 +217,6 @@ def test_whole_run_of_noise_finds_the_known_one_near_the_real_one(tmp_path: Path
     assert list(rows) == ["deterministic", "noise 1, seed 0", noise.SPLIT]
     assert rows["noise 1, seed 0"]["kld"] < rows["deterministic"]["kld"] / 10
     assert len(list(tmp_path.glob("noise_*.png"))) == 4
-    save_bundle(path, replace(load_bundle(path), noise=()))
-    with pytest.raises(ValueError, match="`degflow noise` learns it"):
-        noise.main(arguments)
 
 
 def textures(count: int = 2) -> list[Tensor]:
@@ -235,8 +229,6 @@ def test_gaussian_finds_the_sigma_of_the_pairs_at_every_scale() -> None:
     assert fit_gaussian(pairs).sigmas == {
         2.0: pytest.approx(0.6, abs=0.01), 2.5: pytest.approx(1.3, abs=0.01), 4.0: pytest.approx(3.0, abs=0.01),
     }  # fmt: skip
-    with pytest.raises(ValueError, match="expected sigmas of at least 0 at scales above 1"):
-        fit_gaussian([])
 
 
 def test_variance_of_the_gaussian_is_linear_in_the_square_of_the_scale() -> None:
