@@ -16,8 +16,7 @@ from degflow_aug.data.cached_images import CACHE_BYTES, CachedImages
 from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.data.layouts.lmdb import find_lmdb_images
 from degflow_aug.data.layouts.scene import Scene, check_aligned, gather_scenes, view_scale
-from degflow_aug.data.resize import resize_frame, round_to
-from degflow_aug.data.tensors import to_tensor
+from degflow_aug.data.tensors import resize_frame, round_to, to_tensor
 from degflow_aug.draws import SampleDraw, resolve_draw
 from degflow_aug.files.image_decoder import ImageHeader
 from degflow_aug.files.image_file import read_header, read_image

@@ -15,8 +15,7 @@ from degflow_aug.data.cached_images import CACHE_BYTES, CachedImages
 from degflow_aug.data.layouts.find import find_pair_scenes
 from degflow_aug.data.layouts.scene_pairs import Pair, PairSize, check_pair, list_pairs
 from degflow_aug.data.pair_windows import PairWindow, centre_window, draw_window, patch_side
-from degflow_aug.data.resize import resize_frame, resize_window, round_to
-from degflow_aug.data.tensors import to_tensor
+from degflow_aug.data.tensors import resize_frame, resize_window, round_to, to_tensor
 from degflow_aug.draws import SampleDraw, resolve_draw
 from degflow_aug.files.image_decoder import ImageHeader
 from degflow_aug.files.image_file import read_header, read_image

@@ -11,7 +11,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from degflow_aug.data.decode_cache import DecodeCache
-from degflow_aug.data.resize import draw_turn, to_8_bits
+from degflow_aug.data.tensors import draw_turn, to_8_bits
 
 CACHE_BYTES = 2 << 30
 

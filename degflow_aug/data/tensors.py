@@ -1,10 +1,16 @@
-"""Images as tensors, and back."""
+"""Images as arrays and tensors: conversion, antialiased bicubic resizing (a = -0.5), rounding, flips and rotations."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+_CUBIC = -0.5
+Turn = Callable[[np.ndarray], np.ndarray]
 
 
 def to_tensor(image: np.ndarray) -> Tensor:
@@ -25,3 +31,91 @@ def to_array(image: Tensor) -> np.ndarray:
     if not bool(torch.isfinite(pixels).all()):
         raise ValueError("expected an image with values in [0, 1], got NaN or infinity; look where they arise")
     return pixels.clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+
+
+def resize_frame(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize a whole image (H, W, 3), uint8 or uint16, to float32 (*size, 3) in [0, peak of its type]."""
+    if image.shape[:2] == size:
+        return image.astype(np.float32)
+    pixels = torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32, order="C"))[None]
+    resized = F.interpolate(pixels, size=size, mode="bicubic", antialias=True, align_corners=False)[0]
+    return resized.clamp_(0, np.iinfo(image.dtype).max).permute(1, 2, 0).numpy()
+
+
+def resize_window(
+    image: np.ndarray, start: tuple[int, int], sides: tuple[int, int], size: tuple[int, int]
+) -> np.ndarray:
+    """Resize a window of an image (H, W, 3) to float32 (*size, 3) in [0, peak of its type].
+
+    Pixels around the window take part as far as the filter reaches and the image goes, so that the result is part of
+    what resizing the whole image by the same factor gives, border included.
+
+    Args:
+        image: uint8 or uint16.
+        start: (top, left) of the window.
+        sides: its (height, width), within the image.
+        size: (height, width) of the result.
+    """
+    (first_row, rows), (first_column, columns) = (
+        _weights(begin, side, length, frame)
+        for begin, side, length, frame in zip(start, sides, size, image.shape[:2], strict=True)
+    )
+    context = image[first_row : first_row + rows.shape[1], first_column : first_column + columns.shape[1]]
+    pixels = torch.from_numpy(context.transpose(2, 0, 1).astype(np.float32, order="C"))
+    resized = torch.from_numpy(rows) @ pixels @ torch.from_numpy(columns).T
+    return resized.clamp_(0, np.iinfo(image.dtype).max).permute(1, 2, 0).numpy()
+
+
+def round_to(pixels: np.ndarray, dtype: np.dtype[np.unsignedinteger] | type[np.unsignedinteger]) -> np.ndarray:
+    """Round values in [0, peak of ``dtype``] to that type, in one piece of memory."""
+    return np.rint(pixels).astype(dtype, order="C")
+
+
+def to_8_bits(image: np.ndarray) -> np.ndarray:
+    """Round uint16 to the nearest of 256 levels; uint8 stays as it is."""
+    return image if image.dtype == np.uint8 else ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def draw_turn(rng: np.random.Generator, *, flip: bool, rotate: bool) -> Turn:
+    """Draw a map of arrays (P, P, C): its result is a view of them.
+
+    Args:
+        rng: three numbers are drawn whatever the flags are.
+        flip: mirror half of the patches left to right.
+        rotate: mirror half of them top to bottom, and swap the axes of half.
+    """
+    mirror, turn, swap = (bool(draw < 0.5) for draw in rng.random(3))
+
+    def apply(patch: np.ndarray) -> np.ndarray:
+        if flip and mirror:
+            patch = patch[:, ::-1]
+        if rotate and turn:
+            patch = patch[::-1]
+        return patch.transpose(1, 0, 2) if rotate and swap else patch
+
+    return apply
+
+
+def _weights(start: int, side: int, length: int, frame: int) -> tuple[int, np.ndarray]:
+    """Filter of one axis: its first input pixel, and weights (length, inputs) that add up to 1 in each row.
+
+    Output pixel i lies at start + (i + 1/2) side / length; where the frame ends, the filter is cut off.
+    """
+    factor = side / length
+    stretch = max(factor, 1.0)
+    centres = start + (np.arange(length) + 0.5) * factor
+    lowest = np.maximum((centres - 2 * stretch + 0.5).astype(int), 0)
+    highest = np.minimum((centres + 2 * stretch + 0.5).astype(int), frame)
+    inputs = np.arange(lowest[0], highest[-1])
+    weights = _cubic((inputs + 0.5 - centres[:, None]) / stretch)
+    weights[(inputs < lowest[:, None]) | (inputs >= highest[:, None])] = 0
+    weights /= weights.sum(axis=1, keepdims=True)
+    return int(lowest[0]), weights.astype(np.float32)
+
+
+def _cubic(distance: np.ndarray) -> np.ndarray:
+    """Keys' piecewise cubic: 1 at 0, 0 at every other whole number, 0 from 2 on."""
+    x = np.abs(distance)
+    near = ((_CUBIC + 2) * x - (_CUBIC + 3)) * x**2 + 1
+    far = _CUBIC * (((x - 5) * x + 8) * x - 4)
+    return np.where(x < 1, near, np.where(x < 2, far, 0.0))
