@@ -15,15 +15,14 @@ from degflow_aug.data import dataset_keys as keys
 from degflow_aug.data.cached_images import CACHE_BYTES, CachedImages
 from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.data.layouts.lmdb import find_lmdb_images
-from degflow_aug.data.layouts.scene import Scene, check_aligned, gather_scenes, view_scale
-from degflow_aug.data.tensors import resize_frame, round_to, to_tensor
+from degflow_aug.data.layouts.scene import Scene, check_aligned, gather_scenes, take_complete, view_scale
+from degflow_aug.data.tensors import bring_to_grid, to_tensor
 from degflow_aug.draws import SampleDraw, resolve_draw
 from degflow_aug.files.image_decoder import ImageHeader
 from degflow_aug.files.image_file import read_header, read_image
 from degflow_aug.files.lmdb_store import read_lmdb_header, read_lmdb_image
 
 CROP_MULTIPLE = 8
-INCOMPLETE = ("refuse", "drop", "keep")
 _KIND = "AlignedScalesDataset"
 _KEYS = {
     "layout", "split", "cameras", "pattern", "scenes", "knots", "incomplete", "cache_mb", "dataroot_views",
@@ -74,7 +73,7 @@ class AlignedScales(CachedImages):
             raise ValueError(f"expected gt_size to be a multiple of {CROP_MULTIPLE}, got {crop_size}")
         super().__init__(crop_size, flip=flip, rotate=rotate, cache_bytes=cache_bytes, read=read, eight_bits=False)
         self.knots = _check_knots(knots, scenes)
-        self.scenes = _take_complete(scenes, self.knots, incomplete)
+        self.scenes = take_complete(scenes, self.knots, incomplete)
         header = functools.cache(header)
         self._sizes = [check_aligned(scene, header) for scene in self.scenes]
         for scene, size in zip(self.scenes, self._sizes, strict=True):
@@ -116,11 +115,7 @@ class AlignedScales(CachedImages):
         }
 
     def _on_hr_grid(self, path: Path, size: tuple[int, int]) -> np.ndarray:
-        return self._cache.get(path, functools.partial(self._bring_to_hr_grid, path, size))
-
-    def _bring_to_hr_grid(self, path: Path, size: tuple[int, int]) -> np.ndarray:
-        image = self._decode(path)
-        return image if image.shape[:2] == size else round_to(resize_frame(image, size), image.dtype)
+        return self._cache.get(path, lambda: bring_to_grid(self._decode(path), size))
 
 
 class AlignedScalesDataset(AlignedScales):
@@ -206,28 +201,3 @@ def _check_knots(knots: Sequence[float] | None, scenes: Sequence[Scene]) -> tupl
     if len(scales) < 2 or scales[0] != 1 or any(low >= high for low, high in itertools.pairwise(scales)):
         raise ValueError(f"expected knots that rise from 1, the HR image, such as [1, 2, 4], got {list(scales)}")
     return scales
-
-
-def _take_complete(scenes: Sequence[Scene], knots: tuple[float, ...], incomplete: str) -> list[Scene]:
-    """The scenes with a view at each knot, or with any of them if incomplete ones are kept."""
-    if incomplete not in INCOMPLETE:
-        raise ValueError(f"expected incomplete: {', '.join(INCOMPLETE)}, got '{incomplete}'")
-    taken = []
-    for scene in scenes:
-        lacking = [knot for knot in knots[1:] if knot not in scene.views]
-        if lacking and incomplete == "refuse":
-            raise ValueError(
-                f"{scene.hr}: expected scene '{scene.name}' to have a view at scale {lacking[0]:g}, got views at "
-                f"{_names(scene.scales)}; leave the scene out, name fewer knots, or set incomplete: drop"
-            )
-        if not lacking or (incomplete == "keep" and len(lacking) < len(knots) - 1):
-            taken.append(scene)
-    if not taken:
-        found = sorted({scale for scene in scenes for scale in scene.scales})
-        where = f"{scenes[0].hr.parent}: " if scenes else ""
-        raise ValueError(f"{where}expected scenes with views at {_names(knots[1:])}, got views at {_names(found)}")
-    return taken
-
-
-def _names(scales: Sequence[float]) -> str:
-    return ", ".join(f"{scale:g}" for scale in scales) or "no scale"

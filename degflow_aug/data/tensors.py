@@ -42,6 +42,11 @@ def resize_frame(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return resized.clamp_(0, np.iinfo(image.dtype).max).permute(1, 2, 0).numpy()
 
 
+def bring_to_grid(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize a whole image (H, W, 3), uint8 or uint16, to (*size, 3) of its type; one of that size stays as it is."""
+    return image if image.shape[:2] == size else round_to(resize_frame(image, size), image.dtype)
+
+
 def resize_window(
     image: np.ndarray, start: tuple[int, int], sides: tuple[int, int], size: tuple[int, int]
 ) -> np.ndarray:

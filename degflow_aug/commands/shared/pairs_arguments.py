@@ -87,20 +87,24 @@ def load_scenes(
     scenes: Sequence[Scene], scales: Sequence[float], device: torch.device, stage: str = "evaluate"
 ) -> Iterator[EvaluationScene]:
     """Whole scenes on the device, one at a time, with the progress of ``stage`` shown; those without any of the scales
-    are left out."""
-    from degflow_aug.console.progress import track
-    from degflow_aug.data.aligned_scales_dataset import AlignedScales
-    from degflow_aug.evaluation.scenes import EvaluationScene
+    are left out.
 
-    dataset = AlignedScales(scenes, [1.0, *scales], incomplete="keep", cache_bytes=0)
-    for index in track(range(len(dataset)), stage, "scene"):
-        item = dataset[index]
-        views = {
-            scale: view[None].to(device)
-            for scale, view, there in zip(scales, item["views"], item["available"], strict=True)
-            if there
-        }
-        yield EvaluationScene(item["name"], item["camera"], item["hr"][None].to(device), views)
+    Raises:
+        ValueError: no scene has a view at any of the scales, or a view is of another size.
+    """
+    from degflow_aug.console.progress import track
+    from degflow_aug.data.layouts.scene import check_aligned, take_complete
+    from degflow_aug.data.tensors import bring_to_grid, to_tensor
+    from degflow_aug.evaluation.scenes import EvaluationScene
+    from degflow_aug.files.image_file import read_image
+
+    def read(path: Path, size: tuple[int, int]) -> torch.Tensor:
+        return to_tensor(bring_to_grid(read_image(path), size))[None].to(device)
+
+    taken = [(scene, check_aligned(scene)) for scene in take_complete(scenes, (1.0, *scales), "keep")]
+    for scene, size in track(taken, stage, "scene"):
+        views = {scale: read(scene.views[scale], size) for scale in scales if scale in scene.views}
+        yield EvaluationScene(scene.name, scene.camera, read(scene.hr, size), views)
 
 
 def _pattern(args: argparse.Namespace) -> dict[str, Any] | None:

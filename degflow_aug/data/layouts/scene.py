@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from degflow_aug.files.image_file import ImageHeader, read_header
 from degflow_aug.options.nearest_name import nearest_name
 
+INCOMPLETE = ("refuse", "drop", "keep")
 _RANGE = re.compile(r"(\d+)-(\d+)")
 
 
@@ -109,6 +110,31 @@ def check_aligned(scene: Scene, header: Callable[[Path], ImageHeader] = read_hea
     return size
 
 
+def take_complete(scenes: Sequence[Scene], knots: Sequence[float], incomplete: str) -> list[Scene]:
+    """Take the scenes with a view at each knot above 1, or with any of them if incomplete ones are kept.
+
+    Raises:
+        ValueError: a scene without a view at some knot, where ``incomplete`` is ``refuse``; or none to take.
+    """
+    if incomplete not in INCOMPLETE:
+        raise ValueError(f"expected incomplete: {', '.join(INCOMPLETE)}, got '{incomplete}'")
+    taken = []
+    for scene in scenes:
+        lacking = [knot for knot in knots[1:] if knot not in scene.views]
+        if lacking and incomplete == "refuse":
+            raise ValueError(
+                f"{scene.hr}: expected scene '{scene.name}' to have a view at scale {lacking[0]:g}, got views at "
+                f"{_listed(scene.scales)}; leave the scene out, name fewer knots, or set incomplete: drop"
+            )
+        if not lacking or (incomplete == "keep" and len(lacking) < len(knots) - 1):
+            taken.append(scene)
+    if not taken:
+        found = sorted({scale for scene in scenes for scale in scene.scales})
+        where = f"{scenes[0].hr.parent}: " if scenes else ""
+        raise ValueError(f"{where}expected scenes with views at {_listed(knots[1:])}, got views at {_listed(found)}")
+    return taken
+
+
 def view_scale(key: Any) -> float:
     """Read a scale from a key of an option, a number above 1 or its text.
 
@@ -132,6 +158,10 @@ def folder_name(folder: Path) -> str:
 def folders(folder: Path) -> list[Path]:
     """List the folders in a folder, sorted by name, without hidden ones."""
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _listed(scales: Sequence[float]) -> str:
+    return ", ".join(f"{scale:g}" for scale in scales) or "no scale"
 
 
 def _make_scene(camera: str, name: str, files: dict[float, Path]) -> Scene:
