@@ -29,7 +29,7 @@ from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.commands.shared.arguments import argument, parse_scales, whole_number
 from degflow_aug.commands.shared.pairs_arguments import add_pairs_arguments, find_pairs, load_scenes
 from degflow_aug.data.layouts.scene import Scene
-from degflow_aug.evaluation.scenes import EvaluationScene
+from degflow_aug.evaluation.evaluation import EvaluationScene
 
 CPU = torch.device("cpu")
 GAUSSIAN_SCENES, GAUSSIAN_SIDE = 8, 256

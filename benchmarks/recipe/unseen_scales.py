@@ -25,9 +25,8 @@ from degflow_aug.commands.demo.simulated_pairs import PATTERN_FILE, bundled_phot
 from degflow_aug.console.progress import Progress
 from degflow_aug.data.aligned_scales_dataset import AlignedScales
 from degflow_aug.data.layouts.find import find_scenes
-from degflow_aug.evaluation.evaluation import evaluate_views, methods_for
+from degflow_aug.evaluation.evaluation import EvaluationScene, evaluate_views, methods_for
 from degflow_aug.evaluation.rows import Row
-from degflow_aug.evaluation.scenes import EvaluationScene
 from degflow_aug.files.image_file import read_image
 from degflow_aug.options.yaml_file import load_yaml
 

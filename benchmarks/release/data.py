@@ -23,7 +23,7 @@ from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.data.layouts.scene import Scene
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.evaluation.bundle_metrics import Measurement, measure
-from degflow_aug.evaluation.scenes import EvaluationScene
+from degflow_aug.evaluation.evaluation import EvaluationScene
 from degflow_aug.files.image_file import read_image
 from degflow_aug.options.yaml_file import load_yaml
 

@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 from degflow_aug.bundles.bundle import GeneratorSpec, KernelSpec
 from degflow_aug.degradations.generator.degflow import DegFlow
-from degflow_aug.evaluation.evaluation import FITTED, evaluate_views, methods_for
+from degflow_aug.evaluation.evaluation import FITTED, EvaluationScene, evaluate_views, methods_for
 from degflow_aug.evaluation.rows import Row
-from degflow_aug.evaluation.scenes import EvaluationScene
 
 GENERATOR = "DegFlow"
 METHODS = ("bicubic", *FITTED, GENERATOR)

@@ -12,8 +12,7 @@ from degflow_aug.data.tensors import to_array
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.generator.several_cameras import SeveralCameras, cameras_to_name
-from degflow_aug.evaluation.evaluation import FITTED, methods_for
-from degflow_aug.evaluation.scenes import EvaluationScene, without_rim
+from degflow_aug.evaluation.evaluation import FITTED, EvaluationScene, methods_for, without_rim
 
 GAIN = 4
 SHOWN = ("bicubic", *FITTED, "DegFlow")

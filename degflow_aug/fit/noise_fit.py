@@ -20,7 +20,7 @@ from degflow_aug.degradations.camera_choice import find_camera
 from degflow_aug.degradations.generator.several_cameras import SeveralCameras
 from degflow_aug.degradations.grid import to_lr_grid
 from degflow_aug.degradations.noise.residual_estimation import Pair, estimate_noise
-from degflow_aug.evaluation.scenes import EvaluationScene
+from degflow_aug.evaluation.evaluation import EvaluationScene
 
 WINDOW, SCENES, RIM = 640, 64, 2
 AnyBundle = TypeVar("AnyBundle", bound=Bundle | KernelBundle)

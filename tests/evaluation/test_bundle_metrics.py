@@ -22,8 +22,7 @@ from degflow_aug.evaluation.bundle_metrics import (
     measure,
     read_measurements,
 )
-from degflow_aug.evaluation.evaluation import methods_for
-from degflow_aug.evaluation.scenes import EvaluationScene
+from degflow_aug.evaluation.evaluation import EvaluationScene, methods_for
 from degflow_aug.metrics.fidelity import psnr_y, ssim_y
 
 SCALES = (2.0, 4.0)

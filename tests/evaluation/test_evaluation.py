@@ -14,9 +14,8 @@ from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.evaluation import evaluation
-from degflow_aug.evaluation.evaluation import evaluate_views, methods_for
+from degflow_aug.evaluation.evaluation import EvaluationScene, evaluate_views, methods_for
 from degflow_aug.evaluation.rows import ORACLE, Row, format_table
-from degflow_aug.evaluation.scenes import EvaluationScene
 from degflow_aug.metrics.fidelity import psnr_y, ssim_y
 
 

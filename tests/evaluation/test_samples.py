@@ -12,8 +12,8 @@ from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.generator.degflow import DegFlow
+from degflow_aug.evaluation.evaluation import MOST_OF_A_CAMERA, MOST_SCENES, SIDE, EvaluationScene, keep_middle
 from degflow_aug.evaluation.samples import GAIN, draw_samples
-from degflow_aug.evaluation.scenes import MOST_OF_A_CAMERA, MOST_SCENES, SIDE, EvaluationScene, keep_middle
 
 
 def scene(number: int, height: int, width: int, scales: tuple[float, ...], camera: str = "phone") -> EvaluationScene:

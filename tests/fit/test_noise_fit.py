@@ -14,7 +14,7 @@ from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.grid import resize, to_lr_grid
 from degflow_aug.degradations.noise.residual_estimation import TooSmallError
 from degflow_aug.degradations.noise.residual_noise import ResidualNoise
-from degflow_aug.evaluation.scenes import EvaluationScene
+from degflow_aug.evaluation.evaluation import EvaluationScene
 from degflow_aug.fit.noise_fit import learn_noise, spread_out
 
 

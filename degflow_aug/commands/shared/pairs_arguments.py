@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from degflow_aug.data.layouts.scene import Scene
-    from degflow_aug.evaluation.scenes import EvaluationScene
+    from degflow_aug.evaluation.evaluation import EvaluationScene
 
 _AS_NAMED = object()
 
@@ -95,7 +95,7 @@ def load_scenes(
     from degflow_aug.console.progress import track
     from degflow_aug.data.layouts.scene import check_aligned, take_complete
     from degflow_aug.data.tensors import bring_to_grid, to_tensor
-    from degflow_aug.evaluation.scenes import EvaluationScene
+    from degflow_aug.evaluation.evaluation import EvaluationScene
     from degflow_aug.files.image_file import read_image
 
     def read(path: Path, size: tuple[int, int]) -> torch.Tensor:
