@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from degflow_aug.bundles.names import bundle_path
+from degflow_aug.bundles.spec import bundle_path
 from degflow_aug.options.yaml_file import load_yaml
 
 OPTION_FILES = Path(__file__).resolve().parents[2] / "basicsr_options"

@@ -25,7 +25,7 @@ from benchmarks.release.data import measure_on, training_arguments
 from benchmarks.release.recipes import RECIPES, Recipe
 from benchmarks.shared.results import device_name
 from degflow_aug.bundles.bundle import Bundle, load_bundle, save_bundle
-from degflow_aug.bundles.names import WEIGHTS
+from degflow_aug.bundles.spec import WEIGHTS
 from degflow_aug.commands import fit
 from degflow_aug.commands.shared.arguments import count, one_of, pick_device, positive_number, whole_number
 from degflow_aug.commands.shared.invocation import run_command

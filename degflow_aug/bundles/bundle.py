@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.archs.network_outline import check_weights_fit
-from degflow_aug.bundles.names import bundle_path
-from degflow_aug.bundles.spec import GeneratorSpec, KernelSpec
+from degflow_aug.bundles.spec import GeneratorSpec, KernelSpec, bundle_path
 from degflow_aug.files.atomic_file import atomic_path
 
 Network = TypeVar("Network", bound=nn.Module)

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
         ValueError: no such bundle, or a file that is none.
     """
     from degflow_aug.bundles.bundle import read_spec
-    from degflow_aug.bundles.names import bundle_path, shipped_names
+    from degflow_aug.bundles.spec import bundle_path, shipped_names
 
     if args.bundle:
         if args.json:
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 def facts(name: str) -> dict[str, Any]:
     """Return a header as values: its fields, and the means per scale and method of each measurement."""
     from degflow_aug.bundles.bundle import read_spec
-    from degflow_aug.bundles.names import bundle_path
+    from degflow_aug.bundles.spec import bundle_path
     from degflow_aug.evaluation.bundle_metrics import read_measurements
 
     spec, path = read_spec(name), bundle_path(name)

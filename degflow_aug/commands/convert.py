@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from degflow_aug.bundles.names import LATEST
+from degflow_aug.bundles.spec import LATEST
 from degflow_aug.console.json_output import add_json_argument, print_json, said_to_people
 from degflow_aug.files.sole_writer import sole_writer
 

@@ -106,7 +106,7 @@ def _bundles() -> str:
     import torch
 
     from degflow_aug.bundles.bundle import read_spec
-    from degflow_aug.bundles.names import SHIPPED
+    from degflow_aug.bundles.spec import SHIPPED
 
     hr = torch.linspace(0, 1, 128).expand(1, 3, 128, 128).contiguous()
     for name in SHIPPED:

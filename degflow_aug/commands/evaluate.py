@@ -134,7 +134,7 @@ def _name(bundle: str) -> str:
 
 def _beside(bundle: str) -> Path:
     """Where the page goes: beside the bundle, but not into the package."""
-    from degflow_aug.bundles.names import WEIGHTS, bundle_path
+    from degflow_aug.bundles.spec import WEIGHTS, bundle_path
 
     path = bundle_path(bundle)
     return (Path() if path.parent == WEIGHTS else path.parent) / f"{_name(bundle)}.evaluation.html"

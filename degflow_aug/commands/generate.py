@@ -125,7 +125,7 @@ def _check_folders(source: Path, out: Path, args: argparse.Namespace) -> None:
 
 def _settings(args: argparse.Namespace, generator: Degradation, source: Path) -> dict[str, Any]:
     """Return what the files depend on; a set is continued only with the same."""
-    from degflow_aug.bundles.names import bundle_path
+    from degflow_aug.bundles.spec import bundle_path
 
     return {
         "source": str((source.parent if source.is_file() else source).absolute()),

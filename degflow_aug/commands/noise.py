@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     """
     scenes = find_pairs(args)
     from degflow_aug.bundles.bundle import load_any_bundle, save_bundle
-    from degflow_aug.bundles.names import WEIGHTS, bundle_path
+    from degflow_aug.bundles.spec import WEIGHTS, bundle_path
     from degflow_aug.fit.noise_fit import spread_out, with_noise
 
     bundle = load_any_bundle(args.bundle)

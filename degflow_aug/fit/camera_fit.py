@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle
-from degflow_aug.bundles.names import LATEST
+from degflow_aug.bundles.spec import LATEST
 from degflow_aug.degradations.fitted.camera_kernels import FittedCamera, states_of
 from degflow_aug.files.atomic_file import atomic_path, remove_partial
 from degflow_aug.fit.latent_cache import LatentCache, LatentCrops

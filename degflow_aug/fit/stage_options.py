@@ -11,7 +11,7 @@ import torch
 
 from degflow_aug.archs.generator.generator_arch import DegFlowGenerator
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
-from degflow_aug.bundles.names import LATEST
+from degflow_aug.bundles.spec import LATEST
 from degflow_aug.data.aligned_scales_dataset import AlignedScales
 from degflow_aug.data.layouts.scene import Scene
 from degflow_aug.fit.presets import Preset, StagePreset

@@ -18,7 +18,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from degflow_aug import load_generator
-from degflow_aug.bundles import names
 from degflow_aug.bundles.bundle import (
     FORMAT,
     Bundle,
@@ -31,7 +30,7 @@ from degflow_aug.bundles.bundle import (
     read_spec,
     save_bundle,
 )
-from degflow_aug.bundles.names import SHIPPED, bundle_path, shipped_names
+from degflow_aug.bundles.spec import SHIPPED, bundle_path, shipped_names
 from degflow_aug.degradations.generator.degflow import DegFlow
 
 
@@ -184,7 +183,7 @@ def test_another_ending_is_refused(sample: Bundle, tmp_path: Path) -> None:
 
 
 def test_a_shipped_bundle_is_found_by_its_name(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(names, "WEIGHTS", path.parent)
+    monkeypatch.setattr("degflow_aug.bundles.spec.WEIGHTS", path.parent)
     assert bundle_path("camera") == path
     assert load_bundle("camera").spec.steps == 3
     with pytest.raises(ValueError, match=r"shipped one \(camera\), got camra: nothing there"):
@@ -192,7 +191,7 @@ def test_a_shipped_bundle_is_found_by_its_name(path: Path, monkeypatch: pytest.M
 
 
 def test_names_come_in_the_order_of_those_that_ship(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(names, "WEIGHTS", tmp_path)
+    monkeypatch.setattr("degflow_aug.bundles.spec.WEIGHTS", tmp_path)
     assert shipped_names() == []
     for name in ("another", *sorted(SHIPPED)):
         (tmp_path / f"{name}.safetensors").touch()

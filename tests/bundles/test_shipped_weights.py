@@ -13,7 +13,7 @@ from benchmarks.release.data import measure_on
 from benchmarks.release.recipes import RECIPES, HeldOut
 from benchmarks.release.train_shipped import LARGEST, TOLERANCE
 from degflow_aug.bundles.bundle import load_bundle, read_spec
-from degflow_aug.bundles.names import SHIPPED, WEIGHTS, bundle_path, shipped_names
+from degflow_aug.bundles.spec import SHIPPED, WEIGHTS, bundle_path, shipped_names
 from degflow_aug.evaluation.bundle_metrics import GENERATOR, METHODS, largest_difference, read_measurements
 
 NAMES = shipped_names()

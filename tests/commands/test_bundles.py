@@ -14,7 +14,6 @@ from helpers.random_networks import random_rae, randomise
 from helpers.refusals import refused
 
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
-from degflow_aug.bundles import names
 from degflow_aug.bundles.bundle import (
     Bundle,
     GeneratorSpec,
@@ -54,7 +53,7 @@ def shipped(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
         metrics=[Measurement("Phone", "degflow evaluate", scores).plain()],
     )
     save_bundle(folder / "city100-iphone.safetensors", replace(found, spec=spec))
-    monkeypatch.setattr(names, "WEIGHTS", folder)
+    monkeypatch.setattr("degflow_aug.bundles.spec.WEIGHTS", folder)
     return folder
 
 
@@ -72,7 +71,7 @@ def test_the_list_has_a_line_a_bundle(shipped: Path, capsys: pytest.CaptureFixtu
 def test_an_empty_package_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(names, "WEIGHTS", tmp_path)
+    monkeypatch.setattr("degflow_aug.bundles.spec.WEIGHTS", tmp_path)
     assert main(["bundles"]) == 0
     assert capsys.readouterr().out == "no bundle ships with this package; `degflow fit` makes one\n"
     said = refused(capsys, "demo", "--shipped", "--out", tmp_path / "demo")

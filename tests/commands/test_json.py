@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from helpers.tiny_camera import write_pairs
 
-from degflow_aug.bundles import names
 from degflow_aug.bundles.bundle import load_any_bundle, read_spec
 from degflow_aug.cli import main
 from tests.commands.test_evaluate import write_city100
@@ -57,7 +56,7 @@ def test_bundles_say_all_of_themselves(
 ) -> None:
     one = document(capsys, 0, "bundles", bundle)
     assert (one["knots"], one["s_max"], one["bytes"]) == ([1.0, 2.0, 4.0], 4.0, bundle.stat().st_size)
-    monkeypatch.setattr(names, "WEIGHTS", tmp_path)
+    monkeypatch.setattr("degflow_aug.bundles.spec.WEIGHTS", tmp_path)
     assert document(capsys, 0, "bundles") == {"bundles": []}
     shutil.copy(bundle, tmp_path / "simulator.safetensors")
     (listed,) = document(capsys, 0, "bundles")["bundles"]

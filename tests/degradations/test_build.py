@@ -13,7 +13,6 @@ from helpers.random_networks import random_rae, random_velocity
 from torch import Tensor
 
 from degflow_aug import compat, load_generator
-from degflow_aug.bundles import names
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
 from degflow_aug.degradations.bicubic import Bicubic, BicubicOptions
 from degflow_aug.degradations.build import TYPES, build_degradation, register_degradation
@@ -70,7 +69,7 @@ def test_a_shipped_name_and_a_path_from_the_working_directory(
 ) -> None:
     monkeypatch.chdir(camera_bundle.parent)
     assert build_degradation({"type": "DegFlow", "bundle": "camera.safetensors"}).scale_range == (1.0, 2.9)
-    monkeypatch.setattr(names, "WEIGHTS", camera_bundle.parent)
+    monkeypatch.setattr("degflow_aug.bundles.spec.WEIGHTS", camera_bundle.parent)
     assert build_degradation({"type": "DegFlow", "bundle": "camera"}).scale_range == (1.0, 2.9)
 
 

@@ -26,7 +26,7 @@ from helpers.trees import realsr
 
 import degflow_aug
 from degflow_aug import compat
-from degflow_aug.bundles.names import SHIPPED, bundle_path
+from degflow_aug.bundles.spec import SHIPPED, bundle_path
 from degflow_aug.cli import COMMANDS
 from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.files.image_file import write_image

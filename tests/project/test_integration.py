@@ -22,7 +22,7 @@ from torch import nn
 
 import degflow_aug
 from degflow_aug import compat
-from degflow_aug.bundles.names import bundle_path
+from degflow_aug.bundles.spec import bundle_path
 from degflow_aug.options.yaml_file import load_yaml
 
 NETWORK = {"type": "SRVGGNetCompact", "num_feat": 4, "num_conv": 1, "upscale": 4}

@@ -17,7 +17,7 @@ import pytest
 from helpers.documents import ROOT
 
 import degflow_aug
-from degflow_aug.bundles.names import SHIPPED
+from degflow_aug.bundles.spec import SHIPPED
 from degflow_aug.cli import main
 from degflow_aug.commands.options import options_command as options
 

@@ -35,7 +35,7 @@ def show_shipped(out: Path, as_json: bool = False) -> dict[str, Any]:
         ValueError, OSError: the package came without its bundles, or the folder cannot be written.
     """
     from degflow_aug.bundles.bundle import read_spec
-    from degflow_aug.bundles.names import shipped_names
+    from degflow_aug.bundles.spec import shipped_names
 
     names = shipped_names()
     if SIMULATOR not in names:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from degflow_aug.bundles.bundle import load_any_bundle
-from degflow_aug.bundles.names import bundle_path
+from degflow_aug.bundles.spec import bundle_path
 from degflow_aug.degradations.camera_choice import check_chosen
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline

@@ -12,7 +12,7 @@ from torch import Tensor
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, State, save_bundle
-from degflow_aug.bundles.names import LATEST
+from degflow_aug.bundles.spec import LATEST
 from degflow_aug.degradations.fitted.camera_kernels import FittedCamera, states_of
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.models.stages.stage_model import StageModel

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle
-from degflow_aug.bundles.names import LATEST
+from degflow_aug.bundles.spec import LATEST
 from degflow_aug.models.training.checkpoint import read_checkpoint
 from degflow_aug.options.stages import StageOptions
 
