@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
-from degflow_aug.archs.network_outline import check_weights_fit
+from degflow_aug.archs.network_arguments import check_weights_fit
 from degflow_aug.bundles.spec import GeneratorSpec, KernelSpec, bundle_path
 from degflow_aug.files.atomic_file import atomic_path
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
-from degflow_aug.archs.network_outline import check_weights_fit, outline
+from degflow_aug.archs.network_arguments import check_weights_fit, outline
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, misfit
 from degflow_aug.files.tensor_file import load_tensors
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
-from degflow_aug.archs.network_outline import MOST_PARAMETERS, TooLargeError, check_weights_fit, outline
+from degflow_aug.archs.network_arguments import MOST_PARAMETERS, TooLargeError, check_weights_fit, outline
 
 NETWORKS = {
     "official-like autoencoder": (ResidualAutoencoder, {"base_channels": 8}),
@@ -47,7 +47,7 @@ def test_weights_of_another_network_do_not_fit() -> None:
 
 
 def test_the_limit_counts_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("degflow_aug.archs.network_outline.MOST_PARAMETERS", 12)
+    monkeypatch.setattr("degflow_aug.archs.network_arguments.MOST_PARAMETERS", 12)
     outline(nn.Linear, {"in_features": 3, "out_features": 3})
     with pytest.raises(TooLargeError, match="got one of 16"):
         outline(nn.Linear, {"in_features": 3, "out_features": 4})
