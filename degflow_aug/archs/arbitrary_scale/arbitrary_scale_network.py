@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from degflow_aug.archs.arbitrary_scale.encoders import Encoder, build_encoder
-from degflow_aug.archs.network_spec import plain
+from degflow_aug.archs.network_arguments import plain
 
 Features = tuple[Tensor, ...]
 

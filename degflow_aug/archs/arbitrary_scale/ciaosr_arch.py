@@ -21,7 +21,7 @@ from degflow_aug.archs.arbitrary_scale.feature_lookup import (
     with_surroundings,
 )
 from degflow_aug.archs.arbitrary_scale.implicit_mlp import MLP
-from degflow_aug.archs.network_spec import check_kind
+from degflow_aug.archs.network_arguments import check_kind
 
 # Mean colour of DIV2K, red, green, blue in [0, 1].
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)

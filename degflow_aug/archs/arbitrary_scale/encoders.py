@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from degflow_aug import compat
 from degflow_aug.archs.arbitrary_scale.rdn_arch import RDN
-from degflow_aug.archs.network_spec import check_kind
+from degflow_aug.archs.network_arguments import check_kind
 from degflow_aug.options.nearest_name import nearest_name
 
 

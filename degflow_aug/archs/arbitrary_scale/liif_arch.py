@@ -21,7 +21,7 @@ from degflow_aug.archs.arbitrary_scale.feature_lookup import (
     rows,
 )
 from degflow_aug.archs.arbitrary_scale.implicit_mlp import build_imnet
-from degflow_aug.archs.network_spec import check_kind
+from degflow_aug.archs.network_arguments import check_kind
 from degflow_aug.files.tensor_file import load_tensors
 
 IMNET_SPEC = {"name": "mlp", "args": {"out_dim": 3, "hidden_list": [256, 256, 256, 256]}}

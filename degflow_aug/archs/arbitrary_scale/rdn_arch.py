@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from degflow_aug.archs.network_spec import check_kind
+from degflow_aug.archs.network_arguments import check_kind
 
 # Residual dense blocks, convolutions in each, and the channels that each convolution adds.
 CONFIGURATIONS = {"A": (20, 6, 32), "B": (16, 8, 64)}

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp, hr_condition
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
-from degflow_aug.archs.network_spec import plain
+from degflow_aug.archs.network_arguments import plain
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
 Walk = Callable[[Velocity, Tensor, Tensor], Tensor]
