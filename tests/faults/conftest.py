@@ -1,4 +1,4 @@
-"""The server that commands are forked from."""
+"""The server that commands are forked from: it imports from PYTHONPATH alone, and ends with the tests of a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ pytest.importorskip("basicsr", reason="training needs BasicSR")
 
 @pytest.fixture(scope="module", autouse=True)
 def server() -> Iterator[None]:
-    """The server looks for what it imports on PYTHONPATH alone, and ends with the tests of a file."""
     from multiprocessing import forkserver
 
     with pytest.MonkeyPatch.context() as patch:

@@ -22,6 +22,7 @@ HOSTILE_YAML = (
     "[" * 3000 + "]" * 3000, "2024-13-45", ".nan", "1e999", "!!binary aGVsbG8=", "!!int x", "? [a, b]\n: c", "*nothing",
     "\t- a", "'", "|\n" + "x" * 2_000_000,
 )  # fmt: skip
+DEEP = json.loads("[" * 150 + "1" + "]" * 150)
 
 
 def mutate_bytes(data: bytes, rng: random.Random, head: int = 256) -> bytes:
@@ -38,13 +39,10 @@ def mutate_bytes(data: bytes, rng: random.Random, head: int = 256) -> bytes:
 
 def bad_value(rng: random.Random, old: Any) -> Any:
     """A value that has no business where ``old`` was, or barely."""
-    deep: Any = 1
-    for _ in range(150):
-        deep = [deep]
     return rng.choice((
         None, "", "x", [], {}, [[]], {"a": 1}, True, -1, 0, 1e-300, 1e308, float("nan"), float("inf"), 2**63, 10**30,
         "../../../escaped", "/etc/passwd", "a" * 10_000, "\ud7ff\x1b[31m", "$(touch ran)", [old], {"type": old},
-        str(old), "\0", 0.5, deep,
+        str(old), "\0", 0.5, DEEP,
     ))  # fmt: skip
 
 
@@ -77,12 +75,9 @@ def mutate_json(tree: Any, rng: random.Random) -> bytes:
 
 def mutate_yaml(tree: Any, rng: random.Random) -> bytes:
     """YAML with a wrong value, with changed bytes, or with what YAML itself has to be feared for."""
-    text = yaml.safe_dump(tree, sort_keys=False)
-    return rng.choice((
-        lambda: yaml.safe_dump(mutate_tree(tree, rng), sort_keys=False).encode("utf-8", "replace"),
-        lambda: mutate_bytes(text.encode(), rng),
-        lambda: f"{text}more: {rng.choice(HOSTILE_YAML)}\n".encode(),
-    ))()  # fmt: skip
+    text = yaml.safe_dump(tree, sort_keys=False).encode()
+    changed = yaml.safe_dump(mutate_tree(tree, rng), sort_keys=False).encode("utf-8", "replace")
+    return rng.choice((changed, mutate_bytes(text, rng), text + f"more: {rng.choice(HOSTILE_YAML)}\n".encode()))
 
 
 def mutate_safetensors(data: bytes, rng: random.Random) -> bytes:
@@ -93,9 +88,8 @@ def mutate_safetensors(data: bytes, rng: random.Random) -> bytes:
     if kind < 0.25:
         return mutate_bytes(data, rng)
     if kind < 0.7:
-        header["__metadata__"]["spec"] = mutate_json(json.loads(header["__metadata__"]["spec"]), rng).decode(
-            "utf-8", "replace"
-        )
+        spec = mutate_json(json.loads(header["__metadata__"]["spec"]), rng)
+        header["__metadata__"]["spec"] = spec.decode("utf-8", "replace")
     elif kind < 0.85:
         header = mutate_tree(header, rng)
     else:
@@ -119,25 +113,23 @@ def mutate_checkpoint(data: bytes, rng: random.Random) -> bytes:
     if kind < 0.35:
         return mutate_bytes(data, rng, head=4096)
     if kind < 0.5:
-        hidden = {**content, rng.choice(("extra", "params", "iter")): Runs()}
-        return pickle.dumps(hidden) if rng.random() < 0.3 else _saved(hidden, rng)
-    return _saved(_with_bad_tensor(content, rng) if rng.random() < 0.6 else mutate_tree(content, rng), rng)
-
-
-def _saved(content: Any, rng: random.Random) -> bytes:
-    """``torch.save`` in the format of today or that of torch 1.5."""
+        content[rng.choice(("extra", "params", "iter"))] = Runs()
+        if rng.random() < 0.3:
+            return pickle.dumps(content)
+    elif kind < 0.8:
+        places = [(holder, key) for holder, key in _places(content) if isinstance(holder[key], Tensor)]
+        holder, key = rng.choice(places)
+        holder[key] = _bad_tensor(holder[key], rng)
+    else:
+        content = mutate_tree(content, rng)
     buffer = io.BytesIO()
+    # In the format of today or in that of torch 1.5.
     torch.save(content, buffer, _use_new_zipfile_serialization=rng.random() < 0.75)
     return buffer.getvalue()
 
 
-def _with_bad_tensor(content: Any, rng: random.Random) -> Any:
-    content = copy.deepcopy(content)
-    holder, key = rng.choice([(holder, key) for holder, key in _places(content) if isinstance(holder[key], Tensor)])
-    value = holder[key]
-    holder[key] = rng.choice((
-        lambda: value.to(torch.complex64), lambda: value.flatten(), lambda: value[None], lambda: value * float("nan"),
-        lambda: value.to_sparse(), lambda: value.to("meta"), lambda: torch.zeros(1).expand(10**6, 10**6),
-        lambda: value.bool(), lambda: None, lambda: "weights",
-    ))()  # fmt: skip
-    return content
+def _bad_tensor(value: Tensor, rng: random.Random) -> Any:
+    return rng.choice((
+        value.to(torch.complex64), value.flatten(), value[None], value * float("nan"), value.to_sparse(),
+        value.to("meta"), torch.zeros(1).expand(10**6, 10**6), value.bool(), None, "weights",
+    ))  # fmt: skip

@@ -1,4 +1,4 @@
-"""Runs ``degflow`` commands as forks of a server that has imported everything, and interrupts them at a chosen file."""
+"""Runs ``degflow`` commands as forks of a server that has imported everything, and strikes them at a chosen file."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from degflow_aug.cli import COMMANDS
+from degflow_aug.files.atomic_file import PARTIAL_SUFFIX
 
 IMPORTED = ("degflow_aug.cli", "degflow_aug.fit.camera_fit", "basicsr.train")
 HUNG_SECONDS = 600
 MEMORY_BYTES = 6 << 30
+PIPELINE_STEPS = 5
 Hook = Callable[[], None]
 
 
@@ -32,8 +34,7 @@ class End:
 
     @property
     def lines(self) -> list[str]:
-        """Lines of stderr that are not empty, without those that libpng writes past Python."""
-        return [line for line in self.stderr.splitlines() if line.strip() and not line.startswith("libpng ")]
+        return [line for line in self.stderr.splitlines() if line.strip()]
 
     def is_sentence(self, *parts: str) -> bool:
         """Whether it ended with exit code 2 and one sentence, with one of ``parts`` in it if any are given."""
@@ -42,38 +43,26 @@ class End:
         return self.code == 2 and said.startswith("degflow: ") and "Traceback" not in self.stderr and known
 
 
-@dataclass(frozen=True)
-class Interrupt:
-    """Fails at call ``number`` of ``target``, by default where a file that is whole gets its name.
+def strike(number: int, how: signal.Signals | None, target: str) -> None:
+    """Have call ``number`` of ``target`` send a signal to the process and its workers, or find the disk full."""
+    place, _, name = target.rpartition(".")
+    owner: Any = pkgutil.resolve_name(place)
+    original, calls = getattr(owner, name), 0
 
-    Attributes:
-        how: the signal that the process and its workers get, or an ``OSError`` with the number ``errno.ENOSPC``.
-    """
+    def counted(*arguments: Any, **keywords: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == number and how is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if calls == number:
+            os.killpg(os.getpgrp(), how)
+        return original(*arguments, **keywords)
 
-    number: int
-    how: int = signal.SIGKILL
-    target: str = "os.replace"
-    error: bool = False
-
-    def __call__(self) -> None:
-        place, _, name = self.target.rpartition(".")
-        owner: Any = pkgutil.resolve_name(place)
-        original, calls = getattr(owner, name), 0
-
-        def counted(*arguments: Any, **keywords: Any) -> Any:
-            nonlocal calls
-            calls += 1
-            if calls == self.number and self.error:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            if calls == self.number:
-                os.killpg(os.getpgrp(), self.how)
-            return original(*arguments, **keywords)
-
-        setattr(owner, name, counted)
+    setattr(owner, name, counted)
 
 
-def run(arguments: Sequence[str], folder: Path, *hooks: Hook) -> End:
-    """Run ``degflow arguments`` in ``folder``, after ``hooks`` in its process.
+def run(arguments: Sequence[str], folder: Path, hook: Hook | None = None) -> End:
+    """Run ``degflow arguments`` in ``folder``, after ``hook`` in its process.
 
     Raises:
         TimeoutError: it does not end.
@@ -83,7 +72,7 @@ def run(arguments: Sequence[str], folder: Path, *hooks: Hook) -> End:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         log = Path(scratch) / "stderr"
-        process = context.Process(target=_command, args=(list(arguments), folder, log, hooks))
+        process = context.Process(target=_command, args=(list(arguments), folder, log, hook))
         process.start()
         process.join(HUNG_SECONDS)
         if process.exitcode is None:
@@ -92,7 +81,12 @@ def run(arguments: Sequence[str], folder: Path, *hooks: Hook) -> End:
         return End(process.exitcode, log.read_text(encoding="utf-8", errors="replace") if log.exists() else "")
 
 
-def _command(arguments: list[str], folder: Path, log: Path, hooks: Sequence[Hook]) -> None:
+def left_behind(folder: Path) -> list[Path]:
+    """Hidden files that a command which has ended by itself has not cleared away."""
+    return [path for path in folder.rglob("*") if path.name.endswith((PARTIAL_SUFFIX, ".lock"))]
+
+
+def _command(arguments: list[str], folder: Path, log: Path, hook: Hook | None) -> None:
     os.chdir(folder)
     os.setsid()
     # Its loading processes are forks, as in a command that was typed.
@@ -105,8 +99,10 @@ def _command(arguments: list[str], folder: Path, log: Path, hooks: Sequence[Hook
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + MEMORY_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for hook in hooks:
-        hook()
     from degflow_aug.cli import main
+    from degflow_aug.degradations.fitted import pipeline_estimation
 
+    pipeline_estimation.ITERATIONS = PIPELINE_STEPS
+    if hook:
+        hook()
     sys.exit(main(arguments))

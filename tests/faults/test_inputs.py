@@ -6,12 +6,12 @@ import json
 import random
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
-from faults.jobs import left_behind, shorten_search
 from faults.mutations import (
     Runs,
     bad_value,
@@ -21,8 +21,8 @@ from faults.mutations import (
     mutate_safetensors,
     mutate_yaml,
 )
-from faults.processes import End, run
-from faults.valid_inputs import IMAGES, KERNEL, OPTION_FILES, TINY, fit_arguments, pairs_of, write_valid_inputs
+from faults.processes import End, left_behind, run
+from faults.valid_inputs import IMAGES, KERNEL, TINY, fit_arguments, generate, pairs_of, write_valid_inputs
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 CASES = 12
@@ -48,30 +48,21 @@ def stop_in_first_step() -> None:
     StageModel.set_learning_rate = interrupt  # type: ignore[method-assign]
 
 
-def generate(hr: Path, bundle: Path, out: str = "out", scales: str = "2") -> list[str]:
-    return ["generate", str(hr), "--bundle", str(bundle), "--scales", scales, "--out", out]
-
-
-def image(name: str) -> Callable[[random.Random, Path, Path], list[str]]:
-    """An image by itself or among others, to generate LR of or to fit to."""
-
-    def make(rng: random.Random, folder: Path, valid: Path) -> list[str]:
-        changed = mutate_bytes((valid / "images" / name).read_bytes(), rng)
-        if rng.random() < 0.6:
-            (folder / name).write_bytes(changed)
-            return generate(folder / name, valid / KERNEL)
-        shutil.copytree(valid / "pairs", folder / "pairs")
-        # What a file is, its first bytes say.
-        (folder / "pairs/HR/000.png").write_bytes(changed)
-        if rng.random() < 0.5:
-            return generate(folder / "pairs/HR", valid / KERNEL)
-        return ["evaluate", str(valid / KERNEL), "--pairs", *pairs_of(folder)]
-
-    return make
+def image(rng: random.Random, folder: Path, valid: Path, name: str) -> list[str]:
+    """An image by itself or among others, to generate LR of or to evaluate on."""
+    changed = mutate_bytes((valid / name).read_bytes(), rng)
+    if rng.random() < 0.6:
+        (folder / name).write_bytes(changed)
+        return generate(folder / name, valid / KERNEL)
+    shutil.copytree(valid / "pairs", folder / "pairs")
+    # What a file is, its first bytes say.
+    (folder / "pairs/HR/000.png").write_bytes(changed)
+    evaluate = ["evaluate", str(valid / KERNEL), "--pairs", *pairs_of(folder)]
+    return rng.choice((generate(folder / "pairs/HR", valid / KERNEL), evaluate))
 
 
 def option_file(rng: random.Random, folder: Path, valid: Path) -> list[str]:
-    name = rng.choice(OPTION_FILES)
+    name = rng.choice(("rae", "lfm", "sr", "test"))
     options = yaml.safe_load((valid / f"{name}.yml").read_text(encoding="utf-8"))
     (folder / "bad.yml").write_bytes(mutate_yaml(options, rng))
     shutil.copytree(valid / "experiments/rae/models", folder / "experiments/rae/models")
@@ -91,9 +82,8 @@ def pattern_file(rng: random.Random, folder: Path, valid: Path) -> list[str]:
     text = mutate_yaml(tree, rng) if rng.random() < 0.7 else json.dumps({**tree, "hr": rng.choice(hostile)}).encode()
     (folder / "pattern.yml").write_bytes(text)
     pairs = [str(valid / "pairs"), "--layout", "pattern", "--pattern", "pattern.yml"]
-    if rng.random() < 0.7:
-        return ["evaluate", str(valid / KERNEL), "--pairs", *pairs]
-    return ["fit", *pairs, "--preset", "kernel", "--held-out", "none", "--out", "k.safetensors"]
+    fit = ["fit", *pairs, "--preset", "kernel", "--held-out", "none", "--out", "k.safetensors"]
+    return ["evaluate", str(valid / KERNEL), "--pairs", *pairs] if rng.random() < 0.7 else fit
 
 
 def bundle(rng: random.Random, folder: Path, valid: Path) -> list[str]:
@@ -117,12 +107,10 @@ def official_checkpoint(rng: random.Random, folder: Path, valid: Path) -> list[s
 
 
 def checkpoint_in_options(rng: random.Random, folder: Path, valid: Path) -> list[str]:
-    name, run, key = rng.choice((
-        ("test", "sr", "path:pretrain_network_g"), ("sr", "sr", "path:pretrain_network_g"),
-        ("lfm", "rae", "degflow:rae"),
-    ))  # fmt: skip
-    source = valid / "experiments" / run / "models/net_g_latest.pth"
-    (folder / "bad.pth").write_bytes(mutate_checkpoint(source.read_bytes(), rng))
+    network = "path:pretrain_network_g"
+    name, source, key = rng.choice((("test", "sr", network), ("sr", "sr", network), ("lfm", "rae", "degflow:rae")))
+    data = (valid / "experiments" / source / "models/net_g_latest.pth").read_bytes()
+    (folder / "bad.pth").write_bytes(mutate_checkpoint(data, rng))
     command = "test" if name == "test" else "train"
     return [command, "-opt", str(valid / f"{name}.yml"), "--force_yml", f"{key}={folder / 'bad.pth'}"]
 
@@ -150,12 +138,10 @@ def lmdb_folder(rng: random.Random, folder: Path, valid: Path) -> list[str]:
     shutil.copytree(valid / "lmdb", folder / "lmdb")
     path = folder / "lmdb/2.lmdb" / rng.choice(("data.mdb", "meta_info.txt"))
     data = path.read_bytes()
-    kept = rng.randrange(len(data))
-    path.write_bytes(data[:kept] if rng.random() < 0.5 else rng.randbytes(32) + data[32:])
-    if rng.random() < 0.5:
-        return [*generate(valid / "pairs/HR", valid / KERNEL, "lmdb"), "--format", "lmdb"]
+    path.write_bytes(rng.choice((data[: rng.randrange(len(data))], rng.randbytes(32) + data[32:])))
     forced = [f"datasets:train:dataroot_gt={path.parent}", "datasets:train:io_backend={type: lmdb}"]
-    return ["train", "-opt", str(valid / "sr.yml"), "--force_yml", *forced]
+    train = ["train", "-opt", str(valid / "sr.yml"), "--force_yml", *forced]
+    return rng.choice(([*generate(valid / "pairs/HR", valid / KERNEL, "lmdb"), "--format", "lmdb"], train))
 
 
 def work_folder(rng: random.Random, folder: Path, valid: Path) -> list[str]:
@@ -174,36 +160,34 @@ def words(rng: random.Random, folder: Path, valid: Path) -> list[str]:
     """Scales, scenes, cameras, numbers and devices of the command line."""
     texts = ("1:4:0", "1:1e9:1e-9", "nan", "1e400", "-2", "2,,3", "::", "٣", "½", "9" * 5000, "001-060", "\udcff", "")
     value = rng.choice((*texts, str(bad_value(rng, 2)).replace("\0", "")))
+    # The last of two equal options counts.
     made = generate(valid / "pairs/x4/000.png", valid / KERNEL)
     evaluate = ["evaluate", str(valid / KERNEL), "--pairs", *pairs_of(valid)]
-    options = {option: made for option in ("--scales", "--tile", "--steps", "--device", "--camera", "--solver")}
-    options |= {option: evaluate for option in ("--scenes", "--cameras", "--knots", "--limit", "--split")}
-    option = rng.choice(tuple(options))
-    return [*(word for word in options[option] if option != "--scales" or word not in ("--scales", "2")),
-            f"{option}={value}"]  # fmt: skip
+    arguments, options = rng.choice((
+        (made, ("--scales", "--tile", "--steps", "--device", "--camera", "--solver")),
+        (evaluate, ("--scenes", "--cameras", "--knots", "--limit", "--split")),
+    ))  # fmt: skip
+    return [*arguments, f"{rng.choice(options)}={value}"]
 
 
-READERS = {
-    **{f"image: {kind}": image(name) for kind, name in IMAGES.items()}, "option file": option_file,
-    "--force_yml": forced_options, "pattern file": pattern_file, "bundle": bundle,
-    "official checkpoint": official_checkpoint, "checkpoint in options": checkpoint_in_options,
-    "training state": training_state, "generated set": generated_set, "LMDB": lmdb_folder,
-    "work folder of a fit": work_folder, "words of the command line": words,
+READERS: dict[str, Callable[[random.Random, Path, Path], list[str]]] = {
+    **{name: partial(image, name=name) for name in IMAGES}, "option file": option_file, "--force_yml": forced_options,
+    "pattern file": pattern_file, "bundle": bundle, "official checkpoint": official_checkpoint,
+    "checkpoint in options": checkpoint_in_options, "training state": training_state, "generated set": generated_set,
+    "LMDB": lmdb_folder, "work folder of a fit": work_folder, "words of the command line": words,
 }  # fmt: skip
 
 
 def wrong(end: End, arguments: list[str], folder: Path) -> str | None:
     """What is wrong with the end of a command on a malformed input; None if nothing is."""
     said = f"exit code {end.code}, {' '.join(arguments)[:300]}: {end.stderr[-400:]}"
-    if "Traceback" in end.stderr or left_behind(folder):
-        return said
-    if [path for path in folder.rglob("ran")] or [path for path in folder.parent.iterdir() if path != folder]:
+    if [*folder.rglob("ran"), *(path for path in folder.parent.iterdir() if path != folder)]:
         return f"code of the input was run, or its names led elsewhere: {said}"
-    if end.code == 2:
-        return None if end.is_sentence() and (len(end.lines) == 1 or arguments[0] in LOGGED) else said
-    if end.code == 1:
-        return None if all(line.startswith("degflow: skipped ") for line in end.lines) else said
-    return None if end.code in (0, INTERRUPTED) else said
+    right = {
+        0: True, INTERRUPTED: True, 1: all(line.startswith("degflow: skipped ") for line in end.lines),
+        2: end.is_sentence() and (len(end.lines) == 1 or arguments[0] in LOGGED),
+    }  # fmt: skip
+    return None if right.get(end.code) and "Traceback" not in end.stderr and not left_behind(folder) else said
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -213,7 +197,7 @@ def test_malformed_inputs_are_one_sentence_or_valid(reader: str, valid: Path, tm
         folder = tmp_path / f"{number}/1/2/case"
         folder.mkdir(parents=True)
         arguments = READERS[reader](random.Random(f"{reader} {number}"), folder, valid)
-        end = run(arguments, folder, shorten_search, stop_in_first_step)
+        end = run(arguments, folder, stop_in_first_step)
         refused += end.code in (1, 2)
         if failure := wrong(end, arguments, folder):
             failures.append(f"case {number}: {failure}")

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import yaml
-from faults.jobs import shorten_search
 from faults.processes import run
 from helpers.photographs import photograph
 from helpers.tiny_camera import stage_options, write_pairs
@@ -20,31 +19,30 @@ from degflow_aug.files.image_file import write_image
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 KERNEL, TINY = "kernel.safetensors", "tiny.safetensors"
-IMAGES = {
-    "PNG": "small.png", "PNG of 16 bits": "small16.png", "JPEG": "small.jpg", "TIFF": "small.tif", "WebP": "small.webp",
-    "BMP": "small.bmp",
-}  # fmt: skip
-OPTION_FILES = ("rae", "lfm", "sr", "test")
+IMAGES = ("small.png", "small16.png", "small.jpg", "small.tif", "small.webp", "small.bmp")
 
 
 def write_valid_inputs(folder: Path) -> Path:
     """Pairs, images, bundles, checkpoints, option files, a generated set, an LMDB, and the work folder of a fit."""
     write_pairs(folder / "pairs")
-    _write_images(folder / "images")
+    for name in IMAGES:
+        Image.fromarray(photograph(0, 64, 64)).save(
+            folder / name, **({"compression": "tiff_deflate"} if "tif" in name else {})
+        )
+    write_image(folder / "small16.png", photograph(0, 64, 64, np.uint16))
     write_random_bundle(folder / TINY)
     for name, official in (("official_rae.pth", "tiny_ae.pth"), ("official_flow.pth", "tiny_flow.pth")):
         shutil.copy(FIXTURES / official, folder / name)
     for name, options in _options(folder).items():
         (folder / f"{name}.yml").write_text(yaml.safe_dump(options), encoding="utf-8")
-    generate = ["generate", "pairs/HR", "--bundle", KERNEL]
     for arguments in (
         ["fit", *pairs_of(folder), "--preset", "kernel", "--held-out", "none", "--out", KERNEL],
         *(["train", "-opt", f"{stage}.yml"] for stage in ("rae", "lfm", "sr")),
-        [*generate, "--scales", "2,4", "--out", "generated"],
-        [*generate, "--scales", "2", "--format", "lmdb", "--out", "lmdb"],
+        [*generate(folder / "pairs/HR", folder / KERNEL, "generated", "2,4")],
+        [*generate(folder / "pairs/HR", folder / KERNEL, "lmdb"), "--format", "lmdb"],
         fit_arguments(folder),
     ):
-        end = run(arguments, folder, shorten_search)
+        end = run(arguments, folder)
         if end.code:
             raise RuntimeError(f"expected valid inputs of {arguments}, got exit code {end.code}: {end.stderr}")
     # The fit has its last stage to end.
@@ -63,14 +61,9 @@ def fit_arguments(valid: Path) -> list[str]:
     return [*fit, "--out", "fitted.safetensors"]
 
 
-def _write_images(folder: Path) -> None:
-    folder.mkdir()
-    image = Image.fromarray(photograph(0, 64, 64))
-    for kind, name in IMAGES.items():
-        if kind == "PNG of 16 bits":
-            write_image(folder / name, photograph(0, 64, 64, np.uint16))
-        else:
-            image.save(folder / name, **({"compression": "tiff_deflate"} if kind == "TIFF" else {}))
+def generate(hr: Path, bundle: Path, out: str = "out", scales: str = "2") -> list[str]:
+    """Arguments that generate a set."""
+    return ["generate", str(hr), "--bundle", str(bundle), "--scales", scales, "--out", out]
 
 
 def _options(folder: Path) -> dict[str, dict[str, Any]]:
