@@ -26,7 +26,7 @@ from degflow_aug.degradations.generator.flow_path import FlowPath, solver_for
 from degflow_aug.degradations.generator.several_cameras import SeveralCameras
 from degflow_aug.degradations.grid import resample_patches, to_lr_grid
 from degflow_aug.degradations.noise.residual_noise import CameraNoise, ResidualNoise, noise_of
-from degflow_aug.flow.time_map import TimeMap
+from degflow_aug.flow.solver import TimeMap
 
 
 class DegFlow(SeveralCameras):
