@@ -17,12 +17,11 @@ from degflow_aug.compat.training import tensorboard_logger
 from degflow_aug.degradations.build import build_degradation
 from degflow_aug.files.image_file import write_image
 from degflow_aug.models.sr.adversary import Adversary
-from degflow_aug.models.sr.lr_source import LRBatch, LRSource, Patches
+from degflow_aug.models.sr.lr_source import LRBatch, LRSource, Patches, Stopwatch
 from degflow_aug.models.sr.preview import Example, preview_strip
 from degflow_aug.models.sr.sr_losses import SRLosses
 from degflow_aug.models.training.checkpoint import read_weights
 from degflow_aug.models.training.divergence_guard import DivergenceGuard, TrainingDiverged
-from degflow_aug.models.training.stopwatch import Stopwatch
 from degflow_aug.models.training.trained_model import TrainedModel
 from degflow_aug.models.validation.sr_validation import SRValidation
 from degflow_aug.options.super_resolution import SROptions

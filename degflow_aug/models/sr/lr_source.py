@@ -1,8 +1,10 @@
-"""Where a training batch gets its LR images from: its own, a degradation, or both by sample."""
+"""Where a training batch gets its LR images from: its own, a degradation, or both by sample; and how long it takes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -173,6 +175,46 @@ class LRSource:
         current.wait_stream(self._stream)
         for tensor in moved:
             tensor.record_stream(current)
+
+
+class Stopwatch:
+    """Sums the time of named parts of a step, LR images among them, over the last steps.
+
+    The GPU is not made to wait: there the parts are timed by events, read when asked.
+    """
+
+    def __init__(self, device: torch.device, remembered: int = 200) -> None:
+        self._cuda = device.type == "cuda"
+        self._remembered = remembered
+        self._times: dict[str, deque[Callable[[], float]]] = {}
+
+    @contextmanager
+    def measure(self, part: str) -> Iterator[None]:
+        """Time what happens inside the block, on the current stream."""
+        kept = self._times.setdefault(part, deque(maxlen=self._remembered))
+        if self._cuda:
+            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            start.record()
+            yield
+            end.record()
+            kept.append(lambda: _elapsed(start, end))
+        else:
+            begin = time.perf_counter()
+            yield
+            seconds = time.perf_counter() - begin
+            kept.append(lambda: seconds)
+
+    def share(self, part: str) -> float:
+        """Part of the whole time, 0 to 1, that ``part`` took since this was last asked; forgets all times."""
+        sums = {name: sum(read() for read in kept) for name, kept in self._times.items()}
+        self._times.clear()
+        total = sum(sums.values())
+        return sums.get(part, 0.0) / total if total else 0.0
+
+
+def _elapsed(start: torch.cuda.Event, end: torch.cuda.Event) -> float:
+    end.synchronize()
+    return start.elapsed_time(end) / 1000
 
 
 def _has_lq(data: Mapping[str, Tensor]) -> Tensor:

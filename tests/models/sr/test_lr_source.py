@@ -1,16 +1,19 @@
-"""Where LR comes from: dtypes, own and made rows, seeds, and what BasicSR's CUDA prefetcher would change."""
+"""Where LR comes from and how long it takes: dtypes, rows, seeds, shares, what BasicSR's prefetcher would change."""
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from helpers.tiny_sr import build, hr_batch, register, sr_options, train
 from torch import Tensor
 
 from degflow_aug.degradations.base import Degradation, patch_sides
 from degflow_aug.degradations.bicubic import Bicubic
-from degflow_aug.models.sr.lr_source import FixedScale, LRSource, RandomScales
+from degflow_aug.models.sr.lr_source import FixedScale, LRSource, RandomScales, Stopwatch
 
 CPU = torch.device("cpu")
 PATCHES = RandomScales((1.0, 2.0), lr_size=2)
@@ -167,3 +170,76 @@ def test_on_a_gpu_it_does_not_matter_who_moves_the_batch(moved: bool, side_strea
     found = LRSource(Noise(), OnDevice((1.0, 2.0), 2), cuda, side_stream).take(given, 5)
     assert torch.allclose(found.lq.cpu(), expected.lq)
     assert torch.equal(found.scales, expected.scales)
+
+
+def test_shares_are_those_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([0.0, 1.0, 1.0, 4.0, 10.0, 11.0])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(now))
+    watch = Stopwatch(CPU)
+    for part in ("a", "b", "a"):
+        with watch.measure(part):
+            pass
+    assert watch.share("a") == pytest.approx(2 / 5)
+
+
+def test_asking_for_a_share_forgets_and_nothing_measured_is_no_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([0.0, 1.0, 0.0, 1.0, 0.0, 3.0])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(now))
+    watch = Stopwatch(CPU)
+    assert watch.share("a") == 0
+    with watch.measure("a"):
+        pass
+    assert watch.share("a") == 1
+    assert watch.share("a") == 0
+    for part in ("a", "b"):
+        with watch.measure(part):
+            pass
+    assert watch.share("c") == 0
+
+
+def test_memory_of_times_is_bounded_and_keeps_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    watch = Stopwatch(CPU, remembered=10)
+    for number in range(1000):
+        for part, seconds in (("a", 1.0 if number >= 990 else 50.0), ("b", 3.0)):
+            with watch.measure(part):
+                clock[0] += seconds
+    assert {len(kept) for kept in watch._times.values()} == {10}
+    assert watch.share("a") == pytest.approx(1 / 4)
+
+
+def test_time_of_what_raises_is_not_counted() -> None:
+    watch = Stopwatch(CPU)
+    with pytest.raises(KeyError), watch.measure("a"):
+        raise KeyError
+    assert watch.share("a") == 0
+
+
+def test_a_degradation_that_takes_time_shows_in_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock that only the degradation and the step move: a busy machine changes nothing."""
+    pytest.importorskip("basicsr", reason="models need BasicSR")
+    register()
+    clock = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    model = build(sr_options("fixed", tmp_path), tmp_path)
+    train(model, [hr_batch()])
+    forward = Bicubic.forward
+
+    def slow(self: Bicubic, hr: Tensor, scale: float) -> Tensor:
+        clock[0] += 0.06
+        return forward(self, hr, scale)
+
+    step = model.take_step
+
+    def slow_step(current_iter: int) -> dict[str, Tensor]:
+        with model.stopwatch.measure("training"):
+            clock[0] += 0.02
+        return step(current_iter)
+
+    monkeypatch.setattr(model, "take_step", slow_step)
+    quick = train(model, [hr_batch()] * 3, start=1)
+    monkeypatch.setattr(Bicubic, "forward", slow)
+    sleepy = train(model, [hr_batch()] * 3, start=4)
+    assert [log["degradation_share"] for log in quick] == [0, 0, 0]
+    assert [log["degradation_share"] for log in sleepy] == pytest.approx([0.75, 0.75, 0.75])
