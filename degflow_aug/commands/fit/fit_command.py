@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from degflow_aug.commands.fit.kernel import ALONE, check_alone, run_kernel_preset
-from degflow_aug.commands.fit.outcome import measure, show, summary, work_folder
+from degflow_aug.commands.fit.outcome import measure, show, summary
 from degflow_aug.commands.fit.split import cameras_apart, split_scenes
 from degflow_aug.commands.shared.arguments import (
     argument,
@@ -143,10 +143,15 @@ def run(args: argparse.Namespace) -> int:
             from degflow_aug.evaluation.rows import format_table
 
             print(format_table(outcome.rows, args.oracle))
-    page = show(args, bundle, outcome)
+    page = show(args, work_folder(args), bundle, outcome)
     if args.json:
         print_json({**summary(Path(args.out), bundle, outcome), "report": page})
     return 0
+
+
+def work_folder(args: argparse.Namespace) -> Path:
+    """Where the fit keeps what it resumes from."""
+    return Path(args.work) if args.work else Path(args.out).with_suffix(".fit")
 
 
 def train(args: argparse.Namespace, scenes: list[Scene]) -> Bundle:
@@ -162,9 +167,9 @@ def train(args: argparse.Namespace, scenes: list[Scene]) -> Bundle:
 
 def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Progress) -> CameraFit:
     """The fit that ``args`` asks for, with its plan opened."""
-    import degflow_aug
+    from degflow_aug.plugin import register
 
-    degflow_aug.register()
+    register()
     from degflow_aug.compat.history import device_name
     from degflow_aug.fit.camera_fit import CameraFit, FitPlan
     from degflow_aug.fit.presets import preset, with_lpips, with_one_step

@@ -36,11 +36,6 @@ class Outcome:
     scenes: Sequence[str] = field(default=())
 
 
-def work_folder(args: argparse.Namespace) -> Path:
-    """Where the fit keeps what it resumes from."""
-    return Path(args.work) if args.work else Path(args.out).with_suffix(".fit")
-
-
 def measure(bundle: Bundle | KernelBundle, scenes: Sequence[Scene], held_out: bool, device: torch.device) -> Outcome:
     """Compare the views of the bundle with the real ones of ``scenes``."""
     if not scenes:
@@ -67,24 +62,24 @@ def summary(out: Path, bundle: Bundle | KernelBundle, outcome: Outcome) -> dict[
     }  # fmt: skip
 
 
-def show(args: argparse.Namespace, bundle: Bundle | KernelBundle, outcome: Outcome) -> Path | None:
-    """Keep the outcome in the work folder, where there is one, and write the page."""
+def show(args: argparse.Namespace, work: Path, bundle: Bundle | KernelBundle, outcome: Outcome) -> Path | None:
+    """Keep the outcome in the work folder, where networks were trained, and write the page."""
     if args.preset not in ALONE:
         facts = {"held_out": outcome.held_out, "noise": bool(bundle.noise)} | ({"oracle": True} if args.oracle else {})
         with failures_noted("the table was not kept for later reports"):
-            keep_evaluation(work_folder(args), outcome.rows, outcome.samples, facts)
+            keep_evaluation(work, outcome.rows, outcome.samples, facts)
     if args.report == NONE:
         return None
     page = Path(args.report) if args.report else Path(args.out).with_suffix(".report.html")
-    return report_at_the_end(page, lambda: _report(args, bundle, outcome))
+    return report_at_the_end(page, lambda: _report(args, work, bundle, outcome))
 
 
-def _report(args: argparse.Namespace, bundle: Bundle | KernelBundle, outcome: Outcome) -> Report:
+def _report(args: argparse.Namespace, work: Path, bundle: Bundle | KernelBundle, outcome: Outcome) -> Report:
     from degflow_aug.report.evaluation_report import evaluation_report
     from degflow_aug.report.fit_report import fit_report
 
     if args.preset not in ALONE:
-        return fit_report(work_folder(args))
+        return fit_report(work)
     spec = bundle.spec
     facts = {
         "command": started_as(args),
