@@ -121,7 +121,7 @@ def test_other_arguments_in_one_work_folder_are_refused(
 def test_held_out_scenes_are_held_out_of_their_camera_only(tmp_path: Path) -> None:
     """Two cameras with the same ids: a scene of one must not bring that of the other into training."""
     from degflow_aug.commands.fit.fit_command import add_arguments
-    from degflow_aug.commands.fit.split import split_scenes
+    from degflow_aug.commands.shared.pairs_arguments import split_scenes
 
     for camera in ("Alpha", "Beta"):
         write_pairs(tmp_path / camera, scenes=5)

@@ -170,7 +170,7 @@ def test_noise_is_learned_of_each_camera(
 
 
 def test_when_cameras_are_told_apart(pairs: Path) -> None:
-    from degflow_aug.commands.fit.split import cameras_apart
+    from degflow_aug.commands.shared.pairs_arguments import cameras_apart
     from degflow_aug.data.layouts.find import find_scenes
 
     scenes = find_scenes(pairs, "pattern", pattern={"hr": "{camera}/HR/{id}.png", "views": {2: "{camera}/x2/{id}.png"}})

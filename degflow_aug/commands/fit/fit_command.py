@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from degflow_aug.commands.fit.kernel import ALONE, check_alone, run_kernel_preset
 from degflow_aug.commands.fit.outcome import measure, show, summary
-from degflow_aug.commands.fit.split import cameras_apart, split_scenes
 from degflow_aug.commands.shared.arguments import (
     argument,
     count,
@@ -22,10 +21,12 @@ from degflow_aug.commands.shared.invocation import started_as
 from degflow_aug.commands.shared.pairs_arguments import (
     add_oracle_argument,
     add_pairs_arguments,
+    cameras_apart,
     cameras_of,
     how_found,
     knots_of,
     load_scenes,
+    split_scenes,
 )
 from degflow_aug.console.json_output import add_json_argument, print_json, said_to_people
 from degflow_aug.console.progress import Progress, note

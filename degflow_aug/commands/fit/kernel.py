@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from degflow_aug.commands.fit.split import cameras_apart
 from degflow_aug.commands.shared.arguments import pick_device
-from degflow_aug.commands.shared.pairs_arguments import cameras_of, knots_of
+from degflow_aug.commands.shared.pairs_arguments import cameras_apart, cameras_of, knots_of
 
 if TYPE_CHECKING:
+    import torch
+
     from degflow_aug.bundles.bundle import KernelBundle
     from degflow_aug.data.layouts.scene import Scene
 
@@ -48,8 +51,31 @@ def run_kernel_preset(args: argparse.Namespace, scenes: list[Scene]) -> KernelBu
             f"expected pairs of one camera for --preset {args.preset}, got those of {', '.join(apart)}; name one with "
             "--cameras, or add --no-cameras-apart for one kernel over all"
         )
-    from degflow_aug.fit.kernel_bundle import fit_kernel_bundle
-
     knots = knots_of(args.knots, scenes)
     device = pick_device(args.device)
     return fit_kernel_bundle(scenes, knots, args.camera or camera, device, args.preset)
+
+
+def fit_kernel_bundle(
+    scenes: Sequence[Scene], knots: Sequence[float], camera: str, device: torch.device, preset: str
+) -> KernelBundle:
+    """Fit the kernels, or for preset ``pipeline`` the pipeline, to whole scenes at ``knots`` (1 first), without noise.
+
+    Raises:
+        ValueError: no views at a knot, or images that cannot be fitted.
+    """
+    from degflow_aug.bundles.bundle import KernelBundle, KernelSpec
+    from degflow_aug.data.aligned_scales_dataset import AlignedScales
+    from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
+    from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
+    from degflow_aug.models.stages.whole_pairs import WholePairs
+
+    kind = FittedPipeline if preset == "pipeline" else FittedKernel
+    began = time.monotonic()
+    fitted = kind.fit(WholePairs(AlignedScales(scenes, knots, incomplete="keep"), device))
+    facts = {
+        "preset": preset,
+        "scenes": [f"{scene.camera}/{scene.name}" for scene in scenes],
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    return KernelBundle(KernelSpec(tuple(knots), camera, facts), [fitted.state_dict()])

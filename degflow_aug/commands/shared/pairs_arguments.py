@@ -1,4 +1,4 @@
-"""Options that say which real pairs a command works on, and those pairs."""
+"""Options that say which real pairs a command works on, those pairs, and what their scales and cameras are."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from degflow_aug.data.layouts.scene import Scene
     from degflow_aug.evaluation.evaluation import EvaluationScene
 
+LARGEST_HELD_OUT = 8
 _AS_NAMED = object()
 
 
@@ -56,6 +57,31 @@ def find_pairs(args: argparse.Namespace, scenes: Any = _AS_NAMED) -> list[Scene]
     )
 
 
+def split_scenes(args: argparse.Namespace) -> tuple[list[Scene], list[Scene]]:
+    """Scenes to train on and those held out.
+
+    Raises:
+        ValueError: no pairs there, or none left to train on.
+    """
+    selected = find_pairs(args)
+    if args.held_out == "none":
+        return selected, []
+    if args.held_out != "auto":
+        held_out = find_pairs(args, scenes=args.held_out)
+    else:
+        every = find_pairs(args, scenes=None)
+        cameras = {scene.camera for scene in selected}
+        others = [scene for scene in every if scene not in selected and scene.camera in cameras]
+        held_out = [scene for group in _by_camera(others) for scene in group[:LARGEST_HELD_OUT]]
+        if not held_out:
+            held_out = [scene for group in _by_camera(selected) if len(group) >= 4 for scene in _last_tenth(group)]
+    names = {(scene.camera, scene.name) for scene in held_out}
+    training = [scene for scene in selected if (scene.camera, scene.name) not in names]
+    if not training:
+        raise ValueError("expected scenes to train on beside those held out, got none; name fewer in --held-out")
+    return training, held_out
+
+
 def how_found(args: argparse.Namespace) -> dict[str, Any]:
     """What decides which files the scenes are, beside the folder of the pairs and the scenes themselves."""
     return {"split": args.split, "pattern": _pattern(args), "cameras": _cameras(args)}
@@ -81,6 +107,22 @@ def knots_of(named: tuple[float, ...] | None, scenes: list[Scene]) -> tuple[floa
 def cameras_of(scenes: Sequence[Scene]) -> str:
     """Name of the cameras of the scenes, for a bundle."""
     return " + ".join(dict.fromkeys(scene.camera for scene in scenes))
+
+
+def cameras_apart(wanted: bool | None, recipe: str, scenes: list[Scene]) -> list[str]:
+    """The cameras to tell apart; none where the pairs are learned as those of one.
+
+    Pairs of several cameras are told apart unless the recipe is the published one: learned as one they give the mean
+    of the cameras, which is none of them, while an embedding costs next to nothing and ``camera: any`` still has all.
+
+    Raises:
+        ValueError: they are wanted apart, and there is one.
+    """
+    cameras = list(dict.fromkeys(scene.camera for scene in scenes))
+    if wanted and len(cameras) < 2:
+        raise ValueError(f"expected pairs of several cameras for --cameras-apart, got those of {cameras[0]}")
+    apart = recipe == "ours" if wanted is None else wanted
+    return cameras if apart and len(cameras) > 1 else []
 
 
 def load_scenes(
@@ -115,3 +157,12 @@ def _pattern(args: argparse.Namespace) -> dict[str, Any] | None:
 
 def _cameras(args: argparse.Namespace) -> list[str] | None:
     return args.cameras.split(",") if args.cameras else None
+
+
+def _by_camera(scenes: list[Scene]) -> list[list[Scene]]:
+    """The scenes of each camera."""
+    return [[scene for scene in scenes if scene.camera == name] for name in dict.fromkeys(s.camera for s in scenes)]
+
+
+def _last_tenth(scenes: list[Scene]) -> list[Scene]:
+    return scenes[-min(LARGEST_HELD_OUT, max(1, len(scenes) // 10)) :]
