@@ -37,7 +37,7 @@ def camera(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def kernel_of(pairs: Path) -> FittedKernel:
     from degflow_aug.models.stages.kernel_source import whole_pairs
-    from degflow_aug.models.stages.whole_pairs import WholePairs
+    from degflow_aug.models.stages.sample_cameras import WholePairs
 
     opt = stage_options("rae", pairs, pairs)["datasets"]["val"]
     return FittedKernel.fit(WholePairs(whole_pairs(opt)))

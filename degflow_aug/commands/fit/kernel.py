@@ -68,7 +68,7 @@ def fit_kernel_bundle(
     from degflow_aug.data.aligned_scales_dataset import AlignedScales
     from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
     from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
-    from degflow_aug.models.stages.whole_pairs import WholePairs
+    from degflow_aug.models.stages.sample_cameras import WholePairs
 
     kind = FittedPipeline if preset == "pipeline" else FittedKernel
     began = time.monotonic()

@@ -12,7 +12,6 @@ import torch
 from basicsr.data import build_dataset
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch.utils.data import Subset
 
 from degflow_aug.bundles.bundle import Bundle, split_cameras
 from degflow_aug.data.aligned_scales_dataset import AlignedScales
@@ -23,8 +22,7 @@ from degflow_aug.degradations.fitted.kernel_estimation import ROUNDS
 from degflow_aug.degradations.fitted.pipeline_estimation import SearchWatch
 from degflow_aug.files.atomic_file import atomic_path
 from degflow_aug.files.tensor_file import load_tensors
-from degflow_aug.models.stages.sample_cameras import known_camera
-from degflow_aug.models.stages.whole_pairs import WholePairs
+from degflow_aug.models.stages.sample_cameras import WholePairs, pairs_of_camera
 from degflow_aug.models.training import interrupt
 from degflow_aug.models.training.checkpoint import write_checkpoint
 from degflow_aug.options.stages import StageOptions
@@ -116,7 +114,7 @@ def fit_camera_kernels(
         KeyboardInterrupt, SystemExit: a signal has asked to stop, see :mod:`degflow_aug.models.training.interrupt`.
         ValueError: a camera without pairs, or without some knot of another one.
     """
-    parts = [_of_camera(pairs, cameras, index) for index in range(max(1, len(cameras)))]
+    parts = [pairs_of_camera(pairs, cameras, index) for index in range(max(1, len(cameras)))]
     watches = [_Watch(report, keep and keep / f"search_{index}.pth") for index in range(len(parts))]
     fitted = [_fit(part, pipeline, report, watch) for part, watch in zip(parts, watches, strict=True)]
     if pipeline == "auto" and any(isinstance(each, FittedPipeline) and each.left > LARGEST_LEFT for each in fitted):
@@ -174,17 +172,6 @@ def whole_pairs(dataset_opt: dict[str, Any]) -> AlignedScales:
         whole["split"] = whole.get("split") or "Train"
     dataset: AlignedScales = build_dataset(whole)
     return dataset
-
-
-def _of_camera(pairs: AlignedScales, cameras: Sequence[str], camera: int) -> WholePairs:
-    """All pairs, or those of number ``camera`` of the cameras."""
-    if not cameras:
-        return WholePairs(pairs)
-    found = [index for index, scene in enumerate(pairs.scenes) if known_camera(scene.camera, cameras) == camera]
-    if not found:
-        there = ", ".join(dict.fromkeys(scene.camera for scene in pairs.scenes))
-        raise ValueError(f"expected pairs of every camera of degflow.cameras, got none of {cameras[camera]}: {there}")
-    return WholePairs(Subset(pairs, found))
 
 
 def write_kernel(path: Path, fitted: FittedCamera) -> None:
