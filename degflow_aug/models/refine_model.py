@@ -17,9 +17,9 @@ from degflow_aug.bundles.bundle import Bundle, State
 from degflow_aug.degradations.camera_choice import one_hot
 from degflow_aug.flow.solver import TimeMap, Velocity, integrate
 from degflow_aug.losses.lpips_loss import LPIPSLoss
-from degflow_aug.models.stages.generator_stage import GeneratorStage
 from degflow_aug.models.stages.kernel_source import kernel_after
 from degflow_aug.models.stages.sample_cameras import camera_numbers, sample_kernel
+from degflow_aug.models.stages.stage_model import GeneratorStage
 from degflow_aug.models.stages.teacher import check_cameras, check_end, load_teacher
 from degflow_aug.models.stages.view_targets import draw_view_targets
 from degflow_aug.options.sections import read_options
