@@ -12,8 +12,7 @@ from torch import Tensor
 from degflow_aug.console.progress import track
 from degflow_aug.files.image_file import write_image
 from degflow_aug.models.training import interrupt
-from degflow_aug.models.validation.scale_table import ScaleTable
-from degflow_aug.models.validation.validation_file import iteration_label, results_folder, write_results
+from degflow_aug.models.validation.scale_table import ScaleTable, iteration_label, results_folder, write_results
 from degflow_aug.models.validation.validation_metrics import best_records, check_metrics, measure
 
 

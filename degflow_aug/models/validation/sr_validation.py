@@ -17,8 +17,7 @@ from degflow_aug.data.tensors import to_array
 from degflow_aug.files.image_file import write_image
 from degflow_aug.models.training import interrupt
 from degflow_aug.models.validation.best_checkpoint import BestOptions, BestRecord, check_best, deciding_value
-from degflow_aug.models.validation.scale_table import ScaleTable
-from degflow_aug.models.validation.validation_file import iteration_label, results_folder, write_results
+from degflow_aug.models.validation.scale_table import ScaleTable, iteration_label, results_folder, write_results
 from degflow_aug.models.validation.validation_item import ValidationItem, read_item, strip
 from degflow_aug.models.validation.validation_metrics import best_records, check_metrics, measure, needs_truth
 
