@@ -123,7 +123,7 @@ def restored_on_failure(folders: Sequence[Path], states: Path) -> Iterator[None]
         folders: those that BasicSR renames to ``NAME_archived_TIME`` and makes anew.
         states: where training states are saved.
     """
-    from degflow_aug.models.training.divergence_guard import TrainingDiverged
+    from degflow_aug.models.training.interrupt import TrainingDiverged
 
     before = {folder: _archives(folder) for folder in folders}
     new = [folder for folder in folders if not folder.exists()]

@@ -21,7 +21,7 @@ from degflow_aug.models.sr.lr_source import LRBatch, LRSource, Patches, Stopwatc
 from degflow_aug.models.sr.preview import Example, preview_strip
 from degflow_aug.models.sr.sr_losses import SRLosses
 from degflow_aug.models.training.checkpoint import read_weights
-from degflow_aug.models.training.divergence_guard import DivergenceGuard, TrainingDiverged
+from degflow_aug.models.training.interrupt import DivergenceGuard, TrainingDiverged
 from degflow_aug.models.training.trained_model import TrainedModel
 from degflow_aug.models.validation.sr_validation import SRValidation
 from degflow_aug.options.super_resolution import SROptions

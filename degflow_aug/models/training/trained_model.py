@@ -14,7 +14,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from degflow_aug.models.training import interrupt
 from degflow_aug.models.training.checkpoint import read_network
-from degflow_aug.models.training.divergence_guard import DivergenceGuard
+from degflow_aug.models.training.interrupt import DivergenceGuard
 from degflow_aug.models.training.optimizers import OPTIMIZERS
 from degflow_aug.models.training.training_checkpoint import TrainingCheckpoint
 

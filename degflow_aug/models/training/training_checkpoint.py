@@ -12,7 +12,7 @@ from basicsr.utils.dist_util import master_only
 from torch import Tensor, nn
 
 from degflow_aug.models.training.checkpoint import state_on_cpu, write_checkpoint
-from degflow_aug.models.training.divergence_guard import ADVICE, DivergenceGuard, TrainingDiverged
+from degflow_aug.models.training.interrupt import ADVICE, DivergenceGuard, TrainingDiverged
 
 
 class TrainingCheckpoint:

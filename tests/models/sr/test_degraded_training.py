@@ -38,7 +38,7 @@ register()
 
 from degflow_aug.cli import main  # noqa: E402
 from degflow_aug.degradations.bicubic import Bicubic  # noqa: E402
-from degflow_aug.models.training.divergence_guard import TrainingDiverged  # noqa: E402
+from degflow_aug.models.training.interrupt import TrainingDiverged  # noqa: E402
 
 STEPS = 6
 

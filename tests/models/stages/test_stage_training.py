@@ -18,7 +18,7 @@ from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.models.training import interrupt
 from degflow_aug.models.training.checkpoint import read_checkpoint
-from degflow_aug.models.training.divergence_guard import TrainingDiverged
+from degflow_aug.models.training.interrupt import TrainingDiverged
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 degflow_aug.register()
