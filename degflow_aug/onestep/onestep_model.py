@@ -22,7 +22,7 @@ from degflow_aug.models.sr.lr_source import FixedScale, LRBatch, check_fixed_sca
 from degflow_aug.models.sr.preview import Example, first_examples
 from degflow_aug.models.sr.sr_losses import check_losses
 from degflow_aug.models.training.checkpoint import read_trained_state, write_checkpoint
-from degflow_aug.models.training.optimizers import MOMENT_BYTES
+from degflow_aug.models.training.trained_model import MOMENT_BYTES
 from degflow_aug.onestep.networks.onestep_network import OneStepNetwork
 from degflow_aug.onestep.offload import activations_on_cpu
 from degflow_aug.onestep.options import OneStepOptions

@@ -24,8 +24,7 @@ from degflow_aug.models.checks.run import (
     check_name,
     check_phases,
 )
-from degflow_aug.models.training.optimizers import OPTIMIZERS
-from degflow_aug.models.training.trained_model import TrainedModel
+from degflow_aug.models.training.trained_model import OPTIMIZERS, TrainedModel
 from degflow_aug.models.validation.best_checkpoint import check_best, check_best_scale
 from degflow_aug.models.validation.scale_validation import ScaleValidation
 from degflow_aug.models.validation.sr_validation import SRValidation
