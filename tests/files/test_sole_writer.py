@@ -19,10 +19,14 @@ HOLD = """
 import os, sys, time
 from degflow_aug.files.sole_writer import sole_writer
 with sole_writer(sys.argv[1]):
+    ready, begun = os.pipe()
     if os.fork() == 0:
         os.close(1)
+        # Python has run what a fork asks for: the lock is the parent's alone.
+        os.write(begun, b".")
         time.sleep(float(sys.argv[2]))
         os._exit(0)
+    os.read(ready, 1)
     print("held", flush=True)
     sys.stdin.read()
 """
