@@ -61,7 +61,7 @@ class Setting:
         size: ``small`` or ``full``.
         upscale: scale of RRDBNet.
         iterations: None for what the size has.
-        bundles: generators by recipe, see :mod:`downstream_kinds`.
+        bundles: generators by recipe, see :mod:`benchmarks.downstream.kinds`.
         num_gpu: 0 for the CPU.
     """
 

@@ -35,7 +35,7 @@ class GeneratorSpec:
         steps: its default number of steps.
         training: facts about the training, for people.
         licence: of the weights, and of what they were trained on.
-        metrics: what was measured, for people; ``models.bundle_metrics`` writes and reads it.
+        metrics: what was measured, for people; ``evaluation.bundle_metrics`` writes and reads it.
     """
 
     rae: dict[str, Any]

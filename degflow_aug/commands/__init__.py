@@ -1,1 +1,1 @@
-"""The subcommands of ``degflow``, one file each; imported when it is called."""
+"""The subcommands of ``degflow``, one file or folder each; a command is imported when it is called."""

@@ -1,1 +1,1 @@
-"""Image files, the ways in which pairs lie on disk, and the datasets over them."""
+"""BasicSR's data sets, one file each, what they share, and the layouts of pairs on disk."""

@@ -141,8 +141,10 @@ class CameraFit:
         return stage_options(stage, self.preset, self.settings)
 
     def kernel(self) -> FittedCamera:
-        """The pipeline of the pairs, or one a camera, source of pseudo-views, with the kernels that are the opponent in
-        every table; these alone where the recipe has no use for more."""
+        """The pipeline of the pairs, or one per camera: source of pseudo-views and opponent in every table.
+
+        Kernels alone where the recipe has no use for more.
+        """
         path = self.settings.work / "kernel.safetensors"
         if not path.is_file():
             began = time.monotonic()

@@ -1,4 +1,4 @@
-"""The residual noise of a generator, or of a fitted kernel or pipeline, learned from the pairs it was trained on."""
+"""Learn the residual noise of a generator or fitted camera from the pairs it was trained on."""
 
 from __future__ import annotations
 

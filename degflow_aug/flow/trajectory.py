@@ -14,7 +14,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class PathPoint:
-    """A path at time t, one row a sample; every tensor is (B, *latent) but ``next_time`` (B,).
+    """A path at time t, one row per sample; every tensor is (B, *latent) but ``next_time`` (B,).
 
     Attributes:
         position: z(t).

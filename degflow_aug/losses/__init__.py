@@ -1,1 +1,1 @@
-"""Losses that BasicSR lacks."""
+"""The loss that generators share with metrics; those of one-step systems are in ``onestep/losses``."""

@@ -1,1 +1,1 @@
-"""Trainers: BasicSR models for the two stages, and what they share."""
+"""Trainers: BasicSR models of the generator's stages and of super-resolution, and what they share."""

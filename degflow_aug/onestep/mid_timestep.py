@@ -1,4 +1,4 @@
-"""The time at which a generator takes an LR latent for its own state: where signal and noise are as far apart.
+"""The time whose signal-to-noise ratio is that of an LR latent, so that a one-step network starts from there.
 
 OMGSR's precomputation [official code]: of every pair P = mean(z_H^2) and N = mean((z_L - z_H)^2), and the time whose
 signal-to-noise ratio is nearest to P / N on average. FluxSR publishes no rule for its T_L; ours is the same [inferred].

@@ -1,4 +1,4 @@
-"""What a report shows, before it is HTML."""
+"""The parts that a report is made of: tables, charts, images and facts, as data; ``report/`` fills them."""
 
 from __future__ import annotations
 

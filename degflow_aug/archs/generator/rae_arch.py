@@ -1,6 +1,7 @@
 """Residual autoencoder (RAE): a latent for how an image was degraded, a decoder that sees the HR image's features.
 
-Key names are those of the official release, so that its checkpoints load as they are (bundle.py converts them).
+Key names are those of the official release, so that its checkpoints load as they are (bundles/official.py
+converts them).
 """
 
 from __future__ import annotations

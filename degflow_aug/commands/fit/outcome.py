@@ -1,4 +1,4 @@
-"""What ``degflow fit`` has come to: the table of its bundle beside the baselines, for people, machines and the page."""
+"""The result of ``degflow fit``: the table of its bundle beside the baselines, for people, machines and the page."""
 
 from __future__ import annotations
 

@@ -23,7 +23,9 @@ _AS_NAMED = object()
 def add_pairs_arguments(parser: argparse.ArgumentParser, split: str) -> None:
     """Add layout, pattern, split, cameras and scenes; ``split`` is the default of the RealSR layouts."""
     parser.add_argument("--layout", required=True, type=one_of(*LAYOUTS), metavar="NAME", help=", ".join(LAYOUTS))
-    parser.add_argument("--pattern", metavar="FILE.yml", help="for layout pattern: where files lie, see docs/fit.md")
+    parser.add_argument(
+        "--pattern", metavar="FILE.yml", help="for layout pattern: where files lie, see degflow_aug/docs/fit.md"
+    )
     parser.add_argument("--split", default=split, help=f"for the RealSR layouts: Train or Test (default: {split})")
     parser.add_argument("--cameras", metavar="A,B", help="cameras to take (default: all)")
     parser.add_argument("--scenes", metavar="001-060,075", help="scenes to take (default: all)")

@@ -36,7 +36,10 @@ class FittedViews(Protocol):
         """What makes views at scales (B,), clamped to the knots."""
 
     def views(self, hr: Tensor, scales: Tensor) -> Tensor:
-        """V_s(hr): (B, 3, H, W) of HR images in [0, 1] at scales (B,), clamped to the knots; the views are not."""
+        """V_s(hr): (B, 3, H, W) of HR images in [0, 1] at scales (B,).
+
+        Scales are clamped to the knots; values are not clamped to [0, 1].
+        """
 
 
 @torch.no_grad()

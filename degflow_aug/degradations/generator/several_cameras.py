@@ -1,4 +1,4 @@
-"""A degradation that knows one camera or several: which one it is to be, and the parts of its own that go with it."""
+"""A degradation that knows one camera or several: the choice among them, and the kernel and noise of the chosen one."""
 
 from __future__ import annotations
 

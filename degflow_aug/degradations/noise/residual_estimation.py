@@ -1,4 +1,4 @@
-"""The residual noise of a generator, estimated from its LR images beside the real ones."""
+"""Estimate residual noise from pairs of generated and real LR images: the mathematics behind ``fit/noise_fit.py``."""
 
 from __future__ import annotations
 

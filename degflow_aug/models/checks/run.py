@@ -1,4 +1,4 @@
-"""Names and numbers of an option file that BasicSR uses before it has looked at them."""
+"""Check names and numbers of an option file that BasicSR would use unchecked: the run's name, counts, periods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints of training runs: BasicSR's format plus the network's own spec, written whole or not at all."""
+"""Files of one network: BasicSR's format plus the network's own spec, written whole or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: networks and training state, whole or absent, and never of weights that are not numbers."""
+"""What a run saves to resume from: all networks and the training state, whole or absent, and only finite weights."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class ScaleTable:
         return {metric: _mean([row[metric] for row in rows if not math.isnan(row[metric])]) for metric in self.metrics}
 
     def format(self, best: Mapping[str, tuple[float, int]] | None = None) -> str:
-        """The table as aligned text: a row a scale, their mean, and ``best`` (value, iteration) of that mean.
+        """The table as aligned text: one row per scale, their mean, and ``best`` (value, iteration) of that mean.
 
         A mean of fewer images than the row has is followed by their number in parentheses.
         """

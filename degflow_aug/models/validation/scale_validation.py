@@ -1,4 +1,4 @@
-"""Validation on whole images: every metric at every scale, and a strip of pictures a scene."""
+"""Validation on whole images: every metric at every scale, and one strip of pictures per scene."""
 
 from __future__ import annotations
 
