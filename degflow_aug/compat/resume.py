@@ -2,7 +2,7 @@
 
 BasicSR 1.4.2 loads the state onto a CUDA device even where there is none, looks for it relative to the working
 directory (and, not finding it there, renames the experiment away), and stops at a file that was cut off while it was
-written.
+written. It names renamed folders by the second, so that it cannot rename two of one name within a second.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import glob
 import os
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -54,6 +55,25 @@ def _look_for_renamed(states: Path) -> None:
                 f"expected a training state in {experiment} for --auto_resume, got none, but there are some in "
                 f"{folder}; rename that folder to {experiment.name} to go on, or leave out --auto_resume to start anew"
             )
+
+
+def rename_in_a_second_of_its_own(path: str | Path) -> None:
+    """Make a folder anew as BasicSR's ``mkdir_and_rename`` does, but wait where the archive's name is taken.
+
+    Args:
+        path: the folder; an earlier one of that name becomes ``NAME_archived_TIME``.
+    """
+    from basicsr.utils.misc import get_time_str
+
+    path = Path(path)
+    while path.exists():
+        archive = path.with_name(f"{path.name}_archived_{get_time_str()}")
+        if archive.exists():
+            time.sleep(0.1)
+            continue
+        print(f"Path already exists. Rename it to {archive}", flush=True)
+        path.rename(archive)
+    path.mkdir(parents=True, exist_ok=True)
 
 
 def _states_newest_first(folder: Path) -> list[Path]:

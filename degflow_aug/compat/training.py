@@ -106,10 +106,12 @@ def _remembering(init_tb_loggers: Callable[[dict[str, Any]], Any]) -> Callable[[
 
 
 def patch() -> None:
-    """Install the sampler, the two functions, the best metrics and the memory of the writer in BasicSR."""
+    """Install the sampler, the functions, the best metrics and the memory of the writer in BasicSR."""
     import basicsr.train
     from basicsr.models.base_model import BaseModel
+    from basicsr.utils import misc
 
+    misc.mkdir_and_rename = basicsr.train.mkdir_and_rename = compat_resume.rename_in_a_second_of_its_own
     training = ResumableTraining(basicsr.train.create_train_val_dataloader)
     basicsr.train.EnlargedSampler = DrawSampler
     basicsr.train.load_resume_state = training.load_resume_state

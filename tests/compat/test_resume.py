@@ -12,7 +12,12 @@ import pytest
 import torch
 
 from degflow_aug import compat
-from degflow_aug.compat.resume import find_resume_state, prepare_folders, restore_best_metrics
+from degflow_aug.compat.resume import (
+    find_resume_state,
+    prepare_folders,
+    rename_in_a_second_of_its_own,
+    restore_best_metrics,
+)
 
 
 def write_state(opt: dict[str, Any], iteration: int, **more: Any) -> Path:
@@ -110,6 +115,17 @@ def test_states_of_a_renamed_experiment_are_no_fresh_start(opt: dict[str, Any]) 
     with pytest.raises(ValueError, match=r"are some in .*tiny_archived_20260101_000000; rename that folder to tiny"):
         find_resume_state(opt)
     assert find_resume_state({**opt, "auto_resume": False}) is None
+
+
+def test_folders_renamed_in_one_second_have_names_of_their_own(opt: dict[str, Any]) -> None:
+    pytest.importorskip("basicsr", reason="its clock names the folders")
+    experiment = Path(opt["path"]["experiments_root"])
+    for number in range(3):
+        (experiment / f"{number}.txt").touch()
+        rename_in_a_second_of_its_own(experiment)
+        assert list(experiment.iterdir()) == []
+    archives = sorted(experiment.parent.glob("tiny_archived_*"))
+    assert [path.name for archive in archives for path in archive.glob("*.txt")] == ["0.txt", "1.txt", "2.txt"]
 
 
 def test_explicit_state(opt: dict[str, Any]) -> None:
