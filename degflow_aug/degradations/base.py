@@ -131,7 +131,7 @@ class Degradation(nn.Module):
             self(hr[i : i + 1, :, :side, :side], min(max(side / lr_size, low), high))
             for i, side in enumerate(sides.tolist())
         ]
-        return torch.cat([resize(patch, (lr_size, lr_size)).clamp(0, 1) for patch in patches])
+        return torch.cat([resize(patch, (lr_size, lr_size)).clamp(0, 1) for patch in patches]).contiguous()
 
 
 def check_image(hr: Tensor) -> None:

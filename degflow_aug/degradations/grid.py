@@ -44,12 +44,12 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 def to_lr_grid(view: Tensor, scale: float) -> Tensor:
     """Take a view (B, 3, H, W) in [0, 1] from the HR grid to the LR grid: (B, 3, round(H / s), round(W / s))."""
-    return resize(view, lr_size(view.shape[-2], view.shape[-1], scale)).clamp(0, 1)
+    return resize(view, lr_size(view.shape[-2], view.shape[-1], scale)).clamp(0, 1).contiguous()
 
 
 def to_hr_grid(lr: Tensor, size: tuple[int, int]) -> Tensor:
     """Bring LR images (B, 3, h, w) in [0, 1] back to the HR grid (B, 3, *size) by bicubic interpolation."""
-    return resize(lr, size).clamp(0, 1)
+    return resize(lr, size).clamp(0, 1).contiguous()
 
 
 def resample_patches(image: Tensor, sides: Tensor, lr_size: int) -> Tensor:

@@ -74,6 +74,22 @@ def test_a_random_sample_is_the_sample_alone_with_the_draws_of_its_turn() -> Non
         torch.testing.assert_close(together[i : i + 1], alone, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("name", [*DETERMINISTIC, "RealESRGAN"])
+def test_images_are_contiguous(name: str, memory: torch.memory_format) -> None:
+    """BasicSR's VGGStyleDiscriminator views what a network makes of LR, which keeps LR's memory format."""
+    if name == "RealESRGAN" and not compat.has_basicsr():
+        pytest.skip("BasicSR is not installed")
+    degradation = {**DETERMINISTIC, "RealESRGAN": realesrgan}[name]()
+    hr = images(2, 64).contiguous(memory_format=memory)
+    for seed in range(4):
+        degradation.seed(seed)
+        for scale in (1.0, 2.5):
+            assert degradation(hr, scale).is_contiguous()
+            assert degradation.render(hr, scale).is_contiguous()
+        assert degradation.lr_patches(hr, SCALES[:2], 16).is_contiguous()
+
+
 @pytest.mark.parametrize("name", DETERMINISTIC)
 def test_dtype_and_graph(name: str) -> None:
     degradation = DETERMINISTIC[name]()

@@ -54,10 +54,14 @@ def to_network(image: Tensor, dtype: torch.dtype, multiple: int) -> Tensor:
 
 
 def from_network(views: Sequence[Tensor], hr: Tensor) -> list[Tensor]:
-    """Views in [-1, 1], changed in place, as images in [0, 1] of the size and dtype of ``hr``."""
+    """Views in [-1, 1], changed in place, as images in [0, 1] of the size and dtype of ``hr``.
+
+    They are contiguous, whatever the networks' memory format is: BasicSR's ``VGGStyleDiscriminator`` flattens what a
+    network makes of them by ``view``.
+    """
     height, width = hr.shape[-2:]
     cut = (at_least_float32(view[:, :, :height, :width]) for view in views)
-    return [view.mul_(0.5).add_(0.5).clamp_(0, 1).to(hr.dtype) for view in cut]
+    return [view.mul_(0.5).add_(0.5).clamp_(0, 1).to(hr.dtype).contiguous() for view in cut]
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,8 @@ class RealESRGAN(Degradation):
         image = _blur(F.interpolate(image, size=size, mode=parameters.final_mode), parameters.sinc_kernels)
         if parameters.jpeg_last:
             image = self._jpeg(image, parameters.second.qualities)
-        return (image * 255).round().clamp(0, 255) / 255
+        # DiffJPEG returns channels last.
+        return ((image * 255).round().clamp(0, 255) / 255).contiguous()
 
     def _jpeg(self, image: Tensor, qualities: Tensor) -> Tensor:
         # DiffJPEG overwrites the qualities it is given.

@@ -65,7 +65,7 @@ class SimulatedCamera(Degradation):
         return scale * y + (scale - 1) / 2, scale * x + (scale - 1) / 2
 
     def _quantised(self, image: Tensor) -> Tensor:
-        return (image.clamp(0, 1) * self.optics.levels).round() / self.optics.levels
+        return ((image.clamp(0, 1) * self.optics.levels).round() / self.optics.levels).contiguous()
 
     def _sharpened(self, image: Tensor, gain: float) -> Tensor:
         """Unsharp masking: x + a g (x - blur(x))."""
