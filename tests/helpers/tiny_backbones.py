@@ -148,6 +148,22 @@ def write_vgg(file: Path) -> Path:
     return file
 
 
+def write_vgg19(file: Path) -> Path:
+    """VGG19 as torchvision saves it, for BasicSR's perceptual loss: random convolutions, a classifier of zeros."""
+    import torchvision
+
+    with torch.device("meta"):
+        state = torchvision.models.vgg19(weights=None).state_dict()
+    generator = torch.Generator().manual_seed(0)
+    for key, value in state.items():
+        # What is not used is stored as one number.
+        state[key] = torch.zeros(1).expand(value.shape)
+        if key.startswith("features") and value.ndim == 4:
+            state[key] = torch.randn(value.shape, generator=generator) * (2 / value[0].numel()) ** 0.5
+    torch.save(state, file)
+    return file
+
+
 def write_tokenizer(folder: Path) -> None:
     """A tokenizer of CLIP's kind, which spells words letter by letter."""
     letters = [letter + end for letter in "abcdefghijklmnopqrstuvwxyz,." for end in ("", "</w>")]

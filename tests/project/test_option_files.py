@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
 import yaml
 from helpers.random_networks import random_noise, random_rae, random_velocity
+from helpers.tiny_backbones import write_vgg, write_vgg19
 from helpers.tiny_camera import write_pairs
 
 import degflow_aug
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
+from degflow_aug.losses.lpips_loss import VGG_FILE
 from degflow_aug.options.basicsr_sections import check_basicsr_options
 from degflow_aug.options.sections import read_options
 from degflow_aug.options.yaml_file import load_yaml
@@ -26,6 +29,7 @@ SUPER_RESOLUTION = [
     file for file in FILES if file.stem.split("_")[0] not in ("rae", "lfm", "refine", "distill", "test", "onestep")
 ]
 SCALES = (2.0, 2.9, 4.0)
+VGG19_FILE = "vgg19-dcbb9e9d.pth"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -40,6 +44,19 @@ def test_keys_are_known(file: Path) -> None:
     assert opt["name"] == file.stem
     if "periods" in opt.get("train", {}).get("scheduler", {}):
         assert opt["train"]["total_iter"] == opt["train"]["scheduler"]["periods"][0]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def vgg_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """torchvision's cache with random weights of VGG16, for LPIPS, and VGG19, for BasicSR's perceptual loss."""
+    home = tmp_path_factory.mktemp("torch")
+    cache = home / "hub" / "checkpoints"
+    cache.mkdir(parents=True)
+    write_vgg(cache / VGG_FILE)
+    write_vgg19(cache / VGG19_FILE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCH_HOME", str(home))
+        yield home
 
 
 def run(command: str, opt: dict[str, Any], folder: Path, *flags: str) -> str:
@@ -92,8 +109,6 @@ def test_all_stages_train(recipe: str, resumes: bool, tmp_path: Path) -> None:
                 network |= {"base_channels": 8, **wide}
         if stage == "refine":
             opt["datasets"]["train"]["gt_size"] += 2 * opt["degflow"]["crop_margin"]
-        if opt["degflow"].get("lpips_weight"):
-            opt["degflow"]["lpips_weight"] = 0
         assert "psnr" in run("train", opt, tmp_path)
         experiment = tmp_path / "experiments" / opt["name"]
         assert (experiment / "models/net_g_latest.pth").is_file()
@@ -149,11 +164,12 @@ def narrow(opt: dict[str, Any], camera: Path) -> dict[str, Any]:
     return opt
 
 
-def without_downloads(opt: dict[str, Any]) -> dict[str, Any]:
-    """No VGG weights, and a discriminator for patches of any size."""
+def as_a_gan(opt: dict[str, Any], pairs: Path) -> dict[str, Any]:
+    """From its start, with a narrow discriminator, on patches of the one size that it takes."""
+    write_pairs(pairs, scales=SCALES, size=144)
     opt["path"]["pretrain_network_g"] = None
-    opt["train"].pop("perceptual_opt", None)
-    opt["network_d"] = {"type": "UNetDiscriminatorSN", "num_in_ch": 3, "num_feat": 4}
+    opt["network_d"]["num_feat"] = 4
+    opt["datasets"]["train"] |= {"gt_size": 128, "dataroot_gt": str(pairs)}
     return opt
 
 
@@ -165,7 +181,7 @@ def test_trains_validates_and_saves(
     pytest.importorskip("basicsr", reason="training needs BasicSR")
     folder, pattern = camera
     opt = narrow(on_pairs(load_yaml(file), folder / "pairs", pattern), folder)
-    opt = without_downloads(opt) if opt.get("network_d") else opt
+    opt = as_a_gan(opt, tmp_path / "pairs") if opt.get("network_d") else opt
     said = run("train", opt, tmp_path)
     experiment = tmp_path / "experiments" / opt["name"]
     assert "degradation_share" in said
@@ -185,8 +201,6 @@ def test_evaluation_only(camera: tuple[Path, dict[str, Any]], tmp_path: Path) ->
     run("train", training, tmp_path)
     opt = narrow(on_pairs(load_yaml(FOLDER / "test_liif.yml"), folder / "pairs", pattern), folder)
     opt["path"]["pretrain_network_g"] = opt["path"]["pretrain_network_g"].replace("liif_degflow", "liif_bicubic")
-    # LPIPS needs VGG weights, which are downloaded where there is a network.
-    del opt["val"]["metrics"]["lpips"]
     said = run("test", opt, tmp_path)
     for name in ("City100", "RealArbiSR"):
         (results,) = (tmp_path / "results").rglob(f"validation/{name}_*.json")
