@@ -25,7 +25,7 @@ DATASETS = (
     "onestep.fluxsr.noise_image_dataset:NoiseImageDataset",
 )
 LOSSES = (
-    "losses.lpips_loss:LPIPSLoss",
+    "metrics.lpips_loss:LPIPSLoss",
     "onestep.losses.attention_diversification_loss:AttentionDiversificationLoss",
     "onestep.losses.overlap_chunked_gan_loss:OverlapChunkedGANLoss",
     "onestep.losses.overlap_chunked_lpips_loss:OverlapChunkedLPIPSLoss",

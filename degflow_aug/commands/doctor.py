@@ -93,7 +93,7 @@ def _vgg() -> str:
     """Read the VGG16 weights of torchvision's cache."""
     import torch
 
-    from degflow_aug.losses.lpips_loss import VGG_FILE, read_vgg
+    from degflow_aug.metrics.lpips_loss import VGG_FILE, read_vgg
 
     path = Path(torch.hub.get_dir()) / "checkpoints" / VGG_FILE
     if not path.is_file():

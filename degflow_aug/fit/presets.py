@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from degflow_aug.losses.lpips_loss import read_vgg
+from degflow_aug.metrics.lpips_loss import read_vgg
 from degflow_aug.options.stages import DISTILLATIONS
 
 

@@ -1,1 +1,1 @@
-"""Measures of likeness between generated and real LR."""
+"""Measures of likeness between images; LPIPS is trained on as well. Losses of one-step systems: ``onestep/``."""

@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import torch
 
-from degflow_aug.losses.lpips_loss import VGG_FILE, LPIPSLoss, vgg_file
+from degflow_aug.metrics.lpips_loss import VGG_FILE, LPIPSLoss, vgg_file
 
 # VGG16 halves an image four times.
 _SMALLEST = 16

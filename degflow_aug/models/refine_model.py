@@ -16,7 +16,7 @@ from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.bundles.bundle import Bundle, State
 from degflow_aug.degradations.camera_choice import one_hot
 from degflow_aug.flow.solver import TimeMap, Velocity, integrate
-from degflow_aug.losses.lpips_loss import LPIPSLoss
+from degflow_aug.metrics.lpips_loss import LPIPSLoss
 from degflow_aug.models.stages.kernel_source import kernel_after
 from degflow_aug.models.stages.sample_cameras import camera_numbers, sample_kernel
 from degflow_aug.models.stages.stage_model import GeneratorStage

@@ -17,7 +17,7 @@ from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.bundles.official import convert_official
 from degflow_aug.compat.resume import read_training_state
 from degflow_aug.files.tensor_file import load_tensors
-from degflow_aug.losses.lpips_loss import read_vgg
+from degflow_aug.metrics.lpips_loss import read_vgg
 from degflow_aug.models.training.checkpoint import read_checkpoint, read_weights
 
 

@@ -17,7 +17,7 @@ from helpers.tiny_camera import write_pairs
 
 import degflow_aug
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
-from degflow_aug.losses.lpips_loss import VGG_FILE
+from degflow_aug.metrics.lpips_loss import VGG_FILE
 from degflow_aug.options.basicsr_sections import check_basicsr_options
 from degflow_aug.options.sections import read_options
 from degflow_aug.options.yaml_file import load_yaml

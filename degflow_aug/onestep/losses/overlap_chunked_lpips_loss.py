@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from degflow_aug.losses.lpips_loss import LPIPSLoss
+from degflow_aug.metrics.lpips_loss import LPIPSLoss
 from degflow_aug.onestep.losses.chunks import chunks
 
 

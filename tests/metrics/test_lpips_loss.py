@@ -13,7 +13,7 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
-from degflow_aug.losses.lpips_loss import LPIPSLoss, read_vgg
+from degflow_aug.metrics.lpips_loss import LPIPSLoss, read_vgg
 
 POOL_BEFORE = (5, 10, 17, 24)
 TAPS = (2, 7, 14, 21, 28)

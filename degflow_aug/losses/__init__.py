@@ -1,1 +1,0 @@
-"""The loss that generators share with metrics; those of one-step systems are in ``onestep/losses``."""
