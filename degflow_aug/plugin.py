@@ -26,7 +26,7 @@ DATASETS = (
 )
 LOSSES = (
     "metrics.lpips_loss:LPIPSLoss",
-    "onestep.losses.attention_diversification_loss:AttentionDiversificationLoss",
+    "onestep.fluxsr.attention_diversification_loss:AttentionDiversificationLoss",
     "onestep.losses.overlap_chunked_gan_loss:OverlapChunkedGANLoss",
     "onestep.losses.overlap_chunked_lpips_loss:OverlapChunkedLPIPSLoss",
     "onestep.losses.tv_lpips_loss:TVLPIPSLoss",

@@ -10,9 +10,9 @@ from basicsr.utils import get_root_logger
 from torch import Tensor
 
 from degflow_aug.models.sr.lr_source import LRBatch
+from degflow_aug.onestep.fluxsr.attention_diversification_loss import AttentionDiversificationLoss
 from degflow_aug.onestep.fluxsr.distillation import distillation_loss, draw_times, path_from_lr
 from degflow_aug.onestep.fluxsr.token_features import token_features
-from degflow_aug.onestep.losses.attention_diversification_loss import AttentionDiversificationLoss
 from degflow_aug.onestep.mid_timestep import match_lr_time, measure_gaps
 from degflow_aug.onestep.networks.backbones import FluxBackbone
 from degflow_aug.onestep.onestep_model import Losses, OneStepModel

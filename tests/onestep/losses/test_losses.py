@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from degflow_aug.onestep.losses.attention_diversification_loss import AttentionDiversificationLoss, token_similarity
+from degflow_aug.onestep.fluxsr.attention_diversification_loss import AttentionDiversificationLoss, token_similarity
 from degflow_aug.onestep.losses.overlap_chunked_gan_loss import OverlapChunkedGANLoss
 from degflow_aug.onestep.losses.overlap_chunked_lpips_loss import OverlapChunkedLPIPSLoss
 from degflow_aug.onestep.losses.tv_lpips_loss import TVLPIPSLoss, total_variation
