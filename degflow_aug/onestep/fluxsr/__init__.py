@@ -1,1 +1,1 @@
-"""FluxSR, and the pairs it is trained on."""
+"""FluxSR: its model, its losses, and the pairs it is trained on."""

@@ -1,1 +1,1 @@
-"""Losses that only one-step systems name."""
+"""Losses that any model may name; a loss of one system alone lies in its folder, such as ``fluxsr``."""
