@@ -13,7 +13,7 @@ from benchmarks.shared.results import markdown_table
 from degflow_aug.bundles.bundle import GeneratorSpec, read_spec
 from degflow_aug.bundles.spec import WEIGHTS, bundle_path, shipped_names
 from degflow_aug.evaluation.bundle_metrics import METHODS, Measurement, read_measurements
-from degflow_aug.files.atomic_file import atomic_path
+from degflow_aug.files.writing import atomic_path
 
 CARDS = WEIGHTS / "README.md"
 HEAD = """# Bundles that ship with the package

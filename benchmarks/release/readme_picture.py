@@ -23,8 +23,8 @@ from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.grid import to_lr_grid
-from degflow_aug.files.atomic_file import atomic_path
 from degflow_aug.files.image_file import read_image
+from degflow_aug.files.writing import atomic_path
 from degflow_aug.metrics.fidelity import psnr_y
 from degflow_aug.metrics.spectrum_distance import spectrum_distance
 

@@ -16,8 +16,8 @@ import torch
 
 import degflow_aug
 from degflow_aug import compat
-from degflow_aug.files.atomic_file import atomic_path
 from degflow_aug.files.run_history import processor_name
+from degflow_aug.files.writing import atomic_path
 
 RESULTS = Path(__file__).parents[1] / "results"
 _STARTED = time.monotonic()

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from degflow_aug.files.atomic_file import atomic_path, remove_partial
 from degflow_aug.files.image_file import write_image
+from degflow_aug.files.writing import atomic_path, remove_partial
 
 REPORT, PATTERN_FILE = "align.json", "pattern.yml"
 FORMAT = "degflow-align-1"

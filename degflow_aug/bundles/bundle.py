@@ -20,7 +20,7 @@ from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.archs.network_arguments import check_weights_fit
 from degflow_aug.bundles.spec import GeneratorSpec, KernelSpec, bundle_path
-from degflow_aug.files.atomic_file import atomic_path
+from degflow_aug.files.writing import atomic_path
 
 Network = TypeVar("Network", bound=nn.Module)
 State = Mapping[str, Tensor]

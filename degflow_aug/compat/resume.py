@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from degflow_aug.files.atomic_file import remove_partial
 from degflow_aug.files.tensor_file import load_tensors
+from degflow_aug.files.writing import remove_partial
 
 _STATE_KEYS = ("epoch", "iter", "optimizers", "schedulers")
 

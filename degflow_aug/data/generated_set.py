@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from degflow_aug.data.generated_store import FileStore, FolderStore, LmdbStore
-from degflow_aug.files.atomic_file import PARTIAL_SUFFIX, atomic_path
 from degflow_aug.files.image_tree import TreeImage
+from degflow_aug.files.writing import PARTIAL_SUFFIX, atomic_path
 
 MANIFEST, RECORDS = "manifest.json", "files.jsonl"
 FORMAT = "degflow-generated-1"

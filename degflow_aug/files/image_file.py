@@ -8,8 +8,8 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 
-from degflow_aug.files.atomic_file import atomic_path
 from degflow_aug.files.image_decoder import ImageHeader, decode_image, open_header
+from degflow_aug.files.writing import atomic_path
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 LOSSLESS_SUFFIXES = (".png", ".tif", ".tiff")

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from degflow_aug.files.atomic_file import atomic_path
 from degflow_aug.files.image_decoder import ImageHeader, decode_image, open_header
 from degflow_aug.files.image_tree import check_inside
+from degflow_aug.files.writing import atomic_path
 
 META_INFO = "meta_info.txt"
 _PNG_COMPRESSION = 1

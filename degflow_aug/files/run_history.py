@@ -18,7 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from degflow_aug.files.atomic_file import atomic_path
+from degflow_aug.files.writing import atomic_path
 
 HISTORY = "history.jsonl"
 _CPU_INFO = Path("/proc/cpuinfo")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from degflow_aug.files.atomic_file import PARTIAL_SUFFIX
+from degflow_aug.files.writing import PARTIAL_SUFFIX
 
 _WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
 

@@ -13,7 +13,7 @@ from typing import Any
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle
 from degflow_aug.bundles.spec import LATEST
 from degflow_aug.degradations.fitted.camera_kernels import FittedCamera, states_of
-from degflow_aug.files.atomic_file import atomic_path, remove_partial
+from degflow_aug.files.writing import atomic_path, remove_partial
 from degflow_aug.fit.latent_cache import LatentCache, LatentCrops
 from degflow_aug.fit.presets import Preset
 from degflow_aug.fit.stage_options import FitSettings, crop_side, largest_crop, stage_options

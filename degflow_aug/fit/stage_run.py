@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader
 
 from degflow_aug.compat.resume import read_training_state
 from degflow_aug.draws import DrawSampler
-from degflow_aug.files.atomic_file import atomic_path, remove_partial
 from degflow_aug.files.run_history import HISTORY, RunHistory
+from degflow_aug.files.writing import atomic_path, remove_partial
 from degflow_aug.models.stages.stage_model import StageModel
 
 Report = Callable[[int, int, float], None]

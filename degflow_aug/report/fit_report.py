@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from degflow_aug.console.json_output import plain
-from degflow_aug.files.atomic_file import atomic_path
 from degflow_aug.files.run_history import HISTORY, Recorded, read_history
+from degflow_aug.files.writing import atomic_path
 from degflow_aug.pages.report_content import Report, Strip, Table
 from degflow_aug.report.evaluation_report import rows_charts, rows_tables, shown_rows
 from degflow_aug.report.sources import (

@@ -55,7 +55,7 @@ def write_report(path: Path, report: Report) -> None:
 
 def write_page(path: Path, content: str) -> None:
     """Write the text of a page, whole or not at all."""
-    from degflow_aug.files.atomic_file import atomic_path
+    from degflow_aug.files.writing import atomic_path
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as partial:

@@ -215,7 +215,7 @@ def test_a_worker_that_dies_while_a_thread_is_started_is_named(
 TERMINATED = """
 import os, signal, sys, time
 from degflow_aug import cli
-from degflow_aug.files.atomic_file import atomic_path
+from degflow_aug.files.writing import atomic_path
 def run(arguments):
     with atomic_path(arguments[0]) as partial:
         partial.write_text("half")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from degflow_aug.cli import COMMANDS
-from degflow_aug.files.atomic_file import PARTIAL_SUFFIX
+from degflow_aug.files.writing import PARTIAL_SUFFIX
 
 IMPORTED = ("degflow_aug.cli", "degflow_aug.fit.camera_fit", "basicsr.train")
 HUNG_SECONDS = 600

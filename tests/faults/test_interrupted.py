@@ -25,9 +25,9 @@ from helpers.tiny_camera import write_pairs
 from helpers.tiny_sr import sr_options, write_random_bundle
 from safetensors.torch import load_file
 
-from degflow_aug.files.atomic_file import PARTIAL_SUFFIX
 from degflow_aug.files.image_file import read_image
 from degflow_aug.files.run_history import HISTORY, read_history
+from degflow_aug.files.writing import PARTIAL_SUFFIX
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 IMAGES = 40  # more than LMDB commits at once

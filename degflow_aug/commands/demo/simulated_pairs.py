@@ -41,7 +41,7 @@ def write_simulated_pairs(
 
     from degflow_aug.data.tensors import to_tensor
     from degflow_aug.degradations.simulator.camera import SimulatedCamera
-    from degflow_aug.files.atomic_file import atomic_path
+    from degflow_aug.files.writing import atomic_path
 
     camera = SimulatedCamera()
     for done, (name, photograph) in enumerate(photographs.items(), 1):

@@ -20,7 +20,7 @@ import yaml
 
 from degflow_aug.degradations.build import TYPES
 from degflow_aug.degradations.options import DegradationOptions
-from degflow_aug.files.atomic_file import atomic_path
+from degflow_aug.files.writing import atomic_path
 from degflow_aug.onestep import options as onestep_options
 from degflow_aug.options import stages as options
 from degflow_aug.options import super_resolution as sr_options

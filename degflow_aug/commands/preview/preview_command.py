@@ -122,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
     preview = prepare_preview(args)
     content = _fitting_page(preview, args)
     from degflow_aug.commands.shared.contact_sheet import write_contact_sheet
-    from degflow_aug.files.atomic_file import atomic_path
+    from degflow_aug.files.writing import atomic_path
 
     write_contact_sheet(sheet, preview.sheet_rows())
     with atomic_path(page) as partial:

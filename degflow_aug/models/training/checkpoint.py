@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from degflow_aug.files.atomic_file import atomic_path
 from degflow_aug.files.tensor_file import load_tensors
+from degflow_aug.files.writing import atomic_path
 
 WEIGHTS = ("params", "params_ema")
 _ROOM = 1 << 20

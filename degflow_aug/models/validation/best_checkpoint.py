@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from degflow_aug.files.atomic_file import atomic_path
+from degflow_aug.files.writing import atomic_path
 from degflow_aug.options.nearest_name import nearest_name
 from degflow_aug.options.sections import read_options
 

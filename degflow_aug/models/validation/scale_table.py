@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from degflow_aug.files.atomic_file import atomic_path
+from degflow_aug.files.writing import atomic_path
 
 Label = TypeVar("Label", int, str, int | str)
 

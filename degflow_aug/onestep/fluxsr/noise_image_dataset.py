@@ -16,8 +16,8 @@ from torch.utils.data import Dataset
 from degflow_aug.data import dataset_keys as keys
 from degflow_aug.data.tensors import to_array
 from degflow_aug.draws import SampleDraw, resolve_draw
-from degflow_aug.files.atomic_file import atomic_path, remove_partial
 from degflow_aug.files.image_file import read_image, write_image
+from degflow_aug.files.writing import atomic_path, remove_partial
 
 _KIND = "NoiseImageDataset"
 _CELLS = 2

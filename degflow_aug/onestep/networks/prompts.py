@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from degflow_aug.files.atomic_file import atomic_path
+from degflow_aug.files.writing import atomic_path
 from degflow_aug.onestep.networks.packages import in_one_line, need_packages
 
 Prompt = dict[str, Tensor]

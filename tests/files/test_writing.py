@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from degflow_aug.files.atomic_file import PARTIAL_SUFFIX, atomic_path, remove_partial
+from degflow_aug.files.writing import PARTIAL_SUFFIX, atomic_path, remove_partial
 from degflow_aug.models.training.checkpoint import write_checkpoint
 
 
@@ -50,7 +50,7 @@ def test_a_block_that_writes_nothing_is_an_error_and_keeps_the_old_file(tmp_path
 
 KILLED = """
 import os, sys
-from degflow_aug.files.atomic_file import atomic_path
+from degflow_aug.files.writing import atomic_path
 with atomic_path(sys.argv[1]) as partial:
     partial.write_bytes(b"half")
     os._exit(9)
