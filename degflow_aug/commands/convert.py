@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from degflow_aug.bundles.spec import LATEST
 from degflow_aug.console.json_output import add_json_argument, print_json, said_to_people
-from degflow_aug.files.sole_writer import sole_writer
+from degflow_aug.files.writing import sole_writer
 
 if TYPE_CHECKING:
     from torch import nn

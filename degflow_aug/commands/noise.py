@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from degflow_aug.commands.shared.arguments import pick_device
 from degflow_aug.commands.shared.pairs_arguments import add_pairs_arguments, find_pairs, load_scenes
 from degflow_aug.console.json_output import add_json_argument, print_json
-from degflow_aug.files.sole_writer import sole_writer
+from degflow_aug.files.writing import sole_writer
 
 if TYPE_CHECKING:
     from degflow_aug.bundles.bundle import State

@@ -15,8 +15,7 @@ from pathlib import Path
 from degflow_aug.commands.shared.arguments import one_of, process_number
 from degflow_aug.commands.shared.invocation import argv_as, option_mistakes
 from degflow_aug.files.run_history import HISTORY, read_history
-from degflow_aug.files.sole_writer import sole_writer
-from degflow_aug.files.writing import remove_partial
+from degflow_aug.files.writing import remove_partial, sole_writer
 from degflow_aug.options.yaml_file import load_yaml
 from degflow_aug.report.report_file import PAGE, report_at_the_end
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from degflow_aug.commands.shared.arguments import count, pick_device, positive_number, whole_number
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.progress import track
-from degflow_aug.files.sole_writer import sole_writer
+from degflow_aug.files.writing import sole_writer
 
 MULTIPLE = 16
 MOST_PROMPTS = 100_000

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from degflow_aug.commands.shared.arguments import one_of, pick_device, positive_number
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.progress import note, track
-from degflow_aug.files.sole_writer import sole_writer
+from degflow_aug.files.writing import sole_writer
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,13 +1,18 @@
-"""Files that are written whole or not at all."""
+"""Outputs that are written whole or not at all, by one process at a time."""
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 PARTIAL_SUFFIX = ".partial"
+_WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
 
 
 @contextmanager
@@ -38,3 +43,47 @@ def remove_partial(folder: str | Path) -> int:
     for file in stray:
         file.unlink(missing_ok=True)
     return len(stray)
+
+
+@contextmanager
+def sole_writer(output: str | Path, lock: str | Path | None = None) -> Iterator[None]:
+    """Be the only process inside such a block for ``output``; what killed ones left of that file is removed.
+
+    The lock is the operating system's, on a file that is removed afterwards: it ends with the process, however that
+    ends. filelock takes it away from forked processes, so that workers that outlive a killed one do not hold it. File
+    systems without locks go without.
+
+    Args:
+        output: file or folder that is written, for the message.
+        lock: the file to lock; ``.NAME.lock`` beside ``output`` by default, whose folder is made.
+
+    Raises:
+        ValueError: another process is in such a block, or the file to lock is a link.
+        OSError: nothing can be written there.
+    """
+    output = Path(output)
+    path = Path(lock) if lock is not None else output.with_name(f".{output.name}.lock")
+    held = FileLock(path, timeout=0)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held.acquire()
+    except Timeout:
+        raise ValueError(
+            f"{output}: expected no other process to write there, got one at work; wait for its end, or name another "
+            "output"
+        ) from None
+    except OSError as error:
+        if path.is_symlink():
+            raise ValueError(f"{path}: expected a file to lock, got a link; remove it") from None
+        if error.errno not in _WITHOUT_LOCKS:
+            error.filename = str(output)
+            raise
+    for stray in output.parent.glob(f".{escape(output.name)}.*{PARTIAL_SUFFIX}") if lock is None else ():
+        stray.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        if held.is_locked:
+            with suppress(OSError):
+                path.unlink()
+            held.release()

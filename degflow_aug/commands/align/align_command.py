@@ -12,7 +12,7 @@ from degflow_aug.commands.align.view_scale import check_distinct, expected_scale
 from degflow_aug.commands.shared.arguments import argument, parse_scales, positive_number
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.sentence import sentence
-from degflow_aug.files.sole_writer import sole_writer
+from degflow_aug.files.writing import sole_writer
 
 if TYPE_CHECKING:
     import numpy as np

@@ -31,7 +31,7 @@ from degflow_aug.commands.shared.pairs_arguments import (
 from degflow_aug.console.json_output import add_json_argument, print_json, said_to_people
 from degflow_aug.console.progress import Progress, note
 from degflow_aug.files.run_history import HISTORY, RunHistory
-from degflow_aug.files.sole_writer import sole_writer
+from degflow_aug.files.writing import sole_writer
 from degflow_aug.report.report_file import add_report_argument, check_report
 
 if TYPE_CHECKING:
