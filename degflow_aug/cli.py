@@ -21,7 +21,7 @@ from types import FrameType
 from typing import NoReturn
 
 from degflow_aug import __version__
-from degflow_aug.commands.shared.invocation import command_line
+from degflow_aug.commands.shared.arguments import command_line
 from degflow_aug.console.json_output import FLAG, print_json
 from degflow_aug.console.sentence import is_want_of_memory, lost_worker, sentence
 from degflow_aug.options.nearest_name import nearest_name

@@ -13,9 +13,9 @@ from degflow_aug.commands.shared.arguments import (
     build_generator,
     parse_scales,
     pick_device,
+    started_as,
     whole_number,
 )
-from degflow_aug.commands.shared.invocation import started_as
 from degflow_aug.commands.shared.pairs_arguments import (
     add_oracle_argument,
     add_pairs_arguments,

@@ -15,9 +15,9 @@ from degflow_aug.commands.shared.arguments import (
     parse_scales,
     pick_device,
     positive_number,
+    started_as,
     whole_number,
 )
-from degflow_aug.commands.shared.invocation import started_as
 from degflow_aug.commands.shared.pairs_arguments import (
     add_oracle_argument,
     add_pairs_arguments,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from degflow_aug.commands.fit.kernel import ALONE
-from degflow_aug.commands.shared.invocation import started_as
+from degflow_aug.commands.shared.arguments import started_as
 from degflow_aug.commands.shared.pairs_arguments import load_scenes
 from degflow_aug.console.json_output import plain
 from degflow_aug.console.progress import note

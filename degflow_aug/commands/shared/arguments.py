@@ -6,7 +6,8 @@ import argparse
 import math
 import os
 import re
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from degflow_aug.options.nearest_name import nearest_name
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 MOST_SCALES = 1000
 NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """Return ``degflow`` with its arguments, as one would type it."""
+    return shlex.join(["degflow", *arguments])
+
+
+def started_as(args: argparse.Namespace) -> str:
+    """Return the command line that these arguments come from; empty where nobody has kept it."""
+    return str(getattr(args, "command_line", ""))
 
 
 def argument(parse: Callable[[str], Value]) -> Callable[[str], Value]:

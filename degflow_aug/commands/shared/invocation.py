@@ -1,4 +1,4 @@
-"""Running one command inside another, BasicSR's pipelines as functions, and the command line to type again."""
+"""Running one command inside another, and BasicSR's pipelines as functions."""
 
 from __future__ import annotations
 
@@ -8,24 +8,14 @@ import io
 import json
 import logging
 import pickle
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
+from degflow_aug.commands.shared.arguments import command_line
 from degflow_aug.console.json_output import FLAG
 from degflow_aug.console.sentence import sentence
-
-
-def command_line(arguments: Sequence[str]) -> str:
-    """Return ``degflow`` with its arguments, as one would type it."""
-    return shlex.join(["degflow", *arguments])
-
-
-def started_as(args: argparse.Namespace) -> str:
-    """Return the command line that these arguments come from; empty where nobody has kept it."""
-    return str(getattr(args, "command_line", ""))
 
 
 def run_command(command: ModuleType, arguments: Sequence[str]) -> int:
