@@ -1,4 +1,4 @@
-"""``torch.save`` files as tensors and plain values; no code in them is run."""
+"""``torch.save`` files of tensors and plain values: written whole or not at all, read without running code."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from degflow_aug.files.writing import atomic_path
+
+_ROOM = 1 << 20
 
 
 def load_tensors(path: str | Path) -> Any:
@@ -31,3 +35,24 @@ def load_tensors(path: str | Path) -> Any:
         # What torch says of code is a page, and advises to run it.
         reason = "takes too much memory" if lack else "is damaged, another kind of file, or holds code; it was not run"
         raise ValueError(f"expected a checkpoint of plain tensors, got {path}, which {reason}") from None
+
+
+def write_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
+    """``torch.save`` under a temporary name, then rename. ``content``: tensors and plain types only.
+
+    Raises:
+        OSError: it cannot be written, as on a full disk.
+    """
+    with atomic_path(path) as partial:
+        try:
+            # Not to a file of Python's: what a signal raises in its write ends the process in torch.save.
+            torch.save(content, partial)
+        except RuntimeError:
+            _look_for_room(partial)
+            raise
+
+
+def _look_for_room(partial: Path) -> None:
+    """Raise what the system says where nothing more can be written; torch.save complains of a wrong length instead."""
+    with open(partial, "ab") as file:
+        file.write(bytes(_ROOM))

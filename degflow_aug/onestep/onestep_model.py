@@ -14,6 +14,7 @@ from basicsr.utils.dist_util import master_only
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import Tensor, nn
 
+from degflow_aug.files.tensor_file import write_checkpoint
 from degflow_aug.models.checks.degradation import check_covers, check_has_lr
 from degflow_aug.models.checks.run import check_count
 from degflow_aug.models.sr.adversary import check_adversary
@@ -21,7 +22,7 @@ from degflow_aug.models.sr.degraded_model import DegradedModel
 from degflow_aug.models.sr.lr_source import FixedScale, LRBatch, check_fixed_scale
 from degflow_aug.models.sr.preview import Example, first_examples
 from degflow_aug.models.sr.sr_losses import check_losses
-from degflow_aug.models.training.checkpoint import read_trained_state, write_checkpoint
+from degflow_aug.models.training.checkpoint import read_trained_state
 from degflow_aug.models.training.trained_model import MOMENT_BYTES
 from degflow_aug.onestep.networks.onestep_network import OneStepNetwork
 from degflow_aug.onestep.offload import activations_on_cpu

@@ -14,7 +14,8 @@ from torch import nn
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
 from degflow_aug.bundles.official import convert_official
 from degflow_aug.cli import main
-from degflow_aug.models.training.checkpoint import state_on_cpu, write_checkpoint
+from degflow_aug.files.tensor_file import write_checkpoint
+from degflow_aug.models.training.checkpoint import state_on_cpu
 
 
 def convert(rae: Path, flow: Path, out: Path, *more: str) -> int:

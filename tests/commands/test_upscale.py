@@ -20,7 +20,7 @@ pytest.importorskip("peft", reason="the extra onestep is not installed")
 from degflow_aug.cli import main
 from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.files.image_file import read_image, write_image
-from degflow_aug.models.training.checkpoint import write_checkpoint
+from degflow_aug.files.tensor_file import write_checkpoint
 from degflow_aug.onestep.onestep_checkpoint import load_system
 from degflow_aug.onestep.restoration.restoration import Restorer
 

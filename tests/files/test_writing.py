@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import torch
 
+from degflow_aug.files.tensor_file import write_checkpoint
 from degflow_aug.files.writing import PARTIAL_SUFFIX, atomic_path, remove_partial, sole_writer
-from degflow_aug.models.training.checkpoint import write_checkpoint
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:

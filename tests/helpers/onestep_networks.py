@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from degflow_aug.models.training.checkpoint import write_checkpoint
+from degflow_aug.files.tensor_file import write_checkpoint
 from degflow_aug.onestep.networks.onestep_arch import OneStepFlux, OneStepUNet
 from degflow_aug.onestep.networks.onestep_network import OneStepNetwork
 

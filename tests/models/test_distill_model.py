@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 import degflow_aug
 from degflow_aug.bundles.bundle import Bundle, load_bundle, save_bundle
 from degflow_aug.degradations.generator.degflow import DegFlow
+from degflow_aug.files.tensor_file import write_checkpoint
 from degflow_aug.flow.solver import integrate, jumps
-from degflow_aug.models.training.checkpoint import write_checkpoint
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 degflow_aug.register()

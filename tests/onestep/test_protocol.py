@@ -22,7 +22,7 @@ from degflow_aug.cli import main  # noqa: E402
 from degflow_aug.data.tensors import to_array, to_tensor  # noqa: E402
 from degflow_aug.degradations.grid import resize  # noqa: E402
 from degflow_aug.files.image_file import read_image, write_image  # noqa: E402
-from degflow_aug.models.training.checkpoint import write_checkpoint  # noqa: E402
+from degflow_aug.files.tensor_file import write_checkpoint  # noqa: E402
 from degflow_aug.onestep.restoration.restoration import Restorer  # noqa: E402
 from degflow_aug.options.yaml_file import load_yaml  # noqa: E402
 

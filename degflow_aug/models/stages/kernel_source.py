@@ -20,11 +20,10 @@ from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
 from degflow_aug.degradations.fitted.kernel_estimation import ROUNDS
 from degflow_aug.degradations.fitted.pipeline_estimation import SearchWatch
-from degflow_aug.files.tensor_file import load_tensors
+from degflow_aug.files.tensor_file import load_tensors, write_checkpoint
 from degflow_aug.files.writing import atomic_path
 from degflow_aug.models.stages.sample_cameras import WholePairs, pairs_of_camera
 from degflow_aug.models.training import interrupt
-from degflow_aug.models.training.checkpoint import write_checkpoint
 from degflow_aug.options.stages import StageOptions
 
 KERNEL_PASSES = 1 + ROUNDS

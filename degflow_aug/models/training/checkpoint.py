@@ -5,35 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from degflow_aug.files.tensor_file import load_tensors
-from degflow_aug.files.writing import atomic_path
 
 WEIGHTS = ("params", "params_ema")
-_ROOM = 1 << 20
-
-
-def write_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
-    """``torch.save`` under a temporary name, then rename. ``content``: tensors and plain types only.
-
-    Raises:
-        OSError: it cannot be written, as on a full disk.
-    """
-    with atomic_path(path) as partial:
-        try:
-            # Not to a file of Python's: what a signal raises in its write ends the process in torch.save.
-            torch.save(content, partial)
-        except RuntimeError:
-            _look_for_room(partial)
-            raise
-
-
-def _look_for_room(partial: Path) -> None:
-    """Raise what the system says where nothing more can be written; torch.save complains of a wrong length instead."""
-    with open(partial, "ab") as file:
-        file.write(bytes(_ROOM))
 
 
 def state_on_cpu(network: nn.Module) -> dict[str, Tensor]:

@@ -11,7 +11,8 @@ import torch
 from basicsr.utils.dist_util import master_only
 from torch import Tensor, nn
 
-from degflow_aug.models.training.checkpoint import state_on_cpu, write_checkpoint
+from degflow_aug.files.tensor_file import write_checkpoint
+from degflow_aug.models.training.checkpoint import state_on_cpu
 from degflow_aug.models.training.interrupt import ADVICE, DivergenceGuard, TrainingDiverged
 
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from degflow_aug.models.training.checkpoint import read_weights, state_on_cpu, write_checkpoint
+from degflow_aug.files.tensor_file import write_checkpoint
+from degflow_aug.models.training.checkpoint import read_weights, state_on_cpu
 
 
 def network(seed: int, width: int = 4) -> nn.Sequential:
