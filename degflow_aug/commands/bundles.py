@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from degflow_aug.console.json_output import add_json_argument, print_json
+from degflow_aug.console.plain_text import say
 
 if TYPE_CHECKING:
     from degflow_aug.bundles.bundle import GeneratorSpec, KernelSpec
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             print_json(facts(args.bundle))
         else:
-            print("\n".join(describe(read_spec(args.bundle))))
+            say(*describe(read_spec(args.bundle)))
         return 0
     names = shipped_names()
     if args.json:
@@ -44,9 +45,9 @@ def run(args: argparse.Namespace) -> int:
     width = max(map(len, names), default=0)
     for name in names:
         megabytes = bundle_path(name).stat().st_size / 1e6
-        print(f"{name:{width}}  {summary(read_spec(name))}, {megabytes:.1f} MB")
+        say(f"{name:{width}}  {summary(read_spec(name))}, {megabytes:.1f} MB")
     if not names:
-        print("no bundle ships with this package; `degflow fit` makes one")
+        say("no bundle ships with this package; `degflow fit` makes one")
     return 0
 
 
@@ -97,7 +98,7 @@ def describe(spec: GeneratorSpec | KernelSpec) -> list[str]:
         lines.append(f"cameras to choose from: {', '.join(spec.cameras)}")
     lines += [f"{key}: {_shortened(value)}" for key, value in spec.training.items()]
     for measurement in read_measurements(spec):
-        lines += ["", format_table(measurement.rows()), f"measured by: {measurement.rerun}"]
+        lines += ["", *format_table(measurement.rows()).split("\n"), f"measured by: {measurement.rerun}"]
     return lines
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from degflow_aug.bundles.spec import LATEST
 from degflow_aug.console.json_output import add_json_argument, print_json, said_to_people
+from degflow_aug.console.plain_text import say
 from degflow_aug.files.writing import sole_writer
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
             "velocity_parameters": velocity, "latent_channels": spec.rae["latent_channels"],
         })  # fmt: skip
     else:
-        print(f"{out}: {_describe(bundle)}")
+        say(f"{out}: {_describe(bundle)}")
     return 0
 
 
@@ -88,7 +89,7 @@ def _own_bundle(rae_path: str, flow_path: str, camera: str) -> Bundle:
     rae, velocity = ResidualAutoencoder(**kept.spec.rae), NCSNpp(**kept.spec.velocity)
     _fill(rae, rae_path, kept.spec.rae, "--rae")
     _fill(velocity, flow_path, kept.spec.velocity, "--flow")
-    print(f"knots and kernels come from {latest}, which is a bundle itself and may be all you need")
+    say(f"knots and kernels come from {latest}, which is a bundle itself and may be all you need")
     facts = {**kept.spec.training, "rae": Path(rae_path).name, "flow": Path(flow_path).name}
     return Bundle(replace(kept.spec, camera=camera or kept.spec.camera, training=facts), rae, velocity, kept.kernels)
 

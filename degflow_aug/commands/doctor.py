@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from degflow_aug import __version__, load_generator, register
 from degflow_aug.console.json_output import add_json_argument, print_json
+from degflow_aug.console.plain_text import say
 
 EVERYTHING = "generate, fit and train"
 WANTED = {"torch": "torch>=2.6", "basicsr": "basicsr==1.4.2"}
@@ -190,11 +191,11 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"version": __version__, "works": not stops, "findings": [each._asdict() for each in found]})
         return int(bool(stops))
-    print(f"degflow_aug {__version__}")
+    say(f"degflow_aug {__version__}")
     for name, state, said, lost, mend, _ in found:
-        print(f"{state:7}  {name:14} {said}")
+        say(f"{state:7}  {name:14} {said}")
         if state != "ok":
-            print(f"{'':9}without it: {lost}\n{'':9}fix: {mend}")
+            say(f"{'':9}without it: {lost}", f"{'':9}fix: {mend}")
     said = f"needed and not working: {stops}" if stops else "generate, fit and train have all they need"
-    print(said + (f"; not there or not working, and not needed: {optional}" if optional else ""))
+    say(said + (f"; not there or not working, and not needed: {optional}" if optional else ""))
     return int(bool(stops))

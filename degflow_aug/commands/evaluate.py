@@ -23,6 +23,7 @@ from degflow_aug.commands.shared.pairs_arguments import (
     load_scenes,
 )
 from degflow_aug.console.json_output import add_json_argument, plain, print_json
+from degflow_aug.console.plain_text import say
 from degflow_aug.console.progress import note
 from degflow_aug.report.report_file import NONE, add_report_argument, check_report, report_at_the_end
 
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"bundle": args.bundle, "pairs": args.pairs, "rows": found, "report": page})
     else:
-        print(format_table(rows, args.oracle))
+        say(*format_table(rows, args.oracle).split("\n"))
     return 0
 
 

@@ -21,6 +21,7 @@ from degflow_aug.commands.shared.arguments import (
     process_number,
 )
 from degflow_aug.console.json_output import add_json_argument, print_json
+from degflow_aug.console.plain_text import say
 from degflow_aug.console.progress import note, track
 from degflow_aug.files.writing import sole_writer
 
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
             {"out": out, "scales": args.scales, **counts, "skipped": skipped, "process": rank, "processes": world}
         )
     else:
-        print(
+        say(
             f"{out}: {counts['images']} images at {len(args.scales)} scales ({counts['there_before']} were there), "
             f"{len(skipped)} skipped" + (f" by process {rank} of {world}" if world > 1 else "")
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from degflow_aug.commands.shared.arguments import pick_device
 from degflow_aug.commands.shared.pairs_arguments import add_pairs_arguments, find_pairs, load_scenes
 from degflow_aug.console.json_output import add_json_argument, print_json
+from degflow_aug.console.plain_text import say
 from degflow_aug.files.writing import sole_writer
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     for each in deviations:
         of = f" of {each.camera}" if each.camera else ""
         levels = f"{each.lowest:.1f} to {each.highest:.1f} gray levels of 255"
-        print(f"{out}: noise{of} at x{each.scale:g} of {levels}, by level and local contrast")
+        say(f"{out}: noise{of} at x{each.scale:g} of {levels}, by level and local contrast")
     return 0
 
 

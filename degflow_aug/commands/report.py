@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from degflow_aug.console.json_output import add_json_argument, print_json
+from degflow_aug.console.plain_text import say
 from degflow_aug.report.report_file import PAGE, check_page, write_page
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"report": out, "run": source, "title": report.title, "warnings": report.warnings})
     else:
-        print(f"{out}: {report.title}")
+        say(f"{out}: {report.title}")
     return 0
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from degflow_aug.commands.shared.invocation import argv_as, logged_messages, option_mistakes
 from degflow_aug.console.json_output import add_json_argument, print_json
+from degflow_aug.console.progress import note
 from degflow_aug.options.yaml_file import load_yaml
 
 
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     elif tables:
         print("\n\n".join(tables))
     if opt["val"].get("save_img"):
-        print(f"degflow: images are in {root / 'results' / opt['name'] / 'visualization'}", file=sys.stderr)
+        note(f"images are in {root / 'results' / opt['name'] / 'visualization'}")
     return 0
 
 

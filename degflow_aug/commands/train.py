@@ -7,13 +7,13 @@ import glob
 import shlex
 import shutil
 import signal
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from degflow_aug.commands.shared.arguments import one_of, process_number
 from degflow_aug.commands.shared.invocation import argv_as, option_mistakes
+from degflow_aug.console.progress import note
 from degflow_aug.files.run_history import HISTORY, read_history
 from degflow_aug.files.writing import remove_partial, sole_writer
 from degflow_aug.options.yaml_file import load_yaml
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
             raise
         _report(root / "experiments" / name)
         if process_number("RANK", 0) == 0:
-            print(f"degflow: {_where_it_stands(root / 'experiments' / name, args)}", file=sys.stderr)
+            note(_where_it_stands(root / "experiments" / name, args))
         return code
     finally:
         _leave_process_group()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from degflow_aug.commands.shared.arguments import count, pick_device, positive_number, whole_number
 from degflow_aug.console.json_output import add_json_argument, print_json
+from degflow_aug.console.plain_text import say
 from degflow_aug.console.progress import track
 from degflow_aug.files.writing import sole_writer
 
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(summary)
     else:
-        print(f"{out}: {args.count} samples of {args.size}x{args.size} ({args.count - len(missing)} were there)")
+        say(f"{out}: {args.count} samples of {args.size}x{args.size} ({args.count - len(missing)} were there)")
     return 0
 
 

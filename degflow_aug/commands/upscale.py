@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from degflow_aug.commands.shared.arguments import one_of, pick_device, positive_number
 from degflow_aug.console.json_output import add_json_argument, print_json
+from degflow_aug.console.plain_text import say
 from degflow_aug.console.progress import note, track
 from degflow_aug.files.writing import sole_writer
 
@@ -192,4 +193,4 @@ def _say(args: argparse.Namespace, out: Path, scale: float, made: int, there: in
     if args.json:
         print_json({"out": out, "scale": scale, "images": made, "there_before": there, "skipped": skipped})
     else:
-        print(f"{out}: {made} images at x{scale:g} ({there} were there), {len(skipped)} skipped")
+        say(f"{out}: {made} images at x{scale:g} ({there} were there), {len(skipped)} skipped")

@@ -7,6 +7,7 @@ print keys that are numbers, such as the scales of ``lq: {2.9: folder}``.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from degflow_aug.compat import devices as compat_devices
+from degflow_aug.console.plain_text import PlainRecords, one_line
 from degflow_aug.options.basicsr_sections import check_basicsr_options
 from degflow_aug.options.nearest_name import nearest_name
 from degflow_aug.options.yaml_file import load_yaml, parse_value
@@ -179,12 +181,12 @@ def options_as_text(opt: Mapping[Any, Any], indent_level: int = 1) -> str:
     for key, value in opt.items():
         nested = isinstance(value, dict)
         text += f"{margin}{key}:[{options_as_text(value, indent_level + 1)}{margin}]\n" if nested else ""
-        text += "" if nested else f"{margin}{key}: {value}\n"
+        text += "" if nested else f"{margin}{key}: {one_line(value)}\n"
     return text
 
 
 def patch() -> None:
-    """Install :func:`parse_options` and :func:`options_as_text` wherever BasicSR has bound its own."""
+    """Install both functions wherever BasicSR has bound its own, and let its log have plain text only."""
     import basicsr.test
     import basicsr.train
     import basicsr.utils.options
@@ -192,3 +194,4 @@ def patch() -> None:
     for module in (basicsr.train, basicsr.test, basicsr.utils.options):
         module.parse_options = parse_options
         module.dict2str = options_as_text
+    logging.getLogger("basicsr").addFilter(PlainRecords())

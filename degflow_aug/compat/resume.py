@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from degflow_aug.console.plain_text import one_line
 from degflow_aug.files.tensor_file import load_tensors
 from degflow_aug.files.writing import remove_partial
 
@@ -92,7 +93,7 @@ def _first_usable(candidates: list[Path], opt: Mapping[str, Any]) -> tuple[Path,
         except ValueError as error:
             problem = problem or str(error)
             if path is not candidates[-1]:
-                warnings.warn(f"{error}; trying the next older training state", stacklevel=2)
+                warnings.warn(one_line(f"{error}; trying the next older training state"), stacklevel=2)
             continue
         return path, state
     raise ValueError(f"{problem}; no other training state can be used: repair this one, or take it away to start anew")

@@ -44,7 +44,8 @@ def plain(value: Any) -> Any:
 
 def print_json(value: Any) -> None:
     """Print ``value`` as the one document."""
-    print(json.dumps(plain(value), allow_nan=False, ensure_ascii=True), flush=True)
+    # The one control character that JSON leaves as it is.
+    print(json.dumps(plain(value), allow_nan=False, ensure_ascii=True).replace("\x7f", "\\u007f"), flush=True)
 
 
 def said_to_people(args: argparse.Namespace) -> AbstractContextManager[object]:

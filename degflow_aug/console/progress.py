@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterable, Sized
 from typing import Any, TextIO, TypeVar
 
+from degflow_aug.console.plain_text import one_line
+
 Item = TypeVar("Item")
 
 DELAY = 3.0
@@ -84,7 +86,7 @@ def note(sentence: str) -> None:
     """Say ``sentence`` on stderr, as ``degflow`` does, above a bar where there is one."""
     # tqdm would make a lock that outlives a fork; where there is no bar there is nothing to lock.
     write = _bar_class().write if sys.stderr.isatty() else print
-    write(f"degflow: {sentence}", file=sys.stderr)
+    write(one_line(f"degflow: {sentence}"), file=sys.stderr)
 
 
 @functools.cache
@@ -103,7 +105,7 @@ def _bar(items: Iterable[Any] | None, stage: str, unit: str, total: int, done: i
         look = {"file": _Lines(sys.stderr), "mininterval": LINE_SECONDS, "bar_format": _LINE}
     return _bar_class()(
         items,
-        desc=stage,
+        desc=one_line(stage),
         unit=unit,
         total=total or None,
         initial=done,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import traceback
 
+from degflow_aug.console.plain_text import one_line
+
 LONGEST = 2000
 _WANT_OF_MEMORY = ("not enough memory", "out of memory", "can't allocate memory", "Cannot allocate memory")
 _IN_WORKER = re.compile(
@@ -61,6 +63,6 @@ def _said(error: Exception) -> str:
 
 
 def _on_a_line(text: str) -> str:
-    """Shorten, and escape what a terminal would obey: the text may come from a file."""
-    line = "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in " ".join(text.split()))
+    """Shorten, and write out what a terminal would obey: the text may come from a file."""
+    line = one_line(" ".join(text.split()))
     return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"

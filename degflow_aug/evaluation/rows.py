@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from degflow_aug.console.plain_text import one_line
+
 # The generator's autoencoder on the real view itself: no rival, as it has seen what is asked for. Rows in JSON have
 # this name; people read "oracle".
 ORACLE = "RAE ceiling"
@@ -24,7 +26,7 @@ class Row:
 
 def label(method: str) -> str:
     """The name of a method in tables and charts."""
-    return "oracle" if method == ORACLE else method
+    return "oracle" if method == ORACLE else one_line(method)
 
 
 def format_table(rows: Iterable[Row], oracle: bool = True) -> str:
@@ -49,7 +51,7 @@ def format_table(rows: Iterable[Row], oracle: bool = True) -> str:
 
 
 def _format_camera(camera: str, rows: list[Row]) -> str:
-    scales = list(dict.fromkeys(row.scale for row in rows))
+    camera, scales = one_line(camera), list(dict.fromkeys(row.scale for row in rows))
     methods = sorted(dict.fromkeys(row.method for row in rows), key=lambda method: method == ORACLE)
     cells = {(row.method, row.scale): row for row in rows}
     width = max(len(camera), *(len(label(method)) for method in methods))

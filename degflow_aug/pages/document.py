@@ -11,6 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from degflow_aug.console.plain_text import plain_text
+
 # The browser itself refuses whatever a page would fetch.
 _POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 # OpenCV's quality above 100 is WebP without loss.
@@ -42,8 +44,8 @@ def document(title: str, body: str, *, style: str = "", script: str = "", data: 
 
 
 def text(value: object) -> str:
-    """Escape ``value`` for HTML and its attributes."""
-    return html.escape(_whole(str(value)), quote=True)
+    """Escape ``value`` for HTML and its attributes, where marks of direction would move what stands beside them."""
+    return html.escape(plain_text(value), quote=True)
 
 
 def asset(name: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from degflow_aug.console.plain_text import plain_text
 from degflow_aug.pages.document import asset, document, image_uri, text
 
 
@@ -82,8 +83,8 @@ def preview_page(facts: PreviewFacts, scales: Sequence[float], series: Sequence[
         "pair": [[one.name for one in series].index(name) for name in pair],
         "series": [
             {
-                "name": one.name,
-                "note": one.note,
+                "name": plain_text(one.name),
+                "note": plain_text(one.note),
                 "fixed": one.fixed,
                 "frames": [
                     image_uri(one.frames[scale]) if scale in one.frames else None for scale in one.places(scales)

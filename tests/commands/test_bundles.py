@@ -90,6 +90,29 @@ def test_one_bundle_says_all_of_itself(shipped: Path, bundle: Path, capsys: pyte
     assert "licence: not said" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("evil", ["\x1b]0;owned\x07\x1b[2J", "a\nfake: all is well\rb", "a\u202egnp.exe", "a\x9b31mb\x7f"])
+def test_what_a_bundle_says_cannot_write_to_the_terminal(
+    evil: str, shipped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = load_bundle("city100-iphone")
+    scores = (Score(evil, 2.0, evil, 30.0, 0.9), Score("bicubic", 2.0, evil, 29.0, 0.9))
+    spec = replace(
+        found.spec,
+        camera=evil,
+        licence=evil,
+        training={evil: evil, "preset": {evil: evil}, "scenes": [evil] * 30},
+        metrics=[Measurement(evil, evil, scores).plain()],
+    )
+    save_bundle(tmp_path / "evil.safetensors", replace(found, spec=spec))
+    assert main(["bundles", "city100-iphone"]) == 0
+    lines = len(capsys.readouterr().out.splitlines())
+    for arguments in ([], ["--json"]):
+        assert main(["bundles", str(tmp_path / "evil.safetensors"), *arguments]) == 0
+        said = capsys.readouterr().out.removesuffix("\n").split("\n")
+        assert all(line.isprintable() for line in said)
+        assert len(said) == (1 if arguments else lines + 1)
+
+
 def test_an_unknown_name_lists_the_known_ones(
     shipped: Path, hr_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -39,5 +39,5 @@ def test_errors_of_the_system_are_told_without_numbers() -> None:
 
 
 def test_what_a_file_says_cannot_write_to_the_terminal() -> None:
-    assert sentence(ValueError("got \x1b[2J\x07 and \u202e")) == "got \\x1b[2J\\x07 and \\x202e"
+    assert sentence(ValueError("got \x1b[2J\x07 and \u202e")) == "got \\x1b[2J\\x07 and \\u202e"
     assert len(sentence(ValueError("x" * 100_000))) < 2100

@@ -44,6 +44,10 @@ def test_names_cannot_become_markup() -> None:
     assert json.loads(data) == {"name": "</script><b>"}
 
 
+def test_names_cannot_turn_the_text_beside_them() -> None:
+    assert text("a\u202egnp\x1b.exe\udcff\nb") == "a\\u202egnp\\x1b.exe\\xff\nb"
+
+
 def test_a_page_refers_to_nothing_outside() -> None:
     page = document("title", "", style=asset("document.css"), script="")
     assert not re.search(r"https?:|@import|url\(|src=|href=", page)

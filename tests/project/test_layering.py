@@ -19,17 +19,18 @@ PACKAGE = Path(degflow_aug.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 MAY_IMPORT: dict[str, set[str]] = {
-    **{ground: set() for ground in ("files", "console", "flow", "draws", "pages")},
+    **{ground: set() for ground in ("files", "console", "flow", "draws")},
+    "pages": {"console"},
     "alignment": {"files"},
     "options": {"files"},
     "metrics": {"files"},
-    "compat": {"files", "options", "draws"},
+    "compat": {"console", "files", "options", "draws"},
     "data": {"files", "options", "draws"},
     "archs": {"compat", "files", "options"},
     "bundles": {"archs", "files"},
     "degradations": {"archs", "bundles", "compat", "flow", "options"},
 }
-_BELOW_EVALUATION = {"degradations", "bundles", "metrics", "data", "compat", "files"}
+_BELOW_EVALUATION = {"console", "degradations", "bundles", "metrics", "data", "compat", "files"}
 MAY_IMPORT["evaluation"] = _BELOW_EVALUATION
 _BELOW_MODELS = set(MAY_IMPORT) - {"evaluation", "alignment", "pages"}
 MAY_IMPORT["models"] = _BELOW_MODELS

@@ -11,6 +11,7 @@ from degflow_aug.commands.align.table import alignment_table, summary
 from degflow_aug.commands.align.view_scale import check_distinct, expected_scale, filed_scale
 from degflow_aug.commands.shared.arguments import argument, parse_scales, positive_number
 from degflow_aug.console.json_output import add_json_argument, print_json
+from degflow_aug.console.plain_text import say
 from degflow_aug.console.sentence import sentence
 from degflow_aug.files.writing import sole_writer
 
@@ -82,8 +83,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"out": args.out, "scales": aligned.scales(), "scenes": records})
     else:
-        print(alignment_table(records))
-        print(summary(records, args.out, aligned.scales()))
+        say(*alignment_table(records), *summary(records, args.out, aligned.scales()))
     return int(any(record["state"] == FAILED for record in records))
 
 

@@ -10,8 +10,8 @@ HEAD = ("scene", "file", "scale", "measured", "rotation", "shift", "gain", "resi
 ALIGNED = "aligned"
 
 
-def alignment_table(records: Sequence[dict[str, Any]]) -> str:
-    """Format the records as a table, a row per photograph.
+def alignment_table(records: Sequence[dict[str, Any]]) -> list[str]:
+    """Format the records as the lines of a table, a row per photograph.
 
     Columns: scale as named and as measured, degrees, HR pixels (x, y), gains of light (red, green, blue), what is left
     in HR pixels (median / 95 % of the windows / bound), percent clipped, and ``aligned`` or why not.
@@ -23,19 +23,19 @@ def alignment_table(records: Sequence[dict[str, Any]]) -> str:
         if not record["views"] or (record["state"] != ALIGNED and not any(view["reason"] for view in record["views"])):
             rows.append((record["name"], *[""] * 8, f"failed: {record.get('reason', '')}"))
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD) - 1)]
-    return "\n".join(
+    return [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
-    )
+    ]
 
 
-def summary(records: Sequence[dict[str, Any]], out: str, scales: Sequence[float]) -> str:
+def summary(records: Sequence[dict[str, Any]], out: str, scales: Sequence[float]) -> list[str]:
     """Say how many scenes are aligned, and the command that uses them."""
     aligned = sum(record["state"] == ALIGNED for record in records)
     text = f"{out}: {aligned} scenes aligned, {len(records) - aligned} failed and not written"
     if not scales:
-        return text
+        return [text]
     command = ["degflow", "fit", out, "--layout", "pattern", "--pattern", f"{out}/pattern.yml"]
-    return f"{text}\nnext: {shlex.join([*command, '--out', 'camera.safetensors'])}"
+    return [text, f"next: {shlex.join([*command, '--out', 'camera.safetensors'])}"]
 
 
 def _row(record: dict[str, Any], view: dict[str, Any]) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from degflow_aug.commands.shared.arguments import positive_number, whole_number
 from degflow_aug.commands.shared.contact_sheet import middle_crop, write_contact_sheet
 from degflow_aug.commands.shared.invocation import run_step
 from degflow_aug.console.json_output import add_json_argument, print_json, said_to_people
+from degflow_aug.console.plain_text import say
 from degflow_aug.console.progress import Progress, track
 
 if TYPE_CHECKING:
@@ -80,20 +81,20 @@ def _fit_and_show(args: argparse.Namespace) -> dict[str, Any]:
         write_simulated_pairs(held_out, TESTED, test, progress)
     bundle, images = out / "camera.safetensors", out / "generated"
     budget = ["--iters", str(args.iters)] if args.iters else ["--minutes", f"{args.minutes or DEFAULT_MINUTES:g}"]
-    print(f"1. fitting the camera to {len(training)} photographs at scales 1, 2 and 4", flush=True)
+    say(f"1. fitting the camera to {len(training)} photographs at scales 1, 2 and 4")
     fitted = run_step(fit, [
         str(train), *layout_arguments(train), *budget, "--out", str(bundle), "--held-out", "none",
         "--camera", "simulator", "--preset", "tiny",
     ], args.json)  # fmt: skip
-    print(f"2. LR images of {' and '.join(held_out)} at scales never seen: {images}", flush=True)
+    say(f"2. LR images of {' and '.join(held_out)} at scales never seen: {images}")
     generated = run_step(generate, [
         str(test / "HR"), "--bundle", str(bundle), "--scales", "1.5,2.5,3,3.5", "--out", str(images),
     ], args.json)  # fmt: skip
-    print("3. views of the held-out photographs against the truth", flush=True)
+    say("3. views of the held-out photographs against the truth")
     compared = run_step(evaluate, [str(bundle), "--pairs", str(test), *layout_arguments(test)], args.json)
     sheet = out / "contact_sheet.png"
     write_contact_sheet(sheet, contact_rows(bundle, test))
-    print(f"4. the same as a picture: {sheet}")
+    say(f"4. the same as a picture: {sheet}")
     return {"out": out, "fit": fitted, "generate": generated, "evaluate": compared, "sheet": sheet}
 
 

@@ -15,6 +15,7 @@ from degflow_aug.commands.demo.simulated_pairs import (
 )
 from degflow_aug.commands.shared.contact_sheet import middle_crop, write_contact_sheet
 from degflow_aug.commands.shared.invocation import run_step
+from degflow_aug.console.plain_text import say
 from degflow_aug.console.progress import Progress
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def show_shipped(out: Path, as_json: bool = False) -> dict[str, Any]:
     pairs, images, sheet = out / "pairs" / "test", out / "shipped", out / "shipped.png"
     with Progress() as progress:
         write_simulated_pairs(photographs, TESTED, pairs, progress)
-    print(f"1. LR images of {' and '.join(photographs)} by {', '.join(names)}: {images}", flush=True)
+    say(f"1. LR images of {' and '.join(photographs)} by {', '.join(names)}: {images}")
     generated = []
     for name in names:
         scales = ",".join(f"{scale:g}" for scale in GENERATED if scale <= read_spec(name).knots[-1])
@@ -55,13 +56,13 @@ def show_shipped(out: Path, as_json: bool = False) -> dict[str, Any]:
                 str(pairs / "HR"), "--bundle", name, "--scales", scales, "--out", str(images / folder),
                 *(["--camera", camera] if camera else []),
             ], as_json))  # fmt: skip
-    print(f"2. views of '{SIMULATOR}' against the truth; it has learned from scales 1, 2 and 4", flush=True)
+    say(f"2. views of '{SIMULATOR}' against the truth; it has learned from scales 1, 2 and 4")
     compared = run_step(evaluate, [
         SIMULATOR, "--pairs", str(pairs), *layout_arguments(pairs),
         "--report", str(out / f"{SIMULATOR}.evaluation.html"),
     ], as_json)  # fmt: skip
     write_contact_sheet(sheet, camera_rows(names, photographs))
-    print(f"3. the cameras side by side: {sheet}")
+    say(f"3. the cameras side by side: {sheet}")
     return {"out": out, "generate": generated, "evaluate": compared, "sheet": sheet}
 
 

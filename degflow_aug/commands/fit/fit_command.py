@@ -29,6 +29,7 @@ from degflow_aug.commands.shared.pairs_arguments import (
     split_scenes,
 )
 from degflow_aug.console.json_output import add_json_argument, print_json, said_to_people
+from degflow_aug.console.plain_text import say
 from degflow_aug.console.progress import Progress, note
 from degflow_aug.files.run_history import HISTORY, RunHistory
 from degflow_aug.files.writing import sole_writer
@@ -133,17 +134,17 @@ def run(args: argparse.Namespace) -> int:
             from degflow_aug.bundles.bundle import save_bundle
 
             save_bundle(args.out, bundle)
-        print(f"{args.out}: {bundle.spec.camera} at knots {', '.join(f'{knot:g}' for knot in bundle.spec.knots)}")
+        say(f"{args.out}: {bundle.spec.camera} at knots {', '.join(f'{knot:g}' for knot in bundle.spec.knots)}")
         if bundle.spec.cameras:
-            print(f"it tells {', '.join(bundle.spec.cameras)} apart: name one as camera, or weights by name, or any")
+            say(f"it tells {', '.join(bundle.spec.cameras)} apart: name one as camera, or weights by name, or any")
         if not held_out and args.held_out != "none":
-            print("too few scenes to hold any out: the table is of those trained on")
+            say("too few scenes to hold any out: the table is of those trained on")
         shown = [] if args.held_out == "none" else held_out or training
         outcome = measure(bundle, shown, bool(held_out), pick_device(args.device))
         if outcome.rows:
             from degflow_aug.evaluation.rows import format_table
 
-            print(format_table(outcome.rows, args.oracle))
+            say(*format_table(outcome.rows, args.oracle).split("\n"))
     page = show(args, work_folder(args), bundle, outcome)
     if args.json:
         print_json({**summary(Path(args.out), bundle, outcome), "report": page})

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 import degflow_aug
+from degflow_aug.console.plain_text import say
 from degflow_aug.options.nearest_name import nearest_name
 
 PACKAGE = Path(degflow_aug.__file__).parent
@@ -27,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     if args.name is None:
         width = max(map(len, files), default=0)
         for name, file in files.items():
-            print(f"{name:{width}}  {_first_line(file)}")
+            say(f"{name:{width}}  {_first_line(file)}")
         return 0
     name = args.name.removesuffix(".yml")
     if name not in files:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,8 @@ from degflow_aug.commands.shared.arguments import (
     whole_number,
 )
 from degflow_aug.console.json_output import add_json_argument, print_json
+from degflow_aug.console.plain_text import say
+from degflow_aug.console.progress import note
 from degflow_aug.report.report_file import check_page
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"page": page, "bytes": len(content), "sheet": sheet})
     else:
-        print(f"{page}: {len(content) / 1e6:.1f} MB; the same as a picture: {sheet}")
+        say(f"{page}: {len(content) / 1e6:.1f} MB; the same as a picture: {sheet}")
     return 0
 
 
@@ -164,7 +165,7 @@ def _fitting_page(preview: Preview, args: argparse.Namespace) -> bytes:
         # The room goes to frames but for the style, so this is a little too few rather than too many.
         fewer = int(frames * room / len(content))
         frames = max(min(fewer, frames - 1), FEWEST_FRAMES)
-        print(f"degflow: {frames} scales, for a page below {args.megabytes:g} MB", file=sys.stderr)
+        note(f"{frames} scales, for a page below {args.megabytes:g} MB")
 
 
 def command_again(args: argparse.Namespace) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from degflow_aug.console.plain_text import one_line
+
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
@@ -28,11 +30,12 @@ def draw_contact_sheet(rows: Mapping[str, Mapping[str, np.ndarray]]) -> np.ndarr
     columns = list(first)
     sheet = Image.new("RGB", (len(columns) * (width + GAP) + GAP, len(rows) * (height + LABEL + GAP) + GAP), "white")
     pen = ImageDraw.Draw(sheet)
-    for line, (row_name, row) in enumerate(rows.items()):
+    for line, (name, row) in enumerate(rows.items()):
         top = GAP + line * (height + LABEL + GAP)
         for place, column in enumerate(columns):
             left = GAP + place * (width + GAP)
-            pen.text((left + 2, top + 3), f"{row_name}  {column}" if place == 0 else column, fill="black")
+            shown = one_line(f"{name}  {column}" if place == 0 else column)
+            pen.text((left + 2, top + 3), shown, fill="black")
             sheet.paste(Image.fromarray(row[column]), (left, top + LABEL))
     return np.asarray(sheet)
 
