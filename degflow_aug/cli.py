@@ -14,6 +14,7 @@ import re
 import signal
 import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +24,9 @@ from typing import NoReturn
 from degflow_aug import __version__
 from degflow_aug.commands.shared.arguments import command_line
 from degflow_aug.console.json_output import FLAG, print_json
+from degflow_aug.console.plain_text import say
 from degflow_aug.console.sentence import is_want_of_memory, lost_worker, sentence
+from degflow_aug.console.streams import plain_streams, unless_unsaid
 from degflow_aug.options.nearest_name import nearest_name
 
 COMMANDS = {
@@ -84,11 +87,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``degflow`` with ``argv`` (``sys.argv`` by default) and return its exit code.
 
     0 is done, 1 done in part (the command says what is missing), 2 a mistake, said in one sentence on stderr with
-    nothing half-written, 130 and 143 interrupted. With ``--json`` the sentence stands on stdout too, as ``error``.
+    nothing half-written, 130 and 143 interrupted, 141 done with nobody to read
+    what it prints. With ``--json`` the sentence stands on stdout too, as ``error``.
     ``DEGFLOW_TRACEBACK=1`` shows where a mistake was found.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     _keep_libraries_quiet()
+    with plain_streams() as out:
+        try:
+            code = _outcome(arguments)
+        except SystemExit as end:
+            # --help and --version end so, and a command that a signal has stopped.
+            raise SystemExit(unless_unsaid(out, end.code) if isinstance(end.code, int) else end.code) from None
+        except Exception:
+            if argv is not None:
+                raise
+            # Python would print it past what keeps the terminal safe.
+            traceback.print_exc()
+            code = 1
+        return unless_unsaid(out, code)
+
+
+def _outcome(arguments: list[str]) -> int:
+    """Return the exit code of the command; a mistake of the program itself is raised."""
     try:
         with _ended_by_sigterm():
             return _run(arguments)
@@ -127,7 +148,7 @@ def _keep_libraries_quiet() -> None:
 
 
 def _say(said: str, arguments: Sequence[str]) -> None:
-    print(f"degflow: {said}", file=sys.stderr)
+    say(f"degflow: {said}", error=True)
     if FLAG in arguments:
         print_json({"error": said})
 

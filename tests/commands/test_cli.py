@@ -232,3 +232,22 @@ def test_sigterm_ends_any_command_with_143_and_leaves_nothing(tmp_path: Path) ->
     )
     assert (done.returncode, done.stderr) == (143, "")
     assert list(tmp_path.iterdir()) == []
+
+
+EVIL = "\x1b]0;owned\x07\ndegflow: all is well\r\u202e\x9b2J"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (EVIL,),
+        ("options", EVIL),
+        ("bundles", EVIL),
+        ("bundles", f"--{EVIL}"),
+        ("generate", EVIL, "--bundle", EVIL, "--scales", "2", "--out", EVIL),
+        ("evaluate", "simulator", "--pairs", EVIL, "--layout", EVIL),
+        ("train", "-opt", f"{EVIL}.yml"),
+    ],
+)
+def test_arguments_cannot_write_to_the_terminal(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused(capsys, *arguments).removesuffix("\n").isprintable()

@@ -142,7 +142,8 @@ class Interrupt:
             self._requested = number
             self._ignore_the_end_of_workers()
             # Printing may be what the signal has interrupted, and is not reentrant.
-            os.write(2, _NOTICE)
+            with suppress(OSError):
+                os.write(2, _NOTICE)
         elif number == signal.SIGINT:
             raise stop(number)
 
