@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from degflow_aug.files.image_file import write_image
-from degflow_aug.files.writing import atomic_path, remove_partial
+from degflow_aug.files.writing import atomic_path, fitting_name, remove_partial
 
 REPORT, PATTERN_FILE = "align.json", "pattern.yml"
 FORMAT = "degflow-align-1"
@@ -51,7 +51,7 @@ class AlignedSet:
         """
         record = self.records.get(name)
         if record is None:
-            strange = next(self.root.glob(f"*/{_escaped(name)}.png"), None)
+            strange = next(self.root.glob(f"*/{_escaped(fitting_name(name, '.png'))}"), None)
             if strange is not None:
                 raise ValueError(f"{strange}: expected nothing there, got a file of other origin; name another --out")
             return None
@@ -76,7 +76,9 @@ class AlignedSet:
             OSError: they cannot be written.
         """
         self._remove(name)
-        images = {f"{HR_FOLDER}/{name}.png": hr, **{f"LR{scale:g}/{name}.png": view for scale, view in views.items()}}
+        file_name = fitting_name(name, ".png")
+        images = {f"{HR_FOLDER}/{file_name}": hr}
+        images |= {f"LR{scale:g}/{file_name}": view for scale, view in views.items()}
         record = {**record, "state": WRITING, "written": list(images)}
         self._put(name, record)
         for file, image in images.items():

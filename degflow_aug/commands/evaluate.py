@@ -25,6 +25,7 @@ from degflow_aug.commands.shared.pairs_arguments import (
 from degflow_aug.console.json_output import add_json_argument, plain, print_json
 from degflow_aug.console.plain_text import say
 from degflow_aug.console.progress import note
+from degflow_aug.files.writing import fitting_path
 from degflow_aug.report.report_file import NONE, add_report_argument, check_report, report_at_the_end
 
 if TYPE_CHECKING:
@@ -138,7 +139,8 @@ def _beside(bundle: str) -> Path:
     from degflow_aug.bundles.spec import WEIGHTS, bundle_path
 
     path = bundle_path(bundle)
-    return (Path() if path.parent == WEIGHTS else path.parent) / f"{_name(bundle)}.evaluation.html"
+    folder = Path() if path.parent == WEIGHTS else path.parent
+    return fitting_path(folder / f"{_name(bundle)}.evaluation.html")
 
 
 def _facts(args: argparse.Namespace) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.plain_text import say
+from degflow_aug.files.writing import fitting_path
 from degflow_aug.report.report_file import PAGE, check_page, write_page
 
 if TYPE_CHECKING:
@@ -81,4 +82,4 @@ def default_page(source: Path) -> Path:
     if source.is_dir() and not is_fit(source):
         return source / PAGE
     whole = source.resolve()
-    return source.parent / f"{whole.name.removesuffix('.fit')}.report.html"
+    return fitting_path(source.parent / f"{whole.name.removesuffix('.fit')}.report.html")

@@ -17,7 +17,7 @@ import numpy as np
 
 from degflow_aug.data.generated_store import FileStore, FolderStore, LmdbStore
 from degflow_aug.files.image_tree import TreeImage
-from degflow_aug.files.writing import PARTIAL_SUFFIX, atomic_path
+from degflow_aug.files.writing import PARTIAL_SUFFIX, appended, atomic_path, hidden_name, refuse_link
 
 MANIFEST, RECORDS = "manifest.json", "files.jsonl"
 FORMAT = "degflow-generated-1"
@@ -137,6 +137,7 @@ class GeneratedSet:
         """The newest record of each name; a line that was cut off counts for nothing."""
         records: dict[str, Record] = {}
         path = self.root / RECORDS
+        refuse_link(path)
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
             try:
                 record = json.loads(line)
@@ -151,18 +152,19 @@ class GeneratedSet:
         if self._records.get(record["name"]) == record:
             return
         line = (json.dumps(record, sort_keys=True) + "\n").encode()
-        with open(self.root / RECORDS, "ab+", buffering=0) as file:
+        with appended(self.root / RECORDS) as file:
             if file.seek(0, os.SEEK_END) and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
                 line = b"\n" + line
             if file.write(line) < len(line):
-                raise OSError(f"{file.name}: expected room for another line, got none; free some space")
+                raise OSError(f"{self.root / RECORDS}: expected room for another line, got none; free some space")
         self._records[record["name"]] = record
 
     @staticmethod
     def _remove_partial(folder: Path, names: set[str]) -> None:
         """Remove partial files of ``names`` only: those of others may be in the making."""
+        hidden = {hidden_name(name) for name in names}
         for file in folder.glob(f".*{PARTIAL_SUFFIX}"):
-            if file.name[1:].removesuffix(PARTIAL_SUFFIX).rpartition(".")[0] in names:
+            if file.name.removesuffix(PARTIAL_SUFFIX).rpartition(".")[0] in hidden:
                 file.unlink(missing_ok=True)
 
 

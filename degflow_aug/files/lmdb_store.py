@@ -18,7 +18,7 @@ import numpy as np
 
 from degflow_aug.files.image_decoder import ImageHeader, decode_image, open_header
 from degflow_aug.files.image_tree import check_inside
-from degflow_aug.files.writing import atomic_path
+from degflow_aug.files.writing import atomic_path, refuse_link
 
 META_INFO = "meta_info.txt"
 _PNG_COMPRESSION = 1
@@ -87,6 +87,8 @@ class LmdbWriter:
         self.batch = batch
         self._pending: dict[bytes, bytes] = {}
         self.path.mkdir(parents=True, exist_ok=True)
+        for name in ("data.mdb", "lock.mdb"):
+            refuse_link(self.path / name)
         _clear_stillborn(self.path)
         try:
             # Grown when full: a map of a terabyte, as BasicSR makes it, is a file of that size on some file systems.

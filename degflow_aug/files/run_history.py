@@ -18,7 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from degflow_aug.files.writing import atomic_path
+from degflow_aug.files.writing import appended, atomic_path, refuse_link
 
 HISTORY = "history.jsonl"
 _CPU_INFO = Path("/proc/cpuinfo")
@@ -69,7 +69,8 @@ class Recorded:
 class RunHistory:
     """Writes the history of a run that starts, or goes on after iteration ``resumed_at``.
 
-    A line that cannot be written is left out: training goes on without it.
+    A line that cannot be written is left out: training goes on without it. A link in the place of the file is a
+    ValueError.
 
     Attributes:
         seconds: of the last point that was kept; 0 where there is none.
@@ -77,6 +78,7 @@ class RunHistory:
 
     def __init__(self, path: Path, resumed_at: int = 0) -> None:
         self.path, self.seconds = path, 0.0
+        refuse_link(path)
         with suppress(OSError, ValueError, TypeError, ArithmeticError, RecursionError):
             self._drop_after(resumed_at)
 
@@ -92,7 +94,7 @@ class RunHistory:
         self._append({"iter": iteration, "seconds": round(seconds, 3), "losses": finite})
 
     def _append(self, line: dict[str, Any]) -> None:
-        with suppress(OSError), self.path.open("ab+") as file:
+        with suppress(OSError, ValueError), appended(self.path) as file:
             content = json.dumps(line, allow_nan=False).encode() + b"\n"
             if file.seek(0, 2):
                 file.seek(-1, 2)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
+from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
 PARTIAL_SUFFIX = ".partial"
+_LONGEST_NAME = 255
+"""Bytes that file systems take."""
+_LONGEST_HIDDEN = 100
+"""Bytes of a hidden name without its ending; some file systems that encrypt names take no more than 143."""
 _WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
 
 
@@ -23,8 +29,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     of the system, such as a full disk, names ``path``.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
+    partial = path.with_name(f"{hidden_name(path.name)}.{os.getpid()}{PARTIAL_SUFFIX}")
     try:
+        if partial.is_symlink():
+            # Put there by somebody else: what is written through it would land in another file.
+            partial.unlink()
         yield partial
         os.replace(partial, path)
     except OSError as error:
@@ -35,6 +44,45 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         # On a file system that takes no more changes, what went wrong before is what there is to tell.
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def fitting_name(stem: str, ending: str, longest: int = _LONGEST_NAME) -> str:
+    """Join the name of a file; a stem that would leave no room for ``ending`` is cut, and told apart by a digest."""
+    room = longest - len(os.fsencode(ending))
+    encoded = os.fsencode(stem)
+    if len(encoded) <= room:
+        return f"{stem}{ending}"
+    digest = hashlib.sha256(encoded).hexdigest()[:16]
+    return f"{encoded[: room - len(digest) - 1].decode(errors='ignore')}~{digest}{ending}"
+
+
+def fitting_path(path: Path) -> Path:
+    """Return ``path``, its last name as :func:`fitting_name` has it."""
+    return path.with_name(fitting_name(path.stem, path.suffix))
+
+
+def hidden_name(name: str) -> str:
+    """Return what the names of the temporary files and of the lock of ``name`` begin with; it leaves them room."""
+    return fitting_name(f".{name}", "", _LONGEST_HIDDEN)
+
+
+@contextmanager
+def appended(path: Path) -> Iterator[BinaryIO]:
+    """Open a file of lines to read and to add to, without a buffer; what stands there is not followed if it is a link.
+
+    Raises:
+        ValueError: a link.
+        OSError: it cannot be written.
+    """
+    refuse_link(path)
+    with open(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666), "ab+", buffering=0) as file:
+        yield file
+
+
+def refuse_link(path: Path) -> None:
+    """Refuse a file of ours in whose place there is a link, which somebody else has put there, by a ValueError."""
+    if path.is_symlink():
+        raise ValueError(f"{path}: expected a file, got a link to {os.readlink(path)}; remove it")
 
 
 def remove_partial(folder: str | Path) -> int:
@@ -62,7 +110,7 @@ def sole_writer(output: str | Path, lock: str | Path | None = None) -> Iterator[
         OSError: nothing can be written there.
     """
     output = Path(output)
-    path = Path(lock) if lock is not None else output.with_name(f".{output.name}.lock")
+    path = Path(lock) if lock is not None else output.with_name(f"{hidden_name(output.name)}.lock")
     held = FileLock(path, timeout=0)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +126,7 @@ def sole_writer(output: str | Path, lock: str | Path | None = None) -> Iterator[
         if error.errno not in _WITHOUT_LOCKS:
             error.filename = str(output)
             raise
-    for stray in output.parent.glob(f".{escape(output.name)}.*{PARTIAL_SUFFIX}") if lock is None else ():
+    for stray in output.parent.glob(f"{escape(hidden_name(output.name))}.*{PARTIAL_SUFFIX}") if lock is None else ():
         stray.unlink(missing_ok=True)
     try:
         yield

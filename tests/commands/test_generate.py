@@ -218,3 +218,29 @@ def test_a_single_truncated_image_is_refused(
     (hr_folder / "01.png").write_bytes(whole[:-200])
     assert "expected a whole image" in refused(capsys, *command(hr_folder / "01.png", tmp_path / "out", bundle))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("file_format", ["folder", "lmdb"])
+def test_names_as_long_as_they_can_be_are_made(file_format: str, bundle: Path, tmp_path: Path) -> None:
+    hr, out = tmp_path / "hr", tmp_path / "out"
+    names = ["a", "m" * 240, "k" * 251, "z"]
+    hr.mkdir()
+    for name in names:
+        write_image(hr / f"{name}.png", photograph(0))
+    for done_before in (0, 4):
+        assert main(command(hr, out, bundle, "--format", file_format, "--json", scales="2")) == 0
+        made = lmdb_keys(out / "2.lmdb") if file_format == "lmdb" else [path.stem for path in (out / "2").iterdir()]
+        assert sorted(made) == sorted(names), done_before
+
+
+def test_records_behind_a_link_are_not_written(
+    bundle: Path, hr_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments, precious = command(hr_folder, tmp_path / "out", bundle, scales="2"), tmp_path / "precious"
+    assert main(arguments) == 0
+    precious.write_text("precious")
+    records = tmp_path / "out" / "files.jsonl"
+    records.unlink()
+    records.symlink_to(precious)
+    assert "files.jsonl: expected a file, got a link" in refused(capsys, *arguments)
+    assert precious.read_text() == "precious"

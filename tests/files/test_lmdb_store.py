@@ -236,3 +236,14 @@ def test_a_full_disk_leaves_no_file_without_pages(tmp_path: Path, monkeypatch: p
     with pytest.raises(OSError, match="free some space"):
         LmdbWriter(tmp_path / "x.lmdb")
     assert list((tmp_path / "x.lmdb").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["data.mdb", "lock.mdb"])
+def test_a_link_in_place_of_its_files_is_refused(name: str, tmp_path: Path) -> None:
+    folder, precious = tmp_path / "x.lmdb", tmp_path / "precious"
+    folder.mkdir()
+    precious.write_text("precious")
+    (folder / name).symlink_to(precious)
+    with pytest.raises(ValueError, match=f"{name}: expected a file, got a link"):
+        LmdbWriter(folder)
+    assert precious.read_text() == "precious"

@@ -15,8 +15,16 @@ from typing import Any
 import pytest
 import torch
 
+from degflow_aug.files.run_history import RunHistory
 from degflow_aug.files.tensor_file import write_checkpoint
-from degflow_aug.files.writing import PARTIAL_SUFFIX, atomic_path, remove_partial, sole_writer
+from degflow_aug.files.writing import (
+    PARTIAL_SUFFIX,
+    appended,
+    atomic_path,
+    fitting_name,
+    remove_partial,
+    sole_writer,
+)
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -199,3 +207,67 @@ def test_what_a_killed_writer_left_of_the_file_is_removed(tmp_path: Path) -> Non
     with sole_writer(output):
         pass
     assert list(tmp_path.iterdir()) == [other]
+
+
+LONG_NAMES = ["m" * 240, "k" * 251 + ".png", "x" * 255, "写" * 85, os.fsdecode(b"\xff" * 250)]
+
+
+@pytest.mark.parametrize("name", LONG_NAMES)
+def test_any_name_that_a_file_system_takes_can_be_written(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    with sole_writer(path), atomic_path(path) as partial:
+        partial.write_bytes(b"new")
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+    assert path.read_bytes() == b"new"
+
+
+def test_leftovers_of_long_names_are_told_apart(tmp_path: Path) -> None:
+    names = [f"{'n' * 230}{index}.png" for index in range(2)]
+    stray = []
+    for name in names:
+        with atomic_path(tmp_path / name) as partial:
+            partial.write_bytes(b"")
+        stray.append(partial)
+        partial.write_bytes(b"half")
+    with sole_writer(tmp_path / names[0]):
+        assert not stray[0].exists()
+        assert stray[1].exists()
+    assert remove_partial(tmp_path) == 1
+
+
+@pytest.mark.parametrize("ending", [".report.html", "_preview.html", ".png"])
+def test_names_are_cut_only_where_there_is_no_room(ending: str) -> None:
+    assert fitting_name("写真", ending) == f"写真{ending}"
+    cut = [fitting_name(stem, ending) for stem in ("n" * 254, "n" * 255, "写" * 85)]
+    assert len(set(cut)) == 3
+    assert all(len(os.fsencode(name)) <= 255 and name.endswith(ending) for name in cut)
+
+
+def test_a_link_in_place_of_the_temporary_file_is_not_followed(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    (tmp_path / f".a.png.{os.getpid()}{PARTIAL_SUFFIX}").symlink_to(precious)
+    (tmp_path / "a.png").symlink_to(precious)
+    with atomic_path(tmp_path / "a.png") as partial:
+        partial.write_text("new")
+    assert precious.read_text() == "precious"
+    assert not (tmp_path / "a.png").is_symlink()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_in_place_of_a_file_of_lines_is_refused(there: bool, tmp_path: Path) -> None:
+    precious, link = tmp_path / "precious", tmp_path / "lines.jsonl"
+    if there:
+        precious.write_text("precious")
+    link.symlink_to(precious)
+    refusal = pytest.raises(ValueError, match=r"lines\.jsonl: expected a file, got a link to .*precious; remove it")
+    with refusal, appended(link):
+        pass
+    with pytest.raises(ValueError, match="expected a file, got a link"):
+        RunHistory(link)
+    assert precious.exists() == there
+    link.unlink()
+    for _ in range(2):
+        with appended(link) as file:
+            file.write(b"line\n")
+    assert link.read_text() == "line\nline\n"

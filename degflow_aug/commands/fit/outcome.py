@@ -13,6 +13,7 @@ from degflow_aug.commands.shared.arguments import started_as
 from degflow_aug.commands.shared.pairs_arguments import load_scenes
 from degflow_aug.console.json_output import plain
 from degflow_aug.console.progress import note
+from degflow_aug.files.writing import fitting_path
 from degflow_aug.report.fit_report import keep_evaluation
 from degflow_aug.report.report_file import NONE, failures_noted, report_at_the_end
 
@@ -70,7 +71,7 @@ def show(args: argparse.Namespace, work: Path, bundle: Bundle | KernelBundle, ou
             keep_evaluation(work, outcome.rows, outcome.samples, facts)
     if args.report == NONE:
         return None
-    page = Path(args.report) if args.report else Path(args.out).with_suffix(".report.html")
+    page = Path(args.report) if args.report else fitting_path(Path(args.out).with_suffix(".report.html"))
     return report_at_the_end(page, lambda: _report(args, work, bundle, outcome))
 
 

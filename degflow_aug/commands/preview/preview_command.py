@@ -19,6 +19,7 @@ from degflow_aug.commands.shared.arguments import (
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.plain_text import say
 from degflow_aug.console.progress import note
+from degflow_aug.files.writing import fitting_path
 from degflow_aug.report.report_file import check_page
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError: no image, bundle or real LR that can be shown, or no room for it.
     """
-    page = Path(args.out or f"{Path(args.image).stem}_preview.html")
+    page = Path(args.out) if args.out else fitting_path(Path(f"{Path(args.image).stem}_preview.html"))
     check_page("--out", page, Path(args.image))
     if args.side < SMALLEST_SIDE:
         raise ValueError(f"expected --side of at least {SMALLEST_SIDE} pixels, got {args.side}")

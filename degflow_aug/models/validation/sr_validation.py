@@ -15,6 +15,7 @@ from torch import Tensor
 from degflow_aug.console.progress import track
 from degflow_aug.data.tensors import to_array
 from degflow_aug.files.image_file import write_image
+from degflow_aug.files.writing import fitting_path
 from degflow_aug.models.training import interrupt
 from degflow_aug.models.validation.best_checkpoint import BestOptions, BestRecord, check_best, deciding_value
 from degflow_aug.models.validation.scale_table import ScaleTable, iteration_label, results_folder, write_results
@@ -109,9 +110,9 @@ class SRValidation:
     def _image_path(self, dataset: str, item: ValidationItem, label: int | str) -> Path:
         folder, name = Path(self.opt["path"]["visualization"]), f"{item.name}_x{item.scale:g}"
         if self.opt.get("is_train"):
-            return folder / item.name / f"{name}_{label}.png"
+            return fitting_path(folder / item.name / f"{name}_{label}.png")
         suffix = self.opt["val"].get("suffix")
-        return folder / dataset / (f"{name}_{suffix}.png" if suffix else f"{name}.png")
+        return fitting_path(folder / dataset / (f"{name}_{suffix}.png" if suffix else f"{name}.png"))
 
     def _report(self, dataset: str, table: ScaleTable, label: int | str, tb_logger: Any) -> None:
         by_scale, overall = table.by_scale(), table.overall()
