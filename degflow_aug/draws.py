@@ -1,8 +1,9 @@
-"""Which sample is drawn when, and with which seed, so that a resumed run repeats nothing."""
+"""Which sample is drawn when, and with which seed, so that neither a resumed run nor another process repeats it."""
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -22,6 +23,24 @@ def resolve_draw(index: int | SampleDraw) -> SampleDraw:
     if isinstance(index, tuple):
         return SampleDraw(*index)
     return SampleDraw(index, int(torch.randint(2**62, ()).item()))
+
+
+def fresh_seed() -> int:
+    """Draw a seed from torch's global stream, apart from those of the other ranks.
+
+    ``torch.manual_seed`` makes it repeat. DataLoader seeds that stream per worker and epoch; ranks often share a seed,
+    so theirs are told apart by their number.
+    """
+    drawn = int(torch.randint(2**62, (), device="cpu").item())
+    return (drawn + 0x9E3779B97F4A7C15 * _rank()) % 2**62
+
+
+def _rank() -> int:
+    """Return the number of this process among those that train together, in workers of a DataLoader too."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank()
+    said = os.environ.get("RANK", "")
+    return int(said) if said.isdecimal() else 0
 
 
 class DrawSampler(Sampler[Any]):

@@ -131,6 +131,7 @@ def main() -> None:
     out = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
     generator, camera = load_generator(BUNDLE), SimulatedCamera()
+    camera.seed(0)
     photograph = to_tensor(bundled_photographs()[1][PHOTOGRAPH])[None]
     top, left = CORNER
     hr = photograph[..., top : top + SIDE, left : left + SIDE]

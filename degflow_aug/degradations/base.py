@@ -9,14 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from degflow_aug.degradations.grid import check_scale, resize, to_hr_grid
+from degflow_aug.draws import fresh_seed
 
 
 class Degradation(nn.Module):
     """Maps HR images in [0, 1] and a scale to the LR images a camera would have taken.
 
     Subclasses write ``forward``; one whose samples can share a batched pass also overrides ``lr_patches``.
-    Nothing here builds a graph, and random draws come from a generator of its own, so that a training step's
-    other randomness does not depend on the degradation.
+    Nothing here builds a graph. After ``seed`` random draws come from a stream of its own, so that a training step's
+    other randomness does not depend on the degradation. Without a seed each draw takes one from torch's global stream:
+    workers, epochs and ranks draw differently, and ``torch.manual_seed`` makes them repeat.
 
     Attributes:
         scale_range: the scales it was made for, (lowest, highest).
@@ -27,17 +29,20 @@ class Degradation(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self._generators: dict[torch.device, torch.Generator] = {}
-        self._seed = 0
+        self._seed: int | None = None
 
     def seed(self, seed: int) -> None:
-        """Restart the random stream; the same seed and calls give the same LR on one device."""
+        """Restart the random stream; the same seed and calls give the same LR on one device, in every copy."""
         self._seed = int(seed)
         self._generators.clear()
 
     def generator(self, device: torch.device) -> torch.Generator:
-        """The random stream on ``device``, made on first use from the seed."""
+        """The random stream on ``device``, made on first use from the seed; without a seed another one per call."""
+        if self._seed is None:
+            return torch.Generator(device=device).manual_seed(fresh_seed())
         if device not in self._generators:
-            self._generators[device] = torch.Generator(device=device).manual_seed(self._seed)
+            # Of two threads at once both get the one that was first.
+            self._generators.setdefault(device, torch.Generator(device=device).manual_seed(self._seed))
         return self._generators[device]
 
     def check(self, hr: Tensor, scale: float) -> float:

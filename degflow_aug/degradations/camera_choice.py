@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from degflow_aug.draws import fresh_seed
+
 ANY = "any"
 CameraLike = str | Mapping[str, float]
 
@@ -35,7 +37,7 @@ class CameraChoice:
         if camera is not None and not self.drawn:
             self._row = camera_row(camera, self.names)
         self.index = None if self._row is None else int(self._row.argmax())
-        self.seed(0)
+        self._random: np.random.Generator | None = None
 
     def seed(self, seed: int) -> None:
         """Restart the stream that cameras are drawn from."""
@@ -60,7 +62,8 @@ class CameraChoice:
                 f"or give weights by name, or {ANY} for one drawn per sample"
             )
         if camera == ANY or (camera is None and self.drawn):
-            return one_hot(torch.from_numpy(self._random.integers(len(self.names), size=batch)), len(self.names))
+            random = self._random or np.random.default_rng(fresh_seed())
+            return one_hot(torch.from_numpy(random.integers(len(self.names), size=batch)), len(self.names))
         row = self._row if camera is None else camera_row(camera, self.names)
         assert row is not None
         return row.expand(batch, -1)

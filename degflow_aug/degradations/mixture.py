@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from degflow_aug.degradations.base import Degradation
+from degflow_aug.draws import fresh_seed
 
 
 class Mixture(Degradation):
@@ -48,20 +49,21 @@ class Mixture(Degradation):
                 f"expected parts of a mixture with scales in common, got the ranges {[list(each) for each in ranges]}; "
                 "widen a scale_range or leave a part out"
             )
-        self.seed(0)
+        self._rng: np.random.Generator | None = None
 
     def seed(self, seed: int) -> None:
         """Restart the mixture's random stream and, from seeds derived from this one, that of every part."""
         super().seed(seed)
         # Whoever seeds the mixture may draw scales from the same seed, which must not tell the part.
-        own, *others = np.random.SeedSequence(self._seed % 2**63).spawn(1 + len(self.parts))
+        own, *others = np.random.SeedSequence(int(seed) % 2**63).spawn(1 + len(self.parts))
         self._rng = np.random.default_rng(own)
         for part, other in zip(self.parts, others, strict=True):
             part.seed(int(other.generate_state(1, np.uint64)[0] >> np.uint64(1)))  # type: ignore[operator]
 
     def draw(self, batch: int) -> Tensor:
         """Draw the part of each of the next ``batch`` samples: indices (B,) on the CPU."""
-        return torch.from_numpy(self._rng.choice(len(self.parts), batch, p=self.probabilities))
+        rng = self._rng or np.random.default_rng(fresh_seed())
+        return torch.from_numpy(rng.choice(len(self.parts), batch, p=self.probabilities))
 
     @torch.no_grad()
     def forward(self, hr: Tensor, scale: float) -> Tensor:

@@ -94,11 +94,6 @@ def test_repeats_under_its_seed_and_leaves_global_states_alone() -> None:
     assert np.array_equal(legacy, np.random.get_state()[1])  # noqa: NPY002
 
 
-def test_a_new_mixture_is_seeded_with_zero() -> None:
-    first, second = (Mixture([(1, Noise()), (1, Noise())])(images(4), 2.0) for _ in range(2))
-    assert torch.equal(first, second)
-
-
 @pytest.mark.parametrize("seed", [0, -1, 2**63 + 5])
 def test_parts_do_not_share_a_stream(seed: int) -> None:
     parts = [Noise(), Noise()]

@@ -44,6 +44,7 @@ def write_simulated_pairs(
     from degflow_aug.files.writing import atomic_path
 
     camera = SimulatedCamera()
+    camera.seed(0)
     for done, (name, photograph) in enumerate(photographs.items(), 1):
         hr = to_tensor(photograph)[None]
         _write_once(folder / "HR" / f"{name}.png", functools.partial(torch.clone, hr))

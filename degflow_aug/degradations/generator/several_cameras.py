@@ -57,7 +57,8 @@ class SeveralCameras(NoisyDegradation):
             check_only_camera(camera, self.camera)
             return
         self._choice = CameraChoice(self.cameras, camera)
-        self._choice.seed(self._seed)
+        if self._seed is not None:
+            self._choice.seed(self._seed)
         self.camera = str(self._choice)
 
     def seed(self, seed: int) -> None:

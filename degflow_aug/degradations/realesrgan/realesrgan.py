@@ -17,14 +17,15 @@ from degflow_aug.degradations.grid import lr_size
 from degflow_aug.degradations.realesrgan.draw import RealESRGANDraw, draw
 from degflow_aug.degradations.realesrgan.sensor_noise import add_noise
 from degflow_aug.degradations.realesrgan.settings import RealESRGANSettings
+from degflow_aug.draws import fresh_seed
 
 
 class RealESRGAN(Degradation):
     """Blur, resize, noise and JPEG, twice, and a sinc filter, as BasicSR's ``RealESRGANModel`` synthesises LR.
 
     All parameters are drawn first, on the CPU, from the seed (``seed``); then ``degrade`` applies them. For the same
-    draws the result is BasicSR's. Neither reads nor changes the global random states. Resize factors, interpolation
-    modes and kinds of noise are shared by a batch, as there; ``lr_patches`` draws them for every sample.
+    draws the result is BasicSR's. With a seed neither reads nor changes the global random states. Resize factors,
+    interpolation modes and kinds of noise are shared by a batch, as there; ``lr_patches`` draws them for every sample.
     """
 
     def __init__(self, settings: RealESRGANSettings | None = None) -> None:
@@ -37,17 +38,17 @@ class RealESRGAN(Degradation):
         compat.require_basicsr("the Real-ESRGAN degradation")
         compat.apply()
         self.settings = settings or RealESRGANSettings()
-        self._rng = np.random.default_rng(self._seed)
+        self._rng: np.random.Generator | None = None
         self._filters: dict[tuple[str, torch.device], nn.Module] = {}
 
     def seed(self, seed: int) -> None:
         """Restart the random stream; the same seed and calls give the same LR on one kind of device."""
         super().seed(seed)
-        self._rng = np.random.default_rng(self._seed % 2**63)
+        self._rng = np.random.default_rng(int(seed) % 2**63)
 
     def draw(self, batch: int) -> RealESRGANDraw:
         """Draw the parameters for the next ``batch`` samples."""
-        return draw(self.settings, batch, self._rng)
+        return draw(self.settings, batch, self._rng or np.random.default_rng(fresh_seed()))
 
     @torch.no_grad()
     def forward(self, hr: Tensor, scale: float) -> Tensor:

@@ -14,6 +14,7 @@ from degflow_aug.degradations.convolution import convolve
 from degflow_aug.degradations.grid import lr_size
 from degflow_aug.degradations.simulator.lanczos import sample
 from degflow_aug.degradations.simulator.optics import CameraOptics, point_spread
+from degflow_aug.draws import fresh_seed
 
 
 class SimulatedCamera(Degradation):
@@ -22,8 +23,8 @@ class SimulatedCamera(Degradation):
     The spot is wide enough for the LR grid to sample it without aliasing, so a view hardly depends on where the grid
     falls, and there is one truth at every scale. LR pixel i lies at s i + (s - 1) / 2 on the HR grid.
 
-    The noise of an image depends only on its 8-bit content, the scale and the seed (``seed``), on every device and in
-    every batch.
+    With a seed (``seed``) the noise of an image depends only on its 8-bit content, the scale and that seed, on every
+    device and in every batch; without one it is another in every call.
     """
 
     def __init__(self, optics: CameraOptics | None = None) -> None:
@@ -78,10 +79,12 @@ class SimulatedCamera(Degradation):
 
     def _noise(self, hr: Tensor, like: Tensor, scale: float) -> Tensor:
         """Standard normal noise of the shape of ``like``, drawn on the CPU so that every device sees the same."""
-        fields = []
+        if not self.optics.shot_noise and not self.optics.read_noise:
+            return torch.zeros_like(like)
+        fields, own = [], fresh_seed() if self._seed is None else self._seed % 2**63
         for image in hr:
             content = (image.clamp(0, 1) * 255).round().byte().cpu().numpy().tobytes()
-            entropy = [zlib.crc32(content), round(scale * 1_000_000), self._seed % 2**63]
+            entropy = [zlib.crc32(content), round(scale * 1_000_000), own]
             seed = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
             generator = torch.Generator().manual_seed(seed)
             fields.append(torch.randn(like.shape[1:], generator=generator, dtype=torch.float32))
