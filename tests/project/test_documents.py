@@ -1,6 +1,6 @@
 """Every page: links lead somewhere, commands have their options, option blocks are accepted, Python runs as it stands.
 
-Examples for other people's projects are run by ``test_integration.py``.
+Examples for other people's projects are run by ``test_integration.py`` and ``test_clients.py``.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ README, DOCS, OPTION_FILES = TEXTS["README.md"], "degflow_aug/docs/", ROOT / "ba
 # Run below, by a test each, or by test_integration.py; Python without a name is run as it stands.
 NAMED = {
     "python": {
-        "my_degradation.py", "my_network.py", "my_dataset.py", "train.py", "realesrgan/models/degflow_model.py", "loop",
-        "any-scale-loop", "lightning", "official-liif",
+        "my_degradation.py", "my_network.py", "my_dataset.py", "train.py", "realesrgan/models/degflow_model.py",
+        "realesrgan/train.py", "loop", "any-scale-loop", "lightning", "official-liif",
     },
     "yaml": {"pattern.yml", "one-of", "stock", "realesrgan", "extended"},
 }  # fmt: skip
