@@ -26,7 +26,7 @@ from degflow_aug.console.json_output import add_json_argument, plain, print_json
 from degflow_aug.console.plain_text import say
 from degflow_aug.console.progress import note
 from degflow_aug.files.writing import fitting_path
-from degflow_aug.report.report_file import NONE, add_report_argument, check_report, report_at_the_end
+from degflow_aug.report.report_file import NONE, add_report_argument, check_report, exit_code, report_at_the_end
 
 if TYPE_CHECKING:
     from degflow_aug.data.layouts.scene import Scene
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the table; returns 0.
+    """Print the table; returns 0, or 1 where the page that was asked for could not be written.
 
     Raises:
         ValueError, OSError: no bundle, no pairs, or pairs that the bundle cannot be compared with.
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         print_json({"bundle": args.bundle, "pairs": args.pairs, "rows": found, "report": page})
     else:
         say(*format_table(rows, args.oracle).split("\n"))
-    return 0
+    return exit_code(args, page)
 
 
 def _find_scenes(args: argparse.Namespace) -> list[Scene]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,19 @@ def add_report_argument(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def check_page(option: str, page: Path, source: Path) -> None:
-    """Refuse an ``option`` that names no page, or what the page is made of, by a ValueError."""
+    """Refuse an ``option`` that names no page, one that cannot be written, or its own source, by a ValueError.
+
+    Nothing is written to find out: the folder of the page, or the one that its folder would be made in, is tried with a
+    file that has no name.
+    """
+    try:
+        with suppress(FileNotFoundError):
+            page.lstat()
+        tempfile.TemporaryFile(dir=next(folder for folder in page.absolute().parents if folder.exists())).close()
+    except OSError as error:
+        raise ValueError(
+            f"expected {option} where a file can be written, got {page} ({error.strerror or error}); name another file"
+        ) from None
     if page.is_dir():
         raise ValueError(f"expected {option} to name a file, got the folder {page}; add a name that ends in .html")
     if page.suffix.lower() not in (".html", ".htm"):
@@ -40,6 +53,11 @@ def check_report(args: argparse.Namespace, source: str) -> None:
     """:func:`check_page` for ``--report``."""
     if args.report and args.report != NONE:
         check_page("--report", Path(args.report), Path(source))
+
+
+def exit_code(args: argparse.Namespace, page: Path | None) -> int:
+    """Return 1 where a page that ``--report`` names is not there, else 0."""
+    return int(page is None and args.report not in (None, NONE))
 
 
 def write_report(path: Path, report: Report) -> None:
@@ -63,7 +81,7 @@ def write_page(path: Path, content: str) -> None:
 
 
 def report_at_the_end(path: Path, make: Callable[[], Report]) -> Path | None:
-    """Write the report and say where it is. A failure is a note only: the work itself is done."""
+    """Write the report and say where it is. A failure is a note, and None: the work itself is done."""
     with failures_noted("no report was written"):
         write_report(path, make())
         note(f"report: {path}")

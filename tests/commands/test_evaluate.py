@@ -83,6 +83,22 @@ def test_the_table_has_a_block_a_camera(bundle: Path, tmp_path: Path, capsys: py
     assert "scene/s" not in said.err
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_page_that_was_asked_for_and_is_not_there_is_told_by_the_exit_code(
+    asked: bool, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, content: str) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("degflow_aug.report.report_file.write_page", fail)
+    options = ["--pairs", str(write_city100(tmp_path / "pairs")), "--layout", "city100", "--limit", "1"]
+    options += ["--report", str(tmp_path / "page.html")] if asked else []
+    assert main(["evaluate", str(bundle), *options]) == int(asked)
+    said = capsys.readouterr()
+    assert "City100_A" in said.out
+    assert "degflow: no report was written: No space left on device" in said.err
+
+
 def test_scales_are_those_of_the_pairs_or_those_named(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -248,3 +248,21 @@ def test_a_page_never_replaces_its_source(tmp_path: Path, capsys: pytest.Capture
     for command in (["evaluate", bundle, "--pairs", str(tmp_path)], ["fit", str(tmp_path), "--out", bundle]):
         said = refused(capsys, *command, "--layout", "city100", "--report", bundle)
         assert "expected --report to name a file that ends in .html" in said
+
+
+@pytest.mark.parametrize("page", ["/proc/page.html", "/proc/deep/page.html", f"{'n' * 260}.html", "file/page.html"])
+@pytest.mark.parametrize("name", ["evaluate", "fit", "preview", "report"])
+def test_a_page_that_cannot_be_written_is_refused_before_the_work(
+    name: str, page: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    command = {
+        "evaluate": ["simulator", "--pairs", ".", "--layout", "city100", "--report"],
+        "fit": [".", "--layout", "city100", "--out", "camera.safetensors", "--report"],
+        "preview": ["file", "--bundle", "simulator", "--out"],
+        "report": [".", "--out"],
+    }[name]
+    said = refused(capsys, name, *command, page)
+    assert f"expected --{'out' if name in ('preview', 'report') else 'report'} where a file can be written" in said
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]

@@ -33,7 +33,7 @@ from degflow_aug.console.plain_text import say
 from degflow_aug.console.progress import Progress, note
 from degflow_aug.files.run_history import HISTORY, RunHistory
 from degflow_aug.files.writing import sole_writer
-from degflow_aug.report.report_file import add_report_argument, check_report
+from degflow_aug.report.report_file import add_report_argument, check_report, exit_code
 
 if TYPE_CHECKING:
     from degflow_aug.bundles.bundle import Bundle, KernelBundle
@@ -114,7 +114,7 @@ def _add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, write the bundle and print the table; returns 0.
+    """Train, write the bundle and print the table; returns 0, or 1 without the page that was asked for.
 
     Raises:
         ValueError, OSError: pairs or options that cannot be used, or a work folder of another fit.
@@ -148,7 +148,7 @@ def run(args: argparse.Namespace) -> int:
     page = show(args, work_folder(args), bundle, outcome)
     if args.json:
         print_json({**summary(Path(args.out), bundle, outcome), "report": page})
-    return 0
+    return exit_code(args, page)
 
 
 def work_folder(args: argparse.Namespace) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -137,18 +136,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_outputs(page: Path, sheet: Path, args: argparse.Namespace) -> None:
-    """Refuse, before any work, outputs that cannot be written or would take the place of what is shown.
+    """Refuse, before any work, a sheet that cannot be written or would take the place of what is shown.
 
     Raises:
-        ValueError, OSError: such an output.
+        ValueError: such a sheet.
     """
     if sheet.resolve() in {Path(args.image).resolve(), *(path.resolve() for _, path in args.real)}:
         raise ValueError(f"expected --out apart from the images, got {page} with {sheet}, which is one; name another")
     if sheet.is_dir():
         raise ValueError(f"expected to write {sheet}, got a folder of that name; name another page with --out")
-    page.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=page.parent):
-        return
 
 
 def _fitting_page(preview: Preview, args: argparse.Namespace) -> bytes:
