@@ -50,6 +50,8 @@ _HOMES = {
     "ArbitraryScaleNetwork": "archs.arbitrary_scale.arbitrary_scale_network:ArbitraryScaleNetwork",
     "Degradation": "degradations.base:Degradation",
     "build_degradation": "degradations.build:build_degradation",
+    # As it was called when all of compat lay here.
+    "compat_devices": "compat.devices:",
     "load_official_liif": "archs.arbitrary_scale.liif_arch:load_official",
     "register": "plugin:register",
     "register_degradation": "degradations.build:register_degradation",
@@ -65,7 +67,8 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, _, attribute = _HOMES[name].partition(":")
-    globals()[name] = value = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
+    home = importlib.import_module(f"{__name__}.{module}")
+    globals()[name] = value = getattr(home, attribute) if attribute else home
     return value
 
 

@@ -6,6 +6,7 @@
 =========  ==================================================================================================
 here       ``import basicsr`` fails: torchvision.transforms.functional_tensor, distutils (Python 3.12) and,
            with SciPy 2, scipy.ndimage.filters are gone
+slurm      ``--launcher slurm`` puts ``SLURM_NODELIST`` into a shell command
 devices    ``torchrun`` without CUDA divides by zero; ``num_gpu: 1`` without CUDA fails inside torch
 options    ``1e-4`` is text; unknown keys are ignored; unknown ``path`` keys become folders; ``--force_yml`` runs
            code; ``--local-rank``, a missing ``use_tb_logger``, null paths and float scales end in a traceback
@@ -33,6 +34,8 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
+
+from degflow_aug.compat import slurm
 
 # The modules that BasicSR 1.4.2 imports and newer libraries lack, and the modules that hold the same names today.
 SUCCESSORS = {
@@ -77,7 +80,11 @@ def _setuptools_distutils() -> ModuleSpec | None:
 
 
 def apply() -> None:
-    """Make ``import basicsr`` work on current libraries; cheap, imports nothing, and safe to call again."""
+    """Make ``import basicsr`` work on current libraries and run nothing that the environment says.
+
+    Cheap, imports nothing, and safe to call again.
+    """
+    slurm.close_shell()
     if not any(isinstance(finder, SuccessorFinder) for finder in sys.meta_path):
         sys.meta_path.append(SuccessorFinder())
         # SciPy still has the module and says so on every import; its users here cannot change BasicSR's source.

@@ -13,6 +13,8 @@ import torch
 import torch.distributed
 import torch.multiprocessing
 
+from degflow_aug.compat.slurm import init_dist_slurm
+
 
 def init_dist(launcher: str, backend: str | None = None, **settings: Any) -> None:
     """Join the process group that ``torchrun`` or Slurm describes in the environment.
@@ -20,7 +22,7 @@ def init_dist(launcher: str, backend: str | None = None, **settings: Any) -> Non
     Args:
         launcher: ``pytorch`` or ``slurm``.
         backend: None for NCCL where there is CUDA and gloo where there is none.
-        **settings: passed to ``init_process_group``, or to BasicSR's own function for Slurm.
+        **settings: passed to ``init_process_group``, or to :func:`~degflow_aug.compat.slurm.init_dist_slurm`.
 
     Raises:
         ValueError: another launcher, started without ``torchrun``, or Slurm without CUDA.
@@ -31,11 +33,7 @@ def init_dist(launcher: str, backend: str | None = None, **settings: Any) -> Non
     if torch.multiprocessing.get_start_method(allow_none=True) is None:
         torch.multiprocessing.set_start_method("spawn")
     if launcher == "slurm":
-        if not has_cuda:
-            raise ValueError("expected a CUDA device for --launcher slurm, got none; use torchrun to train on CPUs")
-        from basicsr.utils.dist_util import _init_dist_slurm
-
-        _init_dist_slurm(backend or "nccl", **settings)
+        init_dist_slurm(backend or "nccl", **settings)
         return
     if "RANK" not in os.environ:
         raise ValueError("expected the environment of torchrun for --launcher pytorch, but RANK is not set")
