@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from degflow_aug.degradations.grid import check_scale, resize, to_hr_grid
+from degflow_aug.degradations.grid import check_scale, join, resize, to_hr_grid
 from degflow_aug.draws import fresh_seed
 
 
@@ -136,7 +136,7 @@ class Degradation(nn.Module):
             self(hr[i : i + 1, :, :side, :side], min(max(side / lr_size, low), high))
             for i, side in enumerate(sides.tolist())
         ]
-        return torch.cat([resize(patch, (lr_size, lr_size)).clamp(0, 1) for patch in patches]).contiguous()
+        return join([resize(patch, (lr_size, lr_size)).clamp(0, 1) for patch in patches]).contiguous()
 
 
 def check_image(hr: Tensor) -> None:

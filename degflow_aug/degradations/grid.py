@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -90,6 +91,12 @@ def without_autocast(device: torch.device) -> contextlib.AbstractContextManager[
     if torch.amp.is_autocast_available(device.type):
         return torch.autocast(device.type, enabled=False)
     return contextlib.nullcontext()
+
+
+def join(images: Sequence[Tensor]) -> Tensor:
+    """Concatenate (b, C, H, W) along the first axis, also under an autocast to other 16-bit floats than theirs."""
+    with without_autocast(images[0].device):
+        return torch.cat(list(images))
 
 
 def _weights(sides: Tensor, size: int, lr_size: int, dtype: torch.dtype) -> Tensor:

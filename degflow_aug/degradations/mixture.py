@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from degflow_aug.degradations.base import Degradation
+from degflow_aug.degradations.grid import join
 from degflow_aug.draws import fresh_seed
 
 
@@ -94,7 +95,7 @@ class Mixture(Degradation):
                 results.append(degrade(part, rows))  # type: ignore[arg-type]
         if len(results) == 1:
             return results[0]
-        return _rows(torch.cat(results), torch.cat(order).argsort())
+        return _rows(join(results), torch.cat(order).argsort())
 
 
 def _rows(values: Tensor, rows: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from helpers.random_kernels import random_kernel
-from helpers.random_networks import random_rae, random_velocity, randomise
+from helpers.random_networks import random_noise, random_rae, random_velocity, randomise
 from torch import Tensor
 
 from degflow_aug import compat
@@ -100,6 +100,51 @@ def test_dtype_and_graph(name: str) -> None:
         assert patches.dtype == dtype
         assert not patches.requires_grad
         torch.testing.assert_close(patches.double(), truth.double(), rtol=0, atol=0.05)
+
+
+def noisy_kernel() -> Degradation:
+    made = random_kernel()
+    made.residual, made.noise = random_noise(), 1.0
+    return made
+
+
+KINDS: dict[str, Callable[[], Degradation]] = {
+    **DETERMINISTIC,
+    "DegFlow with noise": lambda: degflow(residual=random_noise(), noise=1.0),
+    "FittedKernel with noise": noisy_kernel,
+    "RealESRGAN": realesrgan,
+    "Mixture": lambda: Mixture([(1, Bicubic()), (1, degflow())]),
+}
+
+
+@pytest.mark.parametrize("cast", ["image", "degradation and image"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("name", KINDS)
+def test_number_types_in_and_out_of_autocast(name: str, dtype: torch.dtype, cast: str) -> None:
+    if name == "RealESRGAN" and not compat.has_basicsr():
+        pytest.skip("BasicSR is not installed")
+    degradation, hr = KINDS[name](), images(2, 48)
+    calls: list[Callable[[Tensor], Tensor]] = [
+        lambda hr: degradation(hr, 2.0),
+        lambda hr: degradation.render(hr, 2.0),
+        lambda hr: degradation.lr_patches(hr, torch.tensor([1.5, 2.0]), 16),
+    ]
+
+    def results(hr: Tensor) -> list[Tensor]:
+        degradation.seed(0)
+        return [call(hr) for call in calls]
+
+    truth = results(hr)
+    if cast == "degradation and image":
+        degradation.to(dtype)
+    for autocast in (None, torch.bfloat16, torch.float16):
+        with torch.autocast("cpu", autocast or torch.bfloat16, enabled=autocast is not None):
+            found = results(hr.to(dtype))
+        for one, expected in zip(found, truth, strict=True):
+            assert one.dtype == dtype
+            assert one.is_contiguous()
+            # Where images are rounded, so are the levels and the gray values that JPEG starts from.
+            assert (one.double() - expected.double()).abs().mean() < 0.03
 
 
 @pytest.mark.parametrize("name", BATCHED)

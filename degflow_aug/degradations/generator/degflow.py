@@ -147,6 +147,11 @@ class DegFlow(SeveralCameras):
         self.velocity.eval()
         return self
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """That of the networks."""
+        return next(self.rae.parameters()).dtype
+
     @torch.no_grad()
     def forward(self, hr: Tensor, scale: float, camera: CameraLike | Tensor | None = None) -> Tensor:
         """LR of ``hr`` at ``scale``: (B, 3, H, W) in [0, 1] -> (B, 3, round(H / s), round(W / s)) in [0, 1].
@@ -217,7 +222,7 @@ class DegFlow(SeveralCameras):
         if view.shape != hr.shape:
             raise ValueError(f"expected a view of the HR image's shape {tuple(hr.shape)}, got {tuple(view.shape)}")
         weights = self.camera_weights(hr, camera) if self.anchor is not None else None
-        with autocast(self.amp, hr.device):
+        with autocast(self.amp, hr.device, self.dtype):
             latent = self._encode(view, conditioned=False).latent
             encoded = self._encode(hr, conditioned=False)
             return from_network(encoded.decode([latent], None, self._bases(hr, [end], weights)), hr)[0]
@@ -226,7 +231,7 @@ class DegFlow(SeveralCameras):
         self, hr: Tensor, ends: Sequence[Tensor], weights: Tensor | None = None, side: int | None = None
     ) -> list[Tensor]:
         """Views at each of the end times (B,) from one encoding; ``side`` is that of :meth:`EncodedHR.decode`."""
-        with autocast(self.amp, hr.device):
+        with autocast(self.amp, hr.device, self.dtype):
             encoded = self._encode(hr, conditioned=self.velocity.condition is not None)
             camera = None if weights is None else weights.to(hr.device, non_blocking=True)
             path = FlowPath(self.rae, self.velocity, encoded, solver=self.solver, steps=self.steps, camera=camera)
@@ -243,5 +248,4 @@ class DegFlow(SeveralCameras):
         return EncodedHR(self.rae, self._padded(image), tile=self.tile, conditioned=conditioned)
 
     def _padded(self, image: Tensor) -> Tensor:
-        dtype = next(self.rae.parameters()).dtype
-        return to_network(image, dtype, self.rae.multiple * self.velocity.multiple)
+        return to_network(image, self.dtype, self.rae.multiple * self.velocity.multiple)

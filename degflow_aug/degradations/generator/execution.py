@@ -18,7 +18,7 @@ from degflow_aug.archs.generator.ncsnpp_arch import hr_condition
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.archs.generator.rae_layers import HRFeatures
 from degflow_aug.degradations.convolution import pad_to_multiple
-from degflow_aug.degradations.grid import at_least_float32
+from degflow_aug.degradations.grid import at_least_float32, without_autocast
 
 # Not those that take CUDA graphs: the next call of a network would overwrite outputs that a path still needs.
 COMPILE_MODES = ("default", "max-autotune-no-cudagraphs")
@@ -34,8 +34,10 @@ def check_execution(amp: str, compile: bool | str) -> None:
         raise ValueError(f"expected amp to be none or bf16, got {amp!r}")
 
 
-def autocast(amp: str, device: torch.device) -> contextlib.AbstractContextManager[object]:
-    """Networks in bfloat16 for ``amp`` bf16, else in the precision of the surroundings."""
+def autocast(amp: str, device: torch.device, dtype: torch.dtype) -> contextlib.AbstractContextManager[object]:
+    """Networks in bfloat16 for ``amp`` bf16, else in the precision of the surroundings; 16-bit ones in their own."""
+    if dtype in (torch.bfloat16, torch.float16):
+        return without_autocast(device)
     if amp == "bf16" and torch.amp.is_autocast_available(device.type):
         return torch.autocast(device.type, torch.bfloat16)
     return contextlib.nullcontext()

@@ -29,7 +29,7 @@ def sample_fields(kernels: Tensor, height: int, width: int, generator: torch.Gen
     """
     batch, fields, sources, side, _ = kernels.shape
     size = (1, batch * sources, height + side - 1, width + side - 1)
-    white = torch.randn(size, device=kernels.device, generator=generator)
+    white = torch.randn(size, dtype=kernels.dtype, device=kernels.device, generator=generator)
     return F.conv2d(white, kernels.flatten(0, 1), groups=batch).view(batch, fields, height, width)
 
 

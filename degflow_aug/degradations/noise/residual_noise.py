@@ -118,7 +118,7 @@ class ResidualNoise(nn.Module):
             (B, 3, h, w) in [0, 1].
         """
         wide = lr.float()
-        noise = self.sample(wide, scales.to(self.scales, non_blocking=True), generator)
+        noise = self.sample(wide, scales.to(wide, non_blocking=True), generator)
         return (wide + strength * noise).clamp(0, 1).to(lr.dtype)
 
     def sample(self, lr: Tensor, scales: Tensor, generator: torch.Generator) -> Tensor:
@@ -129,7 +129,7 @@ class ResidualNoise(nn.Module):
         smooth = sample_smooth_fields(fields.flatten(0, 1), height, width, generator).unflatten(0, (-1, TERMS))
         scale = sample_smooth_fields(tails, height, width, generator)
         scale = (scale - smooth_variance(tails)[..., None, None]).exp()
-        sigma, tau, grain = look_up(tables, lr, self.contrasts).split(1, 1)
+        sigma, tau, grain = look_up(tables, lr, self.contrasts.float()).split(1, 1)
         noise = scale * (sigma * fine + tau * smooth[:, 0]) - grain * finest(lr)
         for term, slope in enumerate(derivatives(lr).split(1, 1), start=1):
             noise = noise + slope * smooth[:, term]
@@ -137,15 +137,21 @@ class ResidualNoise(nn.Module):
 
     def variance(self, lr: Tensor, scales: Tensor) -> Tensor:
         """Expected square of what is random in noise of strength 1, (B, 3, h, w), before it is clamped."""
-        tables, kernels, fields, _ = self._at(scales.to(self.scales))
+        tables, kernels, fields, _ = self._at(scales.to(lr))
         power = smooth_variance(fields.flatten(0, 1)).unflatten(0, (-1, TERMS))[..., None, None]
         fine = kernels.square().sum((2, 3, 4))[..., None, None]
-        sigma, tau = look_up(tables[:, :2], lr, self.contrasts).square().split(1, 1)
+        sigma, tau = look_up(tables[:, :2], lr, self.contrasts.float()).square().split(1, 1)
         return sigma * fine + tau * power[:, 0] + (derivatives(lr).square()[:, :, None] * power[:, 1:]).sum(1)
 
     def _at(self, scales: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Tables, kernels, fields and tails, each with B in place of K, at scales (B,)."""
-        known = torch.cat([torch.ones_like(self.scales[:1]), self.scales])
+        """Tables, kernels, fields and tails, each with B in place of K, at scales (B,).
+
+        In float32 whatever the module was cast to, because the noise is drawn and applied in that.
+        """
+        marks, tables, kernels, fields, tails = (
+            part.float() for part in (self.scales, self.tables, self.kernels, self.fields, self.tails)
+        )
+        known = torch.cat([torch.ones_like(marks[:1]), marks])
         upper = torch.bucketize(scales, known).clamp(1, len(known) - 1)
         low, high = known[upper - 1], known[upper]
         share = ((scales - low) / (high - low)).clamp(0, 1)
@@ -155,12 +161,12 @@ class ResidualNoise(nn.Module):
             return torch.lerp(padded[upper - 1], padded[upper], share.view(-1, *[1] * (values.ndim - 1)))
 
         # Below the first real scale the noise is weaker, not of another kind.
-        still = torch.cat([self.fields[:1, :1], torch.zeros_like(self.fields[:1, 1:])], 1)
+        still = torch.cat([fields[:1, :1], torch.zeros_like(fields[:1, 1:])], 1)
         return (
-            between(self.tables, torch.zeros_like(self.tables[:1])),
-            between(self.kernels, self.kernels[:1]),
-            between(self.fields, still),
-            between(self.tails, self.tails[:1]),
+            between(tables, torch.zeros_like(tables[:1])),
+            between(kernels, kernels[:1]),
+            between(fields, still),
+            between(tails, tails[:1]),
         )
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from degflow_aug import compat
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.convolution import reflect_pad
-from degflow_aug.degradations.grid import lr_size
+from degflow_aug.degradations.grid import lr_size, without_autocast
 from degflow_aug.degradations.realesrgan.draw import RealESRGANDraw, draw
 from degflow_aug.degradations.realesrgan.sensor_noise import add_noise
 from degflow_aug.degradations.realesrgan.settings import RealESRGANSettings
@@ -62,11 +62,12 @@ class RealESRGAN(Degradation):
         scale = self.check(hr, scale)
         height, width = hr.shape[-2:]
         image = hr.float()
-        if self.settings.usm:
-            image = _with_border(image, self._filter("USMSharp", hr.device), margin=26)
-        image = self._first_order(image, parameters)
-        image = self._second_order(image, (height / scale, width / scale), parameters)
-        return self._finish(image, lr_size(height, width, scale), parameters).to(hr.dtype)
+        with without_autocast(hr.device):
+            if self.settings.usm:
+                image = _with_border(image, self._filter("USMSharp", hr.device), margin=26)
+            image = self._first_order(image, parameters)
+            image = self._second_order(image, (height / scale, width / scale), parameters)
+            return self._finish(image, lr_size(height, width, scale), parameters).to(hr.dtype)
 
     def _first_order(self, image: Tensor, parameters: RealESRGANDraw) -> Tensor:
         order = parameters.first
