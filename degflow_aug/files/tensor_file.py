@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from degflow_aug.files.tensor_form import UNKNOWN, other_form
 from degflow_aug.files.writing import atomic_path
 
 _ROOM = 1 << 20
@@ -24,7 +25,11 @@ def load_tensors(path: str | Path) -> Any:
     """
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"expected a checkpoint, got {path}: {'a folder' if path.is_dir() else 'nothing there'}")
+        kind = "a folder" if path.is_dir() else "no regular file" if path.exists() else "nothing there"
+        raise ValueError(f"expected a checkpoint, got {path}: {kind}")
+    form = other_form(path)
+    if form is not None:
+        raise ValueError(f"expected a checkpoint of plain tensors, got {path}, which is {form}; it was not run")
     try:
         with warnings.catch_warnings():
             # Of pickle's protocols and of storages: nothing that whoever gave the file could act on.
@@ -33,7 +38,7 @@ def load_tensors(path: str | Path) -> Any:
     except Exception as error:  # what is damaged raises anything, MemoryError among it
         lack = isinstance(error, MemoryError) or "not enough memory" in str(error)
         # What torch says of code is a page, and advises to run it.
-        reason = "takes too much memory" if lack else "is damaged, another kind of file, or holds code; it was not run"
+        reason = "takes too much memory" if lack else f"is {UNKNOWN}; it was not run"
         raise ValueError(f"expected a checkpoint of plain tensors, got {path}, which {reason}") from None
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+import tarfile
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import save
 
 from degflow_aug import compat
 from degflow_aug.archs.arbitrary_scale.liif_arch import load_official
@@ -115,3 +120,59 @@ def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
     for path, said in ((tmp_path / "a.pth", "nothing there"), (tmp_path, "a folder")):
         with pytest.raises(ValueError, match=f"expected a checkpoint, got {path}: {said}"):
             load_tensors(path)
+
+
+def write_other_form(path: Path, form: str) -> None:
+    """Write a file of another form; those that could hold code hold the creation of ``ran`` beside it."""
+    code = pickle.dumps(CreatesFile(path.parent / "ran"), protocol=2)
+    if form.startswith(("tar", "gzip")):
+        name = "\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19." if form.endswith("first bytes") else "a"
+        with tarfile.open(
+            path, "w:gz" if form == "gzip" else "w", format=tarfile.GNU_FORMAT, encoding="latin-1"
+        ) as tar:
+            for member, data in {name: b"", "storages": pickle.dumps(0, 2), "pickle": code}.items():
+                info = tarfile.TarInfo(member)
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+    elif form in ("TorchScript", "zip"):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in ("data", "constants") if form == "TorchScript" else ("other",):
+                archive.writestr(f"archive/{name}.pkl", code)
+    elif form == "npz":
+        np.savez(path.with_suffix(".npz"), np.array([CreatesFile(path.parent / "ran")], dtype=object))
+        path.with_suffix(".npz").rename(path)
+    elif form == "npy":
+        with path.open("wb") as file:
+            np.save(file, np.array([CreatesFile(path.parent / "ran")], dtype=object))
+    elif form == "safetensors":
+        path.write_bytes(save({"w": torch.ones(2)}))
+    else:
+        path.write_bytes({"pickle": code, "text": b"params: 1\n", "nothing": b"", "zeros": bytes(2000)}[form])
+
+
+@pytest.mark.parametrize("reader", ["tensors", "weights", "training state", "official generator", "VGG16"])
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ("tar", "a tar archive"),
+        ("tar with torch's first bytes", "a tar archive"),
+        ("gzip", "a gzip archive"),
+        ("TorchScript", "a program"),
+        ("zip", "a zip archive without torch's layout"),
+        ("npz", "an archive of NumPy arrays"),
+        ("npy", "a NumPy array"),
+        ("pickle", "a pickle that torch has not written"),
+        ("safetensors", "a safetensors file"),
+        ("text", "damaged, another kind of file"),
+        ("nothing", "damaged, another kind of file"),
+        ("zeros", "damaged, another kind of file"),
+    ],
+)
+def test_other_forms_are_named_and_come_near_no_reader(
+    form: str, said: str, reader: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "load", None)
+    write_other_form(tmp_path / "a.pth", form)
+    with pytest.raises(ValueError, match=rf"^expected .*a\.pth, which is {said}.*; it was not run$"):
+        READERS[reader](tmp_path / "a.pth")
+    assert not (tmp_path / "ran").exists()

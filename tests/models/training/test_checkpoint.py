@@ -116,7 +116,7 @@ class Malicious:
 def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
     for write in (torch.save, lambda item, path: path.write_bytes(pickle.dumps(item))):
         write({"params": Malicious(tmp_path / "ran")}, tmp_path / "net.pth")
-        with pytest.raises(ValueError, match=r"net\.pth, which is damaged, another kind of file, or holds code"):
+        with pytest.raises(ValueError, match=r"net\.pth, which is .*; it was not run$"):
             read_weights(tmp_path / "net.pth", network(9), True, "params")
     assert not (tmp_path / "ran").exists()
 
