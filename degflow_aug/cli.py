@@ -25,6 +25,7 @@ from degflow_aug import __version__
 from degflow_aug.commands.shared.arguments import command_line
 from degflow_aug.console.json_output import FLAG, print_json
 from degflow_aug.console.plain_text import say
+from degflow_aug.console.progress import note
 from degflow_aug.console.sentence import is_want_of_memory, lost_worker, sentence
 from degflow_aug.console.streams import plain_streams, unless_unsaid
 from degflow_aug.options.nearest_name import nearest_name
@@ -93,6 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     _keep_libraries_quiet()
+    logging.getLogger("degflow_aug").handlers = [_Notes()]
     with plain_streams() as out:
         try:
             code = _outcome(arguments)
@@ -145,6 +147,14 @@ def _keep_libraries_quiet() -> None:
     logging.raiseExceptions = False
     warnings.filterwarnings("ignore", module=r"PIL\.")
     logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+class _Notes(logging.Handler):
+    """Says what the package logs as a note of the command."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it."""
+        note(record.getMessage())
 
 
 def _say(said: str, arguments: Sequence[str]) -> None:
