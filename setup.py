@@ -118,6 +118,7 @@ setup(
             *ONE_STEP,
         ],
         "onestep": ONE_STEP,
+        "heic": ["pillow-heif>=1.8"],
         # Others' trainers that the examples of integrate.md are for; only their tests need them.
         "clients": ["lightning>=2.4", "realesrgan==0.3.0; python_version < '3.13'"],
     },

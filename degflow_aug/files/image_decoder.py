@@ -2,20 +2,33 @@
 
 Pillow decodes: it alone of the installed libraries refuses cut-off files of every format (OpenCV fills the rest with
 gray), reads sizes from headers, and knows palettes, transparency and EXIF orientation. It reduces 16-bit colour to
-8 bits without a word, so OpenCV decodes those files, once Pillow has found them whole. Colour profiles are ignored.
+8 bits without a word, so OpenCV decodes those files, once Pillow has found them whole. HEIC files need pillow-heif.
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import importlib.util
 import io
 from collections.abc import Callable
 from typing import Any, BinaryIO, NamedTuple
 
 import cv2
 import numpy as np
-from PIL import BmpImagePlugin, Image, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL import (
+    BmpImagePlugin,
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+    features,
+)
+
+from degflow_aug.files.colour_profile import is_in_srgb, to_srgb
+from degflow_aug.files.plain_image import check_plain, check_scans
 
 PIXEL_LIMIT = 256_000_000
 # A photograph takes a byte for 2 to 50 pixels; files that claim thousands are made to fill the memory.
@@ -32,12 +45,18 @@ _OPENERS: dict[bytes, Callable[[BinaryIO], Any]] = {
     b"MM\0*": TiffImagePlugin.TiffImageFile,
     b"BM": BmpImagePlugin.BmpImageFile,
 }
-_READABLE_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"}
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_AVIF_BRANDS = (b"avif", b"avis")
+HEIC_SUFFIXES = (".heic", ".heif", ".hif")
+MORE_SUFFIXES = (
+    *((".avif",) if features.check("avif") else ()),
+    *(HEIC_SUFFIXES if importlib.util.find_spec("pillow_heif") else ()),
+)
+"""Of formats that only some installations can read."""
 _ORIENTATION = 274
+_TURNED = (5, 6, 7, 8)
 _EXIF = 34665
 _BITS_PER_SAMPLE = 258
-# What OpenCV and Pillow are known to read alike: neither inverted nor CMYK, channels interleaved, values unsigned.
-_SIXTEEN_BIT_TIFF = {262: {1, 2}, 284: {1}, 339: {1}}
 _PIXEL_CHUNKS = (b"IHDR", b"IDAT")
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
@@ -53,15 +72,16 @@ class ImageHeader(NamedTuple):
 def decode_image(data: bytes, name: str) -> np.ndarray:
     """Decode the bytes of an image file as upright RGB (H, W, 3), in uint8 or uint16 by its bits per channel.
 
-    Gray files get three channels, palettes are expanded, and an alpha channel is dropped if it is opaque.
+    Gray files get three channels, palettes are expanded, and an alpha channel is dropped if it is opaque. Colours of
+    other profiles are converted to sRGB.
 
     Args:
         data: the whole file.
         name: what errors call it.
 
     Raises:
-        ValueError: the file is cut off, damaged, of another format, transparent, CMYK, floating point, animated, or
-            has more than ``PIXEL_LIMIT`` pixels, or more than ``SMALL`` and ``PIXELS_A_BYTE`` for each of its bytes.
+        ValueError: the file is cut off, damaged, of another format, transparent, none that :func:`check_plain` takes,
+            or has more than ``PIXEL_LIMIT`` pixels, or more than ``SMALL`` and ``PIXELS_A_BYTE`` for each of its bytes.
     """
     image, header = _open(io.BytesIO(data), name)
     if header.height * header.width > max(SMALL, PIXELS_A_BYTE * len(data)):
@@ -69,22 +89,26 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
             f"{name}: expected at most {PIXELS_A_BYTE} pixels a byte of the file, got {header.width}x{header.height} "
             f"in {len(data)} bytes; no photograph is so small, so it is damaged or made to fill the memory"
         )
+    if image.format == "JPEG":
+        check_scans(data, name)
     if header.bits == 16:
         return _decode_16_bits(image, data, name)
-    if image.mode not in _READABLE_MODES:
-        raise ValueError(f"{name}: expected gray or RGB of 8 or 16 bits a channel, got {image.mode}; convert it to RGB")
     _load(image, data, name)
-    transparent = "A" in image.mode or "transparency" in image.info
-    upright = ImageOps.exif_transpose(image)
-    if not transparent:
-        return np.array(upright.convert("RGB"))
-    rgba = np.asarray(upright.convert("RGBA"))
-    return _without_alpha(rgba, name)
+    if _may_be_transparent(image):
+        _without_alpha(np.asarray(image.convert("RGBA")), name)
+    return np.array(to_srgb(ImageOps.exif_transpose(image)))
 
 
 def open_header(stream: BinaryIO, name: str) -> ImageHeader:
-    """Read size and depth of an image file from its first bytes; refuse what these give away."""
-    return _open(stream, name)[1]
+    """Read size and depth of an image file from its first bytes; refuse what these give away.
+
+    Only where there may be transparent pixels, the image is decoded to see whether there are any.
+    """
+    image, header = _open(stream, name)
+    if _may_be_transparent(image):
+        stream.seek(0)
+        decode_image(stream.read(), name)
+    return header
 
 
 def exif_tags(stream: BinaryIO, name: str) -> dict[int, Any]:
@@ -123,25 +147,51 @@ def _open(stream: BinaryIO, name: str) -> tuple[Any, ImageHeader]:
     start = stream.read(32)
     stream.seek(0)
     silence_libtiff()
-    opener = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), None)
-    if opener is None:
-        raise ValueError(f"{name}: expected a PNG, JPEG, WebP, TIFF or BMP image, got another kind of file")
+    opener = _opener(start, name)
     try:
         image = opener(stream)
-        frames = getattr(image, "n_frames", 1)
         tags = image.tag_v2 if image.format == "TIFF" else {}
         # The getexif of Pillow's PNG class would decode the pixels to look for a tag behind them.
-        turned = int((tags or Image.Image.getexif(image)).get(_ORIENTATION, 1)) >= 5
+        orientation = Image.Image.getexif(image).get(_ORIENTATION, 1)
         width, height = (int(tags[256]), int(tags[257])) if tags else image.size
+        bits = _bits(image, start)
     except Exception as error:  # damaged bytes make decoders raise anything
         raise ValueError(f"{name}: expected a whole image, got a damaged or unknown file ({error})") from error
-    if frames > 1:
-        raise ValueError(f"{name}: expected one image, got {frames} frames or pages; save the one that is meant")
     if width * height > PIXEL_LIMIT:
         raise ValueError(f"{name}: expected at most {PIXEL_LIMIT} pixels, got {width}x{height}; cut it into parts")
-    if turned:
+    check_plain(image, bits, orientation not in (2, 3, 4, *_TURNED), name)
+    if not is_in_srgb(image, name) and bits == 16:
+        raise ValueError(
+            f"{name}: expected a 16-bit image with colours in sRGB, got another profile; convert it to sRGB"
+        )
+    if orientation in _TURNED:
         width, height = height, width
-    return image, ImageHeader(height, width, _bits(image, start))
+    return image, ImageHeader(height, width, bits)
+
+
+def _opener(start: bytes, name: str) -> Callable[[BinaryIO], Any]:
+    """Return what opens a file that begins so."""
+    for magic, opener in _OPENERS.items():
+        if start.startswith(magic):
+            return opener
+    brand = start[8:12] if start[4:8] == b"ftyp" else b""
+    if brand in _AVIF_BRANDS and features.check("avif"):
+        from PIL import AvifImagePlugin
+
+        return AvifImagePlugin.AvifImageFile
+    if brand in _HEIC_BRANDS:
+        try:
+            from pillow_heif import HeifImageFile
+        except ImportError as error:
+            raise ValueError(
+                f"{name}: expected pillow-heif to read this HEIC image, got none; pip install pillow-heif"
+            ) from error
+        return HeifImageFile
+    raise ValueError(f"{name}: expected a PNG, JPEG, WebP, TIFF, BMP, HEIC or AVIF image, got another kind of file")
+
+
+def _may_be_transparent(image: Any) -> bool:
+    return "A" in image.mode or "transparency" in image.info
 
 
 def _bits(image: Any, start: bytes) -> int:
@@ -164,16 +214,7 @@ def _load(image: Any, data: bytes, name: str) -> None:
 
 
 def _decode_16_bits(image: Any, data: bytes, name: str) -> np.ndarray:
-    tags = image.tag_v2 if image.format == "TIFF" else {}
-    usual = all(set(np.atleast_1d(tags.get(tag, 1))) <= values for tag, values in _SIXTEEN_BIT_TIFF.items())
-    turned = tags.get(_ORIENTATION, 1) != 1
     _load(image, data, name)
-    turned = turned or (not tags and image.getexif().get(_ORIENTATION, 1) != 1)
-    if not usual or turned or "transparency" in image.info:
-        raise ValueError(
-            f"{name}: expected a 16-bit image that is upright, opaque, gray or RGB, unsigned and interleaved, "
-            "got one that is not; save it so"
-        )
     encoded = _only_pixels(data) if image.format == "PNG" else data
     pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 from typing import BinaryIO
 
 import cv2
 import numpy as np
 
+from degflow_aug.files.alike import look_alike
 from degflow_aug.files.image_decoder import ImageHeader, decode_image, open_header
 from degflow_aug.files.writing import atomic_path
 
@@ -72,21 +75,6 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
         partial.write_bytes(data)
 
 
-def list_images(folder: str | Path) -> list[Path]:
-    """List the image files in a folder by name, without hidden ones.
-
-    Raises:
-        ValueError: there is no such folder, or no image in it.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise ValueError(f"{folder}: expected a folder of images, got {'a file' if folder.exists() else 'nothing'}")
-    images = images_in(folder)
-    if not images:
-        raise ValueError(f"{folder}: expected images ({', '.join(IMAGE_SUFFIXES)}), got none")
-    return images
-
-
 def images_in(folder: Path) -> list[Path]:
     """List the image files in a folder that is there, sorted by name; there may be none."""
     return sorted(path for path in folder.iterdir() if is_image_name(path.name) and path.is_file())
@@ -99,6 +87,11 @@ def is_image_name(name: str) -> bool:
 
 def _open_file(path: str | Path) -> BinaryIO:
     try:
+        # A pipe would be waited for, and a device read without end.
+        if not stat.S_ISREG(mode := os.stat(path).st_mode) and not stat.S_ISDIR(mode):
+            raise ValueError(f"{path}: expected an image file, got a pipe, socket or device; copy it to a file")
         return open(path, "rb")
     except OSError as error:
-        raise ValueError(f"{path}: expected an image file, got none ({error.strerror or error})") from error
+        raise ValueError(
+            f"{path}: expected an image file, got none ({error.strerror or error}{look_alike(path)})"
+        ) from error

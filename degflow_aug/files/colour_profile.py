@@ -1,0 +1,87 @@
+"""Colours of image files in sRGB: where a file's ICC profile says that they are others, they are converted."""
+
+from __future__ import annotations
+
+import functools
+import io
+import itertools
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from degflow_aug.files.notice import notice
+
+# Profiles of sRGB differ from each other by rounding; what a profile changes by no more stays as it is, to the bit.
+_SAME = 2
+_GRAYS = ("1", "L", "LA")
+
+
+def is_in_srgb(image: Image.Image, name: str) -> bool:
+    """Tell whether the colours of an image, which need not be decoded, are meant in sRGB; say so where they are not.
+
+    Args:
+        image: as Pillow has opened it.
+        name: what the line calls it. It is said once per profile.
+    """
+    profile = image.info.get("icc_profile")
+    if not profile:
+        return True
+    conversion = _conversion(bytes(profile), _is_gray(image))
+    conversion.say(name)
+    return conversion.transform is None
+
+
+def to_srgb(image: Image.Image) -> Image.Image:
+    """Convert a decoded image without transparency to RGB in sRGB, by its profile where it has one that differs."""
+    profile = image.info.get("icc_profile")
+    conversion = _conversion(bytes(profile), _is_gray(image)) if profile else None
+    if conversion is None or conversion.transform is None:
+        return image.convert("RGB")
+    # Without a profile of its own, by which Pillow might be led to do it again.
+    converted = ImageCms.applyTransform(image.convert(conversion.mode), conversion.transform)
+    assert converted is not None
+    return converted
+
+
+class _Conversion:
+    """What a profile asks for: ``transform`` from ``mode`` to RGB in sRGB, or None where nothing is to be changed."""
+
+    def __init__(self, profile: bytes, is_gray: bool) -> None:
+        self.transform: Any = None
+        self.mode = "RGB"
+        self._said = ""
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            self.mode = "L" if is_gray and source.profile.xcolor_space.strip() == "GRAY" else "RGB"
+            transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), self.mode, "RGB")
+            described = " ".join(ImageCms.getProfileDescription(source).split())
+            if not _changes_nothing(transform, self.mode):
+                self.transform = transform
+                self._said = f"its colours are converted to sRGB by its profile ({described})"
+        except (ImageCms.PyCMSError, ImportError, ValueError, TypeError, OSError) as error:
+            self._said = f"its colour profile cannot be used ({error}), and its colours are taken for sRGB"
+
+    def say(self, name: str) -> None:
+        """Say it, the first time."""
+        if self._said:
+            notice(f"{name}: {self._said}, as are those of all files with the same profile")
+            self._said = ""
+
+
+@functools.lru_cache(maxsize=256)
+def _conversion(profile: bytes, is_gray: bool) -> _Conversion:
+    return _Conversion(profile, is_gray)
+
+
+def _changes_nothing(transform: Any, mode: str) -> bool:
+    """Look at all grays, and at colours throughout the cube."""
+    grays = np.arange(256, dtype=np.uint8)[None]
+    colours = np.array(list(itertools.product(range(0, 256, 15), repeat=3)), np.uint8)[None]
+    tried = Image.fromarray(grays if mode == "L" else np.concatenate([np.stack([grays] * 3, 2), colours], 1))
+    found = np.asarray(ImageCms.applyTransform(tried, transform)).astype(int)
+    return bool(np.abs(found - np.asarray(tried.convert("RGB"))).max() <= _SAME)
+
+
+def _is_gray(image: Image.Image) -> bool:
+    return image.mode in _GRAYS or image.mode.startswith("I;16")

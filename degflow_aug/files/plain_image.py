@@ -1,0 +1,97 @@
+"""What the header of an image file shows to be no plain image: camera raw, several pages, other kinds of values."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from PIL import TiffImagePlugin
+
+READABLE_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"}
+MOST_SCANS = 100
+"""Of a JPEG file. Encoders make about ten; each takes as long as the whole image, and a scan of nothing few bytes."""
+
+_TIFF_WIDTH, _TIFF_HEIGHT, _KIND, _PHOTOMETRIC = 256, 257, 254, 262
+_SUB_IMAGES, _SAMPLE_FORMAT, _DNG_VERSION = 330, 339, 50706
+_MOSAIC, _LINEAR_RAW = 32803, 34892
+_MOST_SUB_IMAGES = 16
+# What OpenCV and Pillow are known to read alike: neither inverted nor CMYK, channels interleaved, values unsigned.
+_SIXTEEN_BIT_TIFF = {_PHOTOMETRIC: {1, 2}, 284: {1}, _SAMPLE_FORMAT: {1}}
+_START_OF_SCAN, _END, _STUFFED = 0xDA, 0xD9, re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
+
+
+def check_plain(image: Any, bits: int, upright: bool, name: str) -> None:
+    """Check what an image shows before it is decoded.
+
+    Args:
+        image: as Pillow has opened it.
+        bits: per channel.
+        upright: whether it is stored so.
+        name: what errors call it.
+
+    Raises:
+        ValueError: several pages, a camera raw, CMYK, floating point, signed or 32-bit values, or 16 bits of a kind
+            that cannot be read exactly.
+    """
+    if getattr(image, "is_animated", False):
+        raise ValueError(f"{name}: expected one image, got several frames or pages; save the one that is meant")
+    tags = image.tag_v2 if image.format == "TIFF" else {}
+    if tags and _is_raw(image):
+        raise ValueError(
+            f"{name}: expected an image, got a camera raw or another file with a thumbnail in its place; develop it, "
+            "or save the image as PNG"
+        )
+    modes = {"I;16", "I;16B", "I;16L", "RGB", "RGBA"} if bits == 16 else READABLE_MODES
+    if image.mode not in modes:
+        raise ValueError(f"{name}: expected gray or RGB of 8 or 16 bits a channel, got {image.mode}; convert it to RGB")
+    if not set(_values(tags, _SAMPLE_FORMAT)) <= {1}:
+        raise ValueError(f"{name}: expected unsigned values, got signed or floating ones; convert it to RGB")
+    if bits != 16:
+        return
+    usual = all(set(_values(tags, tag)) <= values for tag, values in _SIXTEEN_BIT_TIFF.items())
+    if not usual or not upright or "transparency" in image.info:
+        raise ValueError(
+            f"{name}: expected a 16-bit image that is upright, opaque, gray or RGB, unsigned and interleaved, "
+            "got one that is not; save it so"
+        )
+
+
+def check_scans(jpeg: bytes, name: str) -> None:
+    """Check that a JPEG file goes over its pixels no more than :data:`MOST_SCANS` times.
+
+    Raises:
+        ValueError: it does.
+    """
+    place, scans = 2, 0
+    while (found := _STUFFED.search(jpeg, place)) is not None and found[1][0] != _END:
+        scans += found[1][0] == _START_OF_SCAN
+        if scans > MOST_SCANS:
+            raise ValueError(
+                f"{name}: expected a JPEG of at most {MOST_SCANS} scans, got more; no photograph has so many, it is "
+                "made to take long"
+            )
+        # Tables, thumbnails and the head of a scan may hold bytes that look like markers.
+        place = found.end() + int.from_bytes(jpeg[found.end() : found.end() + 2], "big")
+
+
+def _is_raw(image: Any) -> bool:
+    """Tell whether a TIFF's first image is not the one that it is about: a thumbnail, or the values of a sensor."""
+    tags = image.tag_v2
+    first = [int(value) for value in _values(tags, _KIND, 0)]
+    if _DNG_VERSION in tags or first[0] & 1 or tags.get(_PHOTOMETRIC) in (_MOSAIC, _LINEAR_RAW):
+        return True
+    area = int(tags[_TIFF_WIDTH]) * int(tags[_TIFF_HEIGHT])
+    return any(_area(image, int(place)) > area for place in _values(tags, _SUB_IMAGES, 0)[:_MOST_SUB_IMAGES] if place)
+
+
+def _area(image: Any, place: int) -> int:
+    """Count the pixels of a further image of a TIFF file, 0 where there is none."""
+    tags = TiffImagePlugin.ImageFileDirectory_v2(prefix=image.tag_v2.prefix)
+    image.fp.seek(place)
+    tags.load(image.fp)
+    return int(tags.get(_TIFF_WIDTH, 0)) * int(tags.get(_TIFF_HEIGHT, 0))
+
+
+def _values(tags: Any, tag: int, default: int = 1) -> tuple[Any, ...]:
+    value = tags.get(tag, default)
+    return value if isinstance(value, tuple) else (value,)

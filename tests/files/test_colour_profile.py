@@ -1,0 +1,171 @@
+"""Colours of other profiles are converted to sRGB; those of sRGB stay as they are, to the bit."""
+
+from __future__ import annotations
+
+import io
+import logging
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers.photographs import photograph
+from PIL import Image, ImageCms, features
+
+from degflow_aug.files.image_decoder import decode_image, open_header
+from degflow_aug.files.image_file import encode_image, image_size, read_image
+
+RGB = photograph(0)
+# Chromaticities of the primaries, and a white of D65; see ICC.1:2010 for the tags.
+DISPLAY_P3 = ((0.68, 0.32), (0.265, 0.69), (0.15, 0.06))
+ADOBE_RGB = ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06))
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+_D50 = np.array([0.9642, 1.0, 0.8249])
+_BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+
+
+def _to_d50(primaries: tuple[tuple[float, float], ...]) -> np.ndarray:
+    """Linear RGB to XYZ under D50, (3, 3)."""
+    columns = np.array([(x / y, 1, (1 - x - y) / y) for x, y in primaries]).T
+    white = np.array([0.3127 / 0.329, 1, (1 - 0.3127 - 0.329) / 0.329])
+    matrix = columns * np.linalg.solve(columns, white)
+    gains = (_BRADFORD @ _D50) / (_BRADFORD @ white)
+    return np.linalg.inv(_BRADFORD) @ np.diag(gains) @ _BRADFORD @ matrix
+
+
+def profile(primaries: tuple[tuple[float, float], ...] | None, gamma: float = 2.2) -> bytes:
+    """An ICC profile of primaries and a gamma; of gray without primaries."""
+
+    def xyz(values: Any) -> bytes:
+        return b"XYZ \0\0\0\0" + b"".join(struct.pack(">i", round(float(value) * 65536)) for value in values)
+
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
+    tags = {b"desc": b"desc\0\0\0\0" + struct.pack(">I", 6) + b"tried\0" + bytes(78), b"wtpt": xyz(_D50)}
+    if primaries is None:
+        tags[b"kTRC"] = curve
+    else:
+        for letter, column in zip("rgb", _to_d50(primaries).T, strict=True):
+            tags[f"{letter}XYZ".encode()], tags[f"{letter}TRC".encode()] = xyz(column), curve
+    table, data = struct.pack(">I", len(tags)), b""
+    for tag, value in tags.items():
+        table += struct.pack(">4sII", tag, 132 + 12 * len(tags) + len(data), len(value))
+        data += value + bytes(-len(value) % 4)
+    space = b"GRAY" if primaries is None else b"RGB "
+    head = b"none" + struct.pack(">I", 0x02100000) + b"mntr" + space + b"XYZ " + bytes(12) + b"acsp" + bytes(28)
+    head = (head + xyz(_D50)[8:]).ljust(124, b"\0")
+    return struct.pack(">I", 4 + len(head) + len(table) + len(data)) + head + table + data
+
+
+def _linear(values: np.ndarray) -> np.ndarray:
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+def _srgb(light: np.ndarray) -> np.ndarray:
+    light = light.clip(0, 1)
+    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+
+
+def expected(image: np.ndarray, primaries: tuple[tuple[float, float], ...], gamma: float = 2.2) -> np.ndarray:
+    """The sRGB levels of an image in another space, by matrix."""
+    to_srgb = np.linalg.inv(_to_d50(((0.64, 0.33), (0.3, 0.6), (0.15, 0.06)))) @ _to_d50(primaries)
+    return 255 * _srgb((image / 255.0) ** gamma @ to_srgb.T)
+
+
+def _saved(image: np.ndarray, kind: str, icc: bytes, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, kind, icc_profile=icc, **options)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("primaries", [DISPLAY_P3, ADOBE_RGB])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG"])
+def test_other_colours_are_those_of_srgb(kind: str, primaries: tuple[tuple[float, float], ...]) -> None:
+    options: dict[str, Any] = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}.get(kind, {})
+    image = decode_image(_saved(RGB, kind, profile(primaries), **options), f"{kind} {primaries}")
+    error = np.abs(image - expected(RGB, primaries))
+    assert error.mean() < 2 if kind == "JPEG" else error.max() < 2
+
+
+def test_turned_transparent_and_palette_images(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    data = _saved(np.dstack([RGB, np.full_like(RGB[..., 0], 255)]), "PNG", profile(ADOBE_RGB), exif=exif)
+    assert np.abs(decode_image(data, "a") - expected(np.rot90(RGB, -1), ADOBE_RGB)).max() < 2
+    palette = Image.fromarray(RGB).quantize(200)
+    stream = io.BytesIO()
+    palette.save(stream, "PNG", icc_profile=profile(ADOBE_RGB))
+    wanted = expected(np.asarray(palette.convert("RGB")), ADOBE_RGB)
+    assert np.abs(decode_image(stream.getvalue(), "b") - wanted).max() < 2
+
+
+def test_pixels_in_srgb_stay_as_they_are() -> None:
+    for kind in ("PNG", "TIFF"):
+        np.testing.assert_array_equal(decode_image(_saved(RGB, kind, SRGB), "a"), RGB)
+        np.testing.assert_array_equal(decode_image(_saved(RGB[..., 0], kind, SRGB), "a")[..., 2], RGB[..., 0])
+
+
+def test_gray() -> None:
+    gray = RGB[..., 1]
+    image = decode_image(_saved(gray, "PNG", profile(None, 1.8)), "gray of its own")
+    wanted = 255 * _srgb((gray / 255.0) ** 1.8)
+    assert np.abs(image[..., 0] - wanted).max() < 2
+    in_rgb = decode_image(_saved(gray, "TIFF", profile(ADOBE_RGB, 1.8)), "gray in RGB")
+    assert np.abs(in_rgb[..., 0] - wanted).max() < 2
+    assert (image == image[..., :1]).all()
+
+
+def test_it_is_said_once_per_profile(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.png").write_bytes(_saved(RGB, "PNG", profile(DISPLAY_P3, 2.1)))
+        read_image(tmp_path / f"{number}.png")
+    assert [record.message for record in caplog.records if str(tmp_path) in record.message] == [
+        f"{tmp_path}/0.png: its colours are converted to sRGB by its profile (tried), as are those of all files with "
+        "the same profile"
+    ]
+
+
+@pytest.mark.parametrize("icc", [b"nothing", profile(DISPLAY_P3, 2.3)[:200], profile(None, 2.3)])
+def test_a_profile_that_does_not_fit_is_said_and_left(icc: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        np.testing.assert_array_equal(decode_image(_saved(RGB, "PNG", icc), f"{len(icc)}.png"), RGB)
+    assert f"{len(icc)}.png: its colour profile cannot be used" in caplog.text
+
+
+def test_16_bits_in_other_colours_are_refused_by_the_header() -> None:
+    deep = np.random.default_rng(0).integers(0, 65536, (8, 8, 3), dtype=np.uint16)
+    png = encode_image(deep)
+
+    def with_profile(icc: bytes) -> bytes:
+        chunk = _saved(RGB[:1, :1], "PNG", icc)
+        start = chunk.index(b"iCCP") - 4
+        length = 12 + int.from_bytes(chunk[start : start + 4], "big")
+        return png[:33] + chunk[start : start + length] + png[33:]
+
+    for read in (lambda data: open_header(io.BytesIO(data), "a.png"), lambda data: decode_image(data, "a.png")):
+        with pytest.raises(ValueError, match=r"a\.png: expected a 16-bit image with colours in sRGB"):
+            read(with_profile(profile(ADOBE_RGB)))
+    np.testing.assert_array_equal(decode_image(with_profile(SRGB), "a.png"), deep)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
+def test_avif_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.avif").write_bytes(_saved(RGB, "AVIF", profile(DISPLAY_P3), quality=100, subsampling="4:4:4"))
+    assert np.abs(read_image(tmp_path / "a.avif") - expected(RGB, DISPLAY_P3)).mean() < 2
+
+
+def test_heic_is_read(tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
+    image = Image.fromarray(RGB)
+    image.info["icc_profile"] = profile(DISPLAY_P3)
+    heif.from_pillow(image).save(tmp_path / "a.heic", quality=-1, chroma=444)
+    assert image_size(tmp_path / "a.heic") == RGB.shape[:2]
+    assert np.abs(read_image(tmp_path / "a.heic") - expected(RGB, DISPLAY_P3)).mean() < 2
+
+
+def test_heic_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    for brand in (b"heic", b"mif1"):
+        with pytest.raises(ValueError, match=r"a\.heic: expected pillow-heif to read .*; pip install pillow-heif"):
+            decode_image(b"\0\0\0\x18ftyp" + brand + bytes(40), "a.heic")

@@ -1,0 +1,170 @@
+"""What is no plain image is refused by its header, before anything is made of it."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from helpers import trees
+from PIL import Image, TiffImagePlugin
+
+from degflow_aug.data.hr_crop_dataset import HRCrops
+from degflow_aug.files import plain_image
+from degflow_aug.files.image_decoder import decode_image, open_header
+from degflow_aug.files.image_file import image_size, read_header, read_image
+from degflow_aug.files.image_tree import find_images
+
+RGB = np.random.default_rng(0).integers(0, 256, (24, 40, 3), dtype=np.uint8)
+DEEP = np.random.default_rng(0).integers(0, 65536, (24, 40, 3), dtype=np.uint16)
+_PLACE = 0x5EED1234
+
+
+def tiff(tags: dict[int, tuple[int, Any]] | None = None, behind: tuple[int, int] | None = None) -> bytes:
+    """A TIFF with further tags, (type, value) by number, and the head of another image (height, width) behind it."""
+    info = TiffImagePlugin.ImageFileDirectory_v2()
+    for tag, (kind, value) in {**(tags or {}), **({330: (4, _PLACE)} if behind else {})}.items():
+        info.tagtype[tag], info[tag] = kind, value
+    stream = io.BytesIO()
+    Image.fromarray(RGB).save(stream, "TIFF", tiffinfo=info)
+    data = stream.getvalue()
+    if behind is None:
+        return data
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, side) for tag, side in ((256, behind[1]), (257, behind[0])))
+    return (
+        data.replace(struct.pack("<I", _PLACE), struct.pack("<I", len(data)))
+        + struct.pack("<H", 2)
+        + entries
+        + bytes(4)
+    )
+
+
+def _saved(image: np.ndarray | Image.Image, kind: str, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    (Image.fromarray(image) if isinstance(image, np.ndarray) else image).save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def _signed(data: bytes) -> bytes:
+    """The same TIFF with values called signed."""
+    info = TiffImagePlugin.ImageFileDirectory_v2()
+    info.tagtype[339], info[339] = 3, 2
+    return _saved(Image.open(io.BytesIO(data)), "TIFF", tiffinfo=info)
+
+
+GRAY = RGB[..., 0]
+HALF = np.dstack([RGB, GRAY])
+REFUSED = {
+    "dng": (tiff({50706: (1, b"\1\4\0\0")}), "camera raw"),
+    "thumbnail": (tiff({254: (4, 1)}), "camera raw"),
+    "mosaic behind": (tiff(behind=(96, 128)), "camera raw"),
+    "cmyk.jpg": (_saved(Image.fromarray(RGB).convert("CMYK"), "JPEG"), "got CMYK"),
+    "cmyk.tif": (_saved(Image.fromarray(RGB).convert("CMYK"), "TIFF"), "got CMYK"),
+    "lab.tif": (_saved(Image.fromarray(RGB).convert("LAB"), "TIFF"), "got LAB"),
+    "float.tif": (_saved(GRAY.astype(np.float32), "TIFF"), "got F"),
+    "integers.tif": (_saved(GRAY.astype(np.int32), "TIFF"), "got I"),
+    "signed.tif": (_signed(_saved(GRAY, "TIFF")), "unsigned values"),
+    "deep inverted.tif": (_saved(DEEP[..., 0], "TIFF", tiffinfo={262: 0}), "16-bit image that is upright"),
+    "deep turned.tif": (_saved(DEEP[..., 0], "TIFF", tiffinfo={274: 6}), "16-bit image that is upright"),
+    "half.png": (_saved(HALF, "PNG"), "opaque"),
+    "half.webp": (_saved(HALF, "WEBP", lossless=True), "opaque"),
+    "half gray.png": (_saved(np.dstack([GRAY, GRAY]), "PNG"), "opaque"),
+    "palette.png": (_saved(Image.fromarray(RGB).quantize(32), "PNG", transparency=3), "opaque"),
+    "deep half.png": (cv2.imencode(".png", np.dstack([DEEP, DEEP[..., 0]]))[1].tobytes(), "opaque"),
+    "pages.tif": (_saved(RGB, "TIFF", save_all=True, append_images=[Image.fromarray(RGB)]), "several frames"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_headers_refuse_what_is_refused_when_it_is_read(name: str) -> None:
+    data, reason = REFUSED[name]
+    for read in (lambda: open_header(io.BytesIO(data), name), lambda: decode_image(data, name)):
+        with pytest.raises(ValueError, match=f"{name}: expected .*{reason}"):
+            read()
+
+
+@pytest.mark.parametrize("name", ["cmyk.jpg", "signed.tif", "half.png"])
+def test_a_training_set_refuses_it_before_it_is_drawn(tmp_path: Path, name: str) -> None:
+    trees.save(tmp_path / "a.png", RGB)
+    (tmp_path / name).write_bytes(REFUSED[name][0])
+    with pytest.raises(ValueError, match=name):
+        HRCrops(find_images(tmp_path), crop_size=8)
+
+
+@pytest.mark.parametrize("data", [
+    tiff(behind=(12, 20)), tiff({254: (4, 0)}), tiff({305: (2, "a program")}),
+    _saved(np.dstack([RGB, np.full_like(GRAY, 255)]), "PNG"), _saved(np.dstack([RGB, np.full_like(GRAY, 255)]), "TIFF"),
+], ids=["pyramid", "full image", "software", "opaque", "opaque tiff"])  # fmt: skip
+def test_plain_images_are_read(data: bytes) -> None:
+    assert open_header(io.BytesIO(data), "a") == (24, 40, 8)
+    np.testing.assert_array_equal(decode_image(data, "a"), RGB)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("orientation", [0, 9, 65535, (6, 6)])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
+def test_orientations_that_there_are_not_turn_nothing(tmp_path: Path, kind: str, orientation: Any) -> None:
+    exif = Image.Exif()
+    exif[274] = orientation
+    (tmp_path / "a").write_bytes(_saved(RGB, kind, exif=exif))
+    size = image_size(tmp_path / "a")
+    assert size == read_image(tmp_path / "a").shape[:2]
+    # Pillow takes the first of several values.
+    assert size == (24, 40) or not isinstance(orientation, int)
+
+
+def test_an_orientation_in_xmp_turns_size_and_pixels(tmp_path: Path) -> None:
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    for kind, options in (("JPEG", {"xmp": xmp}), ("TIFF", {"tiffinfo": {700: xmp}}), ("WEBP", {"xmp": xmp})):
+        (tmp_path / "a").write_bytes(_saved(RGB, kind, **options))
+        assert image_size(tmp_path / "a") == read_image(tmp_path / "a").shape[:2] == (40, 24)
+
+
+def _progressive(scans: int, behind: bytes = b"") -> bytes:
+    """A progressive JPEG whose last scan is there again and again."""
+    data = _saved(RGB, "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + data[last:-2] * scans + data[-2:] + behind
+
+
+def test_a_jpeg_that_goes_over_its_pixels_without_end_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"a\.jpg: expected a JPEG of at most 100 scans"):
+        decode_image(_progressive(20_000), "a.jpg")
+    assert decode_image(_progressive(50), "a.jpg").shape == RGB.shape
+
+
+def test_a_film_behind_a_photograph_does_not_count() -> None:
+    image = decode_image(_progressive(1, b"\xff\xda" * 1000), "a.jpg")
+    np.testing.assert_array_equal(image, decode_image(_progressive(1), "a.jpg"))
+
+
+def test_scans_of_a_thumbnail_do_not_count() -> None:
+    exif = Image.Exif()
+    exif[37510] = b"\xff\xda\0\0" * 500
+    plain_image.check_scans(_saved(RGB, "JPEG", progressive=True, exif=exif), "a.jpg")
+
+
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, _socket, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], None]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make(Path("x.png"))
+    for read in (read_image, read_header, find_images):
+        with pytest.raises(ValueError, match=r"x\.png: expected .*got a pipe, socket or device"):
+            read(Path("x.png"))
+    trees.save(tmp_path / "a.png", RGB)
+    with pytest.raises(ValueError, match=r"x\.png: expected .*got a pipe, socket or device"):
+        HRCrops(find_images(tmp_path), crop_size=8)
