@@ -10,6 +10,7 @@ from pathlib import Path
 
 from degflow_aug.files.image_decoder import exif_tags
 from degflow_aug.files.image_file import image_size, images_in
+from degflow_aug.files.left_out import say_left_out
 
 _FOCAL_LENGTH, _FOCAL_LENGTH_35 = 37386, 41989
 _HR_NAME = re.compile(r"(?:.*[_\- ])?hr", re.IGNORECASE)
@@ -55,6 +56,7 @@ def find_shot_folders(root: str | Path) -> list[Path]:
     folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     if not any(images_in(folder) for folder in folders):
         raise ValueError(f"{root}: expected a folder of photographs a scene (photos/kitchen/IMG_1.jpg, ...), got none")
+    say_left_out(root, [folder / "any" for folder in folders])
     return folders
 
 
@@ -68,6 +70,7 @@ def read_shots(folder: Path) -> Shots:
         ValueError: fewer than two photographs, a file that cannot be read, or nothing that says which is HR.
     """
     paths = images_in(folder)
+    say_left_out(folder, paths)
     if len(paths) < 2:
         raise ValueError(f"{folder}: expected two photographs or more, got {len(paths)}")
     resolution = {path: pixels_per_radian(path) for path in paths}

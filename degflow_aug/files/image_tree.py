@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
+from degflow_aug.files.alike import look_alike
 from degflow_aug.files.image_file import IMAGE_SUFFIXES, is_image_name
+from degflow_aug.files.left_out import list_unread, say_unread
 
 
 class TreeImage(NamedTuple):
@@ -25,7 +27,8 @@ class TreeImage(NamedTuple):
 def find_images(root: str | Path, skip: str | Path | None = None) -> list[TreeImage]:
     """Find the images below ``root``, a folder or one file, sorted by name on every file system.
 
-    Hidden files and folders are left out; links are followed, each folder once.
+    Hidden files and folders are left out, other files that are no images with a line; links are followed, each folder
+    once.
 
     Args:
         root: the folder, or an image file, which is then the only one.
@@ -38,9 +41,14 @@ def find_images(root: str | Path, skip: str | Path | None = None) -> list[TreeIm
     if root.is_file():
         return [TreeImage(root.stem, root)]
     if not root.is_dir():
-        raise ValueError(f"{root}: expected a folder of images or an image file, got nothing")
+        got = "a pipe, socket or device" if root.exists() else f"nothing{look_alike(root)}"
+        raise ValueError(f"{root}: expected a folder of images or an image file, got {got}")
     found: dict[str, Path] = {}
+    unread: list[Path] = []
     for path in _walk(root, Path(skip).resolve() if skip is not None else None):
+        if not is_image_name(path.name):
+            unread.append(path)
+            continue
         name = path.relative_to(root).with_suffix("").as_posix()
         if name in found:
             raise ValueError(
@@ -49,7 +57,9 @@ def find_images(root: str | Path, skip: str | Path | None = None) -> list[TreeIm
             )
         found[name] = path
     if not found:
-        raise ValueError(f"{root}: expected images ({', '.join(IMAGE_SUFFIXES)}) here or in folders below, got none")
+        got = list_unread(unread) or "none"
+        raise ValueError(f"{root}: expected images ({', '.join(IMAGE_SUFFIXES)}) here or in folders below, got {got}")
+    say_unread(root, unread)
     return [TreeImage(name, found[name]) for name in sorted(found)]
 
 
@@ -75,4 +85,4 @@ def _walk(root: Path, skip: Path | None) -> Iterator[Path]:
         seen.add(here)
         # Sorted, so that of two links to one folder the same is taken on every machine.
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(folder, name) for name in sorted(files) if is_image_name(name))
+        yield from (Path(folder, name) for name in sorted(files))

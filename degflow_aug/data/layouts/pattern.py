@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from degflow_aug.data.layouts.scene import FoundImage, Place, folder_name, folders, view_scale
+from degflow_aug.files.alike import composed
 from degflow_aug.files.image_file import IMAGE_SUFFIXES, images_in
+from degflow_aug.files.left_out import say_left_out
 
 
 def find_pattern(place: Place) -> Iterator[FoundImage]:
@@ -34,6 +36,8 @@ def find_pattern(place: Place) -> Iterator[FoundImage]:
         for path, fields in found:
             claimed.add(path)
             yield FoundImage(fields.get("camera", folder_name(root)), fields["id"], fields["id"], scale, path)
+    for folder in sorted({path.parent for path in claimed}):
+        say_left_out(folder, claimed)
 
 
 def _is_pattern(pattern: object) -> TypeGuard[Mapping[str, Any]]:
@@ -44,6 +48,7 @@ def _is_pattern(pattern: object) -> TypeGuard[Mapping[str, Any]]:
 
 def _template_part(part: str, template: str) -> re.Pattern[str]:
     """One folder or file name of a template as an expression, in which a field that repeats must be the same."""
+    part = composed(part)
     fields = re.findall(r"\{(.*?)\}", template)
     if "id" not in fields or not set(fields) <= {"id", "camera"} or not template.lower().endswith(IMAGE_SUFFIXES):
         raise ValueError(f"expected a template with {{id}}, perhaps {{camera}}, and an image suffix, got '{template}'")
@@ -65,7 +70,7 @@ def _walk(folder: Path, parts: list[re.Pattern[str]], fields: dict[str, str]) ->
     """Files whose path below ``folder`` fits the parts, and what the fields stand for."""
     entries = folders(folder) if len(parts) > 1 else images_in(folder)
     for entry in entries:
-        match = parts[0].fullmatch(entry.name)
+        match = parts[0].fullmatch(composed(entry.name))
         if match is None or any(fields.get(name, text) != text for name, text in match.groupdict().items()):
             continue
         inner = {**fields, **match.groupdict()}

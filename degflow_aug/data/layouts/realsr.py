@@ -12,6 +12,7 @@ from pathlib import Path
 
 from degflow_aug.data.layouts.scene import FoundImage, Place, folders
 from degflow_aug.files.image_file import images_in
+from degflow_aug.files.left_out import say_left_out
 
 _FILE = re.compile(r"(?P<name>.*?(?P<id>[^_]+))_(?:HR|LR(?P<scale>\d+(?:\.\d+)?))", re.IGNORECASE)
 _SCALE = re.compile(r"[xX]?(\d+(?:\.\d+)?)")
@@ -36,6 +37,7 @@ def _find(root: Path, split: str, own_hr: bool) -> Iterator[FoundImage]:
         scales = [(float(match[1]), child) for child in folders(folder) if (match := _SCALE.fullmatch(child.name))]
         if not scales:
             raise ValueError(f"{folder}: expected a folder per scale (2, 3, 4), got none")
+        say_left_out(folder, [child / "any" for _, child in scales])
         lowest = min(scale for scale, _ in scales)
         for scale, child in sorted(scales):
             yield from _find_scale(camera, child, scale, keep_hr=own_hr or scale == lowest, own_hr=own_hr)
@@ -48,16 +50,17 @@ def _hint(root: Path, split: str) -> str:
 
 
 def _find_scale(camera: str, folder: Path, scale: float, keep_hr: bool, own_hr: bool) -> Iterator[FoundImage]:
-    found = 0
+    found = []
     for path in images_in(folder):
         match = _FILE.fullmatch(path.stem)
         if match is None:
             continue
         if match["scale"] and float(match["scale"]) != scale:
             raise ValueError(f"{path}: expected views at scale {scale:g} in this folder, got one at {match['scale']}")
-        found += 1
+        found.append(path)
         name = f"{match['name']}_x{scale:g}" if own_hr else match["name"]
         if match["scale"] or keep_hr:
             yield FoundImage(camera, match["id"], name, scale if match["scale"] else 1.0, path)
     if not found:
         raise ValueError(f"{folder}: expected {{Cam}}_{{id}}_HR.png and {{Cam}}_{{id}}_LR{scale:g}.png, got none")
+    say_left_out(folder, found)

@@ -17,6 +17,7 @@ from degflow_aug.data import dataset_keys as keys
 from degflow_aug.data.tensors import to_array
 from degflow_aug.draws import SampleDraw, resolve_draw
 from degflow_aug.files.image_file import read_image, write_image
+from degflow_aug.files.left_out import say_left_out
 from degflow_aug.files.writing import atomic_path, remove_partial
 
 _KIND = "NoiseImageDataset"
@@ -54,6 +55,7 @@ class NoiseImageDataset(Dataset[dict[str, Any]]):
         self.images = sorted(path for path in root.glob("*.png") if path.with_suffix(LATENTS).is_file())
         if not self.images:
             raise ValueError(f"{root}: expected samples of degflow trajectories, got none")
+        say_left_out(root, [root / MANIFEST, *self.images, *(path.with_suffix(LATENTS) for path in self.images)])
         if not isinstance(size, int) or not 0 < self.crop_size <= size:
             raise ValueError(f"expected gt_size of {_KIND} up to {size}, the size of the samples, got {self.crop_size}")
 
