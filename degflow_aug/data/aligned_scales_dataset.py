@@ -13,9 +13,10 @@ import torch
 
 from degflow_aug.data import dataset_keys as keys
 from degflow_aug.data.cached_images import CACHE_BYTES, CachedImages
+from degflow_aug.data.layouts.common_part import scene_sizes
 from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.data.layouts.lmdb import find_lmdb_images
-from degflow_aug.data.layouts.scene import Scene, check_aligned, gather_scenes, take_complete, view_scale
+from degflow_aug.data.layouts.scene import Scene, gather_scenes, take_complete, view_scale
 from degflow_aug.data.tensors import bring_to_grid, to_tensor
 from degflow_aug.draws import SampleDraw, resolve_draw
 from degflow_aug.files.image_decoder import ImageHeader
@@ -39,7 +40,8 @@ _REFUSED_KEYS = {
 class AlignedScales(CachedImages):
     """Scenes as training items: HR (3, P, P) and its K - 1 views on the HR grid, float32 in [0, 1].
 
-    Views that lie on disk in LR size are brought to the HR grid by bicubic interpolation.
+    Views that lie on disk in LR size are brought to the HR grid by bicubic interpolation; HR is cut to what all of them
+    show, see :func:`~degflow_aug.data.layouts.common_part.pair_sizes`.
 
     Args:
         scenes: what :func:`find_scenes` found.
@@ -75,9 +77,11 @@ class AlignedScales(CachedImages):
         self.knots = _check_knots(knots, scenes)
         self.scenes = take_complete(scenes, self.knots, incomplete)
         header = functools.cache(header)
-        self._sizes = [check_aligned(scene, header) for scene in self.scenes]
-        for scene, size in zip(self.scenes, self._sizes, strict=True):
-            for path in [scene.hr, *(scene.views[scale] for scale in self.knots if scale in scene.views)]:
+        found = scene_sizes(self.scenes, self.knots, header)
+        self._sizes = [size for size, _ in found]
+        self._parts = {path: part for _, views in found for path, part in views.items()}
+        for scene, (size, views) in zip(self.scenes, found, strict=True):
+            for path in [scene.hr, *views]:
                 self._admit(path, size, header(path).bits)
 
     def __len__(self) -> int:
@@ -115,7 +119,7 @@ class AlignedScales(CachedImages):
         }
 
     def _on_hr_grid(self, path: Path, size: tuple[int, int]) -> np.ndarray:
-        return self._cache.get(path, lambda: bring_to_grid(self._decode(path), size))
+        return self._cache.get(path, lambda: bring_to_grid(self._decode(path), size, self._parts.get(path)))
 
 
 class AlignedScalesDataset(AlignedScales):
@@ -168,7 +172,7 @@ def _find_file_scenes(opt: Mapping[str, Any], training: bool) -> list[Scene]:
     return find_scenes(
         keys.path(opt, "dataroot_gt", _KIND),
         keys.required(opt, "layout", _KIND),
-        drop_without_hr=opt.get("incomplete") == "drop",
+        alone="drop" if opt.get("incomplete") == "drop" else "refuse",
         **keys.selection(opt, training),
     )
 
@@ -186,7 +190,7 @@ def _find_lmdb_scenes(opt: Mapping[str, Any]) -> list[Scene]:
         root,
         cameras=opt.get("cameras"),
         scenes=opt.get("scenes"),
-        drop_without_hr=opt.get("incomplete") == "drop",
+        alone="drop" if opt.get("incomplete") == "drop" else "refuse",
     )
 
 

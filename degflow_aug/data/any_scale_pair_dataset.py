@@ -12,8 +12,9 @@ import torch
 
 from degflow_aug.data import dataset_keys as keys
 from degflow_aug.data.cached_images import CACHE_BYTES, CachedImages
+from degflow_aug.data.layouts.common_part import PairSize, pair_sizes
 from degflow_aug.data.layouts.find import find_pair_scenes
-from degflow_aug.data.layouts.scene_pairs import Pair, PairSize, check_pair, list_pairs
+from degflow_aug.data.layouts.scene_pairs import Pair, list_pairs
 from degflow_aug.data.pair_windows import PairWindow, centre_window, draw_window, patch_side
 from degflow_aug.data.tensors import resize_frame, resize_window, round_to, to_tensor
 from degflow_aug.draws import SampleDraw, resolve_draw
@@ -38,9 +39,9 @@ class AnyScalePairs(CachedImages):
     """HR images with their LR images, one item per scene and scale.
 
     LR files of HR size (views) are brought to the LR grid by antialiased bicubic interpolation; LR files of their own
-    size are used as they are. A training patch of a view lies anywhere on the HR grid and is exactly aligned; that of
-    an LR file lies on the LR grid; its centre is within half an HR pixel of that of its HR patch, and exactly there if
-    s has one decimal, L s is whole and the image has room.
+    size are used as they are, with the part of HR that they show (:func:`pair_sizes`). A training patch of a view lies
+    anywhere on the HR grid and is exactly aligned; that of an LR file lies on the LR grid; its centre is within half an
+    HR pixel of that of its HR patch, and exactly there if s has one decimal, L s is whole and the image has room.
 
     Args:
         pairs: what :func:`list_pairs` made of scenes.
@@ -80,7 +81,7 @@ class AnyScalePairs(CachedImages):
         self.pairs = list(pairs)
         self.lr_size, self.gt_size, self.crop = lr_size, gt_size, crop
         header = functools.cache(header)
-        self._sizes = [check_pair(pair, header) for pair in self.pairs]
+        self._sizes = pair_sizes(self.pairs, header)
         self._check_patches()
         for pair in self.pairs:
             for path in (pair.hr, pair.lr):

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from degflow_aug.data.generated_store import FileStore, FolderStore, LmdbStore
+from degflow_aug.data.layouts.generated import FORMAT, MANIFEST
 from degflow_aug.files.image_tree import TreeImage
 from degflow_aug.files.writing import PARTIAL_SUFFIX, appended, atomic_path, hidden_name, refuse_link
 
-MANIFEST, RECORDS = "manifest.json", "files.jsonl"
-FORMAT = "degflow-generated-1"
+RECORDS = "files.jsonl"
 STORES: dict[str, type[FolderStore] | type[LmdbStore]] = {"folder": FolderStore, "files": FileStore, "lmdb": LmdbStore}
 
 Record = dict[str, Any]

@@ -155,6 +155,7 @@ def _find_in_layout(opt: Mapping[str, Any], lmdb: bool, training: bool) -> list[
         keys.path(opt, "dataroot_gt", _KIND),
         opt["layout"],
         **keys.selection(opt, training),
+        alone="keep",
     )
     return [TreeImage(name, scene.hr) for name, scene in zip(pair_names(scenes), scenes, strict=True)]
 

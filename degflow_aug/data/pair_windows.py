@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from degflow_aug.data.layouts.scene_pairs import PairSize
+from degflow_aug.data.layouts.common_part import PairSize
 
 # Fractions such as 0.9 of x2.9 come round after ten pixels at most, at all scales with one decimal.
 _PERIOD = 10

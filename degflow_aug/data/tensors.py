@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from degflow_aug.data.layouts.common_part import PairSize
+
 _CUBIC = -0.5
 Turn = Callable[[np.ndarray], np.ndarray]
 
@@ -42,9 +44,17 @@ def resize_frame(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return resized.clamp_(0, np.iinfo(image.dtype).max).permute(1, 2, 0).numpy()
 
 
-def bring_to_grid(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize a whole image (H, W, 3), uint8 or uint16, to (*size, 3) of its type; one of that size stays as it is."""
-    return image if image.shape[:2] == size else round_to(resize_frame(image, size), image.dtype)
+def bring_to_grid(image: np.ndarray, size: tuple[int, int], part: PairSize | None = None) -> np.ndarray:
+    """Bring an image (H, W, 3), uint8 or uint16, to the top left (*size, 3) of the HR grid, in its type.
+
+    Args:
+        image: HR, a view, or LR of a size of its own.
+        size: (height, width), at most that of HR.
+        part: what LR shows; None for HR itself.
+    """
+    if part is not None and not part.is_view:
+        image = round_to(resize_frame(image[: part.lr[0], : part.lr[1]], part.hr), image.dtype)
+    return image[: size[0], : size[1]]
 
 
 def resize_window(

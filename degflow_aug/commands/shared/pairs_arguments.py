@@ -137,18 +137,21 @@ def load_scenes(
         ValueError: no scene has a view at any of the scales, or a view is of another size.
     """
     from degflow_aug.console.progress import track
-    from degflow_aug.data.layouts.scene import check_aligned, take_complete
+    from degflow_aug.data.layouts.common_part import PairSize, scene_sizes
+    from degflow_aug.data.layouts.scene import take_complete
     from degflow_aug.data.tensors import bring_to_grid, to_tensor
     from degflow_aug.evaluation.evaluation import EvaluationScene
     from degflow_aug.files.image_file import read_image
 
-    def read(path: Path, size: tuple[int, int]) -> torch.Tensor:
-        return to_tensor(bring_to_grid(read_image(path), size))[None].to(device)
+    def read(path: Path, size: tuple[int, int], part: PairSize | None = None) -> torch.Tensor:
+        return to_tensor(bring_to_grid(read_image(path), size, part))[None].to(device)
 
-    taken = [(scene, check_aligned(scene)) for scene in take_complete(scenes, (1.0, *scales), "keep")]
-    for scene, size in track(taken, stage, "scene"):
-        views = {scale: read(scene.views[scale], size) for scale in scales if scale in scene.views}
-        yield EvaluationScene(scene.name, scene.camera, read(scene.hr, size), views)
+    taken = take_complete(scenes, (1.0, *scales), "keep")
+    found = list(zip(taken, scene_sizes(taken, scales), strict=True))
+    for scene, (size, parts) in track(found, stage, "scene"):
+        views = {scale: path for scale in scales if (path := scene.views.get(scale)) is not None}
+        on_grid = {scale: read(path, size, parts[path]) for scale, path in views.items()}
+        yield EvaluationScene(scene.name, scene.camera, read(scene.hr, size), on_grid)
 
 
 def _pattern(args: argparse.Namespace) -> dict[str, Any] | None:

@@ -1,15 +1,13 @@
-"""Pairs: one HR image and its LR image at one scale, and how large the two are."""
+"""Pairs: one HR image and its LR image at one scale."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from degflow_aug.data.layouts.scene import Scene
-from degflow_aug.files.image_decoder import ImageHeader
-from degflow_aug.files.image_file import read_header
 
 
 class Pair(NamedTuple):
@@ -25,18 +23,6 @@ class Pair(NamedTuple):
     scale: float
     hr: Path
     lr: Path
-
-
-class PairSize(NamedTuple):
-    """(height, width) of the two images of a pair as they lie on disk."""
-
-    hr: tuple[int, int]
-    lr: tuple[int, int]
-
-    @property
-    def is_view(self) -> bool:
-        """Whether the LR image has been brought to the HR grid."""
-        return self.hr == self.lr
 
 
 def list_pairs(scenes: Sequence[Scene], scales: Sequence[float] | None = None) -> list[Pair]:
@@ -64,22 +50,6 @@ def pair_names(scenes: Sequence[Scene]) -> list[str]:
     """Name scenes so that they can be told apart: with their camera where two have one name."""
     counts = Counter(scene.name for scene in scenes)
     return [scene.name if counts[scene.name] == 1 else f"{scene.camera}_{scene.name}" for scene in scenes]
-
-
-def check_pair(pair: Pair, header: Callable[[Path], ImageHeader] = read_header) -> PairSize:
-    """Check the sizes of a pair: LR is a view of HR size, or within a pixel of (H / s, W / s). Return both.
-
-    Raises:
-        ValueError: LR is of another size.
-    """
-    size = PairSize(header(pair.hr)[:2], header(pair.lr)[:2])
-    if not size.is_view and any(abs(lr - hr / pair.scale) > 1 for hr, lr in zip(size.hr, size.lr, strict=True)):
-        height, width = (round(side / pair.scale) for side in size.hr)
-        raise ValueError(
-            f"{pair.lr}: expected {size.hr[0]}x{size.hr[1]} pixels (height x width) as in {pair.hr}, or "
-            f"{height}x{width} at scale {pair.scale:g} give or take one, got {size.lr[0]}x{size.lr[1]}; align the pair"
-        )
-    return size
 
 
 def _check_scales(scales: Sequence[float] | None, found: list[float], scenes: Sequence[Scene]) -> set[float]:
