@@ -194,7 +194,7 @@ def test_lmdbs_with_other_keys_are_refused(tmp_path: Path) -> None:
     del options["layout"]
     with pytest.raises(ValueError, match=r"lr\.lmdb/3: expected the HR image of scene '3'"):
         AlignedScalesDataset(options)
-    with pytest.raises(ValueError, match=r"hr\.lmdb/1: expected scene '1' to have a view at scale 2"):
+    with pytest.raises(ValueError, match=r"hr\.lmdb/1: expected LR images of scene '1'"):
         AlignedScalesDataset({**options, "scenes": "1,2"})
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from degflow_aug.data.layouts import LAYOUTS, PAIR_LAYOUTS
-from degflow_aug.data.layouts.scene import FoundImage, Place, Scene, gather_scenes
+from degflow_aug.data.layouts.scene import FoundImage, Place, Scene, gather_scenes, view_scale
+from degflow_aug.files.alike import look_alike
 from degflow_aug.options.nearest_name import nearest_name
 
 
@@ -20,7 +21,7 @@ def find_scenes(
     cameras: str | Sequence[str] | None = None,
     pattern: Mapping[str, Any] | None = None,
     scenes: str | Sequence[str] | None = None,
-    drop_without_hr: bool = False,
+    alone: str = "refuse",
 ) -> list[Scene]:
     """Find the scenes below ``root`` whose views are on the HR grid, sorted by camera and name.
 
@@ -32,13 +33,13 @@ def find_scenes(
         pattern: the templates of the ``pattern`` layout.
         scenes: those to take: ids, names or ranges of ids, of one camera where its name is before them
             (``camera/001-018``), as ``"001-060,071"`` or in a list.
-        drop_without_hr: leave out views that have no HR image instead of refusing them.
+        alone: what becomes of images without their HR or LR images, see :func:`gather_scenes`.
 
     Raises:
         ValueError: there is nothing where the layout expects it; the sentence names the file or folder.
     """
     images = _find(LAYOUTS, layout, Place(Path(root), split, pattern))
-    return gather_scenes(images, Path(root), cameras=cameras, scenes=scenes, drop_without_hr=drop_without_hr)
+    return gather_scenes(images, Path(root), cameras=cameras, scenes=scenes, alone=alone)
 
 
 def find_pair_scenes(
@@ -50,11 +51,12 @@ def find_pair_scenes(
     pattern: Mapping[str, Any] | None = None,
     scenes: str | Sequence[str] | None = None,
     lq: Mapping[Any, str | Path] | None = None,
+    alone: str = "refuse",
 ) -> list[Scene]:
     """Find scenes whose LR images may have a size of their own.
 
     Args:
-        root, split, cameras, pattern, scenes: as for :func:`find_scenes`.
+        root, split, cameras, pattern, scenes, alone: as for :func:`find_scenes`.
         layout: one of ``PAIR_LAYOUTS``.
         lq: the LR folders of the layout ``folders`` by scale.
 
@@ -69,7 +71,16 @@ def find_pair_scenes(
         if pattern is not None and layout not in LAYOUTS:
             raise ValueError(f"expected pattern with layout pattern only, got it with {layout}; remove it")
     images = _find(PAIR_LAYOUTS, layout, Place(Path(root), split, pattern, lq))
-    return gather_scenes(images, Path(root), cameras=cameras, scenes=scenes)
+    alone = alone if lq is None else "keep"
+    found = gather_scenes(images, Path(root), cameras=cameras, scenes=scenes, alone=alone)
+    for scene in found:
+        for key, folder in (lq or {}).items():
+            if view_scale(key) not in scene.views:
+                raise ValueError(
+                    f"{folder}: expected an LR image for each HR image in {root}, got none named {scene.name}; add it, "
+                    "or take the HR image out"
+                )
+    return found
 
 
 def _find(known: Mapping[str, str], layout: str, place: Place) -> Iterable[FoundImage]:
@@ -77,7 +88,7 @@ def _find(known: Mapping[str, str], layout: str, place: Place) -> Iterable[Found
     if str(layout) not in known:
         raise ValueError(f"expected layout {', '.join(known)}, got '{layout}'{nearest_name(layout, known)}")
     if not place.root.is_dir():
-        got = "a file" if place.root.exists() else "nothing"
+        got = "a file" if place.root.exists() else f"nothing{look_alike(place.root)}"
         raise ValueError(f"{place.root}: expected the folder of a data set, got {got}")
     module, _, function = known[layout].rpartition(".")
     finder = getattr(import_module(f"{__package__}.{module}"), function)

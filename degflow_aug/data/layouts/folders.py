@@ -14,19 +14,11 @@ def find_folders(place: Place) -> Iterator[FoundImage]:
     """Find HR images, and LR images of the same names in the folders of ``place.lq``.
 
     Raises:
-        ValueError: no folders by scale, or an HR image without its LR image.
+        ValueError: no folders by scale.
     """
     root, lq = place.root, place.lq
     if not isinstance(lq, Mapping) or not lq or not all(isinstance(value, (str, os.PathLike)) for value in lq.values()):
         raise ValueError(f"expected lq as folders by scale, {{2: folder, 2.9: folder}}, got {lq!r}")
-    hr = find_images(root)
     for scale, folder in [(1.0, root), *((view_scale(key), Path(value)) for key, value in lq.items())]:
-        images = hr if scale == 1 else find_images(folder)
-        missing = sorted({image.name for image in hr} - {image.name for image in images})
-        if missing:
-            raise ValueError(
-                f"{folder}: expected an LR image for each HR image in {root}, got none named {missing[0]}; add it, or "
-                "take the HR image out"
-            )
-        for image in images:
+        for image in find_images(folder):
             yield FoundImage(folder_name(root), image.name.rpartition("/")[2], image.name, scale, image.path)

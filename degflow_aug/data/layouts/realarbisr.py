@@ -1,8 +1,7 @@
 """RealArbiSR: ``root/{split}/HR1dot5`` and ``root/{split}/LR1dot5``, a pair of folders per scale.
 
 Each scale has HR images of its own, so that a scene has one scale. The folders are those that RealArbiSR's published
-code reads. It pairs files by their order; here their names decide where they agree once HR, LR and the scale are taken
-out of them, and the order only where they do not.
+code reads. It pairs files by their order; here their names do, once HR, LR and the scale are taken out of them.
 """
 
 from __future__ import annotations
@@ -12,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from degflow_aug.data.layouts.scene import FoundImage, Place, folder_name
-from degflow_aug.files.image_file import list_images
+from degflow_aug.files.image_file import images_in
+from degflow_aug.files.left_out import say_left_out
 
 _FOLDER = re.compile(r"(?P<kind>HR|LR)(?P<scale>\d+(?:(?:dot|\.)\d+)?)", re.IGNORECASE)
-_MARK = re.compile(r"[_-]?(?:HR|LR)[_-]?(?:x?\d+(?:(?:dot|\.)\d+)?)?", re.IGNORECASE)
 
 
 def find_realarbisr(place: Place) -> Iterator[FoundImage]:
@@ -33,21 +32,19 @@ def find_realarbisr(place: Place) -> Iterator[FoundImage]:
         if len(both) < 2:
             (there,) = both.values()
             raise ValueError(f"{there}: expected folders HR and LR at this scale, got this one alone; add the other")
-        for hr, lr in _pair_files(both["HR"], both["LR"]):
-            id_ = _MARK.sub("", hr.stem) or hr.stem
-            name = f"{id_}_x{scale:g}"
-            yield FoundImage(camera, id_, name, 1.0, hr)
-            yield FoundImage(camera, id_, name, scale, lr)
+        for kind, folder in both.items():
+            images = images_in(folder)
+            if not images:
+                raise ValueError(f"{folder}: expected images, got none")
+            say_left_out(folder, images)
+            for path in images:
+                id_ = _without_marks(path.stem, scale)
+                yield FoundImage(camera, id_, f"{id_}_x{scale:g}", 1.0 if kind == "HR" else scale, path)
 
 
-def _pair_files(hr_folder: Path, lr_folder: Path) -> list[tuple[Path, Path]]:
-    """HR and LR files by name, by order where the names say nothing."""
-    hr, lr = list_images(hr_folder), list_images(lr_folder)
-    hr_names, lr_names = ({_MARK.sub("", path.stem): path for path in paths} for paths in (hr, lr))
-    if hr_names.keys() == lr_names.keys() and len(hr_names) == len(hr) == len(lr):
-        return [(path, lr_names[name]) for name, path in hr_names.items()]
-    if len(hr) != len(lr):
-        raise ValueError(
-            f"{lr_folder}: expected as many images as in {hr_folder}, {len(hr)}, got {len(lr)}; complete the pairs"
-        )
-    return list(zip(hr, lr, strict=True))
+def _without_marks(stem: str, scale: float) -> str:
+    """Take HR, LR and the scale out of a name: of 001_LR2 and 001x2 at scale 2 is left 001, and of lr_2 is left 2."""
+    number, word = f"{scale:g}".replace(".", r"(?:\.|dot)"), r"[_-]?(?<![a-z])(?:HR|LR)(?![a-z])[_-]?"
+    for mark in (rf"{word}x?{number}(?!\d)|[_-]?x{number}$", word):
+        stem = re.sub(mark, "", stem, flags=re.IGNORECASE) or stem
+    return stem

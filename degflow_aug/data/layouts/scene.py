@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from degflow_aug.files.image_file import ImageHeader, read_header
+from degflow_aug.files.alike import composed
 from degflow_aug.options.nearest_name import nearest_name
 
 INCOMPLETE = ("refuse", "drop", "keep")
 _RANGE = re.compile(r"(\d+)-(\d+)")
+_Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -71,43 +72,38 @@ def gather_scenes(
     *,
     cameras: str | Sequence[str] | None = None,
     scenes: str | Sequence[str] | None = None,
-    drop_without_hr: bool = False,
+    alone: str = "refuse",
 ) -> list[Scene]:
-    """Put the images of each scene together, and take those of ``cameras`` and ``scenes``.
+    """Put the images of each scene together by name, and take those of ``cameras`` and ``scenes``.
+
+    Names that differ in how they write a number (1 and 001) or an accent (NFC and NFD) are one where only so an HR
+    image and LR images go together.
+
+    Args:
+        images: what a layout has found.
+        root: what errors call the data set.
+        cameras, scenes: those to take, see :func:`~degflow_aug.data.layouts.find.find_scenes`.
+        alone: what becomes of an HR image without LR images and of LR images without their HR image: ``refuse`` them,
+            ``drop`` both, or ``keep`` HR images.
 
     Raises:
-        ValueError: two files for one image, a scene without an HR image, or nothing that was asked for.
+        ValueError: two files for one image, an image alone, or nothing that was asked for.
     """
-    groups: dict[tuple[str, str, str], dict[float, Path]] = {}
+    groups: dict[_Key, dict[float, Path]] = {}
     for image in images:
         files = groups.setdefault(image[:3], {})
         if image.scale in files:
             raise ValueError(f"{image.path}: expected one file for this image, got {files[image.scale].name} as well")
         files[image.scale] = image.path
-    if drop_without_hr:
-        groups = {key: files for key, files in groups.items() if 1.0 in files}
+    groups = _with_names_as_numbers(groups)
+    if alone == "drop":
+        groups = {key: files for key, files in groups.items() if 1.0 in files and len(files) > 1}
     keys = sorted(_select(list(groups), root, cameras, scenes))
-    return [_make_scene(camera, name, groups[camera, id_, name]) for camera, id_, name in keys]
-
-
-def check_aligned(scene: Scene, header: Callable[[Path], ImageHeader] = read_header) -> tuple[int, int]:
-    """Check the sizes of a scene by the headers of its files, and return its (height, width).
-
-    A view has the size of its HR image, or that of the LR image, (round(H / s), round(W / s)).
-
-    Raises:
-        ValueError: a view of another size.
-    """
-    size = header(scene.hr)[:2]
-    for scale, path in scene.views.items():
-        lr_size = (round(size[0] / scale), round(size[1] / scale))
-        got = header(path)[:2]
-        if got not in (size, lr_size):
-            raise ValueError(
-                f"{path}: expected {size[0]}x{size[1]} pixels (height x width) as in {scene.hr}, or "
-                f"{lr_size[0]}x{lr_size[1]} at scale {scale:g}, got {got[0]}x{got[1]}; align the pair"
-            )
-    return size
+    _check_none_alone({key: groups[key] for key in keys}, keep_hr=alone == "keep")
+    return [
+        Scene(name, camera, files[1.0], {scale: files[scale] for scale in sorted(files) if scale != 1})
+        for (camera, _, name), files in ((key, groups[key]) for key in keys)
+    ]
 
 
 def take_complete(scenes: Sequence[Scene], knots: Sequence[float], incomplete: str) -> list[Scene]:
@@ -164,38 +160,68 @@ def _listed(scales: Sequence[float]) -> str:
     return ", ".join(f"{scale:g}" for scale in scales) or "no scale"
 
 
-def _make_scene(camera: str, name: str, files: dict[float, Path]) -> Scene:
-    views = {scale: files[scale] for scale in sorted(files) if scale != 1}
-    if 1.0 not in files:
+def _with_names_as_numbers(groups: dict[_Key, dict[float, Path]]) -> dict[_Key, dict[float, Path]]:
+    """Join LR images to the one HR image whose name says the same, where none has the name to the letter."""
+    alike: dict[tuple[str, str], list[_Key]] = {}
+    for key in groups:
+        alike.setdefault((composed(key[0]), _said_by(key[2])), []).append(key)
+    joined = {}
+    for keys in alike.values():
+        with_hr = [key for key in keys if 1.0 in groups[key]]
+        scales = [scale for key in keys for scale in groups[key]]
+        if len(with_hr) == 1 and len(scales) == len(set(scales)):
+            joined[with_hr[0]] = {scale: path for key in keys for scale, path in groups[key].items()}
+        else:
+            joined.update({key: groups[key] for key in keys})
+    return joined
+
+
+def _said_by(name: str) -> str:
+    """A name with its accents in one form and its numbers without leading zeros."""
+    return re.sub(r"\d+", lambda digits: str(int(digits[0])), composed(name))
+
+
+def _check_none_alone(groups: Mapping[_Key, Mapping[float, Path]], keep_hr: bool) -> None:
+    """Raise a ValueError that names the first image without its HR image, or else the first HR image without LR."""
+    hr_alone = [(key, files[1.0]) for key, files in groups.items() if set(files) == {1.0} and not keep_hr]
+    lr_alone = [(key, files[min(files)]) for key, files in groups.items() if 1.0 not in files]
+    if lr_alone:
+        (_, _, name), path = lr_alone[0]
+        other = f" ({hr_alone[0][1]} is alone as well)" if hr_alone else ""
         raise ValueError(
-            f"{next(iter(views.values()))}: expected the HR image of scene '{name}' to go with it, got the view alone; "
-            "add the HR image or leave the scene out"
+            f"{path}: expected the HR image of scene '{name}' to go with it, got the view alone{other}; add the HR "
+            "image, give both one name, or leave the scene out"
         )
-    return Scene(name, camera, files[1.0], views)
+    if hr_alone:
+        (_, _, name), path = hr_alone[0]
+        raise ValueError(
+            f"{path}: expected LR images of scene '{name}' to go with it, got the HR image alone; add one, give "
+            "both one name, or leave the scene out"
+        )
 
 
 def _select(
-    keys: list[tuple[str, str, str]],
+    keys: list[_Key],
     root: Path,
     cameras: str | Sequence[str] | None,
     scenes: str | Sequence[str] | None,
-) -> set[tuple[str, str, str]]:
+) -> set[_Key]:
     """The (camera, id, name) that were asked for."""
     chosen = set(keys)
     known = sorted({camera for camera, _, _ in keys})
     if cameras is not None:
-        wanted = [cameras] if isinstance(cameras, str) else list(cameras)
+        wanted = [composed(camera) for camera in ([cameras] if isinstance(cameras, str) else cameras)]
         for camera in wanted:
-            if camera not in known:
+            if camera not in map(composed, known):
                 raise ValueError(
                     f"{root}: expected cameras among {', '.join(known)}, got '{camera}'{nearest_name(camera, known)}"
                 )
-        chosen = {key for key in keys if key[0] in wanted}
+        chosen = {key for key in keys if composed(key[0]) in wanted}
     if scenes is None:
         return chosen
-    selected: set[tuple[str, str, str]] = set()
+    selected: set[_Key] = set()
     for wish in _wishes(scenes):
-        matching = {key for key in chosen if wish == f"{key[0]}/{key[2]}" or _matches(_of(wish, key[0]), *key[1:])}
+        matching = {key for key in chosen if _wished(composed(wish), *map(composed, key))}
         if not matching:
             raise ValueError(
                 f"{root}: expected scenes to select by '{wish}', got none{nearest_name(wish, _names(chosen))}"
@@ -204,12 +230,12 @@ def _select(
     return selected
 
 
-def _of(wish: str, camera: str) -> str:
-    """What is wished of a camera: of ``iPhone/001-060`` the range, of others all."""
-    return wish.removeprefix(f"{camera}/")
+def _wished(wish: str, camera: str, id_: str, name: str) -> bool:
+    """Whether a wish is for a scene; of a camera are wished all (``iPhone/001-060``: that range of it)."""
+    return wish == f"{camera}/{name}" or _matches(wish.removeprefix(f"{camera}/"), id_, name)
 
 
-def _names(keys: Iterable[tuple[str, str, str]]) -> list[str]:
+def _names(keys: Iterable[_Key]) -> list[str]:
     return [part for key in keys for part in key[1:]]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import string
 import tempfile
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from degflow_aug.data.layouts import PAIR_LAYOUTS
+from degflow_aug.data.layouts.common_part import pair_sizes, scene_sizes
 from degflow_aug.data.layouts.find import find_pair_scenes, find_scenes
-from degflow_aug.data.layouts.scene import Scene, check_aligned
-from degflow_aug.data.layouts.scene_pairs import check_pair, list_pairs
+from degflow_aug.data.layouts.scene import Scene
+from degflow_aug.data.layouts.scene_pairs import list_pairs
 
 
 def test_realsr_takes_hr_from_the_lowest_scale(tmp_path: Path) -> None:
@@ -51,7 +53,7 @@ def test_realsr_v3_gives_a_scene_a_scale(tmp_path: Path) -> None:
     for scene in scenes:
         (view,) = scene.views.values()
         assert scene.hr.parent == view.parent
-        assert check_aligned(scene) == (12 * scene.scales[0], 16 * scene.scales[0])
+        assert scene_sizes([scene], scene.scales)[0][0] == (12 * scene.scales[0], 16 * scene.scales[0])
 
 
 def test_city100_in_one_folder_or_one_a_camera(tmp_path: Path) -> None:
@@ -71,7 +73,7 @@ def test_the_real_city100(city100: Path) -> None:
         scenes = find_scenes(city100 / camera, "city100")
         assert len(scenes) == count
         assert {scene.camera for scene in scenes} == {camera}
-        assert {check_aligned(scene) for scene in scenes} == {size}
+        assert {found for found, _ in scene_sizes(scenes, [2.9])} == {size}
     assert len(find_scenes(city100, "city100")) == 94
     assert len(find_scenes(city100, "city100", cameras="City100_iPhoneX", scenes="001-010")) == 10
 
@@ -212,7 +214,7 @@ def _realarbisr(root: Path, names: dict[str, str] | None = None, split: str = "T
     {"HR": "{id}.png", "LR": "{id}.png"},
     {"HR": "{id}_HR.png", "LR": "{id}_LR{scale}.png"},
     {"HR": "hr_{id}.png", "LR": "lr_{id}.png"},
-    {"HR": "gt-{id}.png", "LR": "camera-{id}.png"},
+    {"HR": "{id}.png", "LR": "{id}x{scale}.png"},
 ])  # fmt: skip
 def test_realarbisr_as_its_code_reads_it(tmp_path: Path, names: dict[str, str]) -> None:
     root = _realarbisr(tmp_path, names)
@@ -223,12 +225,12 @@ def test_realarbisr_as_its_code_reads_it(tmp_path: Path, names: dict[str, str]) 
         assert pair.lr.parent.name == pair.hr.parent.name.replace("HR", "LR")
         assert re.search(r"\d\d\d", pair.hr.stem)[0] == re.search(r"\d\d\d", pair.lr.stem)[0]
         assert pair.name.endswith(f"_x{pair.scale:g}")
-        check_pair(pair)
+    pair_sizes(pairs)
     assert len({pair.name for pair in pairs}) == 9
     assert {pair.scale for pair in list_pairs(find_pair_scenes(root, "realarbisr"), [1.5, 2.5])} == {1.5, 2.5}
 
 
-def test_realarbisr_names_decide_before_the_order(tmp_path: Path) -> None:
+def test_realarbisr_is_paired_by_name_and_never_by_order(tmp_path: Path) -> None:
     names = {"HR": "{id}.png", "LR": "{id}.png"}
     root = _realarbisr(tmp_path, names, count=2)
     (root / "Train/LR2/002.png").rename(root / "Train/LR2/000.png")
@@ -236,12 +238,15 @@ def test_realarbisr_names_decide_before_the_order(tmp_path: Path) -> None:
     pairs = list_pairs(find_pair_scenes(root, "realarbisr"), [2])
     assert {pair.hr.stem[:3]: pair.lr.stem for pair in pairs} == {"000": "000", "001": "001"}
     assert len(find_pair_scenes(root, "realarbisr", scenes="001")) == 3
+    (root / "Train/LR2/001.png").rename(root / "Train/LR2/three.png")
+    with pytest.raises(ValueError, match=r"LR2/three\.png: expected the HR image .*HR2/001\.png is alone as well"):
+        find_pair_scenes(root, "realarbisr")
 
 
 def test_realarbisr_that_is_not_whole(tmp_path: Path) -> None:
     root = _realarbisr(tmp_path)
     (root / "Train/LR2/003.png").unlink()
-    with pytest.raises(ValueError, match=r"LR2: expected as many images as in .*HR2, 3, got 2; complete the pairs"):
+    with pytest.raises(ValueError, match=r"HR2/003\.png: expected LR images of scene '003_x2' to go with it"):
         find_pair_scenes(root, "realarbisr")
     (root / "Train/HR2dot5").rename(root / "Train/other")
     (root / "Train/HR2").rename(root / "Train/another")
@@ -277,6 +282,43 @@ def test_folders_that_lack_an_image(tmp_path: Path) -> None:
     (tmp_path / "HR/deep/001.png").unlink()
     with pytest.raises(ValueError, match=r"x2/deep/001\.png: expected the HR image of scene 'deep/001'"):
         find_pair_scenes(tmp_path / "HR", "folders", **options)
+
+
+_ONE, _TWO = (unicodedata.normalize(form, "caf\u00e9 7") for form in ("NFC", "NFD"))
+
+
+@pytest.mark.parametrize(("hr", "lr"), [("1", "001"), ("a_010", "a_10"), (_ONE, _TWO), (_TWO, _ONE.replace("7", "07"))])
+@pytest.mark.parametrize("layout", ["pattern", "folders", "realarbisr", "realsr"])
+def test_numbers_are_numbers_and_accents_are_accents(tmp_path: Path, layout: str, hr: str, lr: str) -> None:
+    """Beside it a scene whose names agree to the letter."""
+    places = {
+        "pattern": ("HR/{}.png", "LR2/{}.png"), "folders": ("HR/{}.png", "LR2/{}.png"),
+        "realarbisr": ("Train/HR2/{}.png", "Train/LR2/{}.png"),
+        "realsr": ("a/Train/2/{}_HR.png", "a/Train/2/{}_LR2.png"),
+    }[layout]  # fmt: skip
+    for place, name in zip(places, (hr, lr), strict=True):
+        for text in (name, "b2"):
+            (tmp_path / place.format(text)).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / place.format(text)).touch()
+    root = tmp_path / "HR" if layout == "folders" else tmp_path
+    options: dict[str, Any] = {"lq": {2: tmp_path / "LR2"}} if layout == "folders" else {}
+    if layout == "pattern":
+        options["pattern"] = {"hr": "HR/{id}.png", "views": {2: "LR2/{id}.png"}}
+    found = {scene.hr.name: scene.views[2.0].name for scene in find_pair_scenes(root, layout, **options)}
+    suffixes = ("_HR.png", "_LR2.png") if layout == "realsr" else (".png", ".png")
+    assert found == {name + suffixes[0]: other + suffixes[1] for name, other in ((hr, lr), ("b2", "b2"))}
+
+
+def test_names_that_could_be_of_several_are_not_guessed(tmp_path: Path) -> None:
+    pattern = {"hr": "HR/{id}.png", "views": {2: "LR2/{id}.png"}}
+    for name in ("HR/1.png", "HR/001.png", "LR2/1.png", "LR2/01.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=r"LR2/01\.png: expected the HR image .*HR/001\.png is alone as well"):
+        find_scenes(tmp_path, "pattern", pattern=pattern)
+    (tmp_path / "LR2/01.png").rename(tmp_path / "LR2/001.png")
+    scenes = find_scenes(tmp_path, "pattern", pattern=pattern)
+    assert [(scene.hr.name, scene.views[2.0].name) for scene in scenes] == [("001.png",) * 2, ("1.png",) * 2]
 
 
 @pytest.mark.parametrize(("layout", "options", "said"), [

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import trees
 
+from degflow_aug.data.layouts.common_part import scene_sizes
 from degflow_aug.data.layouts.find import find_scenes
-from degflow_aug.data.layouts.scene import check_aligned
 
 
 def test_split_and_cameras_select(tmp_path: Path) -> None:
@@ -68,13 +69,24 @@ def test_selections_of_nothing_are_refused(tmp_path: Path, wish: object, said: s
         find_scenes(tmp_path, "realsr", scenes=wish)  # type: ignore[arg-type]
 
 
+def test_accents_are_selected_in_either_form(tmp_path: Path) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "caf\u00e9") for form in ("NFC", "NFD"))
+    for name in (f"{decomposed}H", f"{decomposed}L", "otherH", "otherL"):
+        trees.save(tmp_path / composed / f"{name}.png", np.zeros((8, 8, 3), np.uint8))
+    pattern = {"hr": f"{decomposed}/{{id}}H.png", "views": {2: f"{composed}/{{id}}L.png"}}
+    assert len(find_scenes(tmp_path, "pattern", pattern=pattern, scenes=composed)) == 1
+    for number in (1, 2):
+        trees.city100(tmp_path / "cameras" / f"{number}{decomposed}", 1)
+    assert len(find_scenes(tmp_path / "cameras", "city100", cameras=f"1{composed}", scenes=f"1{composed}/001")) == 1
+
+
 def test_a_view_without_hr_is_named_or_left_out(tmp_path: Path) -> None:
     trees.realsr(tmp_path, scales=(2, 4))
     (tmp_path / "Canon" / "Train" / "2" / "Canon_002_HR.png").unlink()
     with pytest.raises(ValueError, match=r"Canon_002_LR2\.png: expected the HR image of scene 'Canon_002'"):
         find_scenes(tmp_path, "realsr")
     assert len(find_scenes(tmp_path, "realsr", scenes="001,003")) == 2
-    assert len(find_scenes(tmp_path, "realsr", drop_without_hr=True)) == 2
+    assert len(find_scenes(tmp_path, "realsr", alone="drop")) == 2
 
 
 def test_two_files_for_one_image_are_refused(tmp_path: Path) -> None:
@@ -88,6 +100,6 @@ def test_sizes_that_differ_are_named(tmp_path: Path) -> None:
     trees.city100(tmp_path)
     trees.save(tmp_path / "003L.PNG", trees.coordinates(48, 63, 0))
     scenes = find_scenes(tmp_path, "city100")
-    assert check_aligned(scenes[0]) == (48, 64)
+    assert scene_sizes(scenes[:1], [2.9])[0][0] == (48, 64)
     with pytest.raises(ValueError, match=r"003L\.PNG: expected 48x64 .*003H\.PNG, or 17x22 at scale 2\.9, got 48x63"):
-        check_aligned(scenes[2])
+        scene_sizes(scenes, [2.9])
