@@ -16,13 +16,13 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
 from degflow_aug import __version__
-from degflow_aug.commands.shared.arguments import command_line
+from degflow_aug.commands.shared.arguments import command_line, process_number
 from degflow_aug.console.json_output import FLAG, print_json
 from degflow_aug.console.plain_text import say
 from degflow_aug.console.progress import note
@@ -48,6 +48,9 @@ COMMANDS = {
     "demo": "the whole way on photographs that come with scikit-image, on a CPU, in minutes",
     "doctor": "what works on this machine, what does not, and the command that fixes it",
 }
+IN_PARTS = ("train", "generate")
+"""Commands that share their work between the processes that torchrun starts."""
+_GROUP = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 _NEGATIVE_NUMBER = re.compile(r"-\d+|-\d*\.\d+")
 
 
@@ -203,7 +206,23 @@ def _run(arguments: list[str]) -> int:
     command.add_arguments(parser)
     args = parser.parse(arguments[1:])
     args.command_line = command_line(arguments)
-    return int(command.run(args))
+    if name in IN_PARTS:
+        return int(command.run(args))
+    return _run_once(lambda: int(command.run(args)), name)
+
+
+def _run_once(run: Callable[[], int], name: str) -> int:
+    """Run a command in the first of torchrun's processes; the others would write over its results."""
+    if process_number("WORLD_SIZE", 1) < 2 or "RANK" not in os.environ:
+        return run()
+    if process_number("RANK", 0) > 0:
+        return 0
+    note(f"degflow {name} works in one process; the others of torchrun have nothing to do")
+    group = {variable: os.environ.pop(variable) for variable in _GROUP if variable in os.environ}
+    try:
+        return run()
+    finally:
+        os.environ.update(group)
 
 
 def _top_parser() -> Parser:

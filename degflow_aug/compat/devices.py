@@ -1,7 +1,7 @@
 """Processes and devices: distributed training without CUDA, and ``num_gpu`` against what the machine has.
 
-BasicSR 1.4.2 divides by the number of GPUs to start a process group, always asks for NCCL, and takes ``num_gpu`` for
-granted: without CUDA the first is a ZeroDivisionError and the last an error inside torch.
+BasicSR 1.4.2 divides by the number of GPUs to start a process group, always asks for NCCL and for the number of a GPU,
+and takes ``num_gpu`` for granted: without CUDA the first is a ZeroDivisionError and the others errors inside torch.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 import torch
 import torch.distributed
 import torch.multiprocessing
+from torch import nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from degflow_aug.compat.slurm import init_dist_slurm
 
@@ -46,6 +48,25 @@ def init_dist(launcher: str, backend: str | None = None, **settings: Any) -> Non
     torch.distributed.init_process_group(backend=backend or default, **settings)
 
 
+def launcher_of(asked: str) -> str:
+    """Find out who has started this process: ``asked``, or ``pytorch`` where torchrun has and nobody says so.
+
+    Processes that do not know of each other would each train the whole run, in one folder.
+    """
+    several = os.environ.get("WORLD_SIZE", "1") not in ("", "0", "1") and "RANK" in os.environ
+    return "pytorch" if asked == "none" and several else asked
+
+
+def model_to_device(self: Any, net: nn.Module) -> nn.Module:
+    """Move a network to this rank's device and wrap it; unlike BasicSR's method, works with gloo on the CPU."""
+    net = net.to(self.device)
+    if self.opt["dist"]:
+        devices = [torch.cuda.current_device()] if self.device.type == "cuda" else None
+        unused = bool(self.opt.get("find_unused_parameters", False))
+        return DistributedDataParallel(net, device_ids=devices, find_unused_parameters=unused)
+    return DataParallel(net) if self.opt["num_gpu"] > 1 else net
+
+
 def resolve_num_gpu(num_gpu: int | str) -> int:
     """Find the number of GPUs to use; 0 is the CPU.
 
@@ -69,9 +90,11 @@ def resolve_num_gpu(num_gpu: int | str) -> int:
 
 
 def patch() -> None:
-    """Install :func:`init_dist` in BasicSR."""
+    """Install :func:`init_dist` and :func:`model_to_device` in BasicSR."""
     import basicsr.utils.dist_util
     import basicsr.utils.options
+    from basicsr.models.base_model import BaseModel
 
+    BaseModel.model_to_device = model_to_device
     basicsr.utils.dist_util.init_dist = init_dist
     basicsr.utils.options.init_dist = init_dist

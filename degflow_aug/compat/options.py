@@ -54,6 +54,7 @@ def parse_options(
         override(opt, entry)
     check_options(opt, args.opt, is_train)
     _fill_defaults(opt)
+    args.launcher = compat_devices.launcher_of(args.launcher)
     _start_processes(opt, args.launcher)
     opt["rank"], opt["world_size"] = get_dist_info()
     set_random_seed(opt["manual_seed"] + opt["rank"])

@@ -96,7 +96,7 @@ class OneStepModel(DegradedModel):
         if opt["is_train"] and int(opt.get("num_gpu") or 0) > 1 and not opt.get("dist"):
             raise ValueError(
                 "expected torchrun for several GPUs, because one-step models share no module between them, got one "
-                "process; start torchrun --nproc_per_node N -m degflow_aug train --launcher pytorch"
+                "process; start torchrun --nproc_per_node N -m degflow_aug train"
             )
         if opt["is_train"]:
             self.check_gan(opt)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
 from multiprocessing import connection
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from helpers.photographs import write_photographs
@@ -251,3 +253,27 @@ EVIL = "\x1b]0;owned\x07\ndegflow: all is well\r\u202e\x9b2J"
 )
 def test_arguments_cannot_write_to_the_terminal(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert refused(capsys, *arguments).removesuffix("\n").isprintable()
+
+
+def started_by_torchrun(monkeypatch: pytest.MonkeyPatch, rank: int, name: str) -> list[dict[str, str]]:
+    """Run a command as one of two processes; returns the environment that it has seen each time."""
+    seen: list[dict[str, str]] = []
+    for variable, value in {"RANK": rank, "WORLD_SIZE": 2, "LOCAL_RANK": rank}.items():
+        monkeypatch.setenv(variable, str(value))
+    command = SimpleNamespace(add_arguments=lambda parser: None, run=lambda args: seen.append(dict(os.environ)) or 0)
+    monkeypatch.setattr(cli.importlib, "import_module", lambda path: command)
+    assert main([name]) == 0
+    assert os.environ["RANK"] == str(rank)
+    return seen
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_processes_of_torchrun_share_the_work_or_leave_it_to_the_first(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    shared = name in ("train", "generate")
+    first, second = (started_by_torchrun(monkeypatch, rank, name) for rank in (0, 1))
+    assert len(first) == 1
+    assert len(second) == shared
+    assert ("WORLD_SIZE" in first[0]) is shared
+    assert ("works in one process" in capsys.readouterr().err) is not shared

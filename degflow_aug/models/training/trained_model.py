@@ -12,8 +12,8 @@ import torch
 from basicsr.archs import build_network
 from basicsr.models.base_model import BaseModel
 from torch import Tensor, nn
-from torch.nn.parallel import DataParallel, DistributedDataParallel
 
+from degflow_aug.compat.devices import model_to_device
 from degflow_aug.models.training import interrupt
 from degflow_aug.models.training.checkpoint import read_network
 from degflow_aug.models.training.interrupt import DivergenceGuard
@@ -72,6 +72,7 @@ class TrainedModel(TrainingCheckpoint, BaseModel):
     options: StepOptions
     network: nn.Module
     net_g_ema: nn.Module | None = None
+    model_to_device = model_to_device
 
     def __init__(self, opt: dict[str, Any], options: StepOptions) -> None:
         super().__init__(opt)
@@ -135,15 +136,6 @@ class TrainedModel(TrainingCheckpoint, BaseModel):
             ValueError: no such file, another kind of file, or weights of another network.
         """
         read_network(load_path, self.get_bare_model(net), strict, param_key)
-
-    def model_to_device(self, net: nn.Module) -> nn.Module:
-        """Move a network to this rank's device and wrap it; unlike BasicSR's, works with gloo on the CPU."""
-        net = net.to(self.device)
-        if self.opt["dist"]:
-            devices = [torch.cuda.current_device()] if self.device.type == "cuda" else None
-            unused = bool(self.opt.get("find_unused_parameters", False))
-            return DistributedDataParallel(net, device_ids=devices, find_unused_parameters=unused)
-        return DataParallel(net) if self.opt["num_gpu"] > 1 else net
 
     def iteration_seed(self, iteration: int, rank: int | None = None) -> int:
         """A seed of this iteration's own, different on every rank; that of ``rank`` where one is named."""
