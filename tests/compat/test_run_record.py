@@ -1,0 +1,142 @@
+"""What has changed since a training state was saved is said, and what cannot go on is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from degflow_aug.compat.run_record import changes, record_of, recorded
+
+UNUSED = "without effect, the run goes on from networks of its own"
+NOT_EQUAL = "no longer equal to the bit"
+
+
+@pytest.fixture
+def opt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Options that name files and folders in the working directory, and a run."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("camera.safetensors", "start.pth", "flux/unet.bin", "experiments/stage1/models/net_g_latest.pth"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(name.encode())
+    for name in ("photos", "more"):
+        Path(name).mkdir()
+        Path(name, "1.png").write_bytes(name.encode())
+    return {
+        "name": "tiny", "model_type": "DegradedSRModel", "manual_seed": 1, "rank": 0, "world_size": 1, "num_gpu": 0,
+        "degradation": {"type": "Mixture", "parts": [{"type": "DegFlow", "bundle": "camera.safetensors", "noise": 1}]},
+        "degflow": {"rae": "stage1", "knots": (1, 2)},
+        "datasets": {"train": {"dataroot_gt": ["photos", "more"], "batch_size_per_gpu": 2, "lq": {2.9: "photos"}}},
+        "network_g": {"type": "OneStepFlux", "pretrained": "flux"},
+        "path": {"pretrain_network_g": "start.pth", "experiments_root": str(tmp_path / "experiments/tiny")},
+        "train": {"optim_g": {"type": "Adam", "lr": 1e-3}, "total_iter": 4},
+    }  # fmt: skip
+
+
+def said_of(opt: dict[str, Any], before: Any, key: str) -> str:
+    """The one sentence about a key, and whether the run is said to be another one."""
+    said = changes(before, record_of(opt), 2)
+    assert key in said[0]
+    assert len(said) == 1 or NOT_EQUAL in said[1]
+    return said[0] + (NOT_EQUAL if len(said) > 1 else "")
+
+
+def test_nothing_changed(opt: dict[str, Any]) -> None:
+    before = record_of(opt)
+    assert changes(before, record_of({**opt, "name": "other", "auto_resume": True}), 2) == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        ("manual_seed", 2), ("degradation.parts.0.noise", 0), ("degradation.parts.0.type", "Bicubic"),
+        ("degflow.knots", (1, 3)), ("datasets.train.batch_size_per_gpu", 4), ("datasets.train.dataroot_gt", "photos"),
+        ("train.optim_g.lr", 1e-2), ("train.pixel_opt", {"type": "L1Loss"}), ("network_g.lora", 8), ("scale", 2),
+    ],
+)  # fmt: skip
+def test_options_that_take_effect(opt: dict[str, Any], keys: str, value: Any) -> None:
+    before, section = record_of(opt), opt
+    *parents, last = keys.split(".")
+    for key in parents:
+        section = section[int(key)] if isinstance(section, list) else section[key]
+    section[last] = value
+    said = said_of(opt, before, keys)
+    assert "changed from" in said
+    assert said.endswith(f"takes effect from now on.{NOT_EQUAL}")
+
+
+@pytest.mark.parametrize(
+    ("file", "key"),
+    [
+        ("camera.safetensors", "degradation.parts.0.bundle"), ("flux/unet.bin", "network_g.pretrained"),
+        ("more/1.png", "datasets.train.dataroot_gt"), ("experiments/stage1/models/net_g_latest.pth", "degflow.rae"),
+    ],
+)  # fmt: skip
+def test_other_content_at_the_same_path(opt: dict[str, Any], file: str, key: str) -> None:
+    before = record_of(opt)
+    Path(file).write_bytes(Path(file).read_bytes()[::-1])
+    said = said_of(opt, before, key)
+    assert said.endswith(f"({key}) changed since iteration 2: takes effect from now on.{NOT_EQUAL}")
+
+
+def test_the_same_content_at_another_path_is_no_change(opt: dict[str, Any]) -> None:
+    before = record_of(opt)
+    Path("camera.safetensors").rename("renamed.safetensors")
+    opt["degradation"]["parts"][0]["bundle"] = str(Path("renamed.safetensors").resolve())
+    assert changes(before, record_of(opt), 2) == []
+
+
+def test_what_a_run_that_goes_on_does_not_use(opt: dict[str, Any]) -> None:
+    before = record_of(opt)
+    Path("start.pth").write_bytes(b"other weights")
+    assert said_of(opt, before, "path.pretrain_network_g").endswith(f"{UNUSED}.")
+    opt["path"]["ignore_resume_networks"] = ["network_g"]
+    assert NOT_EQUAL in changes(before, record_of(opt), 2)[-1]
+
+
+@pytest.mark.parametrize("key", ["val", "train.total_iter", "logger"])
+def test_what_training_does_not_depend_on(opt: dict[str, Any], key: str) -> None:
+    before = record_of(opt)
+    section, _, last = key.rpartition(".")
+    (opt[section] if section else opt)[last] = 9 if section else {"val_freq": 9}
+    assert said_of(opt, before, key).endswith("takes effect from now on.")
+
+
+@pytest.mark.parametrize("key", ["model_type", "network_g.type", "train.optim_g.type"])
+def test_what_a_state_cannot_go_on_with(opt: dict[str, Any], key: str) -> None:
+    before, section = record_of(opt), opt
+    *parents, last = key.split(".")
+    for parent in parents:
+        section = section[parent]
+    was, section[last] = section[last], "Other"
+    with pytest.raises(ValueError, match=rf"^expected {key} '{was}', as in the training state of .*, got 'Other'; go"):
+        changes(before, record_of(opt), 2)
+
+
+def test_another_machine(opt: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    before = record_of(opt)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 999)
+    assert changes(before, record_of({**opt, "world_size": 4}), 2)[:2] == [
+        "the number of processes changed from 1 to 4 since iteration 2.",
+        f"the number of torch threads changed from {before['machine']['the number of torch threads']} to 999 since "
+        "iteration 2.",
+    ]
+
+
+def test_a_record_is_read_back_without_code(opt: dict[str, Any], tmp_path: Path) -> None:
+    record = record_of(opt)
+    torch.save({"run": record}, tmp_path / "2.state")
+    state = torch.load(tmp_path / "2.state", weights_only=True)
+    assert recorded(state) == record
+    assert changes(record, record_of(opt), 2) == []
+
+
+GARBAGE = [{}, {"options": {}}, {"options": {3: 4}, "content": {}, "machine": {}}, 3, None]
+GARBAGE += [{"options": {"scale": torch.ones(2)}, "content": {}, "machine": {}}]
+
+
+@pytest.mark.parametrize("state", [{}, *({"run": record} for record in GARBAGE)])
+def test_states_without_a_record(state: dict[str, Any]) -> None:
+    assert recorded(state) is None

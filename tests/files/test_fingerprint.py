@@ -1,0 +1,51 @@
+"""Other content at the same path has another fingerprint; the same content elsewhere has the same."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from degflow_aug.files import fingerprint as module
+from degflow_aug.files.fingerprint import fingerprint
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A file beside a folder of files."""
+    (tmp_path / "images/deep").mkdir(parents=True)
+    (tmp_path / "weights").write_bytes(bytes(range(200)))
+    for number in range(5):
+        (tmp_path / f"images/deep/{number}.png").write_bytes(bytes([number]) * 9)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["weights", "images"])
+def test_the_same_content_elsewhere(folder: Path, name: str) -> None:
+    before = fingerprint(folder / name)
+    assert before is not None
+    shutil.move(folder / name, folder / "elsewhere")
+    assert fingerprint(folder / "elsewhere") == before
+    assert fingerprint(folder / name) is None
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "sampled"])
+def test_other_weights_of_the_same_size(folder: Path, whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not whole:
+        monkeypatch.setattr(module, "WHOLE_BYTES", 10)
+        monkeypatch.setattr(module, "PIECE_BYTES", 8)
+    before = fingerprint(folder / "weights")
+    (folder / "weights").write_bytes(bytes(range(199, -1, -1)))
+    assert fingerprint(folder / "weights") != before
+
+
+def test_other_files_in_a_folder(folder: Path) -> None:
+    seen = [fingerprint(folder / "images")]
+    (folder / "images/deep/2.png").write_bytes(b"other one")
+    seen.append(fingerprint(folder / "images"))
+    (folder / "images/deep/2.png").rename(folder / "images/2.png")
+    seen.append(fingerprint(folder / "images"))
+    (folder / "images/2.png").unlink()
+    seen.append(fingerprint(folder / "images"))
+    assert len(set(seen)) == 4
