@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from degflow_aug.compat import devices as compat_devices
+from degflow_aug.compat.schedules import check_schedule
 from degflow_aug.console.plain_text import PlainRecords, one_line
 from degflow_aug.options.basicsr_sections import check_basicsr_options
 from degflow_aug.options.nearest_name import nearest_name
@@ -108,6 +109,7 @@ def check_options(opt: dict[str, Any], source: str, is_train: bool) -> None:
     Raises:
         ValueError: names the key and the nearest known one.
     """
+    from basicsr.models.base_model import BaseModel
     from basicsr.utils.registry import DATASET_REGISTRY, MODEL_REGISTRY
 
     for key in ("name", "model_type", "datasets", *(("train",) if is_train else ())):
@@ -120,6 +122,8 @@ def check_options(opt: dict[str, Any], source: str, is_train: bool) -> None:
     model = MODEL_REGISTRY.get(model_type)
     if model.__module__.startswith("degflow_aug."):
         check_basicsr_options(opt, {**getattr(model, "option_keys", {}), **_dataset_keys(DATASET_REGISTRY)})
+    if is_train and getattr(model, "setup_schedulers", None) is BaseModel.setup_schedulers:
+        check_schedule(opt["train"])
 
 
 def _dataset_keys(registry: Iterable[tuple[str, type]]) -> Mapping[str, Iterable[str]]:

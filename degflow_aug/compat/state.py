@@ -1,4 +1,4 @@
-"""Whether a training state fits the optimisers and schedules that it goes into.
+"""What a training state holds, and whether it fits the optimisers and schedules that it goes into.
 
 BasicSR 1.4.2 hands it to PyTorch, which takes nearly anything for such a state: a learning rate that is text, or
 averages of another shape, come to light in a later step, in the words of whatever fails there.
@@ -8,36 +8,87 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from degflow_aug.compat.run_record import recorded
+from degflow_aug.compat.schedules import is_other_schedule, replay
+from degflow_aug.files.tensor_file import write_checkpoint
 
 _ADVICE = "repair it, or take it away to start anew"
 _MISFITS = (KeyError, TypeError, AttributeError, IndexError, ValueError, RuntimeError, AssertionError)
 
 
+def training_state(model: Any, epoch: int, iteration: int) -> dict[str, Any]:
+    """Collect what a model of BasicSR's needs to go on, and what it was trained with until then (``run``)."""
+    return {
+        "epoch": epoch,
+        "iter": iteration,
+        "optimizers": [optimizer.state_dict() for optimizer in model.optimizers],
+        "schedulers": [schedule.state_dict() for schedule in model.schedulers],
+        "best_metric_results": _plain(getattr(model, "best_metric_results", {})),
+        **({"run": model.opt["run"]} if "run" in model.opt else {}),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers, which BasicSR's metrics are, would be code in the file."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def save_training_state(self: Any, epoch: int, current_iter: int) -> None:
+    """BasicSR's method of this name: writes :func:`training_state` on rank 0, but for -1, the latest, whole or not.
+
+    Raises:
+        OSError: it cannot be written; BasicSR goes on without.
+    """
+    if current_iter != -1 and self.opt.get("rank", 0) == 0:
+        path = Path(self.opt["path"]["training_states"], f"{current_iter}.state")
+        write_checkpoint(path, training_state(self, epoch, current_iter))
+
+
 def checked(resume_training: Callable[[Any, dict[str, Any]], None]) -> Callable[[Any, dict[str, Any]], None]:
-    """Wrap BasicSR's ``resume_training`` so that a state of another model is a ValueError of one sentence."""
+    """Wrap BasicSR's ``resume_training`` so that a state of another model is a ValueError of one sentence.
+
+    The averages of the optimisers are those of the state; their arguments, and the schedules, those of the options.
+    """
 
     @functools.wraps(resume_training)
     def resume_or_refuse(self: Any, resume_state: dict[str, Any]) -> None:
         """Resume, and compare what came with what was there."""
         groups = [_groups(optimizer) for optimizer in self.optimizers]
-        schedules = [dict(schedule.state_dict()) for schedule in self.schedulers]
+        fresh = [deepcopy(schedule.state_dict()) for schedule in self.schedulers]
         try:
-            resume_training(self, resume_state)
+            pairs = list(zip(resume_state["schedulers"], fresh, strict=True))
+            for saved, new in pairs:
+                _check_alike(saved, new, "the schedule")
+            other = _is_other_warmup(self.opt, resume_state) or any(is_other_schedule(*pair) for pair in pairs)
+            resume_training(self, {**resume_state, "schedulers": fresh} if other else resume_state)
             for optimizer, before in zip(self.optimizers, groups, strict=True):
                 _check_optimizer(optimizer, before)
-            for schedule, kept in zip(self.schedulers, schedules, strict=True):
-                _check_alike(schedule.state_dict(), kept, "the schedule")
+                _follow_options(optimizer, before)
+            if other:
+                replay(self, fresh, resume_state["iter"])
         except _MISFITS as error:
             said = " ".join(str(error).split()) or type(error).__name__
             path = (self.opt.get("path") or {}).get("resume_state") or "the training state"
             raise ValueError(f"expected a training state of this model in {path}, got: {said}; {_ADVICE}") from error
 
     return resume_or_refuse
+
+
+def _is_other_warmup(opt: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
+    """A state of an earlier version does not tell its warm-up."""
+    before, key = recorded(state), "warmup_iter"
+    return before is not None and before["options"].get(f"train.{key}", -1) != opt["train"].get(key, -1)
 
 
 def _groups(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
@@ -63,6 +114,12 @@ def _check_optimizer(optimizer: torch.optim.Optimizer, before: Sequence[Mapping[
             raise ValueError(f"an optimiser without its {missing}")
 
 
+def _follow_options(optimizer: torch.optim.Optimizer, fresh: Sequence[Mapping[str, Any]]) -> None:
+    """Give an optimiser the arguments of the options again; its learning rate is the schedule's."""
+    for group, options in zip(optimizer.param_groups, fresh, strict=True):
+        group.update({key: value for key, value in options.items() if key != "lr"})
+
+
 def _missing(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> str:
     """Find a name that the states of the other weights have, and this one lacks."""
     every = {name for other in optimizer.state.values() for name in other}
@@ -72,14 +129,16 @@ def _missing(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> str:
 def _check_alike(found: Mapping[str, Any], fresh: Mapping[str, Any], what: str) -> None:
     """Check that every value is of the kind that a new one has."""
     for key, value in found.items():
-        if key in fresh and not _is_alike(value, fresh[key]):
+        # Another schedule may have more periods or restarts.
+        any_length = what == "the schedule" and key not in ("base_lrs", "_last_lr")
+        if key in fresh and not _is_alike(value, fresh[key], any_length):
             raise ValueError(f"{key} of {what} is {_shown(value)}, where a new one has {_shown(fresh[key])}")
     unknown = [key for key in found if not isinstance(key, str)]
     if unknown:
         raise ValueError(f"{what} has the key {_shown(unknown[0])}")
 
 
-def _is_alike(value: Any, fresh: Any) -> bool:
+def _is_alike(value: Any, fresh: Any, any_length: bool = False) -> bool:
     if fresh is None or isinstance(fresh, bool):
         # Flags such as foreach are None until torch decides.
         return value is None or isinstance(value, bool)
@@ -90,7 +149,7 @@ def _is_alike(value: Any, fresh: Any) -> bool:
     if isinstance(fresh, Mapping):
         return isinstance(value, Mapping)
     if isinstance(fresh, (list, tuple)):
-        alike = isinstance(value, (list, tuple)) and (len(value) == len(fresh) or not fresh)
+        alike = isinstance(value, (list, tuple)) and (len(value) == len(fresh) or not fresh or any_length)
         return alike and all(_is_alike(one, other) for one, other in zip(value, fresh, strict=False))
     return isinstance(value, type(fresh))
 

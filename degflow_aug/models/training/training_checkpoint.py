@@ -11,6 +11,7 @@ import torch
 from basicsr.utils.dist_util import master_only
 from torch import Tensor, nn
 
+from degflow_aug.compat.state import save_training_state
 from degflow_aug.files.tensor_file import write_checkpoint
 from degflow_aug.models.training.checkpoint import state_on_cpu
 from degflow_aug.models.training.interrupt import ADVICE, DivergenceGuard, TrainingDiverged
@@ -30,6 +31,7 @@ class TrainingCheckpoint:
     resumed_at: int = 0
     versions_before: int = -1
     _losses: dict[str, Tensor]
+    save_training_state = save_training_state
     _before: tuple[int, list[dict[str, Any]], list[list[float]]] = (0, [], [])
 
     if TYPE_CHECKING:
@@ -75,20 +77,6 @@ class TrainingCheckpoint:
             content["spec"] = bare[0].spec
         label = "latest" if current_iter == -1 else current_iter
         write_checkpoint(Path(self.opt["path"]["models"]) / f"{net_label}_{label}.pth", content)
-
-    @master_only
-    def save_training_state(self, epoch: int, current_iter: int) -> None:
-        """Write what a resume needs; last of all files, so that a state on disk has its networks beside it."""
-        if current_iter == -1:
-            return
-        state = {
-            "epoch": epoch,
-            "iter": current_iter,
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
-            "best_metric_results": getattr(self, "best_metric_results", {}),
-        }
-        write_checkpoint(Path(self.opt["path"]["training_states"]) / f"{current_iter}.state", state)
 
     def resume_training(self, resume_state: dict[str, Any]) -> None:
         """Restore optimisers and schedules; the best metrics, which BasicSR forgets, ``compat_training`` restores.
