@@ -1,6 +1,6 @@
 """A history of a run beside BasicSR's log.
 
-BasicSR 1.4.2 rounds the losses in its log, and begins a new file whenever a run goes on.
+BasicSR 1.4.2 rounds the losses in its log, begins a new file whenever a run goes on, and has "-1 day" left at the end.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ def patch() -> None:
 
         def __init__(self, opt: dict[str, Any], start_iter: int = 1, tb_logger: Any = None) -> None:
             super().__init__(opt, start_iter, tb_logger)
+            # BasicSR leaves the next iteration out of the time left, which is below zero at the end.
+            self.max_iters += 1
             self.history: RunHistory | None = None
             self.seconds, self.counted = 0.0, start_iter
             if opt.get("rank", 0) == 0:

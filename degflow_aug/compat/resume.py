@@ -13,10 +13,12 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from degflow_aug.console.plain_text import one_line
+from degflow_aug.files.run_history import HISTORY, Mark, read_history
 from degflow_aug.files.tensor_file import load_tensors
 from degflow_aug.files.writing import remove_partial
 
@@ -137,6 +139,18 @@ def resumed_networks(opt: Mapping[str, Any], iteration: int) -> Iterator[Path]:
     for network in opt:
         if network.startswith("network_") and network not in ignored:
             yield Path(opt["path"]["models"], f"net_{network.removeprefix('network_')}_{iteration}.pth")
+
+
+def marks_of(opt: Mapping[str, Any]) -> frozenset[Mark]:
+    """Return what the history of the experiment has marked as done; nothing where it cannot be read."""
+    with suppress(OSError, ValueError):
+        return read_history(Path(opt["path"]["experiments_root"]) / HISTORY).marks
+    return frozenset()
+
+
+def newest_state(opt: Mapping[str, Any]) -> int:
+    """Return the iteration of the newest training state of the experiment; 0 where there is none."""
+    return max((int(path.stem) for path in _states_newest_first(Path(opt["path"]["training_states"]))), default=0)
 
 
 def prepare_folders(opt: Mapping[str, Any]) -> None:

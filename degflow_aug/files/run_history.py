@@ -1,4 +1,4 @@
-"""The history of a training run, a line of JSON per start and per logged iteration.
+"""The history of a training run, a line of JSON per start, per logged iteration, per validation and at the end.
 
 A run that goes on at iteration k drops the points after k, which it makes again, and keeps every start: so the file has
 each iteration at most once however often the run was killed.
@@ -58,11 +58,29 @@ class Start:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """Something of an iteration that is done, and need not be done again.
+
+    Attributes:
+        what: ``END`` of the training, or the name of a data set that was validated on.
+        state: of an end, the iteration of the newest training state by then; 0 where there is none.
+    """
+
+    iteration: int
+    what: str
+    state: int = 0
+
+
+END = ""
+
+
+@dataclass(frozen=True)
 class Recorded:
     """A history as it was read; ``damaged`` counts lines that a full disk has left in part."""
 
     starts: tuple[Start, ...] = ()
     points: tuple[Point, ...] = ()
+    marks: frozenset[Mark] = frozenset()
     damaged: int = 0
 
 
@@ -94,13 +112,7 @@ class RunHistory:
         self._append({"iter": iteration, "seconds": round(seconds, 3), "losses": finite})
 
     def _append(self, line: dict[str, Any]) -> None:
-        with suppress(OSError, ValueError), appended(self.path) as file:
-            content = json.dumps(line, allow_nan=False).encode() + b"\n"
-            if file.seek(0, 2):
-                file.seek(-1, 2)
-                # A line that was cut ends here, and does not swallow this one.
-                content = content if file.read(1) == b"\n" else b"\n" + content
-            file.write(content)
+        _append(self.path, line)
 
     def _drop_after(self, iteration: int) -> None:
         if not self.path.is_file():
@@ -115,6 +127,21 @@ class RunHistory:
                 partial.write_text("".join(kept), encoding="utf-8")
 
 
+def write_mark(path: Path, mark: Mark) -> None:
+    """Write a line for a mark into the history in ``path``."""
+    _append(path, {"done": mark.what, "iter": mark.iteration, "state": mark.state})
+
+
+def _append(path: Path, line: dict[str, Any]) -> None:
+    with suppress(OSError, ValueError), appended(path) as file:
+        content = json.dumps(line, allow_nan=False).encode() + b"\n"
+        if file.seek(0, 2):
+            file.seek(-1, 2)
+            # A line that was cut ends here, and does not swallow this one.
+            content = content if file.read(1) == b"\n" else b"\n" + content
+        file.write(content)
+
+
 def read_history(path: Path) -> Recorded:
     """Read the history in ``path``; no file is an empty history.
 
@@ -123,18 +150,20 @@ def read_history(path: Path) -> Recorded:
     """
     if not path.is_file():
         return Recorded()
-    starts, points, damaged = [], [], 0
+    starts, points, marks, damaged = [], [], [], 0
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         read = _read_line(_parse(line))
         if isinstance(read, Start):
             starts.append(read)
         elif isinstance(read, Point):
             points.append(read)
+        elif isinstance(read, Mark):
+            marks.append(read)
         else:
             damaged += 1
-    if damaged and not starts and not points:
+    if damaged and not starts and not points and not marks:
         raise ValueError(f"expected the history of a training run in {path}, got other content")
-    return Recorded(tuple(starts), tuple(points), damaged)
+    return Recorded(tuple(starts), tuple(points), frozenset(marks), damaged)
 
 
 def processor_name() -> str:
@@ -163,13 +192,15 @@ def _parse(line: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _read_line(found: dict[str, Any] | None) -> Start | Point | None:
+def _read_line(found: dict[str, Any] | None) -> Start | Point | Mark | None:
     try:
         if found is None:
             return None
         if "start" in found:
             known = {str(name): str(value) for name, value in found["versions"].items()}
             return Start(int(found["start"]), float(found["time"]), str(found["command"]), known, str(found["device"]))
+        if "done" in found:
+            return Mark(int(found["iter"]), str(found["done"]), int(found["state"]))
         losses = {str(name): math.nan if value is None else float(value) for name, value in found["losses"].items()}
         return Point(int(found["iter"]), float(found["seconds"]), losses)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
