@@ -60,7 +60,9 @@ def run(args: argparse.Namespace) -> int:
             interrupt.stoppable(),
             argv_as("degflow train", _basicsr_arguments(args)),
         ):
-            train_pipeline(str(root))
+            if train_pipeline(str(root)) is False:
+                # It has ended before; what it has written stays as it is.
+                return 0
     except (KeyboardInterrupt, SystemExit) as end:
         code = _stop_code(end)
         if code is None:

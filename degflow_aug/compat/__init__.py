@@ -3,7 +3,6 @@
 :func:`apply` comes before any BasicSR import and supplies modules that newer libraries have dropped.
 :func:`patch_training` comes before ``train_pipeline`` and replaces what it uses. Each file holds one concern:
 
-=========  ==================================================================================================
 here       ``import basicsr`` fails: torchvision.transforms.functional_tensor, distutils (Python 3.12) and,
            with SciPy 2, scipy.ndimage.filters are gone
 slurm      ``--launcher slurm`` puts ``SLURM_NODELIST`` into a shell command
@@ -21,6 +20,29 @@ history    the log rounds losses, and begins a new file whenever a run goes on
 metrics    NIQE of an image below two blocks ends the run
 filters    ``filter2D`` fails behind ``DiffJPEG``: BasicSR's own Real-ESRGAN models with a batch above one
 =========  ==================================================================================================
+=======
+===========  ==================================================================================================
+here         ``import basicsr`` fails: torchvision.transforms.functional_tensor, distutils (Python 3.12) and,
+             with SciPy 2, scipy.ndimage.filters are gone
+slurm        ``--launcher slurm`` puts ``SLURM_NODELIST`` into a shell command
+devices      ``torchrun`` without CUDA divides by zero, and without ``--launcher`` trains in each process by itself;
+             ``num_gpu: 1`` without CUDA fails inside torch
+options      ``1e-4`` is text; unknown keys are ignored; unknown ``path`` keys become folders; ``--force_yml`` runs
+             code; ``--local-rank``, a missing ``use_tb_logger``, null paths and float scales end in a traceback
+loading      workers draw the same numbers every epoch; ``prefetch_mode: cpu`` waits for ever at a broken image or with
+             persistent workers; ``persistent_workers`` without workers and CUDA prefetching without CUDA fail
+training     a resumed run begins its epoch again; runs end before ``total_iter``; a data set smaller than a batch
+             trains nothing, without a word; best validation results are forgotten; a finished run trains on
+resume       states are loaded onto CUDA where there is none; ``--auto_resume`` from another folder renames the
+             experiment away; a cut-off state ends the run, and so does a third start of a name within a second
+state        a state of another optimiser or width is found out in a later step, or never
+schedules    a run that goes on takes its schedule from its state, and dies where a cosine's periods end before it
+run_record   what has changed since a state was saved is not looked at: options, weights, data, the machine
+validations  the last one comes twice, and one that was broken off never again
+history      the log rounds losses, and begins a new file whenever a run goes on; "-1 day" left at the end
+metrics      NIQE of an image below two blocks ends the run
+filters      ``filter2D`` fails behind ``DiffJPEG``: BasicSR's own Real-ESRGAN models with a batch above one
+===========  ==================================================================================================
 """
 
 from __future__ import annotations

@@ -1,54 +1,108 @@
 """Resuming at the next draw: what joins BasicSR's training state to its data loader.
 
 BasicSR 1.4.2 restarts the data order at the epoch a state was saved in, and counts epochs by a rounded-up number of
-batches while its loader drops the last one, so that a run can end long before ``total_iter``.
+batches while its loader drops the last one, so that a run can end long before ``total_iter``. It trains the last
+iterations of a finished run again.
 """
 
 from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from degflow_aug.compat import resume as compat_resume
 from degflow_aug.compat.loading import settle_loading_options
-from degflow_aug.compat.state import checked
+from degflow_aug.compat.run_record import Record, changes, record_of, recorded
+from degflow_aug.compat.state import checked, save_training_state
+from degflow_aug.compat.validations import Validations
 from degflow_aug.draws import DrawSampler
+from degflow_aug.files.run_history import END, Mark
 
 Loaders = tuple[Any, Any, list[Any], int, int]
 CreateLoaders = Callable[[dict[str, Any], logging.Logger], Loaders]
 
 
+class RunFinished(Exception):
+    """A run that is asked to go on has reached its end before."""
+
+
 class ResumableTraining:
-    """Stands in for two functions of ``basicsr.train``, because the second has to know what the first has found."""
+    """Stands in for functions of ``basicsr.train``, because each has to know what those before it have found."""
 
     def __init__(self, create_loaders: CreateLoaders) -> None:
         self._create_loaders = create_loaders
         self.iteration = 0
+        self.validations = Validations()
         self._state: dict[str, Any] | None = None
+        self._record: Record = {}
+        self._news: list[str] = []
+
+    def run(self, pipeline: Callable[[str], None], root_path: str) -> bool:
+        """BasicSR's ``train_pipeline``; returns whether there was anything to do."""
+        try:
+            pipeline(root_path)
+        except RunFinished as finished:
+            if self.validations.first:
+                print(f"degflow: {finished}", file=sys.stderr)
+            return False
+        opt = self.validations.opt
+        self.validations.note(Mark(int(opt["train"]["total_iter"]), END, compat_resume.newest_state(opt)))
+        return True
 
     def load_resume_state(self, opt: dict[str, Any]) -> dict[str, Any] | None:
         """BasicSR's ``load_resume_state``; see :func:`degflow_aug.compat.resume.find_resume_state`.
 
         Every random stream continues with numbers of its own: those of the beginning would come a second time. A
         model that saves its random states restores them over this.
+
+        Raises:
+            RunFinished: the run has ended before, and is not to be longer.
+            ValueError: a state that cannot go on with these options.
         """
         from basicsr.utils import check_resume, set_random_seed
 
-        self.iteration, self._state = 0, None
+        self.iteration, self._state, self._news = 0, None, []
+        marks, total = compat_resume.marks_of(opt), int(opt["train"]["total_iter"])
+        if opt["auto_resume"]:
+            _check_unfinished(opt, marks, total)
         found = compat_resume.find_resume_state(opt)
+        self._record = record_of(opt)
         if found is None:
+            self.validations = Validations(opt)
+            if opt["auto_resume"] and Path(opt["path"]["experiments_root"]).exists():
+                self._news = ["no training state to go on from: the run begins anew, beside what was there before."]
             return None
         path, state = found
+        self._compare(path, state, total)
         opt["path"]["resume_state"] = str(path)
         compat_resume.prepare_folders(opt)
         check_resume(opt, state["iter"])
         self.iteration, self._state = state["iter"], state
+        self.validations = Validations(opt, self.iteration, marks if recorded(state) else None)
         set_random_seed(stream_seed(opt, self.iteration) % 2**32)
         return state
+
+    def _compare(self, path: Path, state: dict[str, Any], total: int) -> None:
+        """Find out what has changed since the state was saved, before anything is written.
+
+        Raises:
+            ValueError: the state cannot go on with it.
+        """
+        if state["iter"] > total:
+            raise ValueError(
+                f"expected train.total_iter of at least {state['iter']}, the iteration of {path}, got {total}; raise it"
+            )
+        before = recorded(state)
+        if before is None:
+            self._news = [f"{path} is of an earlier version, which kept no options to compare with these."]
+        else:
+            self._news = changes(before, self._record, state["iter"])
 
     def create_train_val_dataloader(self, opt: dict[str, Any], logger: logging.Logger) -> Loaders:
         """BasicSR's function of this name; the training loader then starts at the next draw.
@@ -58,6 +112,10 @@ class ResumableTraining:
         """
         if "train" not in opt["datasets"]:
             raise ValueError("expected a section datasets.train, got none; training needs it")
+        # After BasicSR has logged the options; models save it in their training states.
+        opt["run"] = self._record
+        for sentence in self._news:
+            logger.warning(sentence)
         for dataset_opt in opt["datasets"].values():
             settle_loading_options(dataset_opt, logger)
         loader, sampler, val_loaders, _, total_iters = self._create_loaders(opt, logger)
@@ -75,7 +133,25 @@ class ResumableTraining:
             # train_pipeline starts at the epoch of this very dictionary; a state saved by a signal does not know it.
             self._state["epoch"] = epoch
         sampler.resume_at(epoch, consumed * loader.batch_size)
+        self.validations.loaders = val_loaders
         return loader, sampler, val_loaders, last_epoch(total_iters, len(loader)), total_iters
+
+    def build_model(self, build: Callable[[dict[str, Any]], Any], opt: dict[str, Any]) -> Any:
+        """BasicSR's ``build_model``; the model then validates once per iteration and data set."""
+        model = build(opt)
+        self.validations.watch(model, tensorboard_logger)
+        return model
+
+
+def _check_unfinished(opt: dict[str, Any], marks: Iterable[Mark], total: int) -> None:
+    """Raise RunFinished where a run has ended at ``total`` or later, unless its newest states were taken away since."""
+    newest = compat_resume.newest_state(opt)
+    ended = max((each.iteration for each in marks if each.what == END and each.state == newest), default=0)
+    if ended >= total and any(Path(opt["path"]["models"]).glob("net_*_latest.pth")):
+        raise RunFinished(
+            f"nothing to do: {opt['path']['experiments_root']} has ended at iteration {ended}; raise train.total_iter "
+            "to train longer, or leave out --auto_resume to start anew"
+        )
 
 
 def stream_seed(opt: dict[str, Any], iteration: int) -> int:
@@ -106,7 +182,7 @@ def _remembering(init_tb_loggers: Callable[[dict[str, Any]], Any]) -> Callable[[
 
 
 def patch() -> None:
-    """Install the sampler, the functions, the best metrics and the memory of the writer in BasicSR."""
+    """Install the sampler, the functions, what states hold and the memory of the writer in BasicSR."""
     import basicsr.train
     from basicsr.models.base_model import BaseModel
     from basicsr.utils import misc
@@ -117,6 +193,8 @@ def patch() -> None:
     basicsr.train.load_resume_state = training.load_resume_state
     basicsr.train.create_train_val_dataloader = training.create_train_val_dataloader
     basicsr.train.init_tb_loggers = _remembering(basicsr.train.init_tb_loggers)
+    basicsr.train.build_model = functools.partial(training.build_model, basicsr.train.build_model)
+    basicsr.train.train_pipeline = functools.partial(training.run, basicsr.train.train_pipeline)
 
     resume_training = checked(BaseModel.resume_training)
 
@@ -126,4 +204,5 @@ def patch() -> None:
         compat_resume.restore_best_metrics(self, resume_state)
 
     BaseModel.resume_training = resume_with_best_metrics
+    BaseModel.save_training_state = save_training_state
     BaseModel.load_network = compat_resume.readable(BaseModel.load_network)

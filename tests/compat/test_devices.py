@@ -18,19 +18,12 @@ from pathlib import Path
 from degflow_aug import compat
 compat.patch_training()
 import basicsr.train, torch
-from basicsr.models.sr_model import SRModel
-from basicsr.utils.registry import MODEL_REGISTRY
 from helpers.basicsr_experiment import register_recording_dataset
 
-class CpuDdpModel(SRModel):
-    def model_to_device(self, net):
-        return torch.nn.parallel.DistributedDataParallel(net)
-
-MODEL_REGISTRY.register(CpuDdpModel)
 asked = register_recording_dataset()
 folder, second_port = sys.argv.pop(1), sys.argv.pop(1)
 runs = []
-for flags in ([], ["--auto_resume"]):
+for flags in ([], ["--auto_resume", "--force_yml", "train:total_iter=5"]):
     del asked[:]
     sys.argv += flags
     basicsr.train.train_pipeline(folder)
@@ -45,18 +38,20 @@ Path(folder, f"rank{rank}.json").write_text(json.dumps([backend, runs]))
 
 
 def test_torchrun_on_cpu_trains_on_disjoint_shards_and_resumes(tmp_path: Path) -> None:
-    """Two ranks, eight images, batches of two: an epoch is two iterations and asks for every image once."""
+    """Two ranks, eight images, batches of two: an epoch is two iterations and asks for every image once.
+
+    Nobody says that torchrun has started them.
+    """
     options = write_experiment(
-        tmp_path, images=8, model_type="CpuDdpModel", num_gpu="auto", manual_seed=None, train__total_iter=4,
-        logger__save_checkpoint_freq=3,
-    )  # fmt: skip
+        tmp_path, images=8, num_gpu="auto", manual_seed=None, train__total_iter=4, logger__save_checkpoint_freq=3
+    )
     program = tmp_path / "rank_program.py"
     program.write_text(RANK_PROGRAM, encoding="utf-8")
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = str(probe.getsockname()[1])
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    done = run_python(*torchrun, str(program), str(tmp_path), port, "-opt", str(options), "--launcher", "pytorch")
+    done = run_python(*torchrun, str(program), str(tmp_path), port, "-opt", str(options))
     assert done.returncode == 0, done.stderr[-3000:]
     ranks = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1)]
     assert [backend for backend, _ in ranks] == ["gloo", "gloo"]

@@ -80,7 +80,8 @@ def test_random_streams_do_not_begin_again(whole_run: tuple[Path, list[int]]) ->
 
     set_random_seed(7)
     beginning = draw()
-    opt, _ = parse_options(str(folder), argv=["-opt", str(folder / "options.yml"), "--auto_resume"])
+    flags = ["--auto_resume", "--force_yml", "train:total_iter=8"]
+    opt, _ = parse_options(str(folder), argv=["-opt", str(folder / "options.yml"), *flags])
     assert basicsr.train.load_resume_state(opt)["iter"] == 7
     assert not set(draw()) & set(beginning)
     assert opt["path"]["pretrain_network_g"].endswith("net_g_7.pth")
