@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from degflow_aug.compat.loading import settle_loading_options
 from degflow_aug.compat.run_record import Record, changes, record_of, recorded
 from degflow_aug.compat.state import checked, save_training_state
 from degflow_aug.compat.validations import Validations
+from degflow_aug.console.plain_text import say
 from degflow_aug.draws import DrawSampler
 from degflow_aug.files.run_history import END, Mark
 
@@ -49,7 +49,7 @@ class ResumableTraining:
             pipeline(root_path)
         except RunFinished as finished:
             if self.validations.first:
-                print(f"degflow: {finished}", file=sys.stderr)
+                say(f"degflow: {finished}", error=True)
             return False
         opt = self.validations.opt
         self.validations.note(Mark(int(opt["train"]["total_iter"]), END, compat_resume.newest_state(opt)))
