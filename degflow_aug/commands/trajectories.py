@@ -70,11 +70,9 @@ def _prompts(file: str | None) -> tuple[str, ...]:
         from degflow_aug.onestep.fluxsr.noise_image_pairs import PROMPTS
 
         return PROMPTS
-    try:
-        lines = Path(file).read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise ValueError(f"{file}: expected prompts as text in UTF-8, got another file") from None
-    prompts = tuple(line.strip() for line in lines if line.strip())
+    from degflow_aug.files.text_file import read_lines
+
+    prompts = tuple(read_lines(Path(file)))
     if not 1 <= len(prompts) <= MOST_PROMPTS:
         raise ValueError(f"{file}: expected 1 to {MOST_PROMPTS} prompts, one a line, got {len(prompts)}")
     return prompts

@@ -19,6 +19,7 @@ from degflow_aug.files.image_decoder import ImageHeader
 from degflow_aug.files.image_file import read_header, read_image
 from degflow_aug.files.image_tree import TreeImage, check_inside, find_images
 from degflow_aug.files.lmdb_store import lmdb_keys, read_lmdb_header, read_lmdb_image
+from degflow_aug.files.text_file import read_listed_names
 
 _KIND = "HRCropDataset"
 _LAYOUT_KEYS = ("split", "cameras", "pattern", "scenes")
@@ -164,8 +165,7 @@ def _read_list(path: Path, root: Path, lmdb: bool) -> list[TreeImage]:
     """Read a list of images: names below ``root``, each perhaps followed by its shape."""
     if not path.is_file():
         raise ValueError(f"{path}: expected the list of images that meta_info names, got none")
-    lines = [line.split(" (")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    names = [Path(check_inside(line, path)) for line in lines if line]
+    names = [Path(check_inside(name, path)) for name in read_listed_names(path)]
     if not names:
         raise ValueError(f"{path}: expected a line for each image, its path below {root}, got none")
     files = [name.with_suffix("") for name in names] if lmdb else names

@@ -18,6 +18,7 @@ import numpy as np
 
 from degflow_aug.files.image_decoder import ImageHeader, decode_image, open_header
 from degflow_aug.files.image_tree import check_inside
+from degflow_aug.files.text_file import read_listed_names
 from degflow_aug.files.writing import atomic_path, refuse_link
 
 META_INFO = "meta_info.txt"
@@ -60,10 +61,10 @@ def lmdb_keys(folder: str | Path) -> list[str]:
         raise ValueError(f"{folder}: expected an LMDB folder, x.lmdb with data.mdb in it, got none")
     if not meta_info.is_file():
         raise ValueError(f"{meta_info}: expected the list of keys, got none; finish the run that was writing it")
-    lines = [line for line in meta_info.read_text(encoding="utf-8").splitlines() if line.strip()]
-    if not lines:
+    names = read_listed_names(meta_info)
+    if not names:
         raise ValueError(f"{meta_info}: expected lines 'name.png (height,width,channels) compression', got none")
-    return [check_inside(line.split(" (")[0].rsplit(".", 1)[0], meta_info) for line in lines]
+    return [check_inside(name.rsplit(".", 1)[0], meta_info) for name in names]
 
 
 class LmdbWriter:

@@ -147,6 +147,16 @@ def test_no_images_are_refused() -> None:
 ESCAPES = ["../secret.png", "a/../../secret.png", "/etc/secret.png", "..", "a\0.png"]
 
 
+def test_lists_may_have_brackets_and_marks(tmp_path: Path) -> None:
+    root = _tree(tmp_path / "images")
+    for name in ("IMG (1).png", "写真.png"):
+        write_image(root / name, np.zeros((64, 64, 3), np.uint8))
+    for encoding in ("utf-8-sig", "utf-16"):
+        (tmp_path / "list.txt").write_text("IMG (1).png (64,64,3)\r\n写真.png\r\n", encoding=encoding)
+        dataset = HRCropDataset({**_options(root), "meta_info": str(tmp_path / "list.txt")})
+        assert [image.path for image in dataset.images] == [root / "IMG (1).png", root / "写真.png"]
+
+
 @pytest.mark.parametrize("name", ESCAPES)
 def test_listed_names_stay_below_their_folder(tmp_path: Path, name: str) -> None:
     root = _tree(tmp_path / "images")

@@ -1,0 +1,51 @@
+"""Text of other programs: in UTF-8 or UTF-16, with a mark of byte order or without, with any ends of lines."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from pathlib import Path
+
+_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_SHAPE = re.compile(r"\s*\(\s*[0-9]+\s*(?:,\s*[0-9]+\s*){1,2}\)(?:\s+[0-9]+)?$")
+
+
+def decode(data: bytes, errors: str = "strict") -> str:
+    """Decode the bytes of a text file.
+
+    Args:
+        data: the whole file, or its beginning.
+        errors: for UTF-8; ``surrogateescape`` keeps names of files that are no text.
+
+    Raises:
+        UnicodeDecodeError: neither UTF-8 nor UTF-16.
+    """
+    encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), None)
+    if encoding is None and b"\0" in data[:2] and len(data) % 2 == 0:
+        # Text begins with a letter of ASCII, and no file name holds the zero that is then beside it.
+        encoding = "utf-16-be" if data[0] == 0 else "utf-16-le"
+    return data.decode(encoding) if encoding else data.decode("utf-8", errors)
+
+
+def read_lines(path: Path, errors: str = "strict") -> list[str]:
+    """Read the lines of a file that are not empty, without blanks around them; ``errors`` is as for :func:`decode`.
+
+    Raises:
+        ValueError: no text.
+        OSError: it cannot be read.
+    """
+    try:
+        text = decode(path.read_bytes(), errors)
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: expected text in UTF-8 or UTF-16, got another file") from None
+    lines = (line.strip(" \t") for line in re.split(r"\r\n|\n|\r", text))
+    return [line for line in lines if line]
+
+
+def read_listed_names(path: Path) -> list[str]:
+    """Read a list of images as BasicSR writes it: of ``IMG (1).png (64,80,3) 1`` the name alone.
+
+    Raises:
+        ValueError, OSError: as :func:`read_lines`.
+    """
+    return [_SHAPE.sub("", line) for line in read_lines(path, "surrogateescape")]
