@@ -28,6 +28,7 @@ from degflow_aug.console.plain_text import say
 from degflow_aug.console.progress import note
 from degflow_aug.console.sentence import is_want_of_memory, lost_worker, sentence
 from degflow_aug.console.streams import plain_streams, unless_unsaid
+from degflow_aug.files.home_path import at_home
 from degflow_aug.options.nearest_name import nearest_name
 
 COMMANDS = {
@@ -71,7 +72,7 @@ class Parser(argparse.ArgumentParser):
         raise ValueError(message if message.endswith("?") else f"{message}; see {self.prog} --help")
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """Parse ``arguments``.
+        """Parse ``arguments``; paths in them may begin with ``~`` or ``$HOME``, also behind ``=``.
 
         Raises:
             ValueError: an unknown option (with the nearest known one), a missing one, or a bad value.
@@ -84,7 +85,13 @@ class Parser(argparse.ArgumentParser):
             if is_option and option not in self._option_string_actions:
                 known = nearest_name(option, self._option_string_actions)
                 raise ValueError(f"unknown option {option} of {self.prog}{known or f'; see {self.prog} --help'}")
-        return self.parse_args(arguments)
+        return self.parse_args([_at_home(argument) for argument in arguments])
+
+
+def _at_home(argument: str) -> str:
+    name, _, value = argument.partition("=")
+    # ~ alone is null where a value of an option file stands behind the sign.
+    return f"{name}={at_home(value)}" if "/" in value else at_home(argument)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,6 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
+from degflow_aug.files.home_path import home_path
+
 WEIGHTS = Path(__file__).parents[1] / "weights"
 SHIPPED = ("city100-iphone", "city100-nikon", "city100", "simulator")
 """Bundles in the package, made by ``benchmarks/release/train_shipped.py``."""
@@ -104,7 +106,7 @@ def bundle_path(path_or_name: str | Path) -> Path:
     Raises:
         ValueError: neither is there.
     """
-    path = Path(path_or_name)
+    path = home_path(path_or_name)
     shipped = WEIGHTS / f"{path_or_name}.safetensors"
     if path.is_file():
         return path

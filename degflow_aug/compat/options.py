@@ -153,16 +153,10 @@ def _complete_datasets(opt: dict[str, Any]) -> None:
         dataset["phase"] = phase.split("_")[0]
         if "scale" in opt:
             dataset["scale"] = opt["scale"]
-        for key in ("dataroot_gt", "dataroot_lq"):
-            if isinstance(dataset.get(key), str):
-                dataset[key] = os.path.expanduser(dataset[key])
 
 
 def _complete_paths(opt: dict[str, Any], root_path: str) -> None:
     path = opt["path"]
-    for key, value in path.items():
-        if isinstance(value, str) and ("resume_state" in key or "pretrain_network" in key):
-            path[key] = os.path.expanduser(value)
     root = os.path.join(root_path, "experiments" if opt["is_train"] else "results", opt["name"])
     path["log"] = root
     path["visualization"] = os.path.join(root, "visualization")

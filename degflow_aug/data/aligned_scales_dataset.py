@@ -19,6 +19,7 @@ from degflow_aug.data.layouts.lmdb import find_lmdb_images
 from degflow_aug.data.layouts.scene import Scene, gather_scenes, take_complete, view_scale
 from degflow_aug.data.tensors import bring_to_grid, to_tensor
 from degflow_aug.draws import SampleDraw, resolve_draw
+from degflow_aug.files.home_path import home_path
 from degflow_aug.files.image_decoder import ImageHeader
 from degflow_aug.files.image_file import read_header, read_image
 from degflow_aug.files.lmdb_store import read_lmdb_header, read_lmdb_image
@@ -183,7 +184,8 @@ def _find_lmdb_scenes(opt: Mapping[str, Any]) -> list[Scene]:
             raise ValueError(f"expected no {key} with io_backend: {{type: lmdb}}, got {opt[key]!r}; remove it")
     root = keys.path(opt, "dataroot_gt", _KIND)
     views = {
-        view_scale(scale): Path(folder) for scale, folder in dict(keys.required(opt, "dataroot_views", _KIND)).items()
+        view_scale(scale): home_path(folder)
+        for scale, folder in dict(keys.required(opt, "dataroot_views", _KIND)).items()
     }
     return gather_scenes(
         find_lmdb_images(root, views),

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from degflow_aug.files.home_path import home_path
 from degflow_aug.options.basicsr_keys import LOADER
 from degflow_aug.options.nearest_name import nearest_name
 
@@ -48,7 +49,7 @@ def path(opt: Mapping[str, Any], key: str, kind: str) -> Path:
     value = required(opt, key, kind)
     if not isinstance(value, (str, os.PathLike)):
         raise ValueError(f"expected {key} of {kind} as a path, got {value!r}")
-    return Path(value)
+    return home_path(value)
 
 
 def whole_number(opt: Mapping[str, Any], key: str, kind: str) -> int:

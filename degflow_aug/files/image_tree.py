@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from degflow_aug.files.alike import look_alike
+from degflow_aug.files.home_path import home_path
 from degflow_aug.files.image_file import IMAGE_SUFFIXES, is_image_name
 from degflow_aug.files.left_out import list_unread, say_unread
 
@@ -37,7 +38,7 @@ def find_images(root: str | Path, skip: str | Path | None = None) -> list[TreeIm
     Raises:
         ValueError: nothing there, no image, or two files that differ in their suffix only.
     """
-    root = Path(root)
+    root = home_path(root)
     if root.is_file():
         return [TreeImage(root.stem, root)]
     if not root.is_dir():

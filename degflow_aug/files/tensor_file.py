@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from degflow_aug.files.home_path import home_path
 from degflow_aug.files.tensor_form import UNKNOWN, other_form
 from degflow_aug.files.writing import atomic_path
 
@@ -23,7 +24,7 @@ def load_tensors(path: str | Path) -> Any:
         ValueError: no such file, a damaged one or one of another kind, one that holds code (it is not run), or one
             that takes more memory than there is.
     """
-    path = Path(path)
+    path = home_path(path)
     if not path.is_file():
         kind = "a folder" if path.is_dir() else "no regular file" if path.exists() else "nothing there"
         raise ValueError(f"expected a checkpoint, got {path}: {kind}")

@@ -12,6 +12,9 @@ from typing import Any
 
 import yaml
 
+from degflow_aug.files.home_path import at_home, home_path
+from degflow_aug.files.text_file import decode
+
 LONGEST_FILE = 1 << 20
 DEEPEST = 64
 
@@ -69,7 +72,7 @@ OptionLoader.add_implicit_resolver(
 
 
 def load_yaml(path_or_text: str | Path) -> dict[str, Any]:
-    """Read an option file, or its text.
+    """Read an option file, or its text; values that begin with ``~`` or ``$HOME`` are paths below that folder.
 
     Args:
         path_or_text: a path (a ``Path``, or a string that ends in ``.yml`` or ``.yaml``) or YAML text.
@@ -101,16 +104,16 @@ def parse_value(text: str) -> Any:
 
 def _as_path(path_or_text: str | Path) -> Path | None:
     if isinstance(path_or_text, Path):
-        return path_or_text
+        return home_path(path_or_text)
     is_name = "\n" not in path_or_text and path_or_text.endswith((".yml", ".yaml"))
-    return Path(path_or_text) if is_name else None
+    return home_path(path_or_text) if is_name else None
 
 
 def _read(path: Path) -> str:
     with path.open("rb") as file:
         data = file.read(LONGEST_FILE + 1)
     try:
-        return data.decode("utf-8")
+        return decode(data)
     except UnicodeDecodeError as error:
         raise ValueError(f"expected UTF-8 text in {path}, got other bytes ({error.reason})") from None
 
@@ -133,18 +136,26 @@ def _parse(text: str, where: str) -> Any:
         # A value that its own tag does not fit, such as !!int x.
         raise ValueError(f"expected valid YAML in {where}, got {error}") from error
     _check_levels(value, where)
-    return value
+    return at_home(value) if isinstance(value, str) else value
 
 
 def _check_levels(value: Any, where: str) -> None:
-    """Look at the mappings and lists of each level once, however many aliases lead there."""
+    """Look at the mappings and lists of each level once, however many aliases lead there, and put in homes of paths."""
     level = [value] if isinstance(value, (dict, list)) else []
     for _ in range(DEEPEST + 1):
+        for each in level:
+            _put_home(each)
         below = (item for each in level for item in (each.values() if isinstance(each, dict) else each))
         level = list({id(item): item for item in below if isinstance(item, (dict, list))}.values())
         if not level:
             return
     raise ValueError(f"expected at most {DEEPEST} levels in {where}, got more, or a list that holds itself")
+
+
+def _put_home(values: Any) -> None:
+    for key, value in list(values.items() if isinstance(values, dict) else enumerate(values)):
+        if isinstance(value, str):
+            values[key] = at_home(value)
 
 
 def _kind(value: Any) -> str:

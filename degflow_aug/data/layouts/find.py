@@ -10,6 +10,7 @@ from typing import Any
 from degflow_aug.data.layouts import LAYOUTS, PAIR_LAYOUTS
 from degflow_aug.data.layouts.scene import FoundImage, Place, Scene, gather_scenes, view_scale
 from degflow_aug.files.alike import look_alike
+from degflow_aug.files.home_path import home_path
 from degflow_aug.options.nearest_name import nearest_name
 
 
@@ -38,8 +39,8 @@ def find_scenes(
     Raises:
         ValueError: there is nothing where the layout expects it; the sentence names the file or folder.
     """
-    images = _find(LAYOUTS, layout, Place(Path(root), split, pattern))
-    return gather_scenes(images, Path(root), cameras=cameras, scenes=scenes, alone=alone)
+    images = _find(LAYOUTS, layout, Place(home_path(root), split, pattern))
+    return gather_scenes(images, home_path(root), cameras=cameras, scenes=scenes, alone=alone)
 
 
 def find_pair_scenes(
@@ -70,9 +71,9 @@ def find_pair_scenes(
             )
         if pattern is not None and layout not in LAYOUTS:
             raise ValueError(f"expected pattern with layout pattern only, got it with {layout}; remove it")
-    images = _find(PAIR_LAYOUTS, layout, Place(Path(root), split, pattern, lq))
+    images = _find(PAIR_LAYOUTS, layout, Place(home_path(root), split, pattern, lq))
     alone = alone if lq is None else "keep"
-    found = gather_scenes(images, Path(root), cameras=cameras, scenes=scenes, alone=alone)
+    found = gather_scenes(images, home_path(root), cameras=cameras, scenes=scenes, alone=alone)
     for scene in found:
         for key, folder in (lq or {}).items():
             if view_scale(key) not in scene.views:

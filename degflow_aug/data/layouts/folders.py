@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from degflow_aug.data.layouts.scene import FoundImage, Place, folder_name, view_scale
+from degflow_aug.files.home_path import home_path
 from degflow_aug.files.image_tree import find_images
 
 
@@ -19,6 +19,6 @@ def find_folders(place: Place) -> Iterator[FoundImage]:
     root, lq = place.root, place.lq
     if not isinstance(lq, Mapping) or not lq or not all(isinstance(value, (str, os.PathLike)) for value in lq.values()):
         raise ValueError(f"expected lq as folders by scale, {{2: folder, 2.9: folder}}, got {lq!r}")
-    for scale, folder in [(1.0, root), *((view_scale(key), Path(value)) for key, value in lq.items())]:
+    for scale, folder in [(1.0, root), *((view_scale(key), home_path(value)) for key, value in lq.items())]:
         for image in find_images(folder):
             yield FoundImage(folder_name(root), image.name.rpartition("/")[2], image.name, scale, image.path)

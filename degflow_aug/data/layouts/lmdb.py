@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from degflow_aug.data.layouts.scene import FoundImage
+from degflow_aug.files.home_path import home_path
 from degflow_aug.files.lmdb_store import lmdb_keys
 
 
@@ -17,8 +18,8 @@ def find_lmdb_images(hr: str | Path, views: Mapping[float, str | Path]) -> Itera
     Raises:
         ValueError: one of the LMDBs is missing or empty.
     """
-    hr = Path(hr)
-    for scale, folder in [(1.0, hr), *((scale, Path(folder)) for scale, folder in views.items())]:
+    hr = home_path(hr)
+    for scale, folder in [(1.0, hr), *((scale, home_path(folder)) for scale, folder in views.items())]:
         for key in lmdb_keys(folder):
             camera, _, rest = key.rpartition("/")
             id_ = rest.rpartition("_")[2]

@@ -62,5 +62,5 @@ def _check_weights(opt: Mapping[str, Any], source: str) -> None:
     weights = (opt.get("path") or {}).get("pretrain_network_g")
     if "network_g" in opt and not weights:
         raise ValueError(f"expected path.pretrain_network_g in {source}, got none; name the checkpoint to test")
-    if weights and not Path(str(weights)).expanduser().is_file():
+    if weights and not Path(str(weights)).is_file():
         raise ValueError(f"expected a checkpoint at {weights} (path.pretrain_network_g), got no such file")
