@@ -98,9 +98,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``degflow`` with ``argv`` (``sys.argv`` by default) and return its exit code.
 
     0 is done, 1 done in part (the command says what is missing), 2 a mistake, said in one sentence on stderr with
-    nothing half-written, 130 and 143 interrupted, 141 done with nobody to read
-    what it prints. With ``--json`` the sentence stands on stdout too, as ``error``.
-    ``DEGFLOW_TRACEBACK=1`` shows where a mistake was found.
+    nothing half-written, 130 and 143 interrupted, 141 done with nobody to read what it prints. With ``--json`` the
+    sentence stands on stdout too, as ``error``. ``DEGFLOW_TRACEBACK=1`` shows where a mistake was found.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     _keep_libraries_quiet()

@@ -246,4 +246,4 @@ def test_what_libpng_minds_does_not_reach_stderr(capfd: pytest.CaptureFixture[st
     assert cv2.imdecode(np.frombuffer(described, np.uint8), -1) is not None
     assert "iCCP" in capfd.readouterr().err
     np.testing.assert_array_equal(image_decoder.decode_image(described, "described.png"), expected)
-    assert capfd.readouterr().err == ""
+    assert "libpng" not in capfd.readouterr().err
