@@ -1,7 +1,7 @@
 """Read option files: YAML that means what it looks like.
 
-PyYAML follows YAML 1.1, where ``1e-4`` is a string and the second of two equal keys silently wins. Here it is a
-float, and equal keys are an error.
+PyYAML follows YAML 1.1, where ``1e-4`` is a string, ``010`` is 8, ``1:30`` is 90 and the second of two equal keys
+silently wins. Here the first is a float, the others are text, and equal keys are an error.
 """
 
 from __future__ import annotations
@@ -26,8 +26,22 @@ def _is_scalar(node: yaml.Node) -> bool:
 class OptionLoader(yaml.SafeLoader):
     """``yaml.SafeLoader`` that reads ``1e-4`` as a number and ``2024-01-01`` as text, and refuses a key given twice.
 
-    It makes numbers, text, lists and mappings; other tags (``!!python/...``, ``!!binary``) are errors.
+    It makes numbers, text, lists and mappings; other tags (``!!python/...``, ``!!binary``) are errors, and so is a tag
+    on text that it does not fit (``!!bool maybe``).
     """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Make the value of a node, and name the line where its own tag does not fit."""
+        tag = node.tag.rpartition(":")[2]
+        try:
+            if tag == "null" and _is_scalar(node) and node.value not in _NULLS:
+                raise ValueError
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError):
+            text = f"{node.value!r:.80}"
+            raise yaml.constructor.ConstructorError(
+                problem=f"{text}, which !!{tag} does not fit,", problem_mark=node.start_mark
+            ) from None
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         """Check one mapping as it was written, before merges (``<<``) bring in keys that it may override."""
@@ -56,19 +70,27 @@ class OptionLoader(yaml.SafeLoader):
 
 
 _DATE = "tag:yaml.org,2002:timestamp"
+_NULLS = ("", "~", "null", "Null", "NULL")
+_INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
 _KEPT = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "seq", "map")}
 OptionLoader.yaml_constructors = {
     tag: make for tag, make in yaml.SafeLoader.yaml_constructors.items() if tag is None or tag in _KEPT
 }
 OptionLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != _DATE]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in (_DATE, _INT, _FLOAT)]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-OptionLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-)
+# Without numbers of base 8 and 60: ids such as 010 and times are text.
+for _tag, _pattern in (
+    (_INT, r"[-+]?(?:0b[0-1_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)"),
+    (
+        _FLOAT,
+        r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)",
+    ),
+    (_FLOAT, r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?"),
+    (_FLOAT, r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"),
+):
+    OptionLoader.add_implicit_resolver(_tag, re.compile(f"^(?:{_pattern})$"), list("-+.0123456789"))
 
 
 def load_yaml(path_or_text: str | Path) -> dict[str, Any]:
@@ -132,9 +154,6 @@ def _parse(text: str, where: str) -> Any:
         raise ValueError(f"expected valid YAML in {where}, got {error.problem or error.context}{line}") from error
     except yaml.YAMLError as error:
         raise ValueError(f"expected valid YAML in {where}, got {' '.join(str(error).split())}") from error
-    except ValueError as error:
-        # A value that its own tag does not fit, such as !!int x.
-        raise ValueError(f"expected valid YAML in {where}, got {error}") from error
     _check_levels(value, where)
     return at_home(value) if isinstance(value, str) else value
 

@@ -109,6 +109,22 @@ def test_no_tag_of_python_is_followed(value: str, tmp_path: Path, monkeypatch: p
     assert [path.name for path in tmp_path.iterdir()] == ["a.yml"]
 
 
+@pytest.mark.parametrize(
+    "value", ["!!bool maybe", "!!bool ''", "!!int ''", "!!int '+'", "!!int 0x", "!!float '-'", "!!float ''", "!!null x"]
+)
+def test_a_tag_on_text_that_it_does_not_fit_is_one_sentence(value: str) -> None:
+    with pytest.raises(ValueError, match=r"got '.*', which !!\w+ does not fit, on line 2$"):
+        load_yaml(f"a: 1\nb: {value}\n")
+    with pytest.raises(ValueError, match="does not fit"):
+        parse_value(value)
+
+
+def test_ids_and_times_are_text() -> None:
+    assert load_yaml("a: [010, 007, 1:30, 190:20:30.5]\nb: [0, 10, 0x1F, 1_000]\n") == {
+        "a": ["010", "007", "1:30", "190:20:30.5"], "b": [0, 10, 31, 1000],
+    }  # fmt: skip
+
+
 def test_tags_of_other_kinds_are_refused_and_dates_are_text() -> None:
     for value in ("!!binary aGVsbG8=", "!!set {a}", "!!omap [a: 1]", "!!timestamp 2024-01-01", "!mine {a: 1}"):
         with pytest.raises(ValueError, match="expected valid YAML"):
