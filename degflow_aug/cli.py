@@ -241,5 +241,5 @@ def _top_parser() -> Parser:
         "degflow COMMAND --help tells more; DEGFLOW_TRACEBACK=1 shows where a mistake was found.",
     )
     parser.usage = "degflow COMMAND [options]"
-    parser.add_argument("--version", action="version", version=f"degflow_aug {__version__}")
+    parser.add_argument("-V", "--version", action="version", version=f"degflow_aug {__version__}")
     return parser
