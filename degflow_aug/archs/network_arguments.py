@@ -11,9 +11,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 MOST_PARAMETERS = 2**31
 """8 GiB in float32, thirty times the largest networks for super-resolution."""
+MOST_TENSORS = 20_000
+"""Of parameters, ten times as many as the deepest of those have."""
 _WORDS = {bool: "true or false", int: "a whole number", float: "a finite number"}
 
 
@@ -47,22 +50,33 @@ def check_kind(kind: type[bool] | type[int] | type[float], owner: str, **argumen
 
 
 class TooLargeError(ValueError):
-    """A network of more than ``MOST_PARAMETERS`` parameters."""
+    """A network of more than ``MOST_PARAMETERS`` parameters, or of more tensors than ``MOST_TENSORS``."""
 
 
-def outline(network: Callable[..., nn.Module], arguments: Mapping[str, Any]) -> nn.Module:
-    """Build the network on the device ``meta``, where shapes take no memory.
+def outline(network: Callable[..., nn.Module], arguments: Mapping[str, Any], device: str = "meta") -> nn.Module:
+    """Build the network, on the device ``meta`` where shapes take no memory, and stop where it grows too large.
 
     Raises:
-        TooLargeError: more than ``MOST_PARAMETERS`` parameters.
+        TooLargeError: more than ``MOST_PARAMETERS`` parameters, or than ``MOST_TENSORS`` tensors of them.
         Exception: what its constructor raises.
     """
-    with torch.device("meta"):
-        made = network(**arguments)
-    count = sum(value.numel() for value in made.parameters())
-    if count > MOST_PARAMETERS:
-        raise TooLargeError(f"expected a network of at most {MOST_PARAMETERS} parameters, got one of {count}")
-    return made
+    numbers = tensors = 0
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal numbers, tensors
+        if parameter is not None:
+            numbers, tensors = numbers + parameter.numel(), tensors + 1
+        if numbers > MOST_PARAMETERS:
+            raise TooLargeError(f"expected a network of at most {MOST_PARAMETERS} parameters, got one of {numbers}")
+        if tensors > MOST_TENSORS:
+            raise TooLargeError(f"expected a network of at most {MOST_TENSORS} tensors, got one of more")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        with torch.device(device):
+            return network(**arguments)
+    finally:
+        hook.remove()
 
 
 def check_weights_fit(

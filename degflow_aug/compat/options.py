@@ -11,6 +11,7 @@ import logging
 import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from degflow_aug.compat.schedules import check_schedule
 from degflow_aug.console.plain_text import PlainRecords, one_line
 from degflow_aug.options.basicsr_sections import check_basicsr_options
 from degflow_aug.options.nearest_name import nearest_name
+from degflow_aug.options.signatures import settle_arguments
 from degflow_aug.options.yaml_file import load_yaml, parse_value
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
@@ -101,7 +103,9 @@ def override(opt: dict[str, Any], entry: str) -> None:
 
 
 def check_options(opt: dict[str, Any], source: str, is_train: bool) -> None:
-    """Check what any run needs and, for this package's models, every key.
+    """Check what any run needs: for this package's models and BasicSR's the types of all keys, for ours no others.
+
+    Whole numbers written as others, such as 5e3, become whole ones.
 
     A model class may name further keys in ``option_keys``, a mapping from section (``options`` is the top level) to
     keys; a dataset class in ``option_keys``, a sequence of keys.
@@ -120,10 +124,44 @@ def check_options(opt: dict[str, Any], source: str, is_train: bool) -> None:
         nearest = nearest_name(model_type, MODEL_REGISTRY.keys())
         raise ValueError(f"unknown model_type '{model_type}' in {source}{nearest}")
     model = MODEL_REGISTRY.get(model_type)
-    if model.__module__.startswith("degflow_aug."):
-        check_basicsr_options(opt, {**getattr(model, "option_keys", {}), **_dataset_keys(DATASET_REGISTRY)})
+    ours = model.__module__.startswith("degflow_aug.")
+    if ours or model.__module__.startswith("basicsr."):
+        extra = {**getattr(model, "option_keys", {}), **_dataset_keys(DATASET_REGISTRY)}
+        check_basicsr_options(opt, extra, strict=ours)
+        _settle_arguments(opt)
+        if is_train:
+            _check_loggers(opt)
     if is_train and getattr(model, "setup_schedulers", None) is BaseModel.setup_schedulers:
         check_schedule(opt["train"])
+
+
+def _check_loggers(opt: Mapping[str, Any]) -> None:
+    """Look for the packages that ``logger`` asks for; a run whose name says debug asks for none."""
+    logger = opt.get("logger") or {}
+    wanted = {
+        "wandb": (logger.get("wandb") or {}).get("project") is not None,
+        "tensorboard": logger.get("use_tb_logger"),
+    }
+    for package, asked in wanted.items():
+        if asked and "debug" not in str(opt["name"]) and find_spec(package) is None:
+            key = "wandb" if package == "wandb" else "use_tb_logger"
+            raise ValueError(
+                f"expected {package} for logger.{key}, which is not installed; pip install {package}, or take that out"
+            )
+
+
+def _settle_arguments(opt: dict[str, Any]) -> None:
+    """Check the arguments of networks and losses whose types are registered; others are told where they are built."""
+    from basicsr.utils.registry import ARCH_REGISTRY, LOSS_REGISTRY
+
+    places = [(ARCH_REGISTRY, opt, "", "network_"), (LOSS_REGISTRY, opt.get("train") or {}, "train.", "")]
+    for registry, sections, prefix, start in places:
+        for name, section in sections.items():
+            kind = str(section.get("type")) if isinstance(section, dict) else ""
+            # BasicSR finds what other repositories register as well under a name of its own, and prints that it did.
+            known = [each for each in (kind, f"{kind}_basicsr") if each in registry]
+            if known and name.startswith(start):
+                settle_arguments(registry.get(known[0]), section, f"{prefix}{name}")
 
 
 def _dataset_keys(registry: Iterable[tuple[str, type]]) -> Mapping[str, Iterable[str]]:

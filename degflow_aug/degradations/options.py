@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 from degflow_aug.degradations.base import Degradation
+from degflow_aug.options.values import Between, Scale
 
-ScaleRange = tuple[float, float]
+ScaleRange = tuple[Scale, Scale]
+Strength = Annotated[float, Between(0, 100)]
+"""Of noise, 1 for that of real pairs."""
 Settings = TypeVar("Settings")
 
 

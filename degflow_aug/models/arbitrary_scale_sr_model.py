@@ -12,6 +12,7 @@ from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import upscale
 from degflow_aug.archs.arbitrary_scale.queries import scattered_queries, window_queries
 from degflow_aug.degradations.base import patch_sides
 from degflow_aug.models.checks.degradation import check_covers, check_has_lr
+from degflow_aug.models.checks.images import check_judges
 from degflow_aug.models.checks.registered_types import is_arbitrary_scale
 from degflow_aug.models.sr.adversary import check_adversary
 from degflow_aug.models.sr.degraded_model import DegradedModel
@@ -53,6 +54,7 @@ class ArbitraryScaleSRModel(DegradedModel):
         """
         options = cls.read(opt)
         check_adversary(opt)
+        check_judges(opt.get("network_d"), options.window)
         check_losses(opt["train"])
         train = opt["datasets"]["train"]
         side = train.get("gt_size")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
-from basicsr.archs.rrdbnet_arch import RRDBNet
 from torch import Tensor, nn
 
 from degflow_aug.degradations.convolution import pad_to_multiple
 from degflow_aug.degradations.grid import resize
 from degflow_aug.models.checks.degradation import check_covers, check_has_lr
-from degflow_aug.models.checks.registered_types import is_arbitrary_scale, outline_network
+from degflow_aug.models.checks.images import check_enlarges, check_judges, side_multiple
+from degflow_aug.models.checks.registered_types import is_arbitrary_scale
 from degflow_aug.models.sr.adversary import check_adversary
 from degflow_aug.models.sr.degraded_model import DegradedModel
 from degflow_aug.models.sr.lr_source import FixedScale, LRBatch, check_fixed_scale
@@ -57,7 +56,8 @@ class DegradedSRModel(DegradedModel):
         side = opt["datasets"]["train"].get("gt_size")
         if isinstance(side, int) and side % scale:
             raise ValueError(f"expected datasets.train.gt_size to be a multiple of scale {scale}, got {side}")
-        _check_sizes(opt["network_g"], scale, side)
+        check_enlarges(opt["network_g"], scale, side)
+        check_judges(opt.get("network_d"), side)
         check_losses(opt["train"])
         check_has_lr(opt)
         check_covers(opt.get("degradation"), scale, scale)
@@ -99,42 +99,6 @@ class DegradedSRModel(DegradedModel):
     def examples(self) -> list[Example]:
         """The first three samples of the batch."""
         return first_examples(self.batch.gt, self.batch.lq, self.super_resolve)
-
-
-def side_multiple(network: nn.Module) -> int:
-    """What both sides of LR have to be multiples of: SwinIR's windows, the blocks that RRDBNet unshuffles below x4."""
-    if isinstance(network, RRDBNet):
-        return {1: 4, 2: 2}.get(network.scale, 1)
-    # BasicSR's SwinIR tells its blocks only.
-    sizes = [getattr(part, "window_size", None) for part in network.modules()]
-    return math.lcm(*(size for size in sizes if isinstance(size, int)))
-
-
-def _check_sizes(section: Mapping[str, Any], scale: int, hr_side: Any) -> None:
-    """Look whether a network takes LR of this side and enlarges by this scale.
-
-    Raises:
-        ValueError: it does not.
-    """
-    network = outline_network(section, "network_g").eval()
-    multiple = side_multiple(network)
-    if isinstance(hr_side, int) and hr_side // scale % multiple:
-        raise ValueError(
-            f"expected datasets.train.gt_size to be a multiple of {multiple * scale}, because {section['type']} takes "
-            f"LR of a multiple of {multiple}, got {hr_side}"
-        )
-    side = multiple * math.ceil(16 / multiple)
-    try:
-        with torch.no_grad():
-            found = tuple(network(torch.zeros(1, 3, side, side, device=next(network.parameters()).device)).shape)
-    except (RuntimeError, TypeError):
-        # Not every network takes so little, and training will tell.
-        return
-    if found != (1, 3, side * scale, side * scale):
-        raise ValueError(
-            f"expected an image of {side * scale}x{side * scale} for LR of {side}x{side} from {section['type']} in "
-            f"network_g, got {found}; give it the scale {scale} of the options, and 3 channels"
-        )
 
 
 class DegradedESRGANModel(DegradedSRModel):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from degflow_aug.onestep.networks.noise_levels import STEPS
 from degflow_aug.onestep.restoration.colour_fix import COLOUR_FIXES
 from degflow_aug.options.super_resolution import SROptions
+from degflow_aug.options.values import Amount, Between, Count, CountFrom0
 
 
 @dataclass(frozen=True)
@@ -41,15 +43,14 @@ class OMGSROptions(OneStepOptions):
     """
 
     mid_timestep: int | str = "auto"
-    match_pairs: int = 16
-    refinement_weight: float = 5.0
+    match_pairs: Annotated[int, Between(1, 4096)] = 16
+    refinement_weight: Amount = 5.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         step = self.mid_timestep
         if step != "auto" and (isinstance(step, str) or not 0 < step < STEPS):
             raise ValueError(f"expected degflow.mid_timestep from 1 to {STEPS - 1}, or auto, got {step!r}")
-        _check_pairs(self.match_pairs)
 
 
 @dataclass(frozen=True)
@@ -64,15 +65,14 @@ class FluxSROptions(OneStepOptions):
     """
 
     lr_time: float | str = "auto"
-    match_pairs: int = 16
-    distillation_weight: float = 1.0
-    diversification_weight: float = 0.1
+    match_pairs: Annotated[int, Between(1, 4096)] = 16
+    distillation_weight: Amount = 1.0
+    diversification_weight: Amount = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.lr_time != "auto" and (isinstance(self.lr_time, str) or not 0 < self.lr_time < 1):
             raise ValueError(f"expected degflow.lr_time between 0 and 1, or auto, got {self.lr_time!r}")
-        _check_pairs(self.match_pairs)
 
 
 @dataclass(frozen=True)
@@ -96,15 +96,15 @@ class FlowSROptions(OneStepOptions):
     colour_fix: str = "wavelet"
     stage: int = 1
     teacher: str = ""
-    target_decay: float = 0.95
-    hr_weight: float = 1.0
-    fast_steps: int = 4
-    slow_steps: int = 1000
-    adversarial_weight: float = 0.1
-    adversarial_start: int = 1000
-    adversarial_lr: float = 5e-5
+    target_decay: Annotated[float, Between(0, 1, open="high")] = 0.95
+    hr_weight: Amount = 1.0
+    fast_steps: Count = 4
+    slow_steps: Count = 1000
+    adversarial_weight: Amount = 0.1
+    adversarial_start: CountFrom0 = 1000
+    adversarial_lr: Annotated[float, Between(0, 1e9, open="low")] = 5e-5
     caption_model: str = ""
-    caption_weight: float = 0.05
+    caption_weight: Amount = 0.05
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -115,16 +115,7 @@ class FlowSROptions(OneStepOptions):
                 f"expected degflow.teacher in stage 2 and only there, got {self.teacher!r} in stage {self.stage}; name "
                 "the checkpoint or the run of stage 1"
             )
-        if not self.adversarial_lr:
-            raise ValueError("expected degflow.adversarial_lr above 0, got 0; adversarial_weight: 0 leaves heads out")
-        if not self.target_decay < 1:
-            raise ValueError(f"expected degflow.target_decay below 1, got {self.target_decay:g}")
-        if self.fast_steps < 1 or self.slow_steps < 1 or self.slow_steps % self.fast_steps:
+        if self.slow_steps % self.fast_steps:
             raise ValueError(
                 f"expected degflow.slow_steps as a multiple of fast_steps, got {self.slow_steps} and {self.fast_steps}"
             )
-
-
-def _check_pairs(count: int) -> None:
-    if count < 1:
-        raise ValueError(f"expected degflow.match_pairs of at least 1, got {count}")

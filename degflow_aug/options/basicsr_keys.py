@@ -1,71 +1,146 @@
-"""The option keys that BasicSR 1.4.2 reads, and those that this package adds to its sections. Data only."""
+"""The option keys that BasicSR 1.4.2 reads, and those that this package adds, with what their values may be.
+
+Data only: a table per section, from keys to hints as :mod:`degflow_aug.options.values` knows them.
+"""
 
 from __future__ import annotations
 
-# What parse_options and train_pipeline add to the options they were given.
-_ADDED = ("auto_resume", "dist", "is_train", "rank", "root_path", "world_size")
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from degflow_aug.options.values import Amount, Between, Count, CountFrom0, Pixels, Share, Side
+
+Table = dict[str, Any]
+
+_SECTION = Mapping | None
+_NAME = str | None
+_RANGE = tuple[float, float] | None
+_WEIGHTS = tuple[Amount, ...] | None
+_FROM_MINUS_ONE = Annotated[int, Between(-1, 10**9)]
+_Processes = Annotated[int, Between(0, 1024)]
+_KERNEL_SIDE = Annotated[int, Between(1, 255)] | None
 
 # RealESRGANModel and RealESRNetModel read their degradation from the top level.
-_REALESRGAN = (
-    "gan_gt_usm", "gaussian_noise_prob", "gaussian_noise_prob2", "gray_noise_prob", "gray_noise_prob2", "gt_size",
-    "gt_usm", "high_order_degradation", "jpeg_range", "jpeg_range2", "l1_gt_usm", "noise_range", "noise_range2",
-    "percep_gt_usm", "poisson_scale_range", "poisson_scale_range2", "queue_size", "resize_prob", "resize_prob2",
-    "resize_range", "resize_range2", "second_blur_prob",
-)  # fmt: skip
-
-TOP_LEVEL = (
-    "datasets", "degflow", "degradation", "dist_params", "find_unused_parameters", "logger", "manual_seed",
-    "model_type", "name", "network_*", "num_gpu", "path", "scale", "train", "val", *_ADDED, *_REALESRGAN,
-)  # fmt: skip
-
-SECTIONS: dict[str, tuple[str, ...]] = {
-    "train": (
-        "dcn_lr_mul", "ema_decay", "feature_matching_opt", "fix_flow", "flow_lr_mul", "gan_opt", "ldl_opt", "lr_flow",
-        "mixing_prob", "net_d_init_iters", "net_d_iters", "net_d_reg_every", "net_g_reg_every", "optim_d", "optim_g",
-        "path_batch_shrink", "path_reg_weight", "perceptual_opt", "pixel_opt", "r1_reg_weight", "scheduler",
-        "total_iter", "tsa_iter", "warmup_iter",
-    ),
-    "val": (
-        "best", "center_frame_only", "flip_seq", "metrics", "num_val_samples", "pbar", "save_img", "suffix", "val_freq",
-    ),
-    "path": (
-        "experiments_root", "ignore_resume_networks", "log", "models", "param_key_*", "pretrain_network_*",
-        "results_root", "resume_state", "strict_load_*", "training_states", "visualization",
-    ),
-    "logger": ("print_freq", "save_checkpoint_freq", "use_tb_logger", "wandb"),
+_REALESRGAN: Table = {
+    "gan_gt_usm": bool, "gaussian_noise_prob": Share, "gaussian_noise_prob2": Share, "gray_noise_prob": Share,
+    "gray_noise_prob2": Share, "gt_size": Side, "gt_usm": bool, "high_order_degradation": bool,
+    "jpeg_range": _RANGE, "jpeg_range2": _RANGE, "l1_gt_usm": bool, "noise_range": _RANGE, "noise_range2": _RANGE,
+    "percep_gt_usm": bool, "poisson_scale_range": _RANGE, "poisson_scale_range2": _RANGE,
+    "queue_size": Annotated[int, Between(1, 10**6)], "resize_prob": _WEIGHTS, "resize_prob2": _WEIGHTS,
+    "resize_range": _RANGE, "resize_range2": _RANGE, "second_blur_prob": Share,
 }  # fmt: skip
 
-SCHEDULERS: dict[str, tuple[str, ...]] = {
-    "MultiStepLR": ("gamma", "milestones", "restart_weights", "restarts", "type"),
-    "MultiStepRestartLR": ("gamma", "milestones", "restart_weights", "restarts", "type"),
-    "CosineAnnealingRestartLR": ("eta_min", "periods", "restart_weights", "type"),
-}
+ADDED: Table = {
+    "auto_resume": bool, "dist": bool, "is_train": bool, "rank": CountFrom0, "root_path": str, "world_size": Count,
+}  # fmt: skip
+"""What parse_options and train_pipeline add to the options they were given."""
 
-_PAIR_METRIC = ("better", "crop_border", "input_order", "test_y_channel", "type")
-METRICS: dict[object, tuple[str, ...]] = {
+TOP_LEVEL: Table = {
+    "datasets": Mapping, "degflow": _SECTION, "degradation": _SECTION, "dist_params": _SECTION,
+    "find_unused_parameters": bool, "logger": _SECTION, "manual_seed": Annotated[int, Between(0, 2**32 - 2**16)] | None,
+    "model_type": str, "name": str, "network_*": _SECTION, "num_gpu": _Processes | Literal["auto"],
+    "path": _SECTION, "scale": Annotated[int, Between(1, 256)], "train": _SECTION, "val": _SECTION,
+    **ADDED, **_REALESRGAN,
+}  # fmt: skip
+
+SECTIONS: dict[str, Table] = {
+    "train": {
+        "dcn_lr_mul": Amount, "ema_decay": Annotated[float, Between(0, 1, open="high")],
+        "feature_matching_opt": _SECTION, "fix_flow": CountFrom0 | None, "flow_lr_mul": Amount, "gan_opt": _SECTION,
+        "ldl_opt": _SECTION, "lr_flow": Amount, "mixing_prob": Share, "net_d_init_iters": CountFrom0,
+        "net_d_iters": Count, "net_d_reg_every": Count, "net_g_reg_every": Count, "optim_*": _SECTION,
+        "path_batch_shrink": Count, "path_reg_weight": Amount, "perceptual_opt": _SECTION, "pixel_opt": _SECTION,
+        "r1_reg_weight": Amount, "scheduler": Mapping, "total_iter": Count, "tsa_iter": CountFrom0 | None,
+        "warmup_iter": _FROM_MINUS_ONE,
+    },
+    "val": {
+        "best": _SECTION, "center_frame_only": bool, "flip_seq": bool, "metrics": _SECTION, "num_val_samples": Count,
+        "pbar": bool, "save_img": bool, "suffix": str | int | None, "val_freq": Count,
+    },
+    "path": {
+        "experiments_root": str, "ignore_resume_networks": tuple[str, ...] | str | None, "log": str, "models": str,
+        "param_key_*": _NAME, "pretrain_network_*": _NAME, "results_root": str, "resume_state": _NAME,
+        "strict_load_*": bool, "training_states": str, "visualization": str,
+    },
+    "logger": {"print_freq": Count, "save_checkpoint_freq": Count, "use_tb_logger": bool, "wandb": _SECTION},
+    "dist_params": {"backend": str, "port": Annotated[int, Between(1, 65535)] | None},
+}  # fmt: skip
+WANDB: Table = {"project": _NAME, "resume_id": _NAME}
+
+_MULTI_STEP: Table = {
+    "gamma": Amount, "milestones": tuple[CountFrom0, ...], "restart_weights": tuple[Amount, ...],
+    "restarts": tuple[CountFrom0, ...], "type": str,
+}  # fmt: skip
+SCHEDULERS: dict[str, Table] = {
+    "MultiStepLR": _MULTI_STEP,
+    "MultiStepRestartLR": _MULTI_STEP,
+    "CosineAnnealingRestartLR": {
+        "eta_min": Amount, "periods": tuple[Count, ...], "restart_weights": tuple[Amount, ...], "type": str,
+    },
+}  # fmt: skip
+
+# Arguments of the optimisers of torch; others are looked at for numbers without end.
+OPTIMIZER: Table = {
+    "type": str, "lr": Amount, "betas": tuple[Annotated[float, Between(0, 1, open="high")], ...], "eps": Amount,
+    "weight_decay": Amount, "momentum": Share, "dampening": Amount, "amsgrad": bool, "nesterov": bool,
+    "maximize": bool, "capturable": bool, "differentiable": bool, "decoupled_weight_decay": bool,
+    "foreach": bool | None, "fused": bool | None,
+}  # fmt: skip
+
+_BETTER = Literal["higher", "lower"] | None
+_BORDER = Pixels | Literal["scale"]
+_ORDER = Literal["HWC", "CHW"]
+_PAIR_METRIC: Table = {
+    "better": _BETTER, "crop_border": _BORDER, "input_order": _ORDER, "test_y_channel": bool, "type": str,
+}  # fmt: skip
+_NETWORK_METRIC: Table = {"better": _BETTER, "crop_border": _BORDER, "device": _NAME, "type": str}
+METRICS: dict[object, Table] = {
     "calculate_psnr": _PAIR_METRIC,
     "calculate_ssim": _PAIR_METRIC,
-    "calculate_lpips": ("better", "crop_border", "device", "type", "vgg_path"),
-    "calculate_pyiqa": ("better", "crop_border", "device", "metric", "type"),
-    "calculate_pyiqa_fr": ("better", "crop_border", "device", "metric", "type"),
-    "calculate_niqe": ("better", "convert_to", "crop_border", "input_order", "type"),
-}
+    "calculate_lpips": {**_NETWORK_METRIC, "vgg_path": _NAME},
+    "calculate_pyiqa": {**_NETWORK_METRIC, "metric": str},
+    "calculate_pyiqa_fr": {**_NETWORK_METRIC, "metric": str},
+    "calculate_niqe": {
+        "better": _BETTER, "convert_to": Literal["y", "gray"], "crop_border": _BORDER, "input_order": _ORDER,
+        "type": str,
+    },
+}  # fmt: skip
 
 # What every dataset section may hold: the data loader or parse_options reads or writes it (nothing reads use_shuffle,
-# but nearly every published BasicSR option file has it).
-LOADER = (
-    "batch_size_per_gpu", "dataroot_gt", "dataroot_lq", "dataset_enlarge_ratio", "name", "num_prefetch_queue",
-    "num_worker_per_gpu", "persistent_workers", "phase", "pin_memory", "prefetch_mode", "scale", "type", "use_shuffle",
-)  # fmt: skip
+# but nearly every published BasicSR option file has it). Null counts as absent.
+LOADER: Table = {
+    "batch_size_per_gpu": Side, "dataroot_gt": str | tuple[str, ...] | None,
+    "dataroot_lq": _NAME, "dataset_enlarge_ratio": Annotated[float, Between(0, 10**6, open="low")], "name": Any,
+    "num_prefetch_queue": Annotated[int, Between(1, 1024)] | None, "num_worker_per_gpu": _Processes,
+    "persistent_workers": bool | None, "phase": str, "pin_memory": bool | None,
+    "prefetch_mode": Literal["cpu", "cuda"] | None, "scale": Annotated[int, Between(1, 256)] | None, "type": str,
+    "use_shuffle": bool | None,
+}  # fmt: skip
 
-DATASET = (
-    "betag_range", "betag_range2", "betap_range", "betap_range2", "blur_kernel_size", "blur_kernel_size2",
-    "blur_sigma", "blur_sigma2", "cache_data", "color", "dataroot_flow", "filename_tmpl", "final_sinc_prob",
-    "flip_sequence", "gt_size", "interval_list", "io_backend", "kernel_list", "kernel_list2", "kernel_prob",
-    "kernel_prob2", "mean", "meta_info", "meta_info_file", "num_frame", "padding", "random_reverse", "sinc_prob",
-    "sinc_prob2", "std", "test_mode", "use_duf_downsampling", "use_hflip", "use_rot", "val_partition",
-)  # fmt: skip
+# What the data sets of BasicSR and of this package read beside it.
+DATASET: Table = {
+    "betag_range": _RANGE, "betag_range2": _RANGE, "betap_range": _RANGE, "betap_range2": _RANGE,
+    "blur_kernel_size": _KERNEL_SIDE, "blur_kernel_size2": _KERNEL_SIDE, "blur_sigma": _RANGE, "blur_sigma2": _RANGE,
+    "cache_data": bool | None, "color": _NAME, "dataroot_flow": _NAME, "filename_tmpl": _NAME,
+    "final_sinc_prob": Share | None, "flip_sequence": bool | None, "gt_size": Side | None,
+    "interval_list": tuple[Count, ...] | None, "io_backend": Mapping | str | None,
+    "kernel_list": tuple[str, ...] | None, "kernel_list2": tuple[str, ...] | None, "kernel_prob": _WEIGHTS,
+    "kernel_prob2": _WEIGHTS, "mean": tuple[float, ...] | None, "meta_info": _NAME, "meta_info_file": _NAME,
+    "num_frame": _FROM_MINUS_ONE | None, "padding": _NAME, "random_reverse": bool | None, "sinc_prob": Share | None,
+    "sinc_prob2": Share | None, "std": tuple[float, ...] | None, "test_mode": bool | None,
+    "use_duf_downsampling": bool | None, "use_hflip": bool | None, "use_rot": bool | None, "val_partition": _NAME,
+}  # fmt: skip
+OWN_DATASET: Table = {
+    "cache_mb": Annotated[float, Between(0, 2**30)] | None, "cameras": str | tuple[str, ...] | None,
+    "crop": Side | None, "dataroot_views": _SECTION, "hr": _SECTION, "incomplete": _NAME,
+    "knots": tuple[float, ...] | None, "layout": _NAME, "lq": _SECTION,
+    "lr_size": Side | None, "real": _SECTION, "real_share": Share | None, "scales": tuple[float, ...] | None,
+    "split": _NAME,
+}  # fmt: skip
 
+OWN_DATASET_TYPES = frozenset({
+    "AlignedScalesDataset", "AnyScalePairDataset", "HRCropDataset", "MixedPairDataset", "NoiseImageDataset",
+})  # fmt: skip
 DATASET_TYPES = frozenset({
     "FFHQDataset", "PairedImageDataset", "REDSDataset", "REDSRecurrentDataset", "RealESRGANDataset",
     "RealESRGANPairedDataset", "SingleImageDataset", "VideoRecurrentTestDataset", "VideoTestDUFDataset",

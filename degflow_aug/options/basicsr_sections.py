@@ -1,4 +1,4 @@
-"""Check the standard sections of a BasicSR option file, which BasicSR reads without a word about unknown keys."""
+"""Check the standard sections of a BasicSR option file, which BasicSR reads without a word about keys and types."""
 
 from __future__ import annotations
 
@@ -8,62 +8,91 @@ from typing import Any
 
 from degflow_aug.options import basicsr_keys
 from degflow_aug.options.sections import check_known_keys
+from degflow_aug.options.values import check_numbers, settle, shown
+
+More = Mapping[str, Iterable[str]]
 
 
-def check_basicsr_options(opt: Mapping[str, Any], extra: Mapping[str, Iterable[str]] | None = None) -> None:
-    """Check every standard section of a BasicSR option file against the keys that BasicSR or this package reads.
+def check_basicsr_options(opt: dict[str, Any], extra: More | None = None, *, strict: bool = True) -> None:
+    """Check every standard section of a BasicSR option file: its keys, their types and bounds.
 
     The sections ``degradation``, ``degflow``, ``network_*`` and the losses have owners who check them. Datasets of
     a type that is neither BasicSR's nor named in ``extra`` are not checked: their keys are not known here.
 
     Args:
-        opt: the whole option mapping, before or after ``parse_options``.
+        opt: the whole option mapping, before or after ``parse_options``; whole numbers written as others, such as 5e3,
+            become whole ones.
         extra: further keys a section takes: ``{"train": ("clip_grad",), "datasets.MyDataset": ("knots",)}``; the
             top level is called ``options``.
+        strict: refuse keys that nothing reads; otherwise types alone are checked.
 
     Raises:
-        ValueError: an unknown key (with the nearest known one), a section that is not a mapping, or a float ``scale``.
+        ValueError: an unknown key (with the nearest known one), a value of another type or out of bounds.
     """
     more = {section: tuple(keys) for section, keys in (extra or {}).items()}
-    check_known_keys(opt, (*basicsr_keys.TOP_LEVEL, *more.get("options", ())), "the options")
-    for name, known in basicsr_keys.SECTIONS.items():
-        check_known_keys(_section(opt, name), (*known, *more.get(name, ())), name)
-    if not isinstance(opt.get("scale", 1), int):
+    if isinstance(opt.get("scale"), float) and not opt["scale"].is_integer():
         raise ValueError(
             f"expected an integer for scale, got {opt['scale']!r}; BasicSR's datasets crop with it, a range of scales "
             "belongs to degradation.scale_range"
         )
-    _check_training(_section(opt, "train"))
-    for name, metric in _section(_section(opt, "val", ""), "metrics", "val.").items():
-        arguments = basicsr_keys.METRICS.get(str(metric.get("type"))) if isinstance(metric, Mapping) else None
-        if arguments is not None:
-            check_known_keys(metric, arguments, f"val.metrics.{name}")
+    for key in opt:
+        if not isinstance(key, str):
+            raise ValueError(f"expected names as keys of the options, got {shown(key)}")
+    tables = {"": basicsr_keys.TOP_LEVEL, **basicsr_keys.SECTIONS}
+    for name, table in tables.items():
+        section = opt if not name else _section(opt, name)
+        if strict:
+            check_known_keys(section, (*table, *more.get(name or "options", ())), name or "the options")
+        settle(section, table, name)
+    _check_wandb(_section(opt, "logger"), strict)
+    _check_training(_section(opt, "train"), strict)
+    _check_metrics(_section(_section(opt, "val"), "metrics", "val."), strict)
     datasets = _section(opt, "datasets")
     for phase in datasets:
-        _check_dataset(_section(datasets, phase, "datasets."), f"datasets.{phase}", more)
+        _check_dataset(_section(datasets, phase, "datasets."), f"datasets.{phase}", more, strict)
 
 
-def _section(options: Mapping[str, Any], name: str, prefix: str = "") -> Mapping[str, Any]:
+def _section(options: Mapping[str, Any], name: str, prefix: str = "") -> dict[str, Any]:
     """A section, or an empty one where it is absent or null."""
     section = options.get(name)
     if section is None:
         return {}
-    if not isinstance(section, Mapping):
+    if not isinstance(section, dict):
         raise ValueError(f"expected a mapping of options in {prefix}{name}, got a {type(section).__name__}")
     return section
 
 
-def _check_training(train: Mapping[str, Any]) -> None:
+def _check_wandb(logger: Mapping[str, Any], strict: bool) -> None:
+    wandb = _section(logger, "wandb", "logger.")
+    if strict:
+        check_known_keys(wandb, basicsr_keys.WANDB, "logger.wandb")
+    settle(wandb, basicsr_keys.WANDB, "logger.wandb")
+    if wandb.get("project") is not None and not logger.get("use_tb_logger"):
+        raise ValueError("expected logger.use_tb_logger: true with logger.wandb, which reads what TensorBoard is told")
+
+
+def _check_training(train: Mapping[str, Any], strict: bool) -> None:
     for name in train:
         if str(name).startswith("optim_"):
             optimizer = _section(train, name, "train.")
             known = _optimizer_keys(optimizer.get("type"))
-            if known is not None:
+            if known is not None and strict:
                 check_known_keys(optimizer, known, f"train.{name}")
-    scheduler = _section(train, "scheduler", "train.")
-    known_scheduler = basicsr_keys.SCHEDULERS.get(str(scheduler.get("type")))
-    if known_scheduler is not None:
-        check_known_keys(scheduler, known_scheduler, "train.scheduler")
+            settle(optimizer, basicsr_keys.OPTIMIZER, f"train.{name}")
+            check_numbers(optimizer, f"train.{name}")
+    if "scheduler" in train:
+        _check_scheduler(_section(train, "scheduler", "train."))
+
+
+def _check_scheduler(scheduler: dict[str, Any]) -> None:
+    kind, where = str(scheduler.get("type")), "train.scheduler"
+    table = basicsr_keys.SCHEDULERS.get(kind, {})
+    if table:
+        check_known_keys(scheduler, table, where)
+        settle(scheduler, table, where)
+        needed = "periods" if "periods" in table else "milestones"
+        if needed not in scheduler:
+            raise ValueError(f"expected {needed} in {where}, got none; add it")
 
 
 def _optimizer_keys(optimizer_type: object) -> tuple[str, ...] | None:
@@ -74,10 +103,33 @@ def _optimizer_keys(optimizer_type: object) -> tuple[str, ...] | None:
     return None if optimizer is None else ("type", *list(inspect.signature(optimizer).parameters)[1:])
 
 
-def _check_dataset(dataset: Mapping[str, Any], where: str, more: Mapping[str, tuple[str, ...]]) -> None:
+def _check_metrics(metrics: Mapping[str, Any], strict: bool) -> None:
+    for name in metrics:
+        metric, where = _section(metrics, name, "val.metrics."), f"val.metrics.{name}"
+        table = basicsr_keys.METRICS.get(str(metric.get("type")))
+        if table is None:
+            check_numbers(metric, where)
+            continue
+        if strict:
+            check_known_keys(metric, table, where)
+        elif metric.get("crop_border") == "scale":
+            raise ValueError(
+                f"expected a number of pixels in {where}.crop_border for a model of BasicSR's, got 'scale'"
+            )
+        settle(metric, table, where)
+
+
+def _check_dataset(dataset: dict[str, Any], where: str, more: Mapping[str, tuple[str, ...]], strict: bool) -> None:
     dataset_type = str(dataset.get("type"))
     own = more.get(f"datasets.{dataset_type}")
     if own is None and dataset_type in basicsr_keys.DATASET_TYPES:
-        own = basicsr_keys.DATASET
-    if own is not None:
+        own = tuple(basicsr_keys.DATASET)
+    if own is not None and strict:
         check_known_keys(dataset, (*basicsr_keys.LOADER, *own), where)
+    settle(dataset, basicsr_keys.LOADER, where)
+    if dataset_type in basicsr_keys.DATASET_TYPES | basicsr_keys.OWN_DATASET_TYPES:
+        table = {**basicsr_keys.DATASET, **basicsr_keys.OWN_DATASET}
+        settle(dataset, table, where)
+        for part in ("real", "hr"):
+            settle(_section(dataset, part, f"{where}."), table, f"{where}.{part}")
+    check_numbers(dataset, where)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import types
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from degflow_aug.options.nearest_name import nearest_name
+from degflow_aug.options.values import convert
 
 Options = TypeVar("Options")
 
@@ -41,7 +40,7 @@ def read_options(kind: type[Options], section: Mapping[str, Any], where: str) ->
     """
     if not isinstance(section, Mapping):
         raise ValueError(f"expected a mapping in {where}, got {section!r}")
-    every = get_type_hints(kind)
+    every = get_type_hints(kind, include_extras=True)
     hints = {item.name: every[item.name] for item in fields(kind)}  # type: ignore[arg-type]
     check_known_keys(dict(section), hints, where)
     values = {key: convert(value, hints[key], f"{where}.{key}") for key, value in section.items()}
@@ -55,43 +54,16 @@ def _required(item: Any) -> bool:
     return item.default is MISSING and item.default_factory is MISSING
 
 
-def convert(value: Any, hint: Any, where: str) -> Any:
-    """Check a value against a type hint (float takes int, tuple takes list; nothing else changes type).
+def check_fields(options: Any, section: str = "degflow") -> None:
+    """Check the fields of an options dataclass against their hints, however it was made.
+
+    Args:
+        options: a dataclass.
+        section: the section that it is read from, for messages.
 
     Raises:
-        ValueError: another type.
+        ValueError: another type, or a number out of bounds; names the key.
     """
-    origin = get_origin(hint)
-    if origin in (Union, types.UnionType):
-        if value is None and type(None) in get_args(hint):
-            return None
-        choices = [arg for arg in get_args(hint) if arg is not type(None)]
-        fitting = (kind for kind in choices if get_origin(kind) is None and isinstance(value, kind))
-        return convert(value, next(fitting, choices[0]), where)
-    if origin is tuple:
-        if not isinstance(value, (list, tuple)):
-            raise ValueError(f"expected a list in {where}, got {value!r}")
-        kinds = get_args(hint)
-        if Ellipsis not in kinds and len(value) != len(kinds):
-            raise ValueError(f"expected {len(kinds)} values in {where}, got {list(value)}")
-        return tuple(convert(item, kinds[0], where) for item in value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except OverflowError:
-            raise ValueError(f"expected float in {where}, got an integer beyond all floats") from None
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise ValueError(f"expected {hint.__name__} in {where}, got {value!r}")
-    return value
-
-
-def check_not_negative(options: Any) -> None:
-    """Check that the numbers among the fields of an options dataclass are finite and at least 0.
-
-    Raises:
-        ValueError: one is not; names its key in ``degflow:``.
-    """
+    hints = get_type_hints(type(options), include_extras=True)
     for item in fields(options):
-        value = getattr(options, item.name)
-        if isinstance(value, (int, float)) and not 0 <= value < math.inf:
-            raise ValueError(f"expected degflow.{item.name} to be a finite number of at least 0, got {value}")
+        convert(getattr(options, item.name), hints[item.name], f"{section}.{item.name}")

@@ -12,8 +12,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated
 
-from degflow_aug.options.sections import check_not_negative
+from degflow_aug.options.sections import check_fields
+from degflow_aug.options.values import Amount, Between, Pixels, Scale, Share, Steps
 
 DISTILLATIONS = ("average", "consistency")
 PIPELINES = ("auto", "always", "never")
@@ -37,20 +39,21 @@ class StageOptions:
             (a linear kernel), or auto, which takes the pipeline if it leaves less than half of the kernel's error.
     """
 
-    knots: tuple[float, ...]
-    s_max: float = 0.0
+    knots: tuple[Scale, ...]
+    s_max: Annotated[float, Between(0, 1000)] = 0.0
     camera: str = ""
     amp: str = "none"
-    grad_clip: float = 0.0
+    grad_clip: Amount = 0.0
     compile: bool = False
     kernel: str = ""
     pipeline: str = "auto"
     cameras: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_fields(self)
         knots = self.knots
         rising = all(low < high for low, high in pairwise(knots))
-        if len(knots) < 2 or knots[0] != 1 or not rising or not math.isfinite(knots[-1]):
+        if len(knots) < 2 or knots[0] != 1 or not rising:
             raise ValueError(f"expected degflow.knots that rise from 1 (HR), got {list(knots)}; for instance [1, 2, 4]")
         if self.s_max and self.s_max < knots[-1]:
             raise ValueError(f"expected degflow.s_max of at least the last knot {knots[-1]:g}, got {self.s_max:g}")
@@ -62,7 +65,6 @@ class StageOptions:
             raise ValueError(
                 f"expected degflow.cameras as two or more different names, or empty, got {list(self.cameras)}"
             )
-        check_not_negative(self)
 
     @property
     def last_scale(self) -> float:
@@ -83,11 +85,11 @@ class RAEOptions(StageOptions):
         standardise: track the latents' mean and spread, so that the flow runs on standardised latents.
     """
 
-    hr_share: float = 0.1
-    pseudo_share: float = 0.0
-    crop_margin: int = 0
-    latent_noise: float = 0.0
-    kl_weight: float = 0.0
+    hr_share: Share = 0.1
+    pseudo_share: Share = 0.0
+    crop_margin: Pixels = 0
+    latent_noise: Amount = 0.0
+    kl_weight: Amount = 0.0
     standardise: bool = True
 
     def __post_init__(self) -> None:
@@ -108,17 +110,15 @@ class PathOptions(StageOptions):
         lpips_vgg: VGG16 weights of torchvision for it; empty: torchvision's own cache.
     """
 
-    pseudo_spacing: float = 0.0
-    pseudo_share: float = 0.0
-    lpips_weight: float = 0.0
+    pseudo_spacing: Amount = 0.0
+    pseudo_share: Share = 0.0
+    lpips_weight: Amount = 0.0
     lpips_vgg: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.pseudo_spacing and self.pseudo_spacing < 0.05:
             raise ValueError(f"expected degflow.pseudo_spacing of 0 or at least 0.05, got {self.pseudo_spacing:g}")
-        if self.pseudo_share > 1:
-            raise ValueError(f"expected degflow.pseudo_share of at most 1, got {self.pseudo_share:g}")
 
     def path_scales(self) -> tuple[float, ...]:
         """List the scales of the path: the knots, and between them equal parts no longer than ``pseudo_spacing``."""
@@ -148,11 +148,11 @@ class LFMOptions(PathOptions):
 
     rae: str = ""
     trajectory: str = "spline"
-    velocity_weight: float = 1.0
-    rollout_weight: float = 0.0
-    rollout_steps: int = 2
+    velocity_weight: Amount = 1.0
+    rollout_weight: Amount = 0.0
+    rollout_steps: Steps = 2
     solver: str = "heun"
-    steps: int = 2
+    steps: Steps = 2
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -163,9 +163,6 @@ class LFMOptions(PathOptions):
                 f"expected degflow.solver out of euler, midpoint, heun, rk4, got {self.solver!r}"
                 + ("; LFMDistillModel trains one-step students" if self.solver == "jump" else "")
             )
-        for name in ("steps", "rollout_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"expected degflow.{name} of at least 1, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True)
@@ -184,19 +181,12 @@ class RefineOptions(StageOptions):
     """
 
     generator: str = ""
-    steps: int = 2
-    pseudo_share: float = 0.5
-    crop_margin: int = 0
+    steps: Steps = 2
+    pseudo_share: Share = 0.5
+    crop_margin: Pixels = 0
     train_rae: bool = True
-    lpips_weight: float = 0.0
+    lpips_weight: Amount = 0.0
     lpips_vgg: str = ""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.pseudo_share > 1:
-            raise ValueError(f"expected degflow.pseudo_share of at most 1, got {self.pseudo_share:g}")
-        if self.steps < 1:
-            raise ValueError(f"expected degflow.steps of at least 1, got {self.steps}")
 
 
 @dataclass(frozen=True)
@@ -214,15 +204,13 @@ class DistillOptions(PathOptions):
 
     teacher: str = ""
     method: str = "average"
-    latent_weight: float = 1.0
-    image_weight: float = 20.0
-    steps: int = 1
+    latent_weight: Amount = 1.0
+    image_weight: Amount = 20.0
+    steps: Steps = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.method not in DISTILLATIONS:
             raise ValueError(f"expected degflow.method out of {', '.join(DISTILLATIONS)}, got {self.method!r}")
-        if self.steps < 1:
-            raise ValueError(f"expected degflow.steps of at least 1, got {self.steps}")
         if not (self.latent_weight or self.image_weight or self.lpips_weight):
             raise ValueError("expected degflow.latent_weight, image_weight or lpips_weight above 0, got none")

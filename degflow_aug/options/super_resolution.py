@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Annotated
 
-from degflow_aug.options.sections import check_not_negative
+from degflow_aug.options.sections import check_fields
+from degflow_aug.options.values import Amount, Between, CountFrom0, Pixels, Scale, Side
 
 
 @dataclass(frozen=True)
@@ -24,18 +25,16 @@ class SROptions:
     """
 
     amp: str = "none"
-    accumulate: int = 1
+    accumulate: Side = 1
     compile: bool = False
-    grad_clip: float = 0.0
-    preview_freq: int = 0
+    grad_clip: Amount = 0.0
+    preview_freq: CountFrom0 = 0
     side_stream: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.amp not in ("none", "bf16"):
             raise ValueError(f"expected degflow.amp to be none or bf16, got {self.amp!r}")
-        if self.accumulate < 1:
-            raise ValueError(f"expected degflow.accumulate of at least 1, got {self.accumulate}")
-        check_not_negative(self)
 
 
 @dataclass(frozen=True)
@@ -52,23 +51,18 @@ class ArbitraryScaleOptions(SROptions):
         memory_mb: limit for the queries of one chunk in validation.
     """
 
-    lr_size: int = 48
-    scale_range: tuple[float, float] = (1.0, 4.0)
-    queries: int = 2304
-    window: int = 0
+    lr_size: Annotated[int, Between(1, 4096)] = 48
+    scale_range: tuple[Scale, Scale] = (1.0, 4.0)
+    queries: Annotated[int, Between(1, 2**24)] = 2304
+    window: Pixels = 0
     preview_scales: tuple[float, ...] = ()
-    memory_mb: float = 1024
+    memory_mb: Annotated[float, Between(0, 2**20, open="low")] = 1024
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.scale_range) != 2 or not 1 <= self.scale_range[0] <= self.scale_range[1] < math.inf:
+        if self.scale_range[0] > self.scale_range[1]:
             raise ValueError(
                 f"expected degflow.scale_range as [low, high] with 1 <= low <= high, got {list(self.scale_range)}"
-            )
-        if self.lr_size < 1 or self.queries < 1 or not self.memory_mb:
-            raise ValueError(
-                f"expected degflow.lr_size, queries and memory_mb above 0, got {self.lr_size}, {self.queries} and "
-                f"{self.memory_mb:g}"
             )
         smallest = round(self.lr_size * self.scale_range[0])
         if self.window > smallest:

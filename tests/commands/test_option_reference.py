@@ -50,11 +50,12 @@ def test_every_key_of_a_degradation_is_there(name: str) -> None:
 
 
 def test_rows_say_type_default_and_text() -> None:
-    assert "| `knots` | a list: number | needed | scales with real pairs, rising from 1 (HR). |" in reference()
+    assert "| `knots` | a list: number from 1 to 1000 | needed | scales with real pairs, rising from 1" in reference()
     assert "| `compile` | true or false or text | `false` |" in section("`type: DegFlow`")
-    assert "| `shot_noise` | number | `2e-05` |" in section("`type: Camera`")
-    assert "| `sinc_prob2` | number | `0.1` | `sinc_prob` of the second order. |" in section("`type: RealESRGAN`")
-    assert "| `pseudo_share` | number | `0.5` | share of samples that are compared" in section("`RefineModel`")
+    assert "| `shot_noise` | number from 0 to 1 | `2e-05` |" in section("`type: Camera`")
+    real_esrgan, refine = section("`type: RealESRGAN`"), section("`RefineModel`")
+    assert "| `sinc_prob2` | number from 0 to 1 | `0.1` | `sinc_prob` of the second order. |" in real_esrgan
+    assert "| `pseudo_share` | number from 0 to 1 | `0.5` | share of samples that are compared" in refine
     assert re.search(r"between the knots, and not with a view of the path; without,", reference())
 
 

@@ -42,7 +42,7 @@ def options(**changes: Any) -> dict[str, Any]:
         ({"val__val_frq": 1}, "'val_frq' in val; did you mean 'val_freq'"),
         ({"val__metrics": {"p": {"type": "calculate_psnr", "test_y_chanel": True}}}, "did you mean 'test_y_channel'"),
         ({"datasets__val__use_hfilp": True}, "'use_hfilp' in datasets.val; did you mean 'use_hflip'"),
-        ({"train": 3}, "expected a mapping of options in train, got a int"),
+        ({"train": 3}, "expected a mapping in train, got 3"),
         ({"scale": 2.5}, "expected an integer for scale, got 2.5"),
     ],
 )

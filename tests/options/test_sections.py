@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from degflow_aug.options.sections import check_known_keys, convert, read_options
+from degflow_aug.options.sections import check_known_keys, read_options
 from degflow_aug.options.stages import LFMOptions, RAEOptions
+from degflow_aug.options.values import convert
 
 
 def test_unknown_key_names_the_nearest() -> None:
@@ -41,16 +42,16 @@ def test_a_missing_key_is_named() -> None:
     [
         ("knots", 2, "a list in degflow.knots, got 2"),
         ("knots", "1, 2", "a list in degflow.knots"),
-        ("knots", [1, "2"], "float in degflow.knots, got '2'"),
-        ("knots", [1, None], "float in degflow.knots"),
-        ("s_max", "4", "float in degflow.s_max, got '4'"),
-        ("s_max", True, "float in degflow.s_max, got True"),
-        ("steps", 2.0, "int in degflow.steps, got 2.0"),
-        ("steps", True, "int in degflow.steps, got True"),
-        ("compile", 1, "bool in degflow.compile, got 1"),
-        ("camera", 5, "str in degflow.camera, got 5"),
-        ("rae", None, "str in degflow.rae, got None"),
-        ("s_max", 10**400, "float in degflow.s_max, got an integer beyond"),
+        ("knots", [1, "2"], "a number from 1 to 1000 in degflow.knots, got '2'; write it without quotes"),
+        ("knots", [1, None], "a number from 1 to 1000 in degflow.knots, got nothing; give it a value"),
+        ("s_max", "4", "a number .* in degflow.s_max, got '4'"),
+        ("s_max", True, "a number .* in degflow.s_max, got True"),
+        ("steps", 2.5, "a whole number from 1 to 1000 in degflow.steps, got 2.5"),
+        ("steps", True, "a whole number .* in degflow.steps, got True"),
+        ("compile", 1, "true or false in degflow.compile, got 1"),
+        ("camera", 5, "text in degflow.camera, got 5"),
+        ("rae", None, "text in degflow.rae, got nothing"),
+        ("s_max", 10**400, "a number .* in degflow.s_max, got an integer beyond"),
     ],
 )
 def test_another_type_is_refused(key: str, value: object, message: str) -> None:
@@ -63,5 +64,5 @@ def test_optional_hints_take_none_and_their_type() -> None:
     assert convert(3, float | None, "x") == 3.0
     assert convert(True, bool | str, "x") is True
     assert convert("default", bool | str, "x") == "default"
-    with pytest.raises(ValueError, match="expected float in x"):
+    with pytest.raises(ValueError, match="expected a number in x"):
         convert("3", float | None, "x")

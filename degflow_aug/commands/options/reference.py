@@ -11,10 +11,9 @@ import dataclasses
 import inspect
 import re
 import sys
-import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 import yaml
 
@@ -22,14 +21,17 @@ from degflow_aug.degradations.build import TYPES
 from degflow_aug.degradations.options import DegradationOptions
 from degflow_aug.files.writing import atomic_path
 from degflow_aug.onestep import options as onestep_options
+from degflow_aug.options import basicsr_keys
 from degflow_aug.options import stages as options
 from degflow_aug.options import super_resolution as sr_options
+from degflow_aug.options.values import in_words
 
 HEAD = """# Options
 
 Written by `python -m degflow_aug.commands.options.reference degflow_aug/docs/options.md` from the dataclasses that read
-the sections; a test keeps it so. An unknown key, another type or a value that cannot be is refused in one sentence. The
-other sections of an option file are BasicSR's.
+the sections, and from the table of BasicSR's keys; a test keeps it so. An unknown key, another type or a value that
+cannot be is refused in one sentence before anything is written, in option files and in `--force_yml`. A whole number
+may be written as 5e3 or 1.0; text in quotes is neither a number nor true or false.
 """
 # model_type as option files name it, and what reads its section `degflow:`.
 STAGES: dict[str, type] = {
@@ -48,7 +50,17 @@ ONE_STEP: dict[str, type] = {
     "FluxSRModel": onestep_options.FluxSROptions,
     "FlowSRModel": onestep_options.FlowSROptions,
 }
-_KINDS = {float: "number", int: "whole number", bool: "true or false", str: "text", Mapping: "mapping"}
+_BASICSR: dict[str, basicsr_keys.Table] = {
+    "Top level": basicsr_keys.TOP_LEVEL,
+    **{f"`{name}:`": table for name, table in basicsr_keys.SECTIONS.items()},
+    "`logger.wandb:`": basicsr_keys.WANDB,
+    "`train.optim_g:`, `train.optim_d:`": basicsr_keys.OPTIMIZER,
+    **{f"`train.scheduler:` of `type: {name}`": table for name, table in basicsr_keys.SCHEDULERS.items()},
+    **{f"`val.metrics:` of `type: {name}`": table for name, table in basicsr_keys.METRICS.items()},
+    "`datasets:`, of every type": basicsr_keys.LOADER,
+    "`datasets:`, of BasicSR's types and ours": basicsr_keys.DATASET,
+    "`datasets:`, of ours": basicsr_keys.OWN_DATASET,
+}
 _ENTRY = re.compile(r"^ {4}(?P<names>\w+(?:, \w+)*): (?P<text>.*)$")
 
 
@@ -73,6 +85,14 @@ def reference() -> str:
     parts += ["## `degradation:`\n", "`type` names one of these; each takes its own keys.\n"]
     for name, degradation in TYPES.items():
         parts += [f"### `type: {name}`\n", f"{_summary(degradation)}\n", _table(degradation)]
+    parts += [
+        "## BasicSR's sections\n",
+        "BasicSR's documentation says what they do; `val.best` and `crop_border: scale` are ours. With models of\n"
+        "BasicSR's own, types are checked and further keys are let through. Arguments of networks and losses have to\n"
+        "be of the type of their default.\n",
+    ]
+    for title, table in _BASICSR.items():
+        parts += [f"### {title}\n", _hint_table({key: table[key] for key in table if key not in basicsr_keys.ADDED})]
     return "\n".join(parts)
 
 
@@ -119,25 +139,19 @@ def _summary(kind: type) -> str:
 def _table(kind: type, *said_before: type) -> str:
     """Format the keys of ``kind``, a row each, without those that come from one of ``said_before``."""
     own = {name for each in kind.__mro__ if each not in said_before for name in inspect.get_annotations(each)}
-    told, hints = descriptions(kind), get_type_hints(kind)
+    told, hints = descriptions(kind), get_type_hints(kind, include_extras=True)
     rows = [
-        f"| `{item.name}` | {_kind(hints[item.name])} | {_default(item)} | {_cell(told[item.name])} |"
+        f"| `{item.name}` | {in_words(hints[item.name])} | {_default(item)} | {_cell(told[item.name])} |"
         for item in dataclasses.fields(kind)
         if item.name in own
     ]
     return "\n".join(["| key | value | default | what it is |", "|---|---|---|---|", *rows, ""])
 
 
-def _kind(hint: Any) -> str:
-    """A type in words: what YAML has to hold."""
-    if get_origin(hint) in (Union, types.UnionType):
-        kinds = [_kind(each) for each in get_args(hint) if each is not type(None)]
-        return " or ".join(kinds)
-    if get_origin(hint) is tuple:
-        parts = get_args(hint)
-        many = "a list" if Ellipsis in parts else f"{len(parts)} values"
-        return f"{many}: {_kind(parts[0])}"
-    return _KINDS[hint]
+def _hint_table(table: Mapping[str, Any]) -> str:
+    """Format keys that have no text of ours."""
+    rows = [f"| `{key}` | {in_words(hint)} |" for key, hint in sorted(table.items())]
+    return "\n".join(["| key | value |", "|---|---|", *rows, ""])
 
 
 def _default(item: dataclasses.Field[Any]) -> str:

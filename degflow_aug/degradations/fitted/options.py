@@ -16,7 +16,7 @@ from degflow_aug.bundles.spec import bundle_path
 from degflow_aug.degradations.camera_choice import check_chosen
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
-from degflow_aug.degradations.options import ScaleRange
+from degflow_aug.degradations.options import ScaleRange, Strength
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class FittedKernelOptions:
     bundle: str
     scale_range: ScaleRange | None = None
     camera: str | None = None
-    noise: float = 0.0
+    noise: Strength = 0.0
     kind: ClassVar[type[FittedKernel]] = FittedKernel
 
     def build(self, where: str) -> FittedKernel:

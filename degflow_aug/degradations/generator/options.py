@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 from degflow_aug.bundles.bundle import load_bundle, read_spec
 from degflow_aug.degradations.camera_choice import check_chosen
 from degflow_aug.degradations.generator.degflow import DegFlow
-from degflow_aug.degradations.options import ScaleRange
+from degflow_aug.degradations.options import ScaleRange, Strength
+from degflow_aug.options.values import Between, Steps
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,12 @@ class DegFlowOptions:
     bundle: str
     scale_range: ScaleRange | None = None
     solver: str | None = None
-    steps: int | None = None
-    tile: int = 1024
+    steps: Steps | None = None
+    tile: Annotated[int, Between(1, 2**20)] = 1024
     amp: str = "none"
     compile: bool | str = False
     extrapolate: bool = False
-    noise: float = 0.0
+    noise: Strength = 0.0
     camera: str | Mapping | None = None
 
     def made_for(self, where: str) -> ScaleRange:

@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Annotated
+
+from degflow_aug.options.sections import check_fields
+from degflow_aug.options.values import Amount, Between, Share
 
 KERNELS = ("iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso")
 KERNEL_PROB = (0.45, 0.25, 0.12, 0.03, 0.12, 0.03)
+_RANGES = (
+    "noise_range",
+    "poisson_scale_range",
+    "jpeg_range",
+    "blur_sigma",
+    "resize_range",
+    "betag_range",
+    "betap_range",
+)
+_Side = Annotated[int, Between(7, 255)]
+_Level = Annotated[float, Between(0, 255)]
+_Spread = Annotated[float, Between(0, 1000)]
+_Quality = Annotated[float, Between(1, 100)]
+_Width = Annotated[float, Between(1e-6, 1000)]
+_Factor = Annotated[float, Between(1e-6, 16)]
 
 
 @dataclass(frozen=True)
@@ -31,43 +50,44 @@ class RealESRGANSettings:
         usm: sharpen HR before it is degraded, as BasicSR's Real-ESRGAN models do.
     """
 
-    resize_prob: tuple[float, float, float] = (0.2, 0.7, 0.1)
-    resize_range: tuple[float, float] = (0.15, 1.5)
-    gaussian_noise_prob: float = 0.5
-    noise_range: tuple[float, float] = (1, 30)
-    poisson_scale_range: tuple[float, float] = (0.05, 3)
-    gray_noise_prob: float = 0.4
-    jpeg_range: tuple[float, float] = (30, 95)
+    resize_prob: tuple[Amount, Amount, Amount] = (0.2, 0.7, 0.1)
+    resize_range: tuple[_Factor, _Factor] = (0.15, 1.5)
+    gaussian_noise_prob: Share = 0.5
+    noise_range: tuple[_Level, _Level] = (1, 30)
+    poisson_scale_range: tuple[_Spread, _Spread] = (0.05, 3)
+    gray_noise_prob: Share = 0.4
+    jpeg_range: tuple[_Quality, _Quality] = (30, 95)
 
-    second_blur_prob: float = 0.8
-    resize_prob2: tuple[float, float, float] = (0.3, 0.4, 0.3)
-    resize_range2: tuple[float, float] = (0.3, 1.2)
-    gaussian_noise_prob2: float = 0.5
-    noise_range2: tuple[float, float] = (1, 25)
-    poisson_scale_range2: tuple[float, float] = (0.05, 2.5)
-    gray_noise_prob2: float = 0.4
-    jpeg_range2: tuple[float, float] = (30, 95)
+    second_blur_prob: Share = 0.8
+    resize_prob2: tuple[Amount, Amount, Amount] = (0.3, 0.4, 0.3)
+    resize_range2: tuple[_Factor, _Factor] = (0.3, 1.2)
+    gaussian_noise_prob2: Share = 0.5
+    noise_range2: tuple[_Level, _Level] = (1, 25)
+    poisson_scale_range2: tuple[_Spread, _Spread] = (0.05, 2.5)
+    gray_noise_prob2: Share = 0.4
+    jpeg_range2: tuple[_Quality, _Quality] = (30, 95)
 
-    blur_kernel_size: int = 21
+    blur_kernel_size: _Side = 21
     kernel_list: tuple[str, ...] = KERNELS
-    kernel_prob: tuple[float, ...] = KERNEL_PROB
-    sinc_prob: float = 0.1
-    blur_sigma: tuple[float, float] = (0.2, 3)
-    betag_range: tuple[float, float] = (0.5, 4)
-    betap_range: tuple[float, float] = (1, 2)
+    kernel_prob: tuple[Amount, ...] = KERNEL_PROB
+    sinc_prob: Share = 0.1
+    blur_sigma: tuple[_Width, _Width] = (0.2, 3)
+    betag_range: tuple[_Width, _Width] = (0.5, 4)
+    betap_range: tuple[_Width, _Width] = (1, 2)
 
-    blur_kernel_size2: int = 21
+    blur_kernel_size2: _Side = 21
     kernel_list2: tuple[str, ...] = KERNELS
-    kernel_prob2: tuple[float, ...] = KERNEL_PROB
-    sinc_prob2: float = 0.1
-    blur_sigma2: tuple[float, float] = (0.2, 1.5)
-    betag_range2: tuple[float, float] = (0.5, 4)
-    betap_range2: tuple[float, float] = (1, 2)
+    kernel_prob2: tuple[Amount, ...] = KERNEL_PROB
+    sinc_prob2: Share = 0.1
+    blur_sigma2: tuple[_Width, _Width] = (0.2, 1.5)
+    betag_range2: tuple[_Width, _Width] = (0.5, 4)
+    betap_range2: tuple[_Width, _Width] = (1, 2)
 
-    final_sinc_prob: float = 0.8
+    final_sinc_prob: Share = 0.8
     usm: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self, "degradation")
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, list):  # An option file has no tuples.
@@ -75,33 +95,18 @@ class RealESRGANSettings:
         for suffix in ("", "2"):
             self._check_ranges(suffix)
             self._check_kernels(suffix)
-        for name in ("gaussian_noise_prob", "gray_noise_prob", "sinc_prob"):
-            self._check_probability(name)
-            self._check_probability(name + "2")
-        self._check_probability("second_blur_prob")
-        self._check_probability("final_sinc_prob")
 
     def _check_ranges(self, suffix: str) -> None:
-        limits = {
-            "noise_range": (0.0, 255.0),
-            "poisson_scale_range": (0.0, float("inf")),
-            "jpeg_range": (1.0, 100.0),
-            "blur_sigma": (1e-6, float("inf")),
-            "resize_range": (1e-6, float("inf")),
-            "betag_range": (1e-6, float("inf")),
-            "betap_range": (1e-6, float("inf")),
-        }
-        for name, (low, high) in limits.items():
+        for name in _RANGES:
             value = getattr(self, name + suffix)
-            if len(value) != 2 or not low <= value[0] <= value[1] <= high:
+            if value[0] > value[1]:
                 raise ValueError(
-                    f"expected {name}{suffix} as [low, high] inside [{low:g}, {high:g}], got {list(value)}; "
-                    "write the smaller number first"
+                    f"expected {name}{suffix} as [low, high], got {list(value)}; write the smaller number first"
                 )
 
     def _check_kernels(self, suffix: str) -> None:
         size = getattr(self, "blur_kernel_size" + suffix)
-        if size % 2 == 0 or size < 7:
+        if size % 2 == 0:
             raise ValueError(f"expected blur_kernel_size{suffix} odd and at least 7, got {size}; BasicSR uses 21")
         kinds, weights = getattr(self, "kernel_list" + suffix), getattr(self, "kernel_prob" + suffix)
         unknown = [kind for kind in kinds if kind not in KERNELS]
@@ -116,7 +121,3 @@ class RealESRGANSettings:
                     f"expected {count} weights of at least 0 in {name}{suffix}, not all 0, got {list(prob)}; "
                     "give one weight a choice"
                 )
-
-    def _check_probability(self, name: str) -> None:
-        if not 0 <= getattr(self, name) <= 1:
-            raise ValueError(f"expected {name} from 0 to 1, got {getattr(self, name)}; it is a probability")

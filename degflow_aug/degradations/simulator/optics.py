@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
+
+from degflow_aug.options.sections import check_fields
+from degflow_aug.options.values import Between, Share
+
+_Positive = Annotated[float, Between(0, 16, open="low")]
+_Offset = Annotated[float, Between(-16, 16)]
 
 
 @dataclass(frozen=True)
@@ -31,29 +38,26 @@ class CameraOptics:
         phase: (x, y) shift of the sampling grid in LR pixels.
     """
 
-    gamma: float = 2.2
-    blur: float = 0.6
-    channel_blur: tuple[float, float, float] = (1.06, 1.0, 0.95)
-    halo: float = 0.12
-    halo_width: float = 1.2
-    anisotropy: float = 1.12
-    angle: float = 0.6
-    chromatic_shift: tuple[float, float] = (0.08, 0.05)
-    oversampling: int = 5
-    shot_noise: float = 2e-5
-    read_noise: float = 3e-7
-    sharpening: float = 0.45
-    sharpening_sigma: float = 0.9
-    levels: int = 255
-    phase: tuple[float, float] = (0.0, 0.0)
+    gamma: _Positive = 2.2
+    blur: _Positive = 0.6
+    channel_blur: tuple[_Positive, _Positive, _Positive] = (1.06, 1.0, 0.95)
+    halo: Share = 0.12
+    halo_width: _Positive = 1.2
+    anisotropy: _Positive = 1.12
+    angle: _Offset = 0.6
+    chromatic_shift: tuple[_Offset, _Offset] = (0.08, 0.05)
+    oversampling: Annotated[int, Between(1, 33)] = 5
+    shot_noise: Share = 2e-5
+    read_noise: Share = 3e-7
+    sharpening: _Offset = 0.45
+    sharpening_sigma: _Positive = 0.9
+    levels: Annotated[int, Between(1, 2**24)] = 255
+    phase: tuple[_Offset, _Offset] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
-        if self.oversampling < 1 or self.oversampling % 2 == 0:
+        check_fields(self, "degradation")
+        if self.oversampling % 2 == 0:
             raise ValueError(f"expected an odd oversampling, got {self.oversampling}; an even grid has no centre")
-        if min(self.gamma, self.blur, self.anisotropy, self.halo_width, self.levels, *self.channel_blur) <= 0:
-            raise ValueError("expected positive gamma, blur, anisotropy, halo_width and levels, got one at or below 0")
-        if min(self.shot_noise, self.read_noise) < 0 or self.sharpening_sigma <= 0:
-            raise ValueError("expected shot_noise and read_noise of at least 0 and sharpening_sigma above 0, got less")
 
 
 def point_spread(optics: CameraOptics, scale: float) -> Tensor:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
+import torch
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY
+from torch import nn
 
 from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import ArbitraryScaleNetwork
 from degflow_aug.archs.network_arguments import TooLargeError, outline
+from degflow_aug.console.sentence import sentence
 from degflow_aug.options.nearest_name import nearest_name
 from degflow_aug.options.sections import check_known_keys
 
@@ -86,20 +89,37 @@ def outline_network(section: Mapping[str, Any], where: str) -> Any:
     """
     network = ARCH_REGISTRY.get(section["type"])
     arguments = {key: value for key, value in section.items() if key != "type"}
-    try:
-        return outline(network, deepcopy(arguments))
-    except TooLargeError as error:
-        raise ValueError(f"{error} in {where}; lower its widths") from None
-    except Exception:
-        # It reads values, which tensors on meta have not, or it cannot be built at all, which is said here.
-        pass
-    try:
-        return network(**deepcopy(arguments))
-    except (ValueError, OSError):
-        raise
-    except Exception as error:
-        said = f"{type(error).__name__}: {error}"
-        raise ValueError(f"expected arguments that make a {section['type']} in {where}, got {said}") from error
+    # Some read values, which tensors on meta have not.
+    for device in ("meta", "cpu"):
+        try:
+            return outline(network, deepcopy(arguments), device)
+        except TooLargeError as error:
+            raise ValueError(f"{error} in {where}{_largest(arguments)}") from None
+        except Exception as error:
+            if device == "cpu" and isinstance(error, (ValueError, OSError)):
+                raise
+            mistake = error
+    raise ValueError(
+        f"expected arguments that make a {section['type']} in {where}, got others: {sentence(mistake)}"
+    ) from mistake
+
+
+def _largest(arguments: Mapping[str, Any]) -> str:
+    """Name the largest number among the arguments of a network, however deep it lies."""
+    found = list(_numbers(arguments, ""))
+    return f"; lower {max(found)[1]}, {max(found)[0]}" if found else ""
+
+
+def _numbers(value: Any, name: str) -> Iterator[tuple[float, str]]:
+    """Numbers in the value of an argument, each with the innermost name that it goes by."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _numbers(item, str(key))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _numbers(item, name)
+    elif isinstance(value, (int, float)):
+        yield value, name
 
 
 def check_losses_and_optimizers(train: Mapping[str, Any], optimizers: Mapping[str, Callable[..., Any]]) -> None:
@@ -115,7 +135,8 @@ def check_losses_and_optimizers(train: Mapping[str, Any], optimizers: Mapping[st
     for name in LOSSES:
         if train.get(name) is not None:
             where = f"train.{name}"
-            check_arguments(registered_type(LOSS_REGISTRY, train[name], where), train[name], where)
+            loss = registered_type(LOSS_REGISTRY, train[name], where)
+            _build_light(loss, check_arguments(loss, train[name], where), where)
             # BasicSR also has losses a pixel, which nothing here adds up.
             if train[name].get("reduction", "mean") not in ("mean", "sum"):
                 raise ValueError(f"expected mean or sum in {where}.reduction, got {train[name]['reduction']!r}")
@@ -125,7 +146,19 @@ def check_losses_and_optimizers(train: Mapping[str, Any], optimizers: Mapping[st
             kind = section.get("type")
             if not isinstance(kind, str) or kind not in optimizers:
                 raise ValueError(f"expected train.{name}.type out of {', '.join(optimizers)}, got {kind!r}")
-            check_arguments(optimizers[kind], {"params": None, **section}, f"train.{name}")
+            if section.get("lr") is None:
+                raise ValueError(f"expected lr in train.{name}, got none; add it")
+            arguments = check_arguments(optimizers[kind], {"params": None, **section}, f"train.{name}")
+            optimizers[kind](**{**arguments, "params": [nn.Parameter(torch.zeros(1))]})
+
+
+def _build_light(loss: Callable[..., Any], arguments: Mapping[str, Any], where: str) -> None:
+    """Build a loss of BasicSR's, which look at their names then; VGG takes long, and may have to be downloaded."""
+    if loss.__module__.startswith("basicsr.") and loss.__name__ != "PerceptualLoss":
+        try:
+            loss(**arguments)
+        except NotImplementedError as error:
+            raise ValueError(f"expected a loss that BasicSR has in {where}, got another: {error}") from None
 
 
 def check_datasets(opt: Mapping[str, Any]) -> dict[str, Any]:

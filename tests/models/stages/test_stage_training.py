@@ -199,7 +199,7 @@ def test_signal_saves_then_stops(number: int, ends: type[BaseException], pairs: 
         ({"knots": [2, 4]}, "rise from 1"),
         ({"latent_nois": 0.1}, "did you mean 'latent_noise'"),
         ({"amp": "fp8"}, "none or bf16"),
-        ({"hr_share": "lots"}, "expected float in degflow.hr_share"),
+        ({"hr_share": "lots"}, "expected a number from 0 to 1 in degflow.hr_share"),
     ],
 )
 def test_bad_section_is_one_sentence(change: dict[str, Any], sentence: str, pairs: Path, tmp_path: Path) -> None:
