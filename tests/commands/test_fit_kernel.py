@@ -17,6 +17,7 @@ from helpers.tiny_camera import write_pairs
 from degflow_aug import build_degradation, load_generator
 from degflow_aug.bundles.bundle import KernelBundle, load_any_bundle, load_bundle
 from degflow_aug.cli import main
+from degflow_aug.console.progress import Progress
 from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
@@ -54,6 +55,21 @@ def test_the_bundle_holds_kernels_and_noise(camera: Path) -> None:
     assert len(bundle.spec.training["scenes"]) == 3
     assert bundle.kernels[0]["kernels"].shape == (3, 3, 31, 31)
     assert bundle.noise
+
+
+@pytest.mark.parametrize("preset", ["kernel", "pipeline"])
+def test_every_look_at_a_pair_is_shown(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str
+) -> None:
+    seen: list[tuple[str, int, int]] = []
+    monkeypatch.setattr(Progress, "__call__", lambda self, stage, done, total: seen.append((stage, done, total)))
+    asked = ["--preset", preset, "--held-out", "none", "--device", "cpu", "--report", "none"]
+    assert main(["fit", str(pairs), *layout(pairs), *asked, "--out", str(tmp_path / "out.safetensors")]) == 0
+    looks = [(done, total) for stage, done, total in seen if stage == "kernel"]
+    assert looks == [(number, len(looks)) for number in range(1, len(looks) + 1)]
+    assert len(looks) % 3 == 0
+    searched = [done for stage, done, _ in seen if stage == "pipeline"]
+    assert (len(searched) > 1) == (preset == "pipeline")
 
 
 def test_the_kernels_are_those_of_the_pairs(camera: Path, pairs: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from degflow_aug.commands.shared.arguments import pick_device
 from degflow_aug.commands.shared.pairs_arguments import cameras_apart, cameras_of, knots_of
+from degflow_aug.console.progress import Progress
 
 if TYPE_CHECKING:
     import torch
@@ -61,6 +63,8 @@ def fit_kernel_bundle(
 ) -> KernelBundle:
     """Fit the kernels, or for preset ``pipeline`` the pipeline, to whole scenes at ``knots`` (1 first), without noise.
 
+    Shows its progress.
+
     Raises:
         ValueError: no views at a knot, or images that cannot be fitted.
     """
@@ -68,11 +72,23 @@ def fit_kernel_bundle(
     from degflow_aug.data.aligned_scales_dataset import AlignedScales
     from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
     from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
+    from degflow_aug.degradations.fitted.kernel_estimation import ROUNDS
+    from degflow_aug.degradations.fitted.pipeline_estimation import SearchWatch
     from degflow_aug.models.stages.sample_cameras import WholePairs
 
-    kind = FittedPipeline if preset == "pipeline" else FittedKernel
-    began = time.monotonic()
-    fitted = kind.fit(WholePairs(AlignedScales(scenes, knots, incomplete="keep"), device))
+    class Shown(SearchWatch):
+        def step(self, done: int, total: int) -> None:
+            progress("pipeline", done, total)
+
+    began, looks = time.monotonic(), itertools.count(1)
+    passes = 1 + ROUNDS + (preset == "pipeline")
+    with Progress() as progress:
+        pairs = WholePairs(
+            AlignedScales(scenes, knots, incomplete="keep"),
+            device,
+            lambda: progress("kernel", next(looks), passes * len(scenes)),
+        )
+        fitted = FittedPipeline.fit(pairs, watch=Shown()) if preset == "pipeline" else FittedKernel.fit(pairs)
     facts = {
         "preset": preset,
         "scenes": [f"{scene.camera}/{scene.name}" for scene in scenes],

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from degflow_aug.bundles.bundle import Bundle, split_cameras
+from degflow_aug.console.progress import Progress
 from degflow_aug.data.aligned_scales_dataset import AlignedScales
 from degflow_aug.degradations.fitted.camera_kernels import CameraKernels, FittedCamera, kernel_of
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
@@ -44,8 +45,10 @@ def kernel_for(opt: dict[str, Any], options: StageOptions) -> FittedCamera:
         fitted = read_kernel(path)
     else:
         pairs = whole_pairs(opt["datasets"]["train"])
-        fitted = fit_camera_kernels(pairs, options.cameras, pipeline=options.pipeline)
-        if opt.get("rank", 0) == 0:
+        first_rank = opt.get("rank", 0) == 0
+        with Progress(shown=first_rank) as progress:
+            fitted = fit_camera_kernels(pairs, options.cameras, pipeline=options.pipeline, report=progress)
+        if first_rank:
             write_kernel(path, fitted)
     knots = fitted.knots.tolist()
     if [round(knot, 4) for knot in knots] != [round(knot, 4) for knot in options.knots]:
