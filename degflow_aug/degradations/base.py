@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
 
 from degflow_aug.degradations.grid import check_scale, join, resize, to_hr_grid
+from degflow_aug.degradations.image_check import ValueCheck, check_image
 from degflow_aug.draws import fresh_seed
 
 
@@ -30,6 +32,7 @@ class Degradation(nn.Module):
         super().__init__()
         self._generators: dict[torch.device, torch.Generator] = {}
         self._seed: int | None = None
+        self._check_values = ValueCheck()
 
     def seed(self, seed: int) -> None:
         """Restart the random stream; the same seed and calls give the same LR on one device, in every copy."""
@@ -45,13 +48,22 @@ class Degradation(nn.Module):
             self._generators.setdefault(device, torch.Generator(device=device).manual_seed(self._seed))
         return self._generators[device]
 
+    def check_hr(self, hr: Tensor) -> None:
+        """Look whether ``hr`` can be degraded, without waiting for a GPU; see :class:`ValueCheck`.
+
+        Raises:
+            ValueError: no float tensor (B, 3, H, W), an empty batch, or values that are not numbers or far from [0, 1].
+        """
+        check_image(hr)
+        self._check_values(hr)
+
     def check(self, hr: Tensor, scale: float) -> float:
         """Return ``scale`` if ``hr`` (B, 3, H, W) and it can be degraded.
 
         Raises:
-            ValueError: wrong shape, an integer tensor, or a scale outside ``scale_range``.
+            ValueError: as :meth:`check_hr`, or no number, or one outside ``scale_range``.
         """
-        check_image(hr)
+        self.check_hr(hr)
         return check_scale(scale, *self.scale_range)
 
     def sample_scales(self, hr: Tensor, scales: Tensor) -> Tensor:
@@ -61,9 +73,13 @@ class Degradation(nn.Module):
         accelerator are trusted, because reading them would wait for it.
 
         Raises:
-            ValueError: wrong shapes, or a scale on the CPU that is outside ``scale_range``.
+            ValueError: as :meth:`check_hr`, or scales of another shape or kind, or one on the CPU that is outside
+                ``scale_range``.
         """
-        check_image(hr)
+        self.check_hr(hr)
+        if not isinstance(scales, Tensor):
+            kind = type(scales).__name__
+            raise ValueError(f"expected scales as a tensor ({hr.shape[0]},), got {kind}; make one by torch.tensor")
         if scales.shape != hr.shape[:1]:
             raise ValueError(f"expected one scale a sample, shape ({hr.shape[0]},), got {tuple(scales.shape)}")
         if scales.device.type != "cpu":
@@ -78,8 +94,8 @@ class Degradation(nn.Module):
         Raises:
             ValueError: as :meth:`sample_scales`, no LR size, or HR patches too small for the largest scale on the CPU.
         """
-        if lr_size < 1:
-            raise ValueError(f"expected an LR size of at least 1, got {lr_size}")
+        if not isinstance(lr_size, Integral) or lr_size < 1:
+            raise ValueError(f"expected an LR size of at least 1, got {lr_size!r}")
         scales = self.sample_scales(hr, scales)
         sides = patch_sides(scales, lr_size)
         if sides.device.type == "cpu" and sides.numel() and int(sides.max()) > min(hr.shape[-2:]):
@@ -96,18 +112,23 @@ class Degradation(nn.Module):
     @torch.no_grad()
     def render(self, hr: Tensor, scale: float) -> Tensor:
         """View of ``hr`` at ``scale``: the LR image brought back to the HR grid, (B, 3, H, W) in [0, 1]."""
-        size = (hr.shape[-2], hr.shape[-1])
-        return to_hr_grid(self(hr, scale), size)
+        lr = self(hr, scale)
+        return to_hr_grid(lr, (hr.shape[-2], hr.shape[-1]))
 
     @torch.no_grad()
     def render_scales(self, hr: Tensor, scales: Sequence[float]) -> list[Tensor]:
         """Views of ``hr`` (B, 3, H, W) at several scales."""
-        return [self.render(hr, scale) for scale in scales]
+        return [self.render(hr, scale) for scale in self.check_scales(scales)]
 
-    def check_scales(self, scales: Sequence[float]) -> None:
-        """Raise a ValueError that names the first scale outside ``scale_range``."""
-        for scale in scales:
-            check_scale(scale, *self.scale_range)
+    def check_scales(self, scales: Sequence[float]) -> list[float]:
+        """The scales, brought inside the range by what float32 has rounded.
+
+        Raises:
+            ValueError: no list of numbers, or one outside ``scale_range``, which is named.
+        """
+        if not isinstance(scales, Iterable):
+            raise ValueError(f"expected a list of scales, got {scales!r}; [{scales!r}] has one")
+        return [check_scale(scale, *self.scale_range) for scale in scales]
 
     @torch.no_grad()
     def lr_patches(self, hr: Tensor, scales: Tensor, lr_size: int) -> Tensor:
@@ -137,17 +158,6 @@ class Degradation(nn.Module):
             for i, side in enumerate(sides.tolist())
         ]
         return join([resize(patch, (lr_size, lr_size)).clamp(0, 1) for patch in patches]).contiguous()
-
-
-def check_image(hr: Tensor) -> None:
-    """Raise a ValueError unless ``hr`` is a float tensor (B, 3, H, W) of at least 8x8 pixels."""
-    if hr.ndim != 4 or hr.shape[1] != 3 or not hr.is_floating_point():
-        raise ValueError(
-            f"expected HR as a float tensor (B, 3, H, W) in [0, 1], got {hr.dtype} {tuple(hr.shape)}; "
-            "stack images along the first axis and divide 8-bit values by 255"
-        )
-    if min(hr.shape[-2:]) < 8:
-        raise ValueError(f"expected HR of at least 8x8 pixels, got {hr.shape[-2]}x{hr.shape[-1]}; use a larger crop")
 
 
 def patch_sides(scales: Tensor, lr_size: int) -> Tensor:

@@ -20,7 +20,12 @@ def check_scale(scale: float, low: float = 1.0, high: float = math.inf) -> float
     Raises:
         ValueError: it is not.
     """
-    value = float(scale)
+    try:
+        value = float("none" if isinstance(scale, (str, bool)) else scale)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(
+            f"expected one scale as a number, got {scale!r}; a scale per sample is a tensor (B,) for lr_patches"
+        ) from None
     if high < value <= high * (1 + 1e-6):
         return high
     if low * (1 - 1e-6) <= value < low:

@@ -24,7 +24,8 @@ from degflow_aug.degradations.generator.execution import (
 )
 from degflow_aug.degradations.generator.flow_path import FlowPath, solver_for
 from degflow_aug.degradations.generator.several_cameras import SeveralCameras
-from degflow_aug.degradations.grid import resample_patches, to_lr_grid
+from degflow_aug.degradations.grid import check_scale, resample_patches, to_lr_grid
+from degflow_aug.degradations.image_check import check_image
 from degflow_aug.degradations.noise.residual_noise import CameraNoise, ResidualNoise, noise_of
 from degflow_aug.flow.solver import TimeMap
 
@@ -159,6 +160,8 @@ class DegFlow(SeveralCameras):
         ``camera``, here and below, is for this call in place of the one chosen: a name, weights by name, or weights
         (B, cameras) of every sample.
         """
+        check_image(hr)
+        check_scale(scale, *self.scale_range)
         weights = self.camera_weights(hr, camera)
         lr = to_lr_grid(self.render(hr, scale, weights), float(scale))
         return self.with_noise(lr, torch.full(hr.shape[:1], float(scale)), weights)
@@ -173,6 +176,7 @@ class DegFlow(SeveralCameras):
         Raises:
             ValueError: wrong shape, a scale outside ``scale_range``, or a camera that is not known or not chosen.
         """
+        check_image(hr)
         if isinstance(scale, Tensor):
             scales = self.sample_scales(hr, scale if scale.ndim else scale.expand(hr.shape[0]))
         else:
@@ -189,7 +193,8 @@ class DegFlow(SeveralCameras):
         The path is walked anew for each scale: a velocity network trained for a few equal steps from the HR image to
         every scale is at its best with those, and beside encoding and decoding its evaluations are cheap.
         """
-        times = [self.time_map.time(self.check(hr, scale)) for scale in scales]
+        self.check_hr(hr)
+        times = [self.time_map.time(scale) for scale in self.check_scales(scales)]
         ends = [torch.full(hr.shape[:1], time, device=hr.device) for time in times]
         return self._views(hr, ends, self.camera_weights(hr, camera))
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from degflow_aug import compat
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.convolution import reflect_pad
-from degflow_aug.degradations.grid import lr_size, without_autocast
+from degflow_aug.degradations.grid import check_scale, lr_size, without_autocast
+from degflow_aug.degradations.image_check import check_image
 from degflow_aug.degradations.realesrgan.draw import RealESRGANDraw, draw
 from degflow_aug.degradations.realesrgan.sensor_noise import add_noise
 from degflow_aug.degradations.realesrgan.settings import RealESRGANSettings
@@ -53,7 +54,8 @@ class RealESRGAN(Degradation):
     @torch.no_grad()
     def forward(self, hr: Tensor, scale: float) -> Tensor:
         """LR of ``hr`` at ``scale``: (B, 3, H, W) in [0, 1] -> (B, 3, round(H / s), round(W / s)) in [0, 1], 8 bit."""
-        self.check(hr, scale)
+        check_image(hr)
+        check_scale(scale, *self.scale_range)
         return self.degrade(hr, scale, self.draw(hr.shape[0]))
 
     @torch.no_grad()

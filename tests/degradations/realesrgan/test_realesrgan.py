@@ -158,7 +158,9 @@ def test_noise_leaves_what_is_not_a_number_and_the_rest_as_it_was(gaussian: bool
 
 @pytest.mark.parametrize("share", [1.0, 0.001])
 def test_hr_that_is_not_a_number_gives_lr_that_is_not(share: float) -> None:
+    """On a GPU, where nobody waits for the values of HR."""
     degradation, hr = RealESRGAN(), smooth(1, 64, 64)
+    degradation._check_values = lambda hr: None  # type: ignore[assignment]
     hr[torch.rand(hr.shape, generator=torch.Generator().manual_seed(0)) < share] = math.nan
     for seed in range(12):
         degradation.seed(seed)
