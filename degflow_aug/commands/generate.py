@@ -157,7 +157,8 @@ def _generate(
         for image in track(pending, "generate", "image", done=there, shown=process_number("RANK", 0) == 0):
             record = file_record(image)
             try:
-                results = _render(generator, read_image(image.path), args)
+                hr = read_image(image.path)
+                results = _render(generator, hr, args)
             except ValueError as error:
                 reason = " ".join(str(error).split())
                 named = reason if str(image.path) in reason else f"{image.path}: {reason}"
@@ -165,12 +166,30 @@ def _generate(
                 generated.skip(image, record, reason)
                 continue
             finish()
+            _say_to_basicsr(image.path, hr.shape, args)
             writes = [
                 pool.submit(generated.write, image, scale, pixels)
                 for scale, pixels in zip(args.scales, results, strict=True)
             ]
             finish = partial(_finish, generated, image, record, writes)
         finish()
+
+
+def _say_to_basicsr(path: Path, shape: Sequence[int], args: argparse.Namespace) -> None:
+    """Say once of each kind what BasicSR's PairedImageDataset would not take for a pair."""
+    from degflow_aug.files.notice import notice
+
+    wants = []
+    if args.format == "folder" and path.suffix != ".png":
+        wants.append(f"HR in .png as LR is, not {path.suffix}; save HR so")
+    for scale in args.scales if args.grid == "lr" else ():
+        if scale == round(scale) and any(side % scale for side in shape[:2]):
+            wants.append(f"HR of whole multiples of {scale:g} pixels, which some here are not; cut HR first")
+    for wanted in wants:
+        notice(
+            f"{args.out}: BasicSR's PairedImageDataset wants {wanted}, or read the pairs by AnyScalePairDataset, "
+            "layout: folders"
+        )
 
 
 def _nothing() -> None:

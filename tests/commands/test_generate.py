@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from helpers.photographs import photograph, write_photographs
 from helpers.refusals import refused
+from PIL import Image
 
 from degflow_aug import load_generator
 from degflow_aug.cli import main
@@ -46,6 +47,28 @@ def test_writes_what_the_generator_renders(bundle: Path, hr_folder: Path, tmp_pa
             assert written.dtype == np.uint8
             assert np.array_equal(written, to_array(to_lr_grid(view, scale)[0]))
     assert len(tree(tmp_path / "out")) == 5 * len(SCALES) + 2
+
+
+@pytest.mark.parametrize(("name", "size", "more", "said"), [
+    ("a.jpg", (32, 48), (), ["HR in .png as LR is, not .jpg"]),
+    ("a.PNG", (32, 48), (), ["HR in .png as LR is, not .PNG"]),
+    ("a.png", (33, 48), (), ["HR of whole multiples of 2 pixels"]),
+    ("a.bmp", (33, 48), (), ["HR in .png as LR is, not .bmp", "HR of whole multiples of 2 pixels"]),
+    ("a.png", (32, 48), (), []),
+    ("a.tif", (32, 48), ("--format", "lmdb"), []),
+    ("a.png", (33, 48), ("--grid", "hr"), []),
+])  # fmt: skip
+def test_what_basicsr_takes_for_no_pair_is_said(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, size: tuple[int, int],
+    more: tuple[str, ...], said: list[str],
+) -> None:  # fmt: skip
+    (tmp_path / "hr").mkdir()
+    for number in (1, 2):
+        Image.fromarray(photograph(0, *size)).save(tmp_path / "hr" / f"{number}{name}")
+    assert main(command(tmp_path / "hr", tmp_path / "out", bundle, *more, scales="1.5,2")) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if "PairedImageDataset wants" in line]
+    assert len(lines) == len(said)
+    assert all(wanted in line for wanted, line in zip(said, lines, strict=True))
 
 
 def test_the_hr_grid_keeps_the_size(bundle: Path, hr_folder: Path, tmp_path: Path) -> None:
@@ -109,7 +132,7 @@ def test_corrupt_images_are_skipped_and_counted(
         said = capsys.readouterr()
         assert "5 images at 3 scales" not in said.out
         assert "3 skipped" in said.out
-        lines = said.err.strip().splitlines()
+        lines = [line for line in said.err.splitlines() if "skipped" in line]
         assert [line.split(": ")[1] for line in lines] == [
             f"skipped {hr_folder / name}.png" for name in ("01", "gone", "small")
         ]
