@@ -169,8 +169,9 @@ class AnyScalePairDataset(AnyScalePairs):
         val:
           type: AnyScalePairDataset
           dataroot_gt: datasets/RealSR_v2_ordered
-          layout: realsr          # realsr_v3, realarbisr, city100, pattern with pattern: {hr: ..., views: {2: ...}}, or
-                                  # folders, where dataroot_gt holds HR and lq: {2: folder, 2.9: folder} the same names
+          layout: realsr          # realsr_v3, realarbisr, city100, pattern with pattern: pattern.yml (or what that
+                                  # holds, {hr: ..., views: {2: ...}}), or folders, where dataroot_gt holds HR and
+                                  # lq: {2: folder, 2.9: folder} the same names
           split: Test             # Train in the train phase, else Test
           cameras: [Canon]        # all by default
           scenes: "001-060"       # all by default

@@ -11,6 +11,7 @@ from typing import Any
 from degflow_aug.files.home_path import home_path
 from degflow_aug.options.basicsr_keys import LOADER
 from degflow_aug.options.nearest_name import nearest_name
+from degflow_aug.options.yaml_file import load_yaml
 
 DEFAULT_CACHE_MB = 2048
 UNSCALED = {"mean": "images stay in [0, 1]", "std": "images stay in [0, 1]"}
@@ -102,9 +103,18 @@ def is_lmdb(opt: Mapping[str, Any]) -> bool:
 
 
 def selection(opt: Mapping[str, Any], training: bool) -> dict[str, Any]:
-    """Read which scenes of a layout a section names, as arguments of the functions that find them."""
+    """Read which scenes of a layout a section names, as arguments of the functions that find them.
+
+    ``pattern`` may be the file that holds the templates, such as ``pattern.yml`` of ``degflow align``.
+
+    Raises:
+        ValueError, OSError: that file cannot be read.
+    """
     split = opt.get("split") or ("Train" if training else "Test")
-    return {"split": split, **{key: opt.get(key) for key in ("cameras", "pattern", "scenes")}}
+    pattern = opt.get("pattern")
+    if isinstance(pattern, (str, os.PathLike)):
+        pattern = load_yaml(Path(pattern))
+    return {"split": split, "pattern": pattern, **{key: opt.get(key) for key in ("cameras", "scenes")}}
 
 
 def turns_and_cache(opt: Mapping[str, Any]) -> dict[str, Any]:

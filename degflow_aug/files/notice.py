@@ -7,12 +7,15 @@ import logging
 import multiprocessing
 
 
-@functools.cache
 def notice(sentence: str) -> None:
-    """Say a sentence once per process: in the log of a BasicSR run where there is one, else on stderr.
+    """Say a sentence once per process on stderr, and once in the log of a BasicSR run that has begun.
 
     Worker processes say nothing: what they read has been looked at before they began.
     """
     if multiprocessing.parent_process() is None:
-        run = logging.getLogger("basicsr")
-        (run if run.handlers else logging.getLogger("degflow_aug")).warning(sentence)
+        _log("basicsr" if logging.getLogger("basicsr").handlers else "degflow_aug", sentence)
+
+
+@functools.cache
+def _log(logger: str, sentence: str) -> None:
+    logging.getLogger(logger).warning(sentence)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import upscale
 from degflow_aug.archs.arbitrary_scale.queries import scattered_queries, window_queries
 from degflow_aug.degradations.base import patch_sides
+from degflow_aug.degradations.build import scale_range_of
 from degflow_aug.models.checks.degradation import check_covers, check_has_lr
 from degflow_aug.models.checks.images import check_judges
 from degflow_aug.models.checks.registered_types import is_arbitrary_scale
@@ -39,7 +40,7 @@ class ArbitraryScaleSRModel(DegradedModel):
         Raises:
             ValueError: it does not.
         """
-        options = read_options(ArbitraryScaleOptions, opt.get("degflow") or {}, "degflow")
+        options = read_options(ArbitraryScaleOptions, _with_scale_range(opt), "degflow")
         _check_network(opt)
         if opt.get("is_train", True):
             _check_window(opt["train"], options)
@@ -124,6 +125,16 @@ class ArbitraryScaleSRModel(DegradedModel):
     def _example(self, gt: Tensor, lq: Tensor, scale: float) -> Example:
         side = round(lq.shape[-1] * scale)
         return Example(gt[..., :side, :side], lq, self.super_resolve(lq, (side, side)))
+
+
+def _with_scale_range(opt: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The section ``degflow``, with the scales that a training degradation covers where it names none."""
+    section = opt.get("degflow") or {}
+    if not opt.get("is_train", True) or not opt.get("degradation") or "scale_range" in section:
+        return section
+    low, high = scale_range_of(opt["degradation"])
+    first, last = ArbitraryScaleOptions.scale_range
+    return {**section, "scale_range": [max(low, first), min(high, last)]}
 
 
 def _check_network(opt: Mapping[str, Any]) -> None:

@@ -43,7 +43,8 @@ class ArbitraryScaleOptions(SROptions):
 
     Attributes:
         lr_size: side L of the LR patches, whatever their scale.
-        scale_range: scales are drawn evenly from it, one per sample.
+        scale_range: scales are drawn evenly from it, one per sample; by default as far as the degradation goes, at most
+            to 4.
         queries: HR pixels asked for in every patch.
         window: instead, the side of an HR window whose pixels are all asked for, so that losses that look at images
             (perceptual, GAN) apply; 0 for scattered pixels.

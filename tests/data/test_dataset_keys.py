@@ -22,7 +22,7 @@ def test_keys_of_the_loader_are_always_known() -> None:
         keys.check_keys({"dataroot_lq": "x"}, "Set", (), {"dataroot_lq": "none"})
 
 
-def test_values() -> None:
+def test_values(tmp_path: Path) -> None:
     assert keys.required({"a": 0}, "a", "Set") == 0
     assert keys.whole_number({"a": 4.0}, "a", "Set") == 4
     assert keys.number({"a": None}, "a", 2.5) == 2.5
@@ -34,6 +34,9 @@ def test_values() -> None:
         "split": "Train", "cameras": ["a"], "pattern": None, "scenes": None,
     }  # fmt: skip
     assert [keys.selection({"split": split}, False)["split"] for split in (None, "Train")] == ["Test", "Train"]
+    (tmp_path / "pattern.yml").write_text('hr: "{id}.png"\nviews: {2: "{id}x2.png"}\n')
+    found = keys.selection({"pattern": str(tmp_path / "pattern.yml")}, True)["pattern"]
+    assert found == {"hr": "{id}.png", "views": {2: "{id}x2.png"}}
     assert [keys.flag({"a": value}, "a") for value in (True, False, None)] == [True, False, True]
     assert [keys.is_training({"phase": phase}) for phase in ("train", "val", "test")] == [True, False, False]
     backends: list[Any] = [None, "disk", {"type": "disk"}, {"type": "lmdb"}]

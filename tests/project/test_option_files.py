@@ -159,7 +159,7 @@ def narrow(opt: dict[str, Any], camera: Path) -> dict[str, Any]:
     elif train:
         train["gt_size"] = 64
     opt.get("degflow", {})["preview_freq"] = 2
-    if "val" in opt["datasets"]:
+    if "val" in opt["datasets"] and "scale" in opt["val"]["best"]:
         opt["datasets"]["val"]["scales"] = [opt["val"]["best"]["scale"]]
     return opt
 
@@ -192,6 +192,26 @@ def test_trains_validates_and_saves(
         opt["train"]["total_iter"] = 6
         assert "Resuming training from epoch" in run("train", opt, tmp_path, "--auto_resume")
         assert (experiment / "training_states/6.state").is_file()
+
+
+@pytest.mark.parametrize("scales", [(2.9,), (2.0,), (1.5, 2.0, 3.0), (2.0, 4.0, 6.0)])
+def test_the_first_file_fits_the_pairs_that_one_has(
+    scales: tuple[float, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``degflow options`` prints it, beside what ``degflow align`` and ``degflow fit`` have made."""
+    pytest.importorskip("basicsr", reason="option files are BasicSR's")
+    degflow_aug.register()
+    from degflow_aug.models.arbitrary_scale_sr_model import ArbitraryScaleSRModel
+    from degflow_aug.models.checks.training_options import check_training_options
+
+    write_pairs(tmp_path / "my_pairs", scales=scales, size=144)
+    rae, velocity = random_rae(), random_velocity()
+    spec = GeneratorSpec(rae=rae.spec, velocity=velocity.spec, knots=(1.0, *scales), s_max=scales[-1])
+    save_bundle(tmp_path / "camera.safetensors", Bundle(spec, rae, velocity, noise=[random_noise().state_dict()]))
+    monkeypatch.chdir(tmp_path)
+    opt = load_yaml(FOLDER / "liif_cpu.yml")
+    check_training_options(opt, "liif_cpu.yml")
+    assert ArbitraryScaleSRModel.read(opt).scale_range == (1.0, min(scales[-1], 4.0))
 
 
 def test_evaluation_only(camera: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
