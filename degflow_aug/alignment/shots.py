@@ -10,7 +10,7 @@ from pathlib import Path
 
 from degflow_aug.files.image_decoder import exif_tags
 from degflow_aug.files.image_file import image_size, images_in
-from degflow_aug.files.left_out import say_left_out
+from degflow_aug.files.image_tree import say_left_out
 
 _FOCAL_LENGTH, _FOCAL_LENGTH_35 = 37386, 41989
 _HR_NAME = re.compile(r"(?:.*[_\- ])?hr", re.IGNORECASE)

@@ -113,7 +113,7 @@ def selection(opt: Mapping[str, Any], training: bool) -> dict[str, Any]:
     split = opt.get("split") or ("Train" if training else "Test")
     pattern = opt.get("pattern")
     if isinstance(pattern, (str, os.PathLike)):
-        pattern = load_yaml(Path(pattern))
+        pattern = load_yaml(home_path(pattern))
     return {"split": split, "pattern": pattern, **{key: opt.get(key) for key in ("cameras", "scenes")}}
 
 

@@ -1,16 +1,19 @@
-"""The image files below a folder, each under a name that what is made from it can keep."""
+"""The image files below a folder, each under a name that what is made from it can keep; what is left out is said."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from degflow_aug.files.alike import look_alike
 from degflow_aug.files.home_path import home_path
+from degflow_aug.files.image_decoder import HEIC_SUFFIXES
 from degflow_aug.files.image_file import IMAGE_SUFFIXES, is_image_name
-from degflow_aug.files.left_out import list_unread, say_unread
+from degflow_aug.files.notice import notice
+
+_UNREAD_HEIC = tuple(suffix for suffix in HEIC_SUFFIXES if suffix not in IMAGE_SUFFIXES)
 
 
 class TreeImage(NamedTuple):
@@ -58,10 +61,20 @@ def find_images(root: str | Path, skip: str | Path | None = None) -> list[TreeIm
             )
         found[name] = path
     if not found:
-        got = list_unread(unread) or "none"
+        got = _list_unread(unread) or "none"
         raise ValueError(f"{root}: expected images ({', '.join(IMAGE_SUFFIXES)}) here or in folders below, got {got}")
-    say_unread(root, unread)
+    _say_unread(root, unread)
     return [TreeImage(name, found[name]) for name in sorted(found)]
+
+
+def say_left_out(folder: Path, taken: Iterable[Path]) -> None:
+    """Say in a line what a folder holds beside the files ``taken`` and the folders that these lie in.
+
+    Hidden files count only where they have the suffix of an image.
+    """
+    kept = set(taken)
+    kept |= {parent for path in kept for parent in path.parents}
+    _say_unread(folder, (path for path in folder.iterdir() if path not in kept))
 
 
 def check_inside(name: str, source: Path) -> str:
@@ -74,6 +87,29 @@ def check_inside(name: str, source: Path) -> str:
     if path.is_absolute() or ".." in path.parts or "\0" in name:
         raise ValueError(f"{source}: expected names below the folder that it lists, got '{name}'; take the line out")
     return name
+
+
+def _say_unread(folder: Path, unread: Iterable[Path]) -> None:
+    """Say in a line which files and folders in or below ``folder`` are not read."""
+    if listed := _list_unread(unread):
+        notice(f"{folder}: left out what is not read as an image here: {listed}")
+
+
+def _list_unread(unread: Iterable[Path]) -> str:
+    """Count files and folders by their kind, each with an example."""
+    kinds: dict[str, list[str]] = {}
+    for path in sorted(unread):
+        if not path.name.startswith(".") or is_image_name(path.name.lstrip(".")):
+            kinds.setdefault(_kind(path), []).append(path.name)
+    counts = (f"{len(names)} {kind} ({names[0]}{', ...' * (len(names) > 1)})" for kind, names in kinds.items())
+    advice = "; pip install pillow-heif to read HEIC" if any(kind in _UNREAD_HEIC for kind in kinds) else ""
+    return ", ".join(counts) + advice
+
+
+def _kind(path: Path) -> str:
+    if path.is_dir():
+        return "folders"
+    return path.suffix.lower() or "without suffix"
 
 
 def _walk(root: Path, skip: Path | None) -> Iterator[Path]:

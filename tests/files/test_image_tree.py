@@ -1,12 +1,21 @@
-"""Image files below a folder, and the names they get."""
+"""Image files below a folder, the names they get, and the line that says what is left out."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from helpers import trees
 
-from degflow_aug.files.image_tree import find_images
+from degflow_aug.alignment.shots import find_shot_folders, read_shots
+from degflow_aug.cli import main
+from degflow_aug.data.hr_crop_dataset import HRCropDataset
+from degflow_aug.data.layouts.find import find_pair_scenes
+from degflow_aug.files import image_tree
+from degflow_aug.files.image_tree import find_images, say_left_out
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -57,3 +66,95 @@ def test_nothing_there(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=f"{name}: expected .*images"):
         find_images(tmp_path / name)
+
+
+IMAGE = np.zeros((16, 16, 3), np.uint8)
+
+
+def _said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records if "left out" in record.message]
+
+
+def _put(root: Path, *names: str) -> None:
+    for name in names:
+        if name.endswith((".png", ".PNG")):
+            trees.save(root / name, IMAGE)
+        else:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).touch()
+
+
+def test_a_line_per_folder_and_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_tree, "_UNREAD_HEIC", (".heic",))
+    _put(tmp_path, "a.png", "b.dng", "c/d.HEIC", "c/e.heic", "f", ".DS_Store", "._a.png", "a.png.txt")
+    for _ in range(2):
+        assert [image.name for image in find_images(tmp_path)] == ["a"]
+    kinds = "1 .png (._a.png), 1 .txt (a.png.txt), 1 .dng (b.dng), 2 .heic (d.HEIC, ...), 1 without suffix (f)"
+    assert _said(caplog) == [
+        f"{tmp_path}: left out what is not read as an image here: {kinds}; pip install pillow-heif to read HEIC"
+    ]
+
+
+def test_nothing_is_said_of_folders_that_hold_what_is_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _put(tmp_path, "a/b.png", "c/d.png")
+    say_left_out(tmp_path, [tmp_path / "a/b.png"])
+    assert _said(caplog) == [f"{tmp_path}: left out what is not read as an image here: 1 folders (c)"]
+
+
+@pytest.mark.parametrize(("layout", "hr", "lr", "odd"), [
+    ("city100", "001H.PNG", "001L.PNG", "IMG_1.HEIC"),
+    ("city100", "a/001H.PNG", "a/001L.PNG", "a/other.PNG"),
+    ("realsr", "a/Train/2/a_1_HR.png", "a/Train/2/a_1_LR2.png", "a/Train/2/a_1.CR3"),
+    ("realarbisr", "Train/HR2/1.png", "Train/LR2/1.png", "Train/LR2/1.jxl"),
+    ("pattern", "HR/1.png", "L/1.png", "L/1.jpg"),
+    ("folders", "HR/1.png", "L/1.png", "HR/1.gif"),
+])  # fmt: skip
+def test_layouts_say_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, layout: str, hr: str, lr: str, odd: str
+) -> None:
+    _put(tmp_path, hr, lr, odd)
+    options: dict[str, Any] = {
+        "pattern": {"pattern": {"hr": "HR/{id}.png", "views": {2: "L/{id}.png"}}},
+        "folders": {"lq": {2: tmp_path / "L"}},
+    }.get(layout, {})
+    assert len(find_pair_scenes(tmp_path / "HR" if layout == "folders" else tmp_path, layout, **options)) == 1
+    assert len(_said(caplog)) == 1
+    assert Path(odd).name in _said(caplog)[0]
+
+
+def test_data_sets_of_hr_images_say_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _put(tmp_path, "a.png", "a.NEF")
+    HRCropDataset({"name": "a", "type": "HRCropDataset", "phase": "train", "dataroot_gt": str(tmp_path), "gt_size": 8})
+    assert "1 .nef (a.NEF)" in _said(caplog)[0]
+
+
+def test_photographs_to_align_say_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _put(tmp_path, "scene/HR.png", "scene/x2.png", "scene/x4.ARW", "lost.heif")
+    read_shots(find_shot_folders(tmp_path)[0])
+    assert len(_said(caplog)) == 2
+    assert "lost.heif" in _said(caplog)[0]
+    assert "x4.ARW" in _said(caplog)[1]
+
+
+def test_the_command_line_says_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _put(tmp_path, "hr/a.png", "hr/b.DNG")
+    assert main(["generate", f"{tmp_path}/hr", "--bundle", "simulator", "--scales", "2", "--out", f"{tmp_path}/o"]) == 0
+    assert (
+        f"degflow: {tmp_path}/hr: left out what is not read as an image here: 1 .dng (b.DNG)\n"
+        in capsys.readouterr().err
+    )
+
+
+def test_a_run_of_basicsr_has_it_in_its_log(tmp_path: Path) -> None:
+    _put(tmp_path, "a.png", "b.mov")
+    log = logging.getLogger("basicsr")
+    handler = logging.FileHandler(tmp_path / "run.log")
+    log.addHandler(handler)
+    try:
+        find_images(tmp_path)
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+    assert "b.mov" in (tmp_path / "run.log").read_text()

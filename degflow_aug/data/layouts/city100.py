@@ -8,7 +8,7 @@ from pathlib import Path
 
 from degflow_aug.data.layouts.scene import FoundImage, Place, folder_name, folders
 from degflow_aug.files.image_file import images_in
-from degflow_aug.files.left_out import say_left_out
+from degflow_aug.files.image_tree import say_left_out
 
 _FILE = re.compile(r"(?P<id>\d+)(?P<kind>[HL])", re.IGNORECASE)
 _VIEW_SCALE = 2.9

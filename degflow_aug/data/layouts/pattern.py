@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 from degflow_aug.data.layouts.scene import FoundImage, Place, folder_name, folders, view_scale
 from degflow_aug.files.alike import composed
 from degflow_aug.files.image_file import IMAGE_SUFFIXES, images_in
-from degflow_aug.files.left_out import say_left_out
+from degflow_aug.files.image_tree import say_left_out
 
 
 def find_pattern(place: Place) -> Iterator[FoundImage]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from degflow_aug.data.layouts.scene import FoundImage, Place, folder_name
 from degflow_aug.files.image_file import images_in
-from degflow_aug.files.left_out import say_left_out
+from degflow_aug.files.image_tree import say_left_out
 
 _FOLDER = re.compile(r"(?P<kind>HR|LR)(?P<scale>\d+(?:(?:dot|\.)\d+)?)", re.IGNORECASE)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from degflow_aug.data.layouts.scene import FoundImage, Place, folders
 from degflow_aug.files.image_file import images_in
-from degflow_aug.files.left_out import say_left_out
+from degflow_aug.files.image_tree import say_left_out
 
 _FILE = re.compile(r"(?P<name>.*?(?P<id>[^_]+))_(?:HR|LR(?P<scale>\d+(?:\.\d+)?))", re.IGNORECASE)
 _SCALE = re.compile(r"[xX]?(\d+(?:\.\d+)?)")

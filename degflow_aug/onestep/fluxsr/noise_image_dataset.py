@@ -17,7 +17,7 @@ from degflow_aug.data import dataset_keys as keys
 from degflow_aug.data.tensors import to_array
 from degflow_aug.draws import SampleDraw, resolve_draw
 from degflow_aug.files.image_file import read_image, write_image
-from degflow_aug.files.left_out import say_left_out
+from degflow_aug.files.image_tree import say_left_out
 from degflow_aug.files.writing import atomic_path, remove_partial
 
 _KIND = "NoiseImageDataset"
