@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from basicsr.train import train_pipeline
 
     from degflow_aug.models.training import interrupt
+    from degflow_aug.models.training.stoppable_model import stoppable_models
 
     try:
         with (
@@ -58,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
             _sole_trainer(root / "experiments" / name, args.launcher),
             _earlier_run_restored(root, name),
             interrupt.stoppable(),
+            stoppable_models(),
             argv_as("degflow train", _basicsr_arguments(args)),
         ):
             if train_pipeline(str(root)) is False:
