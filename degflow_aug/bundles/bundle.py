@@ -20,6 +20,7 @@ from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.archs.network_arguments import check_weights_fit
 from degflow_aug.bundles.spec import GeneratorSpec, KernelSpec, bundle_path
+from degflow_aug.files.tensor_file import text_name
 from degflow_aug.files.writing import atomic_path
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -91,8 +92,9 @@ def read_spec(path_or_name: str | Path) -> GeneratorSpec | KernelSpec:
         ValueError: no such file, or another kind of file.
     """
     path = bundle_path(path_or_name)
+    header, _ = _read(path, tensors=False)
     try:
-        return _spec(_read(path, tensors=False)[0])
+        return _spec(header)
     except _MISFITS as error:
         raise ValueError(f"expected a bundle with its spec in the header, got {path}: {misfit(error)}") from None
 
@@ -158,7 +160,7 @@ def misfit(error: Exception) -> str:
 def _read(path: Path, *, tensors: bool) -> tuple[dict[str, str], dict[str, Tensor]]:
     """The header, and the tensors or none of them."""
     try:
-        with safe_open(path, framework="pt") as file:
+        with text_name(path) as name, safe_open(name, framework="pt") as file:
             header = file.metadata() or {}
             found = {key: file.get_tensor(key) for key in file.keys()} if tensors else {}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
