@@ -1,7 +1,7 @@
 """The command line and option file of ``train_pipeline``: checked, typed, and never executed.
 
 BasicSR 1.4.2 parses ``1e-4`` as a string, ignores unknown keys, runs ``--force_yml`` through ``exec``, and fails to
-print keys that are numbers, such as the scales of ``lq: {2.9: folder}``.
+print keys that are numbers, such as the scales of ``lq: {2.9: folder}``, and to copy a file that is not UTF-8.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import sys
+import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
@@ -18,6 +20,8 @@ from typing import Any
 from degflow_aug.compat import devices as compat_devices
 from degflow_aug.compat.schedules import check_schedule
 from degflow_aug.console.plain_text import PlainRecords, one_line
+from degflow_aug.files.text_file import decode
+from degflow_aug.files.writing import atomic_path
 from degflow_aug.options.basicsr_sections import check_basicsr_options
 from degflow_aug.options.nearest_name import nearest_name
 from degflow_aug.options.signatures import settle_arguments
@@ -222,13 +226,24 @@ def options_as_text(opt: Mapping[Any, Any], indent_level: int = 1) -> str:
     return text
 
 
+def copy_opt_file(opt_file: str, experiments_root: str) -> None:
+    """Copy the option file beside a run, as UTF-8, with the command above it; whole or not at all."""
+    command = one_line(" ".join(sys.argv))
+    with atomic_path(Path(experiments_root, Path(opt_file).name)) as partial:
+        head = f"# GENERATE TIME: {time.asctime()}\n# CMD:\n# {command}\n\n"
+        partial.write_text(head + decode(Path(opt_file).read_bytes()), encoding="utf-8")
+
+
 def patch() -> None:
-    """Install both functions wherever BasicSR has bound its own, and let its log have plain text only."""
+    """Install these functions wherever BasicSR has bound its own, and let its log have plain text only."""
     import basicsr.test
     import basicsr.train
     import basicsr.utils.options
+    from basicsr.utils.dist_util import master_only
 
     for module in (basicsr.train, basicsr.test, basicsr.utils.options):
         module.parse_options = parse_options
         module.dict2str = options_as_text
+    for module in (basicsr.train, basicsr.utils.options):
+        module.copy_opt_file = master_only(copy_opt_file)
     logging.getLogger("basicsr").addFilter(PlainRecords())

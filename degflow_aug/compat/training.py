@@ -175,7 +175,13 @@ def tensorboard_logger() -> Any:
 def _remembering(init_tb_loggers: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
     @functools.wraps(init_tb_loggers)
     def init_and_remember(opt: dict[str, Any]) -> Any:
-        _tensorboard[:] = [init_tb_loggers(opt)]
+        try:
+            _tensorboard[:] = [init_tb_loggers(opt)]
+        except UnicodeEncodeError:
+            raise ValueError(
+                f"expected a folder whose name is text for logger.use_tb_logger, got {opt['root_path']}; set it to "
+                "false, or train elsewhere"
+            ) from None
         return _tensorboard[0]
 
     return init_and_remember

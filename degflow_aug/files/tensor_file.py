@@ -1,12 +1,16 @@
-"""``torch.save`` files of tensors and plain values: written whole or not at all, read without running code."""
+"""Files of tensors: written whole or not at all, read without running code; those of torch hold plain values too."""
 
 from __future__ import annotations
 
+import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 
 from degflow_aug.files.home_path import home_path
 from degflow_aug.files.tensor_form import UNKNOWN, other_form
@@ -41,6 +45,32 @@ def load_tensors(path: str | Path) -> Any:
         # What torch says of code is a page, and advises to run it.
         reason = "takes too much memory" if lack else f"is {UNKNOWN}; it was not run"
         raise ValueError(f"expected a checkpoint of plain tensors, got {path}, which {reason}") from None
+
+
+@contextmanager
+def text_name(path: Path) -> Iterator[str]:
+    """Give a name by which a file can be opened that is text, as safetensors asks for, inside the block.
+
+    Raises:
+        OSError: the name of the file is no text, and it cannot be read.
+    """
+    try:
+        os.fspath(path).encode("utf-8")
+    except UnicodeEncodeError:
+        with path.open("rb") as file:
+            yield f"/dev/fd/{file.fileno()}"
+    else:
+        yield os.fspath(path)
+
+
+def load_safetensors(path: str | Path) -> dict[str, torch.Tensor]:
+    """Read the tensors of a safetensors file, whatever its name.
+
+    Raises:
+        SafetensorError, OSError: no such file, or another kind of file.
+    """
+    with text_name(Path(path)) as name:
+        return load_file(name)
 
 
 def write_checkpoint(path: str | Path, content: dict[str, Any]) -> None:

@@ -267,3 +267,22 @@ def test_records_behind_a_link_are_not_written(
     records.symlink_to(precious)
     assert "files.jsonl: expected a file, got a link" in refused(capsys, *arguments)
     assert precious.read_text() == "precious"
+
+
+def test_names_that_are_no_text_are_names_like_others(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = os.fsdecode(b"old \xff\xfe")
+    (tmp_path / name).mkdir()
+    write_image(tmp_path / name / f"{name}.png", photograph(0))
+    (tmp_path / name / "bad.png").write_bytes(b"no image")
+    (tmp_path / f"{name}.safetensors").write_bytes(bundle.read_bytes())
+    arguments = command(tmp_path / name, tmp_path / f"out {name}", tmp_path / f"{name}.safetensors", scales="2")
+    for more in ([], ["--json"]):
+        assert main([*arguments, *more]) == 1
+        said = capsys.readouterr()
+        assert "bad.png: expected" in said.err or more
+        assert (
+            json.loads(said.out)["out"] == str(tmp_path / f"out {name}") if more else r"out old \xff\xfe: 1" in said.out
+        )
+    assert (tmp_path / f"out {name}" / "2" / f"{name}.png").is_file()

@@ -16,6 +16,7 @@ from helpers.basicsr_experiment import register_recording_dataset, write_experim
 
 from degflow_aug import compat
 from degflow_aug.compat.options import options_as_text, override, parse_options
+from degflow_aug.options.yaml_file import load_yaml
 
 if not compat.has_basicsr():
     pytest.skip("BasicSR is not installed", allow_module_level=True)
@@ -177,3 +178,17 @@ def test_unknown_path_keys_do_not_become_folders_in_ours(tmp_path: Path, our_mod
 def test_float_scale_is_refused_in_ours(tmp_path: Path, our_model: type) -> None:
     with pytest.raises(ValueError, match=r"expected an integer for scale, got 2\.5"):
         parse(tmp_path, model_type="OptionsTestModel", scale=2.5)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_the_option_file_is_copied_as_text(encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from basicsr.train import copy_opt_file
+
+    source = tmp_path / os.fsdecode(b"o\xff\n.yml")
+    source.write_bytes("name: bäume\n".encode(encoding))
+    (tmp_path / "run").mkdir()
+    monkeypatch.setattr(sys, "argv", ["degflow train", "-opt", str(source)])
+    copy_opt_file(str(source), str(tmp_path / "run"))
+    copy = (tmp_path / "run" / source.name).read_text(encoding="utf-8")
+    assert f"# degflow train -opt {tmp_path}/o\\xff\\n.yml\n\n" in copy
+    assert load_yaml(copy) == {"name": "bäume"}

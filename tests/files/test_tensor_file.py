@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import tarfile
 import warnings
@@ -21,7 +22,7 @@ from degflow_aug.archs.arbitrary_scale.liif_arch import load_official
 from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.bundles.official import convert_official
 from degflow_aug.compat.resume import read_training_state
-from degflow_aug.files.tensor_file import load_tensors
+from degflow_aug.files.tensor_file import load_safetensors, load_tensors
 from degflow_aug.metrics.lpips_loss import read_vgg
 from degflow_aug.models.training.checkpoint import read_checkpoint, read_weights
 
@@ -176,3 +177,13 @@ def test_other_forms_are_named_and_come_near_no_reader(
     with pytest.raises(ValueError, match=rf"^expected .*a\.pth, which is {said}.*; it was not run$"):
         READERS[reader](tmp_path / "a.pth")
     assert not (tmp_path / "ran").exists()
+
+
+def test_safetensors_below_a_name_that_is_no_text(tmp_path: Path) -> None:
+    for name in ("text", os.fsdecode(b"old disk \xff\xfe")):
+        (tmp_path / name).mkdir()
+        weights = {"w": torch.arange(6.0)}
+        (tmp_path / name / "a.safetensors").write_bytes(save(weights))
+        assert torch.equal(load_safetensors(tmp_path / name / "a.safetensors")["w"], weights["w"])
+        with pytest.raises(OSError, match="a"):
+            load_safetensors(tmp_path / name / "none")

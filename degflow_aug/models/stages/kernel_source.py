@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from basicsr.data import build_dataset
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 
 from degflow_aug.bundles.bundle import Bundle, split_cameras
 from degflow_aug.console.progress import Progress
@@ -21,7 +21,7 @@ from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
 from degflow_aug.degradations.fitted.kernel_estimation import ROUNDS
 from degflow_aug.degradations.fitted.pipeline_estimation import SearchWatch
-from degflow_aug.files.tensor_file import load_tensors, write_checkpoint
+from degflow_aug.files.tensor_file import load_safetensors, load_tensors, write_checkpoint
 from degflow_aug.files.writing import atomic_path
 from degflow_aug.models.stages.sample_cameras import WholePairs, pairs_of_camera
 from degflow_aug.models.training import interrupt
@@ -190,7 +190,7 @@ def read_kernel(path: Path) -> FittedCamera:
         ValueError: another kind of file.
     """
     try:
-        states = split_cameras(load_file(path))
+        states = split_cameras(load_safetensors(path))
     except (SafetensorError, OSError) as error:
         raise ValueError(f"expected a fitted kernel in {path}, got none: {error}") from None
     found = kernel_of(states) if states and {"knots", "kernels"} <= set(states[0]) else None

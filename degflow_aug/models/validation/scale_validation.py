@@ -9,6 +9,7 @@ import torch
 from basicsr.utils import get_root_logger, tensor2img
 from torch import Tensor
 
+from degflow_aug.console.plain_text import one_line
 from degflow_aug.console.progress import track
 from degflow_aug.files.image_file import write_image
 from degflow_aug.models.training import interrupt
@@ -84,7 +85,7 @@ class ScaleValidation:
         error = (0.5 + 4 * (generated - view)).clamp(0, 1)
         strip = torch.cat([hr, view, generated, error], dim=3)[0].float().cpu()
         if tb_logger:
-            tb_logger.add_image(f"{scene}/x{scale:g}", strip, current_iter)
+            tb_logger.add_image(one_line(f"{scene}/x{scale:g}"), strip, current_iter)
         if save_img:
             folder = Path(self.opt["path"]["visualization"]) / scene
             folder.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ import torch
 from basicsr.utils import get_root_logger
 from torch import Tensor
 
+from degflow_aug.console.plain_text import one_line
 from degflow_aug.console.progress import track
 from degflow_aug.data.tensors import to_array
 from degflow_aug.files.image_file import write_image
@@ -82,7 +83,7 @@ class SRValidation:
             if table is None:
                 table = ScaleTable(name for name in metrics if item.gt is not None or not needs_truth(metrics[name]))
                 if tb_logger:
-                    tb_logger.add_image(f"{dataset}/{item.name}_x{item.scale:g}", strip(item, result), label)
+                    tb_logger.add_image(one_line(f"{dataset}/{item.name}_x{item.scale:g}"), strip(item, result), label)
             image = to_array(result[0])
             if save_img:
                 path = self._image_path(dataset, item, label)

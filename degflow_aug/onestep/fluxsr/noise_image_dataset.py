@@ -18,6 +18,7 @@ from degflow_aug.data.tensors import to_array
 from degflow_aug.draws import SampleDraw, resolve_draw
 from degflow_aug.files.image_file import read_image, write_image
 from degflow_aug.files.image_tree import say_left_out
+from degflow_aug.files.tensor_file import load_safetensors
 from degflow_aug.files.writing import atomic_path, remove_partial
 
 _KIND = "NoiseImageDataset"
@@ -129,7 +130,7 @@ class NoiseImages:
         Raises:
             OSError: it cannot be written.
         """
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         manifest = self.root / MANIFEST
         if not manifest.exists():
@@ -140,7 +141,7 @@ class NoiseImages:
                 partial.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
         tensors = {"eps": noise.half().contiguous(), "z0": latents.half().contiguous()}
         with atomic_path(self._path(number, LATENTS)) as partial:
-            save_file(tensors, partial)
+            partial.write_bytes(save(tensors))
         write_image(self._path(number, ".png"), to_array(image))
 
     def _path(self, number: int, suffix: str) -> Path:
@@ -170,12 +171,11 @@ def read_sample(image: Path) -> tuple[np.ndarray, Tensor, Tensor]:
         ValueError: a file is damaged, missing, or of another size than its neighbour.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
     file = image.with_suffix(LATENTS)
     pixels = read_image(image)
     try:
-        tensors = load_file(file)
+        tensors = load_safetensors(file)
         noise, latents = tensors["eps"], tensors["z0"]
     except (OSError, SafetensorError, KeyError):
         raise ValueError(f"{file}: expected eps and z0 beside {image.name}, got none or a damaged file") from None

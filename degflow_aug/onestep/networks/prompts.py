@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from degflow_aug.files.tensor_file import load_safetensors
 from degflow_aug.files.writing import atomic_path
 from degflow_aug.onestep.networks.packages import in_one_line, need_packages
 
@@ -75,10 +76,9 @@ def read_prompt(file: str) -> Prompt:
         ValueError: nothing there, or no embedding.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
     try:
-        found = load_file(file)
+        found = load_safetensors(file)
     except (OSError, SafetensorError):
         raise ValueError(f"expected a prompt's embedding in {file} (safetensors), got none") from None
     embeds, pooled = found.get("embeds", torch.zeros(0)), found.get("pooled", torch.zeros(1, 1))
@@ -89,11 +89,11 @@ def read_prompt(file: str) -> Prompt:
 
 def write_prompt(file: str | Path, prompt: Prompt) -> None:
     """Keep an embedding, whole or not at all."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     Path(file).parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(file) as partial:
-        save_file({key: value.contiguous() for key, value in prompt.items()}, partial)
+        partial.write_bytes(save({key: value.contiguous() for key, value in prompt.items()}))
 
 
 def check_prompt(prompt: Prompt, backbone: dict[str, Any]) -> None:
