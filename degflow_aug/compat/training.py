@@ -175,6 +175,7 @@ def tensorboard_logger() -> Any:
 def _remembering(init_tb_loggers: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
     @functools.wraps(init_tb_loggers)
     def init_and_remember(opt: dict[str, Any]) -> Any:
+        """Refuse where TensorBoard cannot write, by a ValueError."""
         try:
             _tensorboard[:] = [init_tb_loggers(opt)]
         except UnicodeEncodeError:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+import tarfile
 import warnings
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +16,23 @@ import torch
 from safetensors.torch import load_file
 
 from degflow_aug.files.home_path import home_path
-from degflow_aug.files.tensor_form import UNKNOWN, other_form
 from degflow_aug.files.writing import atomic_path
 
 _ROOM = 1 << 20
+_UNKNOWN = "damaged, another kind of file, or holds code"
+_ZIP = b"PK\x03\x04"
+# The number with which torch's files without zip begin, as a pickle of protocols 2 to 5.
+_LEGACY = re.compile(rb"\x80[\x02-\x05](?:\x95.{8})?\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19\.", re.DOTALL)
+_TAR_HEADER = 512
+_OTHERS = {
+    b"\x1f\x8b": "a gzip archive",
+    b"BZh": "a bzip2 archive",
+    b"\xfd7zXZ\0": "an xz archive",
+    b"\x93NUMPY": "a NumPy array",
+    b"\x89HDF\r\n\x1a\n": "an HDF5 file",
+    b"GGUF": "a GGUF file",
+    b"\x80": "a pickle that torch has not written",
+}
 
 
 def load_tensors(path: str | Path) -> Any:
@@ -32,7 +48,7 @@ def load_tensors(path: str | Path) -> Any:
     if not path.is_file():
         kind = "a folder" if path.is_dir() else "no regular file" if path.exists() else "nothing there"
         raise ValueError(f"expected a checkpoint, got {path}: {kind}")
-    form = other_form(path)
+    form = _other_form(path)
     if form is not None:
         raise ValueError(f"expected a checkpoint of plain tensors, got {path}, which is {form}; it was not run")
     try:
@@ -43,7 +59,7 @@ def load_tensors(path: str | Path) -> Any:
     except Exception as error:  # what is damaged raises anything, MemoryError among it
         lack = isinstance(error, MemoryError) or "not enough memory" in str(error)
         # What torch says of code is a page, and advises to run it.
-        reason = "takes too much memory" if lack else f"is {UNKNOWN}; it was not run"
+        reason = "takes too much memory" if lack else f"is {_UNKNOWN}; it was not run"
         raise ValueError(f"expected a checkpoint of plain tensors, got {path}, which {reason}") from None
 
 
@@ -92,3 +108,46 @@ def _look_for_room(partial: Path) -> None:
     """Raise what the system says where nothing more can be written; torch.save complains of a wrong length instead."""
     with open(partial, "ab") as file:
         file.write(bytes(_ROOM))
+
+
+def _other_form(path: Path) -> str | None:
+    """Return what a file is, or might be, that is neither torch's zip nor its older form; None for these two.
+
+    ``torch.load`` also reads tar archives and programs (TorchScript), by ways of their own, some of which have run code.
+    """
+    with path.open("rb") as file:
+        start = file.read(_TAR_HEADER)
+    if start.startswith(_ZIP):
+        return _other_zip(path)
+    if _is_tar(start):
+        return "a tar archive"
+    if _LEGACY.match(start):
+        return None
+    if start[8:10] == b'{"':
+        return "a safetensors file"
+    known = (form for magic, form in _OTHERS.items() if start.startswith(magic))
+    return next(known, _UNKNOWN)
+
+
+def _other_zip(path: Path) -> str | None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            files = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return _UNKNOWN
+    names = [name.partition("/")[2] for name in files]
+    if "constants.pkl" in names or any(name.startswith("code/") for name in names):
+        return "a program (TorchScript)"
+    if names.count("data.pkl") == 1:
+        return None
+    arrays = any(name.endswith(".npy") for name in files)
+    return "an archive of NumPy arrays" if arrays else "a zip archive without torch's layout"
+
+
+def _is_tar(start: bytes) -> bool:
+    """Tell as ``tarfile`` does, by the checksum: old archives have no other mark."""
+    try:
+        tarfile.TarInfo.frombuf(start, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return True
