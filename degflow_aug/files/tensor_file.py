@@ -113,7 +113,7 @@ def _look_for_room(partial: Path) -> None:
 def _other_form(path: Path) -> str | None:
     """Return what a file is, or might be, that is neither torch's zip nor its older form; None for these two.
 
-    ``torch.load`` also reads tar archives and programs (TorchScript), by ways of their own, some of which have run code.
+    ``torch.load`` also reads tar archives and programs (TorchScript), by ways of their own that have run code.
     """
     with path.open("rb") as file:
         start = file.read(_TAR_HEADER)
