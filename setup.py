@@ -119,8 +119,8 @@ setup(
         ],
         "onestep": ONE_STEP,
         "heic": ["pillow-heif>=1.8"],
-        # Others' trainers that the examples of integrate.md are for; only their tests need them.
-        "clients": ["lightning>=2.4", "realesrgan==0.3.0; python_version < '3.13'"],
+        # What else the examples of integrate.md are for: others' trainers and transforms; only their tests need them.
+        "clients": ["lightning>=2.4", "kornia>=0.8", "realesrgan==0.3.0; python_version < '3.13'"],
     },
     entry_points={"console_scripts": ["degflow=degflow_aug.cli:main"]},
 )

@@ -7,7 +7,7 @@ not wait for torch.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from degflow_aug import compat
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from degflow_aug.archs.arbitrary_scale.liif_arch import LIIF
     from degflow_aug.archs.arbitrary_scale.liif_arch import load_official as load_official_liif
     from degflow_aug.archs.arbitrary_scale.queries import scattered_queries
+    from degflow_aug.degradations.at_scale import AtScale
     from degflow_aug.degradations.base import Degradation
     from degflow_aug.degradations.build import build_degradation, register_degradation
     from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
@@ -33,6 +34,7 @@ __version__ = "0.1.0"
 __all__ = [
     "LIIF",
     "ArbitraryScaleNetwork",
+    "AtScale",
     "Degradation",
     "__version__",
     "build_degradation",
@@ -48,6 +50,7 @@ __all__ = [
 _HOMES = {
     "LIIF": "archs.arbitrary_scale.liif_arch:LIIF",
     "ArbitraryScaleNetwork": "archs.arbitrary_scale.arbitrary_scale_network:ArbitraryScaleNetwork",
+    "AtScale": "degradations.at_scale:AtScale",
     "Degradation": "degradations.base:Degradation",
     "build_degradation": "degradations.build:build_degradation",
     # As it was called when all of compat lay here.
@@ -76,20 +79,34 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-def load_generator(path_or_name: str | Path, **settings: object) -> DegFlow | FittedKernel:
-    """Load the generator of a bundle, ready to call: ``lr = load_generator("camera.safetensors")(hr, 2.7)``.
+@overload
+def load_generator(path_or_name: str | Path, *, scale: float | tuple[float, float], **settings: object) -> AtScale: ...
+@overload
+def load_generator(path_or_name: str | Path, *, scale: None = None, **settings: object) -> DegFlow | FittedKernel: ...
+def load_generator(
+    path_or_name: str | Path, *, scale: float | tuple[float, float] | None = None, **settings: object
+) -> DegFlow | FittedKernel | AtScale:
+    """Load the generator of a bundle, ready to call: ``lr = load_generator("camera.safetensors", noise=1.0)(hr, 2.7)``.
 
     Where the bundle holds a fitted kernel or pipeline alone, it is that.
 
+    ``noise`` is 0 unless it is given, as in ``degradation:`` of an option file and in ``degflow generate``: a trainer
+    expects that a bundle gives the same LR wherever it is named, twice the same for the same image, and that any bundle
+    does, also one that has learned no noise. Training wants ``noise=1.0``, with which option files ship and results
+    were measured, and a seed per step; it is asked for by name, and refused where it was not learned.
+
     Args:
         path_or_name: a bundle's path, or the name of one that ships with the package.
+        scale: a scale, or (lowest, highest): make a transform of one argument, see :class:`AtScale`.
         **settings: keyword arguments of :class:`~degflow_aug.degradations.generator.degflow.DegFlow` (solver, ...); a
             fitted kernel or pipeline alone takes noise.
 
     Raises:
-        ValueError: no such bundle, or a file that is none.
+        ValueError: no such bundle, or a file that is none, or a scale that it does not know.
     """
     from degflow_aug.bundles.bundle import load_any_bundle
+    from degflow_aug.degradations.at_scale import AtScale
     from degflow_aug.degradations.build import generator_of
 
-    return generator_of(load_any_bundle(path_or_name), **settings)
+    generator = generator_of(load_any_bundle(path_or_name), **settings)
+    return generator if scale is None else AtScale(generator, scale)

@@ -11,8 +11,8 @@ from degflow_aug.bundles.spec import bundle_path
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with a camera."""
-    shutil.copy(bundle_path("simulator"), tmp_path / "camera.safetensors")
+def project(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a camera, that of another bundle where a test asks for one."""
+    shutil.copy(bundle_path(getattr(request, "param", "simulator")), tmp_path / "camera.safetensors")
     monkeypatch.chdir(tmp_path)
     return tmp_path

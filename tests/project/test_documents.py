@@ -211,9 +211,11 @@ def run_example(text: str) -> dict[str, Any]:
 
 
 @needs_basicsr
+@pytest.mark.parametrize("camera", ["simulator", "city100-nikon"])
 @pytest.mark.parametrize("each", of_language("python", ""), ids=lambda each: each.page)
-def test_python_runs_as_written(each: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(folder)
+def test_python_runs_as_written(each: Block, camera: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(bundle_path(camera), tmp_path / "camera.safetensors")
+    monkeypatch.chdir(tmp_path)
     run_example(each.text)
 
 
