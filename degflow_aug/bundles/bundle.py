@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -32,6 +33,7 @@ KERNEL_FORMAT = "degflow-kernel-1"
 _MISFITS = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 # No weight or kernel is so large; a flipped bit of an exponent is, and images come out as NaN.
 _LARGEST = 1e8
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def load_any_bundle(path_or_name: str | Path) -> Bundle | KernelBundle:
     header, tensors = _read(path, tensors=True)
     try:
         spec = _spec(header)
-        _check_finite(tensors)
+        check_weights(tensors)
         kernels, noise = (split_cameras(_part(prefix, tensors)) for prefix in ("kernel.", "noise."))
         if isinstance(spec, KernelSpec):
             _check_kernels(kernels)
@@ -180,12 +182,17 @@ def _spec(header: Mapping[str, str]) -> GeneratorSpec | KernelSpec:
     return GeneratorSpec(**{**values, "cameras": tuple(values.get("cameras", ()))})
 
 
-def _check_finite(tensors: dict[str, Tensor]) -> None:
-    damaged = [
-        key for key, value in tensors.items() if value.is_floating_point() and not (value.abs() < _LARGEST).all()
-    ]
-    if damaged:
-        raise ValueError(f"{damaged[0]} holds values that are not finite, or beyond {_LARGEST:g}")
+def check_weights(tensors: State) -> None:
+    """Refuse tensors out of a file that cannot be weights or kernels.
+
+    Raises:
+        ValueError: names the first of other numbers than floats, or with values that are not finite or huge.
+    """
+    for key, value in tensors.items():
+        if value.dtype not in _FLOATS:
+            raise ValueError(f"{key} holds {str(value.dtype).removeprefix('torch.')} in place of float numbers")
+        if not (value.abs() < _LARGEST).all():
+            raise ValueError(f"{key} holds values that are not finite, or beyond {_LARGEST:g}")
 
 
 def _check_kernels(states: Sequence[State]) -> None:

@@ -264,6 +264,15 @@ def test_values_that_are_not_finite_are_refused(path: Path, key: str, value: flo
     assert f"{key} holds values that are not finite" in refused(path)
 
 
+@pytest.mark.parametrize("key", ["rae.latent_std", "velocity.all_modules.0.bias", "kernel.kernels", "kernel.knots"])
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.int64, torch.uint8, torch.bool, torch.float8_e4m3fn])
+def test_values_that_are_no_floats_are_refused(path: Path, key: str, dtype: torch.dtype) -> None:
+    tensors, header = contents(path)
+    tensors[key] = tensors[key].to(dtype)
+    rewrite(path, tensors, header["spec"])
+    assert f"{key} holds {str(dtype)[6:]} in place of float numbers" in refused(path)
+
+
 @pytest.mark.parametrize("change", [
     {"knots": [1, 4, 2]}, {"knots": [1, 2, 2]}, {"knots": [2, 4]}, {"knots": [1]}, {"knots": []}, {"knots": None},
     {"knots": [1, "two"]}, {"knots": [1, float("nan")]}, {"knots": [1, 10**400]}, {"s_max": 2.0}, {"s_max": "4"},

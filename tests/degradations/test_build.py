@@ -247,3 +247,13 @@ def test_a_taken_name_or_a_class_that_reads_no_section_is_not_registered(monkeyp
         register_degradation("Camera", BicubicOptions)
     with pytest.raises(ValueError, match="a dataclass with the field scale_range and a method build"):
         register_degradation("Plain", Bicubic)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kernels", [KERNEL.kernels.to(torch.complex64), KERNEL.kernels * torch.nan])
+def test_a_file_of_kernels_that_are_no_numbers_is_refused(kernels: Tensor, tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    path = tmp_path / "kernel.safetensors"
+    save_file({**KERNEL.state_dict(), "kernels": kernels}, path)
+    with pytest.raises(ValueError, match=r"expected a whole file of kernels, got .*kernel\.safetensors: kernels holds"):
+        build_degradation({"type": "FittedKernel", "bundle": str(path)})

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from degflow_aug.bundles.bundle import load_any_bundle
+from degflow_aug.bundles.bundle import check_weights, load_any_bundle
 from degflow_aug.bundles.spec import bundle_path
 from degflow_aug.degradations.camera_choice import check_chosen
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
@@ -40,6 +40,10 @@ class FittedKernelOptions:
         path = bundle_path(self.bundle)
         tensors = _tensors(path)
         if tensors.keys() >= set(self.kind.state_keys):
+            try:
+                check_weights(tensors)
+            except ValueError as error:
+                raise ValueError(f"expected a whole file of kernels, got {path}: {error}") from None
             if self.camera is not None:
                 raise ValueError(f"expected no camera for a file of kernels, got {where}.camera {self.camera!r}")
             return self.kind.of_state(tensors, noise=self.noise)
