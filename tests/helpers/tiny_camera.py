@@ -18,16 +18,21 @@ def write_pairs(folder: Path, scenes: int = 3, size: int = 96, scales: tuple[flo
     """Blocks and gradients of random colours, and their bicubic views; returns the pattern file."""
     rng = np.random.default_rng(0)
     for number in range(scenes):
-        blocks = rng.integers(0, 256, (size // 4, size // 4, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
-        ramp = np.linspace(0, 255, size)[:, None, None] * np.ones((1, size, 3))
-        hr = (0.6 * blocks + 0.4 * ramp).astype(np.uint8)
-        for scale in (1.0, *scales):
-            path = folder / ("HR" if scale == 1 else f"x{scale:g}") / f"{number:03d}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_image(path, hr if scale == 1 else to_array(Bicubic().render(to_tensor(hr)[None], scale)[0]))
+        files = {scale: folder / f"x{scale:g}" / f"{number:03d}.png" for scale in scales}
+        write_scene({1.0: folder / "HR" / f"{number:03d}.png", **files}, rng, size)
     described = {"hr": "HR/{id}.png", "views": {f"{scale:g}": f"x{scale:g}/{{id}}.png" for scale in scales}}
     (folder / "pattern.yml").write_text(json.dumps(described), encoding="utf-8")
     return folder / "pattern.yml"
+
+
+def write_scene(files: dict[float, Path], rng: np.random.Generator, size: int) -> None:
+    """An image at 1 and its bicubic views at the other scales, as the files of those."""
+    blocks = rng.integers(0, 256, (size // 4, size // 4, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
+    ramp = np.linspace(0, 255, size)[:, None, None] * np.ones((1, size, 3))
+    hr = (0.6 * blocks + 0.4 * ramp).astype(np.uint8)
+    for scale, path in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_image(path, hr if scale == 1 else to_array(Bicubic().render(to_tensor(hr)[None], scale)[0]))
 
 
 def stage_options(

@@ -16,7 +16,7 @@ pytest.importorskip("basicsr", reason="training needs BasicSR")
 pytest.importorskip("diffusers", reason="the extra onestep is not installed")
 register()
 
-from benchmarks.onestep.tiny import run, shrunk_options, tiny_options  # noqa: E402
+from benchmarks.onestep.tiny import OPTIONS, run, shrunk_options, tiny_options  # noqa: E402
 from degflow_aug.files.run_history import HISTORY, read_history  # noqa: E402
 
 OMGSR = "l_ldr l_pix l_percep l_g_gan l_d_real l_d_fake"
@@ -46,12 +46,17 @@ def shipped(
     return options
 
 
+def test_every_shipped_system_is_here() -> None:
+    assert {f"onestep_{system}" for system in LOSSES} == {file.stem for file in OPTIONS.glob("onestep_*.yml")}
+
+
 @pytest.mark.parametrize("system", LOSSES)
 def test_the_shipped_options_train(system: str, shipped: Callable[[str], dict[str, Any]]) -> None:
-    experiment = run(shipped(system), 2)
+    experiment = run(shipped(system), 3)
     points = read_history(experiment / HISTORY).points
-    assert [set(point.losses) for point in points] == [{"total", "degradation_share", *LOSSES[system].split()}] * 2
-    saved = torch.load(experiment / "models/net_g_2.pth", weights_only=True)
+    assert [set(point.losses) for point in points] == [{"total", "degradation_share", *LOSSES[system].split()}] * 3
+    assert list((experiment / "validation").glob("*_3.json"))
+    saved = torch.load(experiment / "models/net_g_3.pth", weights_only=True)
     assert ("target" in saved and "heads" in saved) is (system == "flowsr_2")
     # What was matched on pairs travels with the weights, and nothing that is published does.
     assert saved["spec"]["time"] == 1 if "flowsr" in system else saved["spec"]["time"] > 0
