@@ -41,6 +41,8 @@ def read_item(batch: Mapping[str, Any], default_scale: float | None) -> Validati
         # Six digits: what float32 keeps of 2.9, and what file names show.
         scale = float(f"{float(batch['scale'][0]):.6g}")
     elif gt is not None:
+        lq, gt = _common_part(lq, gt, default_scale)
+        height, width = lq.shape[-2:]
         scale = size_ratio((gt.shape[-2], gt.shape[-1]), (height, width))
     elif default_scale:
         scale = float(default_scale)
@@ -49,6 +51,16 @@ def read_item(batch: Mapping[str, Any], default_scale: float | None) -> Validati
     size = (round(height * scale), round(width * scale)) if gt is None else (gt.shape[-2], gt.shape[-1])
     # Datasets with a file a scale have it in the name; here every scale has a file.
     return ValidationItem(str(name).removesuffix(f"_x{scale:g}"), lq, None if gt is None else gt.float(), scale, size)
+
+
+def _common_part(lq: Tensor, gt: Tensor, scale: float | None) -> tuple[Tensor, Tensor]:
+    """What both show of a pair of BasicSR's data sets, where LR of ceil(H / s) reaches beyond HR by part of a pixel."""
+    low = [int(side // scale) if scale else 0 for side in gt.shape[-2:]]
+    beyond = [part - least for part, least in zip(lq.shape[-2:], low, strict=True)]
+    if not scale or scale != round(scale) or set(beyond) - {0, 1} or 0 in low:
+        return lq, gt
+    rows, columns = low
+    return lq[..., :rows, :columns], gt[..., : rows * round(scale), : columns * round(scale)]
 
 
 def size_ratio(hr: tuple[int, int], lr: tuple[int, int]) -> float:
