@@ -14,7 +14,8 @@ ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "degflow_aug/__init__.py").read_text(encoding="utf-8"))[1]
 
 
-ONE_STEP = ["diffusers>=0.33", "peft>=0.15", "transformers>=4.48", "accelerate"]
+# Lowest versions are those that the quick suite was run with, all of them together, on Python 3.11.
+ONE_STEP = ["diffusers>=0.33", "peft>=0.15", "transformers>=4.48", "accelerate>=0.34"]
 
 
 class BuildWithOptions(build_py):
@@ -87,22 +88,23 @@ setup(
     python_requires=">=3.10",
     install_requires=[
         "torch>=2.6",
-        "torchvision",
+        "torchvision>=0.21",
         "basicsr==1.4.2; python_version < '3.13'",
         # BasicSR imports distutils, which Python 3.12 has only inside setuptools.
-        "setuptools; python_version >= '3.12' and python_version < '3.13'",
-        "lpips",
-        "numpy",
-        "pillow",
-        "scipy",
-        "opencv-python",
-        "pyyaml",
-        "safetensors",
-        "tqdm",
+        "setuptools>=65.5; python_version >= '3.12' and python_version < '3.13'",
+        "lpips>=0.1.4",
+        "numpy>=1.26",
+        # The first that reads AVIF; 10.1 neither turns by XMP nor writes a TIFF's EXIF.
+        "pillow>=11.3",
+        "scipy>=1.11.3",
+        "opencv-python>=4.8.1.78",
+        "pyyaml>=6.0.1",
+        "safetensors>=0.4.3",
+        "tqdm>=4.66",
         "filelock>=3.30",
-        "lmdb",
-        "scikit-image",
-        "matplotlib>=3.6",
+        "lmdb>=1.4.1",
+        "scikit-image>=0.22",
+        "matplotlib>=3.8",
     ],
     extras_require={
         "test": [

@@ -22,7 +22,14 @@ from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.plain_text import say
 
 EVERYTHING = "generate, fit and train"
-WANTED = {"torch": "torch>=2.6", "basicsr": "basicsr==1.4.2"}
+# As in setup.py.
+WANTED = {
+    "torch": "torch>=2.6", "torchvision": "torchvision>=0.21", "basicsr": "basicsr==1.4.2", "lpips": "lpips>=0.1.4",
+    "numpy": "numpy>=1.26", "pillow": "pillow>=11.3", "scipy": "scipy>=1.11.3",
+    "opencv-python": "opencv-python>=4.8.1.78", "pyyaml": "pyyaml>=6.0.1", "safetensors": "safetensors>=0.4.3",
+    "tqdm": "tqdm>=4.66", "filelock": "filelock>=3.30", "lmdb": "lmdb>=1.4.1", "scikit-image": "scikit-image>=0.22",
+    "matplotlib": "matplotlib>=3.8",
+}  # fmt: skip
 _MARK = "degflow doctor: "
 _CHILD = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {__name__} import answer; answer(sys.argv[2:])"
 # What is imported of a library, and what is lost without it; those that others import come first.
@@ -69,7 +76,7 @@ def _library(name: str) -> str:
         register()
     version = getattr(sys.modules[top], "__version__", None)
     version = version if isinstance(version, str) else metadata.version(name)
-    wanted = WANTED.get(name, "")
+    wanted = WANTED[name]
     known, least = ([*map(int, re.findall("[0-9]+", text)[:3])] for text in (version, wanted))
     if known < least or ("==" in wanted and known != least):
         raise ValueError(f"expected {wanted}, got {version}")

@@ -24,7 +24,7 @@ BROKEN = {
     "yaml": "this is no Python",
     "lpips": "import sys; sys.exit(0)",
     "tqdm": "import os; os._exit(3)",
-    "lmdb": "print('degflow doctor'); __version__ = '1.0'",
+    "lmdb": "print('degflow doctor'); __version__ = '9.0'",
 }
 
 
@@ -52,7 +52,7 @@ def test_it_outlives_broken_libraries(tmp_path: Path) -> None:
         "pyyaml": ("broken", "SyntaxError", "pyyaml"),
         "lpips": ("broken", "SystemExit: 0", "lpips"),
         "tqdm": ("broken", "exit code 3", "tqdm"),
-        "lmdb": ("ok", "1.0", ""),
+        "lmdb": ("ok", "9.0", ""),
         "bundles": ("broken", "libcudart", "degflow_aug"),
     }
     for name, (state, said, mend) in expected.items():
@@ -65,7 +65,8 @@ def test_every_dependency_is_looked_at() -> None:
     setup = (ROOT / "setup.py").read_text(encoding="utf-8")
     (wanted,) = re.findall(r"install_requires=\[(.*?)\n    \]", setup, flags=re.DOTALL)
     assert set(doctor.LIBRARIES) == set(re.findall(r'^ +"([\w-]+)', wanted, flags=re.MULTILINE)) - {"setuptools"}
-    assert all(f'"{version}' in wanted for version in doctor.WANTED.values())
+    assert set(doctor.WANTED) == set(doctor.LIBRARIES)
+    assert all(f'"{version}' in wanted and "=" in version for version in doctor.WANTED.values())
 
 
 @pytest.mark.parametrize(
@@ -76,6 +77,9 @@ def test_every_dependency_is_looked_at() -> None:
         ("torch", "1.13.0", False),
         ("torch", "2.14.1", True),
         ("numpy", "1.26", True),
+        ("numpy", "1.25.2", False),
+        ("lmdb", "1.3.0", False),
+        ("tqdm", "5.0.dev1", True),
     ],
 )
 def test_versions_that_do_not_do(

@@ -84,8 +84,8 @@ def test_fit_and_noise_say_what_they_learned(tmp_path: Path, capsys: pytest.Capt
     assert found["scenes"] == ["pairs/002"]
     assert found["noise"] is True
     assert {"bicubic", "fitted kernel"} <= {row["method"] for row in found["rows"]}
-    # The pairs are bicubic: as near as can be, which JSON has no number for.
-    assert next(row for row in found["rows"] if row["method"] == "bicubic")["psnr_y"] is None
+    # The pairs are bicubic: as near as can be, which JSON has no number for, or nearly so by the rounding of torch 2.6.
+    assert (next(row for row in found["rows"] if row["method"] == "bicubic")["psnr_y"] or 200) > 90
     assert Path(found["report"]).is_file()
     learned = document(
         capsys, 0, "noise", out, "--pairs", tmp_path / "pairs", *layout, "--out", tmp_path / "n.safetensors"
