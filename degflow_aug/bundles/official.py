@@ -11,7 +11,7 @@ from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.archs.network_arguments import check_weights_fit, outline
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, misfit
-from degflow_aug.files.tensor_file import load_tensors
+from degflow_aug.files.tensor_file import bare, check_weights, load_tensors
 
 State = dict[str, Tensor]
 
@@ -42,16 +42,32 @@ def convert_official(rae_path: str | Path, flow_path: str | Path, camera: str = 
 
 
 def read_official(path: str | Path, parts: tuple[str, ...]) -> dict[str, State]:
-    """A ``torch.save`` file as dictionaries of tensors, read with ``weights_only``.
+    """A file of ``torch.save`` or safetensors as dictionaries of tensors, read without running code.
 
     Raises:
         ValueError: no such file, one that holds more than tensors, or one that lacks ``parts``.
     """
     content = load_tensors(path)
-    missing = [part for part in parts if not (isinstance(content, dict) and _is_state(content.get(part)))]
+    found = {part: state for part in parts if (state := _part_of(content, part))}
+    missing = [part for part in parts if part not in found]
     if missing:
         raise ValueError(f"expected {', '.join(parts)} in the official checkpoint {path}, got no {', '.join(missing)}")
-    return {part: content[part] for part in parts}
+    for state in found.values():
+        check_weights(state, path)
+    return found
+
+
+def _part_of(content: object, part: str) -> State:
+    """A part by its name, or the tensors whose names begin with it, as in a file without parts; without wrappers."""
+    content = content if isinstance(content, dict) else {}
+    if _is_state(content.get(part)):
+        return bare(content[part])
+    if not _is_state(content):
+        return {}
+    state = bare(content)
+    return {key.removeprefix(f"{part}."): value for key, value in state.items() if key.startswith(f"{part}.")} or (
+        state if part == "model" else {}
+    )
 
 
 def _is_state(part: object) -> bool:

@@ -7,12 +7,11 @@ written. It names renamed folders by the second, so that it cannot rename two of
 
 from __future__ import annotations
 
-import functools
 import glob
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -119,18 +118,6 @@ def read_training_state(path: Path) -> dict[str, Any]:
     if not isinstance(state.get("best_metric_results", {}), dict):
         raise ValueError(f"expected best_metric_results by name in the training state {path}, got something else")
     return state
-
-
-def readable(load_network: Callable[..., None]) -> Callable[..., None]:
-    """Wrap BasicSR's ``load_network`` so that a file that is damaged or holds code is a ValueError of one sentence."""
-
-    @functools.wraps(load_network)
-    def load_or_refuse(self: Any, net: Any, load_path: str, *settings: Any, **named: Any) -> None:
-        """Load what can be read."""
-        load_tensors(load_path)
-        load_network(self, net, load_path, *settings, **named)
-
-    return load_or_refuse
 
 
 def resumed_networks(opt: Mapping[str, Any], iteration: int) -> Iterator[Path]:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from degflow_aug.compat import resume as compat_resume
+from degflow_aug.compat import weights
 from degflow_aug.compat.loading import settle_loading_options
 from degflow_aug.compat.run_record import Record, changes, record_of, recorded
 from degflow_aug.compat.state import checked, save_training_state
@@ -212,4 +213,4 @@ def patch() -> None:
 
     BaseModel.resume_training = resume_with_best_metrics
     BaseModel.save_training_state = save_training_state
-    BaseModel.load_network = compat_resume.readable(BaseModel.load_network)
+    BaseModel.load_network = weights.load_network

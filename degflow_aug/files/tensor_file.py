@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import tarfile
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
 from degflow_aug.files.home_path import home_path
 from degflow_aug.files.writing import atomic_path
 
 _ROOM = 1 << 20
+_SAFETENSORS = "a safetensors file"
+_WRAPPERS = ("module.", "_orig_mod.")
 _UNKNOWN = "damaged, another kind of file, or holds code"
 _ZIP = b"PK\x03\x04"
 # The number with which torch's files without zip begin, as a pickle of protocols 2 to 5.
@@ -36,7 +41,7 @@ _OTHERS = {
 
 
 def load_tensors(path: str | Path) -> Any:
-    """Read a file of ``torch.save`` onto the CPU.
+    """Read a file of ``torch.save``, or a safetensors file, onto the CPU.
 
     torch's ``weights_only`` makes tensors and plain values only; before torch 2.6 there was a way round it.
 
@@ -49,6 +54,8 @@ def load_tensors(path: str | Path) -> Any:
         kind = "a folder" if path.is_dir() else "no regular file" if path.exists() else "nothing there"
         raise ValueError(f"expected a checkpoint, got {path}: {kind}")
     form = _other_form(path)
+    if form == _SAFETENSORS:
+        return _weights_of(path)
     if form is not None:
         raise ValueError(f"expected a checkpoint of plain tensors, got {path}, which is {form}; it was not run")
     try:
@@ -89,6 +96,48 @@ def load_safetensors(path: str | Path) -> dict[str, torch.Tensor]:
         return load_file(name)
 
 
+def _weights_of(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_safetensors(path)
+    except (SafetensorError, OSError, ValueError, KeyError):
+        raise ValueError(f"expected a checkpoint of plain tensors, got {path}, which is {_UNKNOWN}") from None
+
+
+def bare(state: Mapping[Any, Any]) -> dict[str, Any]:
+    """The entries of a state without what ``torch.compile`` and ``DataParallel`` put before keys, in any order."""
+    return {_bare_key(str(key)): value for key, value in state.items()}
+
+
+def _bare_key(key: str) -> str:
+    while key.startswith(_WRAPPERS):
+        key = key.partition(".")[2]
+    return key.replace("._orig_mod.", ".")
+
+
+def check_weights(
+    state: Mapping[str, Tensor], where: str | Path, largest: float = math.inf, *, counts: bool = True
+) -> None:
+    """Look whether tensors can be the weights of a network: real numbers, and finite.
+
+    Args:
+        state: tensors by name.
+        where: their file, for the message.
+        largest: what every number has to stay below.
+        counts: whether whole numbers are allowed, such as the batches that a normalisation has seen.
+
+    Raises:
+        ValueError: names the first that cannot.
+    """
+    for key, value in state.items():
+        kind = str(value.dtype).removeprefix("torch.")
+        odd = value.layout is not torch.strided or value.is_meta or value.is_complex() or value.is_quantized
+        if odd or not (counts or value.is_floating_point()):
+            kind = "complex numbers" if value.is_complex() else f"a tensor of {kind}"
+            raise ValueError(f"expected real numbers as {key} in {where}, got {kind}")
+        if value.is_floating_point() and not bool((value.float().abs() < largest).all()):
+            raise ValueError(f"expected finite numbers as {key} in {where}, got NaN or others beyond {largest:g}")
+
+
 def write_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
     """``torch.save`` under a temporary name, then rename. ``content``: tensors and plain types only.
 
@@ -124,7 +173,7 @@ def _other_form(path: Path) -> str | None:
     if _LEGACY.match(start):
         return None
     if start[8:10] == b'{"':
-        return "a safetensors file"
+        return _SAFETENSORS
     known = (form for magic, form in _OTHERS.items() if start.startswith(magic))
     return next(known, _UNKNOWN)
 

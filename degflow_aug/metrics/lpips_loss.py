@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from degflow_aug.files.tensor_file import load_tensors
+from degflow_aug.files.tensor_file import bare, check_weights, load_tensors
 
 VGG_FILE = "vgg16-397923af.pth"
 
@@ -84,7 +84,11 @@ def read_vgg(path: str | Path | None) -> dict[str, Tensor]:
     state = load_tensors(file)
     if not isinstance(state, dict):
         raise ValueError(f"expected torchvision's VGG16 weights in {file}, got another kind of file")
-    return {key: value for key, value in state.items() if str(key).startswith("features.")}
+    found = {
+        key: value for key, value in bare(state).items() if key.startswith("features.") and isinstance(value, Tensor)
+    }
+    check_weights(found, file)
+    return found
 
 
 def load_vgg(network: nn.Module, state: dict[str, Tensor]) -> None:

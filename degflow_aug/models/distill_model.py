@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from basicsr.utils import get_root_logger
 from torch import Tensor
 
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
@@ -58,7 +59,11 @@ class LFMDistillModel(LatentStageModel):
             found = student.spec[key]
             if found != value:
                 raise ValueError(f"expected network_g.{key} {value} for a student of this teacher, got {found}")
-        student.load_state_dict(self.taught.velocity.state_dict(), strict=False)
+        new = student.load_state_dict(self.taught.velocity.state_dict(), strict=False).missing_keys
+        total = len(student.state_dict())
+        get_root_logger().info(
+            f"{total - len(new)} of {total} tensors of the student begin as the teacher's; left out: {', '.join(new)}"
+        )
 
     def find_kernel(self) -> FittedCamera:
         """The kernel named in the options, that of the teacher's bundle, or one fitted to the training set."""

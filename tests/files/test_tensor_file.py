@@ -22,9 +22,10 @@ from degflow_aug.archs.arbitrary_scale.liif_arch import load_official
 from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.bundles.official import convert_official
 from degflow_aug.compat.resume import read_training_state
+from degflow_aug.compat.weights import fill_network
 from degflow_aug.files.tensor_file import load_safetensors, load_tensors
 from degflow_aug.metrics.lpips_loss import read_vgg
-from degflow_aug.models.training.checkpoint import read_checkpoint, read_weights
+from degflow_aug.models.training.checkpoint import read_checkpoint
 
 
 class CreatesFile:
@@ -64,7 +65,7 @@ def load_network_of_basicsr(path: Path) -> None:
 READERS: dict[str, Callable[[Path], object]] = {
     "tensors": load_tensors,
     "checkpoint": read_checkpoint,
-    "weights": lambda path: read_weights(path, torch.nn.Linear(1, 1), True, "params"),
+    "weights": lambda path: fill_network(torch.nn.Linear(1, 1), path),
     "training state": read_training_state,
     "official generator": lambda path: convert_official(path, path),
     "official LIIF": load_official,
@@ -145,8 +146,6 @@ def write_other_form(path: Path, form: str) -> None:
     elif form == "npy":
         with path.open("wb") as file:
             np.save(file, np.array([CreatesFile(path.parent / "ran")], dtype=object))
-    elif form == "safetensors":
-        path.write_bytes(save({"w": torch.ones(2)}))
     else:
         path.write_bytes({"pickle": code, "text": b"params: 1\n", "nothing": b"", "zeros": bytes(2000)}[form])
 
@@ -163,7 +162,6 @@ def write_other_form(path: Path, form: str) -> None:
         ("npz", "an archive of NumPy arrays"),
         ("npy", "a NumPy array"),
         ("pickle", "a pickle that torch has not written"),
-        ("safetensors", "a safetensors file"),
         ("text", "damaged, another kind of file"),
         ("nothing", "damaged, another kind of file"),
         ("zeros", "damaged, another kind of file"),

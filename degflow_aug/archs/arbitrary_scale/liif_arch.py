@@ -22,7 +22,7 @@ from degflow_aug.archs.arbitrary_scale.feature_lookup import (
 )
 from degflow_aug.archs.arbitrary_scale.implicit_mlp import build_imnet
 from degflow_aug.archs.network_arguments import check_kind
-from degflow_aug.files.tensor_file import load_tensors
+from degflow_aug.files.tensor_file import bare, check_weights, load_tensors
 
 IMNET_SPEC = {"name": "mlp", "args": {"out_dim": 3, "hidden_list": [256, 256, 256, 256]}}
 
@@ -161,4 +161,5 @@ def _read_official(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     encoder = arguments.get("encoder_spec")
     if not isinstance(encoder, Mapping) or encoder.get("name") not in ("edsr-baseline", "rdn"):
         raise ValueError(f"expected LIIF with the encoder edsr-baseline or rdn in {path}, got {encoder!r}")
-    return dict(arguments), dict(state)
+    check_weights({key: value for key, value in state.items() if isinstance(value, Tensor)}, path)
+    return dict(arguments), bare(state)

@@ -20,7 +20,6 @@ from degflow_aug.models.sr.adversary import Adversary
 from degflow_aug.models.sr.lr_source import LRBatch, LRSource, Patches, Stopwatch
 from degflow_aug.models.sr.preview import Example, preview_strip
 from degflow_aug.models.sr.sr_losses import SRLosses
-from degflow_aug.models.training.checkpoint import read_weights
 from degflow_aug.models.training.interrupt import DivergenceGuard, TrainingDiverged
 from degflow_aug.models.training.trained_model import TrainedModel
 from degflow_aug.models.validation.sr_validation import SRValidation
@@ -175,14 +174,6 @@ class DegradedModel(SRValidation, TrainedModel):
     def get_current_log(self) -> dict[str, float]:
         """Losses of the last step, and which part of the time since the last log the LR images took."""
         return {**super().get_current_log(), "degradation_share": self.stopwatch.share("degradation")}
-
-    def load_network(self, net: nn.Module, load_path: str, strict: bool = True, param_key: str = "params") -> None:
-        """Load a checkpoint of ours or of BasicSR; never runs code that a file may hold.
-
-        Raises:
-            ValueError: no such file, another kind of file, or weights of another network.
-        """
-        read_weights(load_path, self.get_bare_model(net), strict, param_key)
 
     def save_networks(self, current_iter: int | str) -> None:
         """Write the network and its EMA, and the discriminator."""

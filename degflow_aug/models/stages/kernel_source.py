@@ -21,7 +21,7 @@ from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
 from degflow_aug.degradations.fitted.kernel_estimation import ROUNDS
 from degflow_aug.degradations.fitted.pipeline_estimation import SearchWatch
-from degflow_aug.files.tensor_file import load_safetensors, load_tensors, write_checkpoint
+from degflow_aug.files.tensor_file import check_weights, load_safetensors, load_tensors, write_checkpoint
 from degflow_aug.files.writing import atomic_path
 from degflow_aug.models.stages.sample_cameras import WholePairs, pairs_of_camera
 from degflow_aug.models.training import interrupt
@@ -193,6 +193,8 @@ def read_kernel(path: Path) -> FittedCamera:
         states = split_cameras(load_safetensors(path))
     except (SafetensorError, OSError) as error:
         raise ValueError(f"expected a fitted kernel in {path}, got none: {error}") from None
+    for state in states:
+        check_weights(state, path, counts=False)
     found = kernel_of(states) if states and {"knots", "kernels"} <= set(states[0]) else None
     if found is None:
         raise ValueError(f"expected a fitted kernel in {path}, got none: other tensors")

@@ -14,8 +14,8 @@ from basicsr.models.base_model import BaseModel
 from torch import Tensor, nn
 
 from degflow_aug.compat.devices import model_to_device
+from degflow_aug.compat.weights import fill_network
 from degflow_aug.models.training import interrupt
-from degflow_aug.models.training.checkpoint import read_network
 from degflow_aug.models.training.interrupt import DivergenceGuard
 from degflow_aug.models.training.training_checkpoint import TrainingCheckpoint
 
@@ -130,12 +130,12 @@ class TrainedModel(TrainingCheckpoint, BaseModel):
         return OPTIMIZERS[optim_type](params, lr, **kwargs)
 
     def load_network(self, net: nn.Module, load_path: str, strict: bool = True, param_key: str = "params") -> None:
-        """Load weights of one of our stages; unlike BasicSR's, never runs code that a file may hold.
+        """Load a checkpoint of ours, of BasicSR or of another trainer; see :func:`fill_network`.
 
         Raises:
             ValueError: no such file, another kind of file, or weights of another network.
         """
-        read_network(load_path, self.get_bare_model(net), strict, param_key)
+        fill_network(self.get_bare_model(net), load_path, strict, param_key)
 
     def iteration_seed(self, iteration: int, rank: int | None = None) -> int:
         """A seed of this iteration's own, different on every rank; that of ``rank`` where one is named."""

@@ -149,7 +149,7 @@ def with_encoder(checkpoint: Checkpoint, spec: Any) -> None:
         (lambda c: with_tensor(c, "encoder.body.3.weight", torch.zeros(8, 8, 3, 3)), "encoder.body.3.weight"),
         (lambda c: with_tensor(c, "imnet.layers.0.bias", torch.zeros(17)), "size mismatch for imnet.layers.0.bias"),
         (lambda c: with_tensor(c, "imnet.layers.0.bias", "text"), "got: 'str' object"),
-        (lambda c: with_tensor(c, 5, torch.zeros(1)), "got: 'int' object"),
+        (lambda c: with_tensor(c, 5, torch.zeros(1)), "got: Unexpected key"),
         (lambda c: c["model"].update(name="metasr"), "no model with name: liif"),
         (lambda c: c["model"].pop("sd"), "no model with name: liif, args and sd"),
         (lambda c: c.update(model=[1, 2]), "no model with name: liif"),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
+from degflow_aug.compat.weights import fill_network
 from degflow_aug.files.tensor_file import write_checkpoint
-from degflow_aug.models.training.checkpoint import read_weights, state_on_cpu
+from degflow_aug.models.training.checkpoint import state_on_cpu
 
 
 def network(seed: int, width: int = 4) -> nn.Sequential:
@@ -30,6 +33,10 @@ def saved(folder: Path, content: Any) -> Path:
     return path
 
 
+def named(prefix: str, state: dict[str, Any]) -> dict[str, Any]:
+    return {prefix + key: value for key, value in state.items()}
+
+
 FIRST, SECOND = network(1).state_dict(), network(2).state_dict()
 
 
@@ -46,11 +53,22 @@ FIRST, SECOND = network(1).state_dict(), network(2).state_dict()
         (FIRST, None, 1),
         ({f"module.{key}": value for key, value in FIRST.items()}, "params", 1),
         ({"params": {f"module.{key}": value for key, value in FIRST.items()}}, "params", 1),
+        ({"params": named("_orig_mod.", FIRST)}, "params", 1),
+        ({"state_dict": named("module._orig_mod.", FIRST), "epoch": 3}, "params", 1),
+        ({"model": named("_orig_mod.module.", FIRST), "optimizer": {"lr": 1.0}}, "params", 1),
+        ({"generator": FIRST, "discriminator": {"0.weight": torch.ones(1)}}, "params", 1),
+        ({"params-ema": SECOND, "params": FIRST}, "params_ema", 2),
+        ({"state_dict": {**named("net_g.", FIRST), **named("net_g_ema.", SECOND)}}, "params", 1),
+        ({"state_dict": {**named("net_g.", FIRST), **named("net_g_ema.", SECOND)}}, "params_ema", 2),
+        ({"model": {"state_dict": named("module.", FIRST)}}, "params", 1),
+        (named("params_ema.", SECOND), "params", 2),
+        ({**FIRST, "epoch": 3}, "params", 1),
+        ({"gen": FIRST, "params": {"0.weight": torch.ones(1)}}, "gen", 1),
     ],
 )
 def test_weights_are_found_where_they_are(content: Any, part: str, expected: int, tmp_path: Path) -> None:
     filled = network(9)
-    read_weights(saved(tmp_path, content), filled, True, part)
+    fill_network(filled, saved(tmp_path, content), True, part)
     assert same(filled, network(expected))
 
 
@@ -62,7 +80,7 @@ def test_what_basicsr_writes_is_read(tmp_path: Path) -> None:
     model.save_network([network(1), network(2)], "net_g", 7, ["params", "params_ema"])
     for part, seed in (("params", 1), ("params_ema", 2)):
         filled = network(9)
-        read_weights(tmp_path / "net_g_7.pth", filled, True, part)
+        fill_network(filled, tmp_path / "net_g_7.pth", True, part)
         assert same(filled, network(seed))
 
 
@@ -84,14 +102,14 @@ def test_loosely_what_fits_is_kept_as_basicsr_does(tmp_path: Path) -> None:
     del wider["0.bias"]
     path = saved(tmp_path, {"params": wider})
     ours, stock = network(9), network(9)
-    read_weights(path, ours, False, "params")
+    fill_network(ours, path, False, "params")
     BaseModel({"num_gpu": 0, "is_train": True}).load_network(stock, str(path), strict=False)
     assert same(ours, stock)
     assert ours[2].bias.tolist() == [7, 8, 9]  # type: ignore[union-attr]
     with pytest.raises(ValueError, match=r"weights of this Sequential in .*net\.pth, got those of another network"):
-        read_weights(path, network(9), True, "params")
+        fill_network(network(9), path)
     with pytest.raises(ValueError, match=r"expected some weights of this Sequential in .*none that fits"):
-        read_weights(saved(tmp_path, {"params": {"other.weight": torch.ones(2)}}), network(9), False, "params")
+        fill_network(network(9), saved(tmp_path, {"params": {"other.weight": torch.ones(2)}}), False, "params")
 
 
 @pytest.mark.parametrize("change", ["missing", "extra"])
@@ -102,7 +120,37 @@ def test_strictly_every_weight_has_to_be_there_and_no_other(change: str, tmp_pat
     else:
         state["9.weight"] = torch.ones(1)
     with pytest.raises(ValueError, match="another network or width"):
-        read_weights(saved(tmp_path, {"params": state}), network(9), True, "params")
+        fill_network(network(9), saved(tmp_path, {"params": state}))
+
+
+def test_safetensors_are_read_under_any_name(tmp_path: Path) -> None:
+    for name in ("net.safetensors", "net.pth"):
+        save_file({f"module.{key}": value for key, value in FIRST.items()}, tmp_path / name)
+        filled = network(9)
+        fill_network(filled, tmp_path / name)
+        assert same(filled, network(1))
+
+
+def test_what_is_left_out_is_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    state = {"module.0.bias": torch.zeros(4), "module.2.bias": torch.zeros(9), "of.theirs": torch.ones(1)}
+    filled = network(9)
+    with caplog.at_level("WARNING", logger="basicsr"):
+        logging.getLogger("basicsr").addHandler(caplog.handler)
+        fill_network(filled, saved(tmp_path, {"state_dict": state}), strict=False)
+        logging.getLogger("basicsr").removeHandler(caplog.handler)
+    assert filled[0].bias.eq(0).all()  # type: ignore[union-attr]
+    assert "1 of 9 tensors of this Sequential loaded from" in caplog.text
+    assert "left out: 2.bias, of.theirs, 0.weight, 1.weight, 1.bias and 4 more" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "wrong", [torch.zeros(3, dtype=torch.complex64), torch.tensor([0, float("nan"), 0]), torch.full((3,), float("inf"))]
+)
+@pytest.mark.parametrize("strict", [True, False])
+def test_weights_that_are_no_finite_numbers_are_refused(wrong: torch.Tensor, strict: bool, tmp_path: Path) -> None:
+    path = saved(tmp_path, {"params": {**FIRST, "2.bias": wrong}})
+    with pytest.raises(ValueError, match=r"expected (real|finite) numbers as 2\.bias in .*net\.pth, got"):
+        fill_network(network(9), path, strict)
 
 
 class Malicious:
@@ -117,22 +165,22 @@ def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
     for write in (torch.save, lambda item, path: path.write_bytes(pickle.dumps(item))):
         write({"params": Malicious(tmp_path / "ran")}, tmp_path / "net.pth")
         with pytest.raises(ValueError, match=r"net\.pth, which is .*; it was not run$"):
-            read_weights(tmp_path / "net.pth", network(9), True, "params")
+            fill_network(network(9), tmp_path / "net.pth")
     assert not (tmp_path / "ran").exists()
 
 
 def test_what_is_no_checkpoint_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nothing there"):
-        read_weights(tmp_path / "none.pth", network(9), True, "params")
+        fill_network(network(9), tmp_path / "none.pth")
     with pytest.raises(ValueError, match="a folder"):
-        read_weights(tmp_path, network(9), True, "params")
+        fill_network(network(9), tmp_path)
     whole = saved(tmp_path, {"params": FIRST}).read_bytes()
     (tmp_path / "cut.pth").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match="damaged"):
-        read_weights(tmp_path / "cut.pth", network(9), True, "params")
+        fill_network(network(9), tmp_path / "cut.pth")
     for content in ([1, 2], {"epoch": 3}, {"params": [1]}, {"params": {"0.weight": 3}}):
         with pytest.raises(ValueError, match="holds something else"):
-            read_weights(saved(tmp_path, content), network(9), True, "params")
+            fill_network(network(9), saved(tmp_path, content))
 
 
 def test_wrappers_leave_no_trace() -> None:
