@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -247,3 +248,21 @@ def test_a_link_in_place_of_its_files_is_refused(name: str, tmp_path: Path) -> N
     with pytest.raises(ValueError, match=f"{name}: expected a file, got a link"):
         LmdbWriter(folder)
     assert precious.read_text() == "precious"
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system reserves no room")
+def test_no_room_for_the_file_of_locks_is_told_before_it_is_mapped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system would end the process at the first use of a page that it has no room for."""
+
+    def refuse(file: int, offset: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", refuse)
+        with pytest.raises(OSError, match=r"x\.lmdb: expected room for an LMDB, got none; free some space"):
+            LmdbWriter(tmp_path / "x.lmdb")
+    LmdbWriter(tmp_path / "x.lmdb").close()
+    status = (tmp_path / "x.lmdb" / "lock.mdb").stat()
+    assert status.st_blocks * 512 >= status.st_size >= 8192
