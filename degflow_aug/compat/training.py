@@ -46,10 +46,12 @@ class ResumableTraining:
 
     def run(self, pipeline: Callable[[str], None], root_path: str) -> bool:
         """BasicSR's ``train_pipeline``; returns whether there was anything to do."""
+        from basicsr.utils.dist_util import get_dist_info
+
         try:
             pipeline(root_path)
         except RunFinished as finished:
-            if self.validations.first:
+            if get_dist_info()[0] == 0:
                 say(f"degflow: {finished}", error=True)
             return False
         opt = self.validations.opt

@@ -31,15 +31,10 @@ class Validations:
         self.done = {each for each in marks or () if each.iteration <= resumed_at}
         self.loaders: list[Any] = []
 
-    @property
-    def first(self) -> bool:
-        """Whether this process speaks for all."""
-        return not self.opt.get("rank", 0)
-
     def note(self, mark: Mark) -> None:
         """Note that something is done."""
         self.done.add(mark)
-        if self.first:
+        if not self.opt.get("rank", 0):
             write_mark(Path(self.opt["path"]["experiments_root"]) / HISTORY, mark)
 
     def watch(self, model: Any, writer: Callable[[], Any]) -> None:

@@ -255,24 +255,33 @@ def test_a_damaged_image_in_the_middle_is_one_sentence_and_loses_nothing(
     assert 0 < saved[0] < 9
 
 
+@pytest.mark.parametrize("earlier", [False, True], ids=["", "state of an earlier version"])
 @pytest.mark.parametrize(
-    ("kind", "changes", "sentence"),
+    ("kind", "changes", "sentences"),
     [
-        ("arbitrary", {"train__optim_g": {"type": "SGD", "lr": 1e-3}}, "of another type of optimiser"),
-        ("arbitrary", {"train__optim_g": {"type": "AdamW", "lr": 1e-3}}, "of another type of optimiser"),
-        ("gan", {"model_type": "DegradedSRModel", "network_d": None, "train__gan_opt": None}, "of 1 optimisers"),
+        ("arbitrary", {"train__optim_g": {"type": "SGD", "lr": 1e-3}}, ("train.optim_g.type", "type of optimiser")),
+        ("arbitrary", {"train__optim_g": {"type": "AdamW", "lr": 1e-3}}, ("train.optim_g.type", "type of optimiser")),
+        ("gan", {"model_type": "DegradedSRModel", "network_d": None, "train__gan_opt": None}, ("model_", "1 optimis")),
     ],
 )
 def test_resuming_with_other_options_is_one_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, changes: dict[str, Any], sentence: str
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+    changes: dict[str, Any],
+    sentences: tuple[str, str],
+    earlier: bool,
 ) -> None:
     assert run(options(tmp_path, kind, iterations=2)) == 0
+    if earlier:
+        for path in Path("experiments").rglob("*.state"):
+            torch.save({**torch.load(path, weights_only=True), "run": None}, path)
     before = {path: path.read_bytes() for path in Path("experiments").rglob("*.*") if path.suffix in (".state", ".pth")}
     capsys.readouterr()
     assert run(change(options(tmp_path, kind), **changes), "--auto_resume") == 2
     said = capsys.readouterr().err.splitlines()[-1]
-    assert said.startswith("degflow: expected a training state of ")
-    assert sentence in said
+    assert said.startswith("degflow: expected a training state of " if earlier else f"degflow: expected {sentences[0]}")
+    assert sentences[earlier] in said
     assert {path: path.read_bytes() for path in before} == before
 
 
