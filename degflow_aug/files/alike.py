@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
+
+from degflow_aug.files.notice import notice
 
 
 def composed(text: str) -> str:
     """Write every accented letter as one character (Unicode's form NFC)."""
     return unicodedata.normalize("NFC", text)
+
+
+def say_alike(folder: Path, names: Iterable[str]) -> None:
+    """Say which two of the names in a folder look alike."""
+    seen: dict[str, str] = {}
+    for name in names:
+        if seen.setdefault(composed(name), name) != name:
+            notice(f"{folder}: two files look alike, {composed(name)}, with accents in two Unicode forms (NFC and NFD)")
 
 
 def look_alike(path: str | Path) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
-from degflow_aug.files.alike import look_alike
+from degflow_aug.files.alike import look_alike, say_alike
 from degflow_aug.files.home_path import home_path
 from degflow_aug.files.image_decoder import HEIC_SUFFIXES
 from degflow_aug.files.image_file import IMAGE_SUFFIXES, is_image_name
@@ -60,6 +60,7 @@ def find_images(root: str | Path, skip: str | Path | None = None) -> list[TreeIm
                 "name; rename one of them"
             )
         found[name] = path
+    say_alike(root, found)
     if not found:
         got = _list_unread(unread) or "none"
         raise ValueError(f"{root}: expected images ({', '.join(IMAGE_SUFFIXES)}) here or in folders below, got {got}")

@@ -27,13 +27,20 @@ def decode(data: bytes, errors: str = "strict") -> str:
     return data.decode(encoding) if encoding else data.decode("utf-8", errors)
 
 
+def check_no_pipe(path: Path) -> None:
+    """Raise a ValueError for a pipe, which would be waited for; to that of a shell's ``<(...)`` somebody writes."""
+    if path.is_fifo() and path.parts[:2] != ("/", "dev"):
+        raise ValueError(f"{path}: expected a file of text, got a pipe; copy it to a file")
+
+
 def read_lines(path: Path, errors: str = "strict") -> list[str]:
     """Read the lines of a file that are not empty, without blanks around them; ``errors`` is as for :func:`decode`.
 
     Raises:
-        ValueError: no text.
+        ValueError: no text, or a pipe.
         OSError: it cannot be read.
     """
+    check_no_pipe(path)
     try:
         text = decode(path.read_bytes(), errors)
     except UnicodeDecodeError:

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from degflow_aug.files.home_path import at_home, home_path
-from degflow_aug.files.text_file import decode
+from degflow_aug.files.text_file import check_no_pipe, decode
 
 LONGEST_FILE = 1 << 20
 DEEPEST = 64
@@ -132,6 +132,7 @@ def _as_path(path_or_text: str | Path) -> Path | None:
 
 
 def _read(path: Path) -> str:
+    check_no_pipe(path)
     with path.open("rb") as file:
         data = file.read(LONGEST_FILE + 1)
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from degflow_aug.data.layouts.find import find_scenes
+from degflow_aug.data.layouts.find import find_pair_scenes, find_scenes
 from degflow_aug.files.alike import look_alike
 from degflow_aug.files.image_file import read_image
 from degflow_aug.files.image_tree import find_images
@@ -25,6 +25,19 @@ def test_what_is_not_there_and_what_looks_like_it(tmp_path: Path, there: str, as
     ):
         with pytest.raises(ValueError, match=r"looks the same, with accents in another Unicode form"):
             refused()
+
+
+def test_two_that_look_alike(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in (COMPOSED, DECOMPOSED):
+        (tmp_path / f"{name}.png").touch()
+    assert len(find_images(tmp_path)) == 2
+    assert f"two files look alike, {COMPOSED}, " in caplog.text
+    for name in ("HR", "L"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{COMPOSED}.png").touch()
+    (tmp_path / "HR" / f"{DECOMPOSED}.png").touch()
+    with pytest.raises(ValueError, match="got the HR image alone; another one looks the same, with accents"):
+        find_pair_scenes(tmp_path / "HR", "folders", lq={2: tmp_path / "L"})
 
 
 def test_nothing_looks_like_it(tmp_path: Path) -> None:

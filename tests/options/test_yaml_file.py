@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,9 @@ def test_a_file_that_is_no_option_file_is_not_read_to_its_end(tmp_path: Path) ->
     (tmp_path / "binary.yml").write_bytes(b"name: \xff\xfe")
     with pytest.raises(ValueError, match=r"expected UTF-8 text in .*binary\.yml"):
         load_yaml(tmp_path / "binary.yml")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.yml")
+    with pytest.raises(ValueError, match=r"a\.yml: expected a file of text, got a pipe"):
+        load_yaml(tmp_path / "a.yml")

@@ -72,7 +72,6 @@ def find_pair_scenes(
         if pattern is not None and layout not in LAYOUTS:
             raise ValueError(f"expected pattern with layout pattern only, got it with {layout}; remove it")
     images = _find(PAIR_LAYOUTS, layout, Place(home_path(root), split, pattern, lq))
-    alone = alone if lq is None else "keep"
     found = gather_scenes(images, home_path(root), cameras=cameras, scenes=scenes, alone=alone)
     for scene in found:
         for key, folder in (lq or {}).items():

@@ -12,9 +12,10 @@ FORMAT = "degflow-generated-1"
 def is_generated(lr: Path, scale: float) -> bool:
     """Tell whether an LR image lies in ``OUT/{scale}`` of a generated set."""
     for folder in lr.parents:
-        if folder.name == f"{scale:g}":
+        manifest = folder.parent / MANIFEST
+        if folder.name == f"{scale:g}" and manifest.is_file():
             try:
-                content = json.loads((folder.parent / MANIFEST).read_text(encoding="utf-8"))
+                content = json.loads(manifest.read_text(encoding="utf-8"))
             except (OSError, ValueError, RecursionError):
                 continue
             if isinstance(content, dict) and content.get("format") == FORMAT:

@@ -185,19 +185,17 @@ def _check_none_alone(groups: Mapping[_Key, Mapping[float, Path]], keep_hr: bool
     """Raise a ValueError that names the first image without its HR image, or else the first HR image without LR."""
     hr_alone = [(key, files[1.0]) for key, files in groups.items() if set(files) == {1.0} and not keep_hr]
     lr_alone = [(key, files[min(files)]) for key, files in groups.items() if 1.0 not in files]
-    if lr_alone:
-        (_, _, name), path = lr_alone[0]
-        other = f" ({hr_alone[0][1]} is alone as well)" if hr_alone else ""
-        raise ValueError(
-            f"{path}: expected the HR image of scene '{name}' to go with it, got the view alone{other}; add the HR "
-            "image, give both one name, or leave the scene out"
-        )
-    if hr_alone:
-        (_, _, name), path = hr_alone[0]
-        raise ValueError(
-            f"{path}: expected LR images of scene '{name}' to go with it, got the HR image alone; add one, give "
-            "both one name, or leave the scene out"
-        )
+    if not hr_alone and not lr_alone:
+        return
+    (key, path), *_ = lr_alone or hr_alone
+    expected, got = ("the HR image", "the view") if lr_alone else ("LR images", "the HR image")
+    other = f" ({hr_alone[0][1]} is alone as well)" if lr_alone and hr_alone else ""
+    alike = [group for group in groups if group != key and composed(group[2]) == composed(key[2])]
+    form = "; another one looks the same, with accents in another Unicode form (NFC or NFD)" if alike else ""
+    raise ValueError(
+        f"{path}: expected {expected} of scene '{key[2]}' to go with it, got {got} alone{other}{form}; add what is "
+        "missing, give both one name, or leave the scene out"
+    )
 
 
 def _select(
