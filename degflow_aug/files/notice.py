@@ -6,6 +6,8 @@ import functools
 import logging
 import multiprocessing
 
+from degflow_aug.console.plain_text import one_line
+
 
 def notice(sentence: str) -> None:
     """Say a sentence once per process on stderr, and once in the log of a BasicSR run that has begun.
@@ -18,4 +20,4 @@ def notice(sentence: str) -> None:
 
 @functools.cache
 def _log(logger: str, sentence: str) -> None:
-    logging.getLogger(logger).warning(sentence)
+    logging.getLogger(logger).warning(one_line(sentence))

@@ -264,5 +264,4 @@ def test_no_room_for_the_file_of_locks_is_told_before_it_is_mapped(
         with pytest.raises(OSError, match=r"x\.lmdb: expected room for an LMDB, got none; free some space"):
             LmdbWriter(tmp_path / "x.lmdb")
     LmdbWriter(tmp_path / "x.lmdb").close()
-    status = (tmp_path / "x.lmdb" / "lock.mdb").stat()
-    assert status.st_blocks * 512 >= status.st_size >= 8192
+    assert (tmp_path / "x.lmdb" / "lock.mdb").stat().st_size >= 8192

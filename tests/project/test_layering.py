@@ -19,7 +19,8 @@ PACKAGE = Path(degflow_aug.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 MAY_IMPORT: dict[str, set[str]] = {
-    **{ground: set() for ground in ("files", "console", "flow", "draws")},
+    **{ground: set() for ground in ("console", "flow", "draws")},
+    "files": {"console"},
     "pages": {"console"},
     "alignment": {"files"},
     "options": {"files"},
