@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.tiny_backbones import write_vgg19
 from helpers.tiny_sr import build, hr_batch, register, sr_options, train, with_discriminator
 from torch import Tensor
 
@@ -123,3 +124,26 @@ def test_esrgan_without_its_discriminator_is_not_built(missing: str, tmp_path: P
     opt["train"].pop(missing, None)
     with pytest.raises(ValueError, match="for DegradedESRGANModel, got none"):
         build(opt, tmp_path)
+
+
+@pytest.mark.parametrize("network", [
+    {"type": "RRDBNet", "num_in_ch": 3, "num_out_ch": 3, "num_feat": 8, "num_block": 1, "num_grow_ch": 4},
+    {"type": "MSRResNet", "num_in_ch": 3, "num_out_ch": 3, "num_feat": 8, "num_block": 1, "upscale": 4},
+], ids=["ESRGAN", "MSRGAN"])  # fmt: skip
+def test_the_parts_of_basicsrs_gan_options_train_on_learned_lr(
+    network: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their discriminator views what the network makes of LR, which keeps the memory format of LR."""
+    cache = tmp_path / "hub" / "checkpoints"
+    cache.mkdir(parents=True)
+    write_vgg19(cache / "vgg19-dcbb9e9d.pth")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    opt = sr_options("gan", tmp_path, degradation={"type": "DegFlow", "bundle": "simulator", "noise": 1.0})
+    opt |= {"scale": 4, "network_g": network}
+    with_discriminator(opt, {"type": "VGGStyleDiscriminator", "num_in_ch": 3, "num_feat": 4})
+    opt["train"]["perceptual_opt"] = {
+        "type": "PerceptualLoss", "layer_weights": {"conv5_4": 1}, "vgg_type": "vgg19", "use_input_norm": True,
+        "range_norm": False, "perceptual_weight": 1.0, "style_weight": 0, "criterion": "l1",
+    }  # fmt: skip
+    logs = train(build(opt, tmp_path), [hr_batch(side=128, seed=seed) for seed in range(3)])
+    assert all({"l_pix", "l_percep", "l_g_gan", "l_d_real"} <= log.keys() for log in logs)
