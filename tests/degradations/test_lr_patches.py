@@ -75,13 +75,21 @@ def test_a_random_sample_is_the_sample_alone_with_the_draws_of_its_turn() -> Non
         torch.testing.assert_close(together[i : i + 1], alone, rtol=0, atol=1e-6)
 
 
+def sharpened() -> Degradation:
+    from degflow_aug.degradations.realesrgan.realesrgan import RealESRGAN
+    from degflow_aug.degradations.realesrgan.settings import RealESRGANSettings
+
+    return RealESRGAN(RealESRGANSettings(usm=True))
+
+
 @pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("name", [*DETERMINISTIC, "RealESRGAN"])
+@pytest.mark.parametrize("name", [*DETERMINISTIC, "RealESRGAN", "RealESRGAN of sharpened HR"])
 def test_images_are_contiguous(name: str, memory: torch.memory_format) -> None:
     """BasicSR's VGGStyleDiscriminator views what a network makes of LR, which keeps LR's memory format."""
-    if name == "RealESRGAN" and not compat.has_basicsr():
+    if name.startswith("RealESRGAN") and not compat.has_basicsr():
         pytest.skip("BasicSR is not installed")
-    degradation = {**DETERMINISTIC, "RealESRGAN": realesrgan}[name]()
+    made = {**DETERMINISTIC, "RealESRGAN": realesrgan, "RealESRGAN of sharpened HR": sharpened}
+    degradation = made[name]()
     hr = images(2, 64).contiguous(memory_format=memory)
     for seed in range(4):
         degradation.seed(seed)

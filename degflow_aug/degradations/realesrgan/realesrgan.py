@@ -63,7 +63,8 @@ class RealESRGAN(Degradation):
         """Apply drawn parameters; shapes and ranges as in ``forward``."""
         scale = self.check(hr, scale)
         height, width = hr.shape[-2:]
-        image = hr.float()
+        # BasicSR's filters view what they are given.
+        image = hr.float().contiguous()
         with without_autocast(hr.device):
             if self.settings.usm:
                 image = _with_border(image, self._filter("USMSharp", hr.device), margin=26)
