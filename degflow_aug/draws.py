@@ -18,13 +18,6 @@ class SampleDraw(NamedTuple):
     seed: int
 
 
-def resolve_draw(index: int | SampleDraw) -> SampleDraw:
-    """Give a plain index, as other samplers do, a seed from torch (one stream per worker and epoch)."""
-    if isinstance(index, tuple):
-        return SampleDraw(*index)
-    return SampleDraw(index, int(torch.randint(2**62, ()).item()))
-
-
 def fresh_seed() -> int:
     """Draw a seed from torch's global stream, apart from those of the other ranks.
 
@@ -39,8 +32,16 @@ def _rank() -> int:
     """Return the number of this process among those that train together, in workers of a DataLoader too."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank()
-    said = os.environ.get("RANK", "")
+    # Workers that are not forked know it from torchrun, or from Lightning, which has no RANK.
+    said = os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or ""
     return int(said) if said.isdecimal() else 0
+
+
+def resolve_draw(index: int | SampleDraw) -> SampleDraw:
+    """Give a plain index, as other samplers do, a seed of its own; see :func:`fresh_seed`."""
+    if isinstance(index, tuple):
+        return SampleDraw(*index)
+    return SampleDraw(index, fresh_seed())
 
 
 class DrawSampler(Sampler[Any]):

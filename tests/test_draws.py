@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 import torch
 
-from degflow_aug.draws import DrawSampler, SampleDraw, resolve_draw
+from degflow_aug.draws import DrawSampler, SampleDraw, fresh_seed, resolve_draw
 
 
 class Ten:
@@ -89,3 +89,23 @@ def test_a_plain_index_is_seeded_by_torch() -> None:
     assert resolve_draw(4) == first
     assert resolve_draw(SampleDraw(2, 9)) == (2, 9)
     assert resolve_draw((2, 9)) == SampleDraw(2, 9)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("variable", ["RANK", "LOCAL_RANK"])
+def test_fresh_seeds_repeat_under_torch_manual_seed_and_differ_by_rank(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RANK", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+
+    def seeds(rank: str) -> list[int]:
+        monkeypatch.setenv(variable, rank)
+        torch.manual_seed(0)
+        return [fresh_seed(), resolve_draw(0).seed]
+
+    found = [seeds(rank) for rank in ("", "0", "1", "2", "x")]
+    assert found[0] == found[1] == found[4]
+    assert len({seed for each in found for seed in each}) == 6
+    # PyTorch's generators on a CPU start from the lower half of a seed.
+    assert len({seed % 2**32 for each in found for seed in each}) == 6
+    assert all(0 <= seed < 2**62 for each in found for seed in each)

@@ -61,8 +61,9 @@ class ValueCheck:
             self._look_later(hr.detach())
 
     def _look_later(self, hr: Tensor) -> None:
-        if self._coming is not None:
-            extremes, arrived = self._coming
+        coming = self._coming
+        if coming is not None:
+            extremes, arrived = coming
             if not arrived.query():
                 return
             self._coming = None
