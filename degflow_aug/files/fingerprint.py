@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +17,29 @@ SAMPLED_FILES = 64
 
 def fingerprint(path: str | Path) -> str | None:
     """Digest a file, or a folder with all that lies below it; None where nothing that can be read is there."""
-    path, digest = Path(path), hashlib.blake2b(digest_size=16)
+    path = Path(path)
     try:
         if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.is_file())
-            sampled = {files[number * len(files) // SAMPLED_FILES] for number in range(SAMPLED_FILES)} if files else ()
-            for file in files:
-                digest.update(f"{file.relative_to(path).as_posix()}\0{file.stat().st_size}\0".encode(errors="replace"))
-                if file in sampled:
-                    _add_content(digest, file)
-        elif path.is_file():
-            _add_content(digest, path)
-        else:
-            return None
+            return fingerprint_of_files((file for file in path.rglob("*") if file.is_file()), path)
+        return fingerprint_of_files([path], path.parent) if path.is_file() else None
     except (OSError, ValueError):
         return None
+
+
+def fingerprint_of_files(files: Iterable[Path], folder: Path) -> str:
+    """Digest files by their names below ``folder``, or what lies above it; of a single file the name does not count.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    digest, found = hashlib.blake2b(digest_size=16), sorted(set(files))
+    sampled = {found[number * len(found) // SAMPLED_FILES] for number in range(SAMPLED_FILES)} if found else set()
+    for file in found:
+        if len(found) > 1:
+            name = os.path.relpath(file, folder)
+            digest.update(f"{name}\0{file.stat().st_size}\0".encode(errors="surrogateescape"))
+        if file in sampled:
+            _add_content(digest, file)
     return digest.hexdigest()
 
 

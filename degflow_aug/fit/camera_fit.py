@@ -80,7 +80,13 @@ class FitPlan:
                 raise ValueError("no seconds, or no iterations")
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             raise ValueError(f"expected the plan of a fit in {path}, got other content; remove that folder") from None
-        changed = [key for key in request if before.get(key) != request[key]]
+        # An earlier version kept nothing of the pairs but their names.
+        changed = [key for key in request if before.get(key) != request[key] and (key != "content" or key in before)]
+        if changed == ["content"]:
+            raise ValueError(
+                f"expected the pairs as they were when {work} was begun, got other images of the same names; name "
+                "another --work folder or remove this one"
+            )
         if changed:
             raise ValueError(
                 f"expected the same {changed[0]} as when {work} was begun ({before.get(changed[0])!r}), got "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from safetensors.torch import load_file
 
 from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.cli import main
+from degflow_aug.commands.fit.start import content_of, note_start
+from degflow_aug.data.layouts.scene import Scene
 from degflow_aug.fit import noise_fit
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
@@ -116,6 +119,42 @@ def test_other_arguments_in_one_work_folder_are_refused(
         '{"request": {"pairs": "elsewhere"}, "iterations": {}, "seconds": 0}', encoding="utf-8"
     )
     assert "expected the same pairs" in refused(capsys, *arguments(pairs, tmp_path / "camera.safetensors"))
+
+
+@pytest.mark.parametrize("change", ["HR/001.png", "x2/000.png"])
+def test_other_images_of_the_same_names_are_refused(pairs: Path, tmp_path: Path, change: str) -> None:
+    """Plans of earlier versions know the names alone."""
+    from degflow_aug.fit.camera_fit import FitPlan
+
+    shutil.copytree(pairs, tmp_path / "pairs")
+    scenes = [
+        Scene(name, "phone", tmp_path / f"pairs/HR/{name}.png", {2.0: tmp_path / f"pairs/x2/{name}.png"})
+        for name in ("000", "001")
+    ]
+    request = {"content": content_of(scenes, tmp_path / "pairs")}
+    FitPlan.open(tmp_path / "new", request)
+    FitPlan.open(tmp_path / "earlier", {})
+    shutil.move(tmp_path / "pairs", tmp_path / "moved")
+    shutil.copytree(tmp_path / "moved", tmp_path / "pairs")
+    assert content_of(scenes, tmp_path / "pairs") == request["content"]
+    shutil.copy(tmp_path / "moved/HR/002.png", tmp_path / "pairs" / change)
+    request = {"content": content_of(scenes, tmp_path / "pairs")}
+    with pytest.raises(ValueError, match=r"as they were when .* was begun, got other images of the same names"):
+        FitPlan.open(tmp_path / "new", request)
+    FitPlan.open(tmp_path / "earlier", request)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_fit_that_goes_on_elsewhere_is_not_equal_to_the_bit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], exact: bool, threads: int
+) -> None:
+    """One of minutes is not in any case."""
+    note_start(tmp_path, "degflow fit", "a CPU, 1 thread", exact=exact)
+    note_start(tmp_path, "degflow fit", f"a CPU, {threads} thread", exact=exact)
+    sentence = "begun with a CPU, 1 thread and goes on with a CPU, 2 thread: it is not equal to the bit"
+    found = capsys.readouterr().err
+    assert (sentence in found) == bool(found) == (exact and threads == 2)
 
 
 def test_held_out_scenes_are_held_out_of_their_camera_only(tmp_path: Path) -> None:

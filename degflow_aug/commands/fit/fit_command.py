@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from degflow_aug.commands.fit.kernel import ALONE, check_alone, run_kernel_preset
 from degflow_aug.commands.fit.outcome import measure, show, summary
+from degflow_aug.commands.fit.start import content_of, note_start
 from degflow_aug.commands.shared.arguments import (
     argument,
     count,
@@ -31,7 +32,6 @@ from degflow_aug.commands.shared.pairs_arguments import (
 from degflow_aug.console.json_output import add_json_argument, print_json, said_to_people
 from degflow_aug.console.plain_text import say
 from degflow_aug.console.progress import Progress, note
-from degflow_aug.files.run_history import HISTORY, RunHistory
 from degflow_aug.files.writing import sole_writer
 from degflow_aug.report.report_file import add_report_argument, check_report, exit_code
 
@@ -196,7 +196,7 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Progress) -
         "scenes": [f"{scene.camera}/{scene.name}" for scene in scenes],
         "knots": list(knots), "preset": args.preset, "recipe": recipe, "minutes": minutes, "iters": args.iters or 0,
         "seed": args.seed, "camera": camera, "files": how_found(args), "one_step": args.one_step,
-        "cameras": apart or None,
+        "cameras": apart or None, "content": content_of(scenes, Path(args.pairs)),
     }  # fmt: skip
     chosen = preset(args.preset, recipe)
     chosen = with_lpips(with_one_step(chosen, args.one_step) if args.one_step else chosen, args.lpips_vgg)
@@ -207,7 +207,7 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Progress) -
     )  # fmt: skip
     check_sides(chosen, settings)
     plan = FitPlan.open(work, request)
-    RunHistory(work / HISTORY).start(0, started_as(args), device_name(bool(gpus)))
+    note_start(work, started_as(args), device_name(bool(gpus)), exact=bool(args.iters))
     return CameraFit(
         chosen,
         settings,
