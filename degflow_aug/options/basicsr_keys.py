@@ -18,6 +18,7 @@ _RANGE = tuple[float, float] | None
 _WEIGHTS = tuple[Amount, ...] | None
 _FROM_MINUS_ONE = Annotated[int, Between(-1, 10**9)]
 _Processes = Annotated[int, Between(0, 1024)]
+_DECAY = Annotated[float, Between(0, 1, open="high")]
 _KERNEL_SIDE = Annotated[int, Between(1, 255)] | None
 
 # RealESRGANModel and RealESRNetModel read their degradation from the top level.
@@ -45,7 +46,7 @@ TOP_LEVEL: Table = {
 
 SECTIONS: dict[str, Table] = {
     "train": {
-        "dcn_lr_mul": Amount, "ema_decay": Annotated[float, Between(0, 1, open="high")],
+        "dcn_lr_mul": Amount, "ema_decay": _DECAY,
         "feature_matching_opt": _SECTION, "fix_flow": CountFrom0 | None, "flow_lr_mul": Amount, "gan_opt": _SECTION,
         "ldl_opt": _SECTION, "lr_flow": Amount, "mixing_prob": Share, "net_d_init_iters": CountFrom0,
         "net_d_iters": Count, "net_d_reg_every": Count, "net_g_reg_every": Count, "optim_*": _SECTION,
@@ -81,7 +82,7 @@ SCHEDULERS: dict[str, Table] = {
 
 # Arguments of the optimisers of torch; others are looked at for numbers without end.
 OPTIMIZER: Table = {
-    "type": str, "lr": Amount, "betas": tuple[Annotated[float, Between(0, 1, open="high")], ...], "eps": Amount,
+    "type": str, "lr": Amount, "betas": tuple[_DECAY, _DECAY], "eps": Amount,
     "weight_decay": Amount, "momentum": Share, "dampening": Amount, "amsgrad": bool, "nesterov": bool,
     "maximize": bool, "capturable": bool, "differentiable": bool, "decoupled_weight_decay": bool,
     "foreach": bool | None, "fused": bool | None,
@@ -110,7 +111,8 @@ METRICS: dict[object, Table] = {
 # but nearly every published BasicSR option file has it). Null counts as absent.
 LOADER: Table = {
     "batch_size_per_gpu": Side, "dataroot_gt": str | tuple[str, ...] | None,
-    "dataroot_lq": _NAME, "dataset_enlarge_ratio": Annotated[float, Between(0, 10**6, open="low")], "name": Any,
+    "dataroot_lq": _NAME, "dataset_enlarge_ratio": Annotated[float, Between(0, 10**6, open="low")],
+    "name": str | int | float | None,
     "num_prefetch_queue": Annotated[int, Between(1, 1024)] | None, "num_worker_per_gpu": _Processes,
     "persistent_workers": bool | None, "phase": str, "pin_memory": bool | None,
     "prefetch_mode": Literal["cpu", "cuda"] | None, "scale": Annotated[int, Between(1, 256)] | None, "type": str,
@@ -130,6 +132,7 @@ DATASET: Table = {
     "sinc_prob2": Share | None, "std": tuple[float, ...] | None, "test_mode": bool | None,
     "use_duf_downsampling": bool | None, "use_hflip": bool | None, "use_rot": bool | None, "val_partition": _NAME,
 }  # fmt: skip
+IO_BACKEND: Table = {"type": Literal["disk", "lmdb", "memcached"]}
 OWN_DATASET: Table = {
     "cache_mb": Annotated[float, Between(0, 2**30)] | None, "cameras": str | tuple[str, ...] | None,
     "crop": Side | None, "dataroot_views": _SECTION, "hr": _SECTION, "incomplete": _NAME,

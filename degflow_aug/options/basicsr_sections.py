@@ -8,7 +8,7 @@ from typing import Any
 
 from degflow_aug.options import basicsr_keys
 from degflow_aug.options.sections import check_known_keys
-from degflow_aug.options.values import check_numbers, settle, shown
+from degflow_aug.options.values import check_numbers, convert, settle, shown
 
 More = Mapping[str, Iterable[str]]
 
@@ -85,8 +85,9 @@ def _check_training(train: Mapping[str, Any], strict: bool) -> None:
 
 
 def _check_scheduler(scheduler: dict[str, Any]) -> None:
-    kind, where = str(scheduler.get("type")), "train.scheduler"
-    table = basicsr_keys.SCHEDULERS.get(kind, {})
+    where = "train.scheduler"
+    convert(scheduler.get("type", ""), str, f"{where}.type")
+    table = basicsr_keys.SCHEDULERS.get(str(scheduler.get("type")), {})
     if table:
         check_known_keys(scheduler, table, where)
         settle(scheduler, table, where)
@@ -106,6 +107,7 @@ def _optimizer_keys(optimizer_type: object) -> tuple[str, ...] | None:
 def _check_metrics(metrics: Mapping[str, Any], strict: bool) -> None:
     for name in metrics:
         metric, where = _section(metrics, name, "val.metrics."), f"val.metrics.{name}"
+        convert(metric.get("type", ""), str, f"{where}.type")
         table = basicsr_keys.METRICS.get(str(metric.get("type")))
         if table is None:
             check_numbers(metric, where)
@@ -130,6 +132,8 @@ def _check_dataset(dataset: dict[str, Any], where: str, more: Mapping[str, tuple
     if dataset_type in basicsr_keys.DATASET_TYPES | basicsr_keys.OWN_DATASET_TYPES:
         table = {**basicsr_keys.DATASET, **basicsr_keys.OWN_DATASET}
         settle(dataset, table, where)
+        if isinstance(dataset.get("io_backend"), dict):
+            settle(dataset["io_backend"], basicsr_keys.IO_BACKEND, f"{where}.io_backend")
         for part in ("real", "hr"):
             settle(_section(dataset, part, f"{where}."), table, f"{where}.{part}")
     check_numbers(dataset, where)

@@ -62,7 +62,7 @@ Side = Annotated[int, Between(1, 2**16)]
 
 
 def convert(value: Any, hint: Any, where: str) -> Any:
-    """Check a value against a hint; float takes int, int a whole float such as 5e3, and tuple a list.
+    """Check a value against a hint; float takes int, int a whole float such as 5e3, tuple a list, all take NumPy's.
 
     Args:
         value: what an option file holds.
@@ -76,6 +76,8 @@ def convert(value: Any, hint: Any, where: str) -> Any:
         ValueError: another type, a number out of bounds, NaN or infinity.
     """
     origin = get_origin(hint)
+    if getattr(value, "ndim", None) == 0:
+        value = value.item()
     if origin is Annotated:
         kind, *limits = get_args(hint)
         found = convert(value, kind, where) if _is_of(value, kind) else _refuse(value, hint, where)

@@ -19,6 +19,7 @@ from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.archs.generator.rae_layers import HRFeatures
 from degflow_aug.degradations.convolution import pad_to_multiple
 from degflow_aug.degradations.grid import at_least_float32, without_autocast
+from degflow_aug.options.values import Count, convert
 
 # Not those that take CUDA graphs: the next call of a network would overwrite outputs that a path still needs.
 COMPILE_MODES = ("default", "max-autotune-no-cudagraphs")
@@ -88,7 +89,7 @@ def _spans(size: int, tile: int, margin: int) -> Iterator[tuple[slice, slice, sl
 
 def check_tile(tile: int, margin: int) -> None:
     """Raise a ValueError where ``tile`` leaves no room between its margins."""
-    if tile < 2 * margin + 64:
+    if convert(tile, Count, "tile") < 2 * margin + 64:
         raise ValueError(f"expected a tile of at least {2 * margin + 64} pixels, got {tile}; raise it")
 
 

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
-from degflow_aug.bundles.spec import MOST_STEPS
 from degflow_aug.degradations.generator.execution import EncodedHR
 from degflow_aug.degradations.grid import at_least_float32
 from degflow_aug.flow.solver import JUMP, check_solver, default_steps, integrate, jumps
+from degflow_aug.options.values import Steps, convert
 
 
 class FlowPath:
@@ -69,7 +69,4 @@ def solver_for(velocity: NCSNpp, solver: str | None, steps: int | None) -> tuple
     """
     solver = solver or (JUMP if velocity.end is not None else "heun")
     check_solver(solver, end_time=velocity.end is not None)
-    steps = default_steps(solver) if steps is None else steps
-    if not 1 <= steps <= MOST_STEPS:
-        raise ValueError(f"expected 1 to {MOST_STEPS} solver steps, got {steps}")
-    return solver, steps
+    return solver, default_steps(solver) if steps is None else int(convert(steps, Steps, "steps"))

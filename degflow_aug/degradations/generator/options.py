@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
 
 from degflow_aug.bundles.bundle import load_bundle, read_spec
 from degflow_aug.degradations.camera_choice import check_chosen
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.options import ScaleRange, Strength
-from degflow_aug.options.values import Between, Steps
+from degflow_aug.options.values import Count, Steps
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class DegFlowOptions:
     scale_range: ScaleRange | None = None
     solver: str | None = None
     steps: Steps | None = None
-    tile: Annotated[int, Between(1, 2**20)] = 1024
+    tile: Count = 1024
     amp: str = "none"
     compile: bool | str = False
     extrapolate: bool = False

@@ -15,7 +15,6 @@ I and local contrast: noise that a camera has left in flat areas is smooth, that
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -33,6 +32,8 @@ from degflow_aug.degradations.noise.noise_fields import (
     sample_smooth_fields,
     smooth_variance,
 )
+from degflow_aug.degradations.options import Strength
+from degflow_aug.options.values import convert
 
 TERMS = 4
 """Smooth fields: the offset, then one a derivative."""
@@ -212,11 +213,9 @@ class NoisyDegradation(Degradation):
 
     def __init__(self, residual: ResidualNoise | CameraNoise | None = None, noise: float = 0.0) -> None:
         super().__init__()
-        if not 0 <= noise < math.inf or (noise and residual is None):
+        if convert(noise, Strength, "noise") and residual is None:
             raise ValueError(
                 f"expected noise of 0 for a generator that has learned none, got {noise:g}; `degflow noise` learns it"
-                if residual is None
-                else f"expected noise as a finite number of at least 0, got {noise:g}"
             )
         self.residual, self.noise = residual, noise
 
