@@ -135,7 +135,9 @@ def check_options(opt: dict[str, Any], source: str, is_train: bool) -> None:
         _settle_arguments(opt)
         if is_train:
             _check_loggers(opt)
-    if is_train and getattr(model, "setup_schedulers", None) is BaseModel.setup_schedulers:
+    # A model of another project may have no schedule, or one that BasicSR does not know.
+    own = model.__module__.startswith(("basicsr.", "degflow_aug.")) or bool((opt.get("train") or {}).get("scheduler"))
+    if is_train and own and getattr(model, "setup_schedulers", None) is BaseModel.setup_schedulers:
         check_schedule(opt["train"])
 
 

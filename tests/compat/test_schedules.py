@@ -103,3 +103,16 @@ def test_other_arguments_of_an_optimiser_take_effect(tmp_path: Path) -> None:
     state = torch.load(tmp_path / "experiments/tiny/training_states/4.state", weights_only=True)
     group = state["optimizers"][0]["param_groups"][0]
     assert (group["weight_decay"], list(group["betas"])) == (0.1, [0.9, 0.89])
+
+
+@pytest.mark.parametrize("scheduler", [None, cosine(2)])
+def test_a_model_of_another_project_may_have_no_schedule(tmp_path: Path, scheduler: dict[str, Any] | None) -> None:
+    compat.patch_training()
+    from basicsr.models.sr_model import SRModel
+    from basicsr.utils.registry import MODEL_REGISTRY
+
+    if "UnscheduledModel" not in MODEL_REGISTRY:
+        MODEL_REGISTRY.register(type("UnscheduledModel", (SRModel,), {"setup_schedulers": lambda self: None}))
+    register_recording_dataset()
+    train(write_experiment(tmp_path, model_type="UnscheduledModel", train__scheduler=scheduler))
+    assert (tmp_path / "experiments/tiny/models/net_g_latest.pth").is_file()
