@@ -8,13 +8,16 @@ import itertools
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
 
 from degflow_aug.files.notice import notice
 
 # Profiles of sRGB differ from each other by rounding; what a profile changes by no more stays as it is, to the bit.
 _SAME = 2
 _GRAYS = ("1", "L", "LA")
+_SAID = {""}
+# Of sRGB, as PNG has them: white, red, green, blue.
+_GAMMA, _PRIMARIES, _NEAR = 1 / 2.2, (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06), 0.02
 
 
 def is_in_srgb(image: Image.Image, name: str) -> bool:
@@ -26,6 +29,10 @@ def is_in_srgb(image: Image.Image, name: str) -> bool:
     """
     profile = image.info.get("icc_profile")
     if not profile:
+        told = _told_without_profile(image)
+        if told not in _SAID:
+            _SAID.add(told)
+            notice(f"{name}: its colours are {told} without a profile, and taken for sRGB, as in all such files")
         return True
     conversion = _conversion(bytes(profile), _is_gray(image))
     conversion.say(name)
@@ -42,6 +49,20 @@ def to_srgb(image: Image.Image) -> Image.Image:
     converted = ImageCms.applyTransform(image.convert(conversion.mode), conversion.transform)
     assert converted is not None
     return converted
+
+
+def _told_without_profile(image: Image.Image) -> str:
+    """What else says that colours are not in sRGB: gamma and primaries of a PNG file, or EXIF for Adobe RGB."""
+    gamma, primaries = image.info.get("gamma"), image.info.get("chromaticity")
+    if "srgb" not in image.info and gamma and abs(gamma - _GAMMA) > _NEAR:
+        return f"of gamma {1 / gamma:.3g}"
+    if "srgb" not in image.info and primaries and np.abs(np.subtract(primaries, _PRIMARIES)).max() > _NEAR:
+        return "of other primaries"
+    try:
+        index = image.getexif().get_ifd(ExifTags.IFD.Interop).get(1) if image.format == "JPEG" else ""
+    except Exception:  # damaged bytes make decoders raise anything
+        index = ""
+    return "in Adobe RGB" if str(index).startswith("R03") else ""
 
 
 class _Conversion:

@@ -84,11 +84,6 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
             or has more than ``PIXEL_LIMIT`` pixels, or more than ``SMALL`` and ``PIXELS_A_BYTE`` for each of its bytes.
     """
     image, header = _open(io.BytesIO(data), name)
-    if header.height * header.width > max(SMALL, PIXELS_A_BYTE * len(data)):
-        raise ValueError(
-            f"{name}: expected at most {PIXELS_A_BYTE} pixels a byte of the file, got {header.width}x{header.height} "
-            f"in {len(data)} bytes; no photograph is so small, so it is damaged or made to fill the memory"
-        )
     if image.format == "JPEG":
         check_scans(data, name)
     if header.bits == 16:
@@ -145,6 +140,7 @@ def silence_libtiff() -> None:
 def _open(stream: BinaryIO, name: str) -> tuple[Any, ImageHeader]:
     """Open with Pillow, not yet decoded, and read the header."""
     start = stream.read(32)
+    size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
     silence_libtiff()
     opener = _opener(start, name)
@@ -159,6 +155,11 @@ def _open(stream: BinaryIO, name: str) -> tuple[Any, ImageHeader]:
         raise ValueError(f"{name}: expected a whole image, got a damaged or unknown file ({error})") from error
     if width * height > PIXEL_LIMIT:
         raise ValueError(f"{name}: expected at most {PIXEL_LIMIT} pixels, got {width}x{height}; cut it into parts")
+    if width * height > max(SMALL, PIXELS_A_BYTE * size):
+        raise ValueError(
+            f"{name}: expected at most {PIXELS_A_BYTE} pixels a byte of the file, got {width}x{height} in {size} "
+            "bytes; no photograph is so small, so it is damaged or made to fill the memory"
+        )
     check_plain(image, bits, orientation not in (2, 3, 4, *_TURNED), name)
     if not is_in_srgb(image, name) and bits == 16:
         raise ValueError(

@@ -6,6 +6,7 @@ import io
 import logging
 import struct
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from helpers.photographs import photograph
 from PIL import Image, ImageCms, features
 
+from degflow_aug.files import colour_profile
 from degflow_aug.files.image_decoder import decode_image, open_header
 from degflow_aug.files.image_file import encode_image, image_size, read_image
 
@@ -131,6 +133,42 @@ def test_a_profile_that_does_not_fit_is_said_and_left(icc: bytes, caplog: pytest
     with caplog.at_level(logging.WARNING):
         np.testing.assert_array_equal(decode_image(_saved(RGB, "PNG", icc), f"{len(icc)}.png"), RGB)
     assert f"{len(icc)}.png: its colour profile cannot be used" in caplog.text
+
+
+def _chunk(kind: bytes, *values: int) -> bytes:
+    content = struct.pack(f">{len(values)}I", *values)
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def _adobe_jpeg() -> bytes:
+    """EXIF whose index of interoperability says Adobe RGB, each section right behind the one before."""
+    sections = [(34665, 4, 1, struct.pack("<I", 26)), (40965, 4, 1, struct.pack("<I", 44)), (1, 2, 4, b"R03\0")]
+    exif = b"Exif\0\0II*\0" + struct.pack("<I", 8)
+    exif += b"".join(struct.pack("<HHHI", 1, *entry[:3]) + entry[3] + bytes(4) for entry in sections)
+    stream = io.BytesIO()
+    Image.fromarray(RGB).save(stream, "JPEG", exif=exif)
+    return stream.getvalue()
+
+
+PNG = encode_image(RGB)
+SAME_PRIMARIES = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+ADOBE_PRIMARIES = (31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000)
+
+
+@pytest.mark.parametrize(("data", "said"), [
+    (PNG[:33] + _chunk(b"gAMA", 100000) + PNG[33:], "of gamma 1"),
+    (PNG[:33] + _chunk(b"cHRM", *ADOBE_PRIMARIES) + PNG[33:], "of other primaries"),
+    (_adobe_jpeg(), "in Adobe RGB"),
+    (PNG[:33] + _chunk(b"gAMA", 45455) + _chunk(b"cHRM", *SAME_PRIMARIES) + PNG[33:], ""),
+], ids=["linear", "primaries", "exif", "same"])  # fmt: skip
+def test_colours_told_without_a_profile_are_said(
+    data: bytes, said: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(colour_profile, "_SAID", {""})
+    for name in ("a", "b"):
+        open_header(io.BytesIO(data), f"{name}{said}")
+    assert f"a{said}: its colours are {said} without a profile" in caplog.text or not said
+    assert len(caplog.records) == bool(said)
 
 
 def test_16_bits_in_other_colours_are_refused_by_the_header() -> None:
