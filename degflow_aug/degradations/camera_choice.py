@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from unicodedata import normalize
 
 import numpy as np
 import torch
@@ -153,7 +154,8 @@ def by_camera(indices: Tensor, apply: Callable[[int, Tensor], Tensor]) -> Tensor
 
 
 def _is_meant(name: str, known: str, *, exactly: bool) -> bool:
-    one, other = (re.findall(r"[^\W_]+", text.casefold()) for text in (name, known))
+    # macOS writes accents of folders as letters of their own.
+    one, other = (re.findall(r"[^\W_]+", normalize("NFC", text).casefold()) for text in (name, known))
     if exactly:
         return one == other
     shorter = min(len(one), len(other))

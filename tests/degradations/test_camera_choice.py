@@ -29,6 +29,8 @@ CITY100 = ("City100_NikonD5500", "City100_iPhoneX")
         ("pairs/City100_NikonD5500", CITY100, 0),
         ("City100_iPhoneX", ("iPhoneX", "Nikon"), 0),
         ("Canon", ("Canon", "Old Canon"), 0),
+        ("cam\u00e9ra", ("b", "came\u0301ra"), 1),
+        ("my came\u0301ra", ("cam\u00e9ra", "b"), 0),
     ],
 )
 def test_a_name_is_found(name: str, names: tuple[str, ...], index: int) -> None:
