@@ -12,6 +12,8 @@ from degflow_aug.options.values import Amount, Between, check_numbers, settle
 
 LARGEST = 2**16
 _SIZE = Annotated[int, Between(0, LARGEST)]
+_WIDTH = Annotated[int, Between(1, LARGEST)]
+_WIDTHS = ("_ch", "feat", "dim", "chans", "channels")
 _NUMBER = Annotated[int | float, Between(-LARGEST, LARGEST)]
 _NAMED: dict[str, Any] = {"layer_weights": Mapping[str, Amount], "gan_type": str}
 _SIZES = re.compile(r"num_\w+|upscale|\w*(?:_ch|size|dim|depth|head|block|channel|chan|feat)s?")
@@ -56,12 +58,13 @@ def argument_hints(constructor: Callable[..., Any]) -> dict[str, Any]:
 def _like(name: str, default: Any) -> Any:
     """The hint of an argument that has none, from its default."""
     is_size = _SIZES.fullmatch(name) is not None
+    size = _WIDTH if name.endswith(_WIDTHS) else _SIZE
     if default is inspect.Parameter.empty:
-        return _SIZE if name.startswith("num_") else Any
+        return size if name.startswith("num_") else Any
     if isinstance(default, bool) or default is None:
         return bool if isinstance(default, bool) else Any
     if isinstance(default, int) and is_size:
-        return _SIZE | _list_of(_SIZE) if name.endswith("size") else _SIZE
+        return size | _list_of(size) if name.endswith("size") else size
     if isinstance(default, (int, float)):
         return Amount if name.endswith("weight") else _NUMBER
     if isinstance(default, str):

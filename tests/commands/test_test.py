@@ -185,7 +185,11 @@ def test_mistakes_are_one_sentence_and_leave_nothing(
 
 @pytest.mark.parametrize(
     ("content", "part"),
-    [({"params": {"gain": torch.ones(2)}}, "size mismatch"), ({"params": {}}, "Missing key"), (None, "holds code")],
+    [
+        ({"params": {"gain": torch.ones(2)}}, "those of another network or width: "),
+        ({"params": {}}, "weights.pth, which holds something else"),
+        (None, "holds code"),
+    ],
 )
 def test_other_weights_are_one_sentence(
     tmp_path: Path,
@@ -204,10 +208,7 @@ def test_other_weights_are_one_sentence(
     said = capsys.readouterr()
     assert said.out == ""
     last = said.err.splitlines()[-1]
-    expected = (
-        "a checkpoint of plain tensors, got " if content is None else f"options that BasicSR can test with in {path}"
-    )
-    assert last.startswith(f"degflow: expected {expected}")
+    assert last.startswith("degflow: expected ")
     assert part in last
 
 

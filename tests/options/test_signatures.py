@@ -34,7 +34,7 @@ class Network:
     [
         ({"num_in_ch": "3"}, "a whole number .* in network_g.num_in_ch"),
         ({"num_feat": 8.5}, "a whole number .* in network_g.num_feat"),
-        ({"num_feat": 1e9}, "a whole number from 0 to 65536 in network_g.num_feat"),
+        ({"num_feat": 1e9}, "a whole number from 1 to 65536 in network_g.num_feat"),
         ({"num_feat": -1}, "a whole number .* in network_g.num_feat"),
         ({"res_scale": "0.1"}, "a number in network_g.res_scale"),
         ({"ape": "false"}, "true or false in network_g.ape"),

@@ -9,6 +9,9 @@ from typing import Any
 
 import torch
 from basicsr.archs.rrdbnet_arch import RRDBNet
+from basicsr.models.hifacegan_model import HiFaceGANModel
+from basicsr.models.sr_model import SRModel
+from basicsr.models.video_base_model import VideoBaseModel
 from torch import nn
 
 from degflow_aug.console.sentence import sentence
@@ -16,6 +19,11 @@ from degflow_aug.models.checks.registered_types import outline_network
 
 # Others are of what stands here, such as kernels that are for GPUs alone.
 _OF_IMAGES = re.compile(r"channel|size|shape|dimension", re.IGNORECASE)
+
+
+def is_of_pairs(model: type) -> bool:
+    """Whether a model of BasicSR's, or one that extends it, passes LR images to its network, one at a time."""
+    return issubclass(model, SRModel) and not issubclass(model, (HiFaceGANModel, VideoBaseModel))
 
 
 def side_multiple(network: nn.Module) -> int:

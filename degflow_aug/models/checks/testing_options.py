@@ -10,6 +10,7 @@ from typing import Any
 from basicsr.utils.registry import MODEL_REGISTRY
 
 from degflow_aug.compat.options import check_options
+from degflow_aug.models.checks.images import check_enlarges, is_of_pairs
 from degflow_aug.models.checks.registered_types import check_datasets, check_networks
 from degflow_aug.models.checks.run import (
     check_dataset_names,
@@ -18,6 +19,9 @@ from degflow_aug.models.checks.run import (
 )
 from degflow_aug.models.validation.sr_validation import SRValidation
 from degflow_aug.models.validation.validation_metrics import check_metrics
+
+_SIDE = 64
+"""Of LR that a network is tried on, where it does not take less."""
 
 
 def check_testing_options(opt: dict[str, Any], source: str) -> None:
@@ -43,6 +47,13 @@ def check_testing_options(opt: dict[str, Any], source: str) -> None:
     _check_weights(opt, source)
     check_networks(opt)
     check_datasets(opt)
+    model = MODEL_REGISTRY.get(opt["model_type"])
+    if model.__name__.startswith("Degraded") or is_of_pairs(model):
+        check_enlarges(opt["network_g"], opt.get("scale", 1), _SIDE * opt.get("scale", 1), _channels(opt["datasets"]))
+
+
+def _channels(datasets: Mapping[str, Any]) -> int:
+    return 1 if any(section.get("color") == "y" for section in datasets.values()) else 3
 
 
 def _check_phases(datasets: object, source: str) -> None:

@@ -7,13 +7,10 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, get_type_hints
 
-from basicsr.models.hifacegan_model import HiFaceGANModel
-from basicsr.models.sr_model import SRModel
-from basicsr.models.video_base_model import VideoBaseModel
 from basicsr.utils.registry import METRIC_REGISTRY, MODEL_REGISTRY
 
 from degflow_aug.compat.options import check_options
-from degflow_aug.models.checks.images import check_enlarges, check_judges
+from degflow_aug.models.checks.images import check_enlarges, check_judges, is_of_pairs
 from degflow_aug.models.checks.registered_types import (
     check_datasets,
     check_losses_and_optimizers,
@@ -34,8 +31,6 @@ from degflow_aug.models.validation.scale_validation import ScaleValidation
 from degflow_aug.models.validation.sr_validation import SRValidation
 from degflow_aug.models.validation.validation_metrics import check_metrics
 from degflow_aug.options.sections import read_options
-
-_OF_OTHER_IMAGES = (HiFaceGANModel, VideoBaseModel)
 
 
 def check_training_options(opt: dict[str, Any], source: str) -> None:
@@ -68,7 +63,7 @@ def check_training_options(opt: dict[str, Any], source: str) -> None:
     check_best_scale(opt.get("val"), opt["datasets"], check_datasets(opt))
     if hasattr(model, "check"):
         model.check(opt)
-    elif issubclass(model, SRModel) and not issubclass(model, _OF_OTHER_IMAGES):
+    elif is_of_pairs(model):
         _check_images(opt)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("arbitrary", {"train__pixel_opt__weight": 1}, "unexpected keyword argument 'weight'; did you mean 'loss_weight'"),
     ("arbitrary", {"train__pixel_opt__reduction": "none"}, "mean or sum in train.pixel_opt.reduction, got 'none'"),
     ("fixed", {"network_g__num_feats": 1}, "unknown key 'num_feats' in network_g; did you mean 'num_feat'"),
-    ("fixed", {"network_g__num_feat": "x"}, "expected a whole number from 0 to 65536 in network_g.num_feat, got 'x'"),
+    ("fixed", {"network_g__num_feat": "x"}, "expected a whole number from 1 to 65536 in network_g.num_feat, got 'x'"),
     ("fixed", {"network_g": None}, "expected a section network_g in run.yml, got None"),
     ("fixed", {"network_g__upscale": 4}, "an image of 32x32 for LR of 16x16 from EDSR in network_g, got"),
     ("fixed", {"network_g": RRDB, "datasets__train__gt_size": 30}, "multiple of 4, because RRDBNet takes LR of a mult"),
@@ -176,6 +177,25 @@ def test_files_without_a_mistake_are_accepted(tmp_path: Path) -> None:
     ]  # fmt: skip
     for kind, changes in good:
         check_training_options(change(options(tmp_path, kind), **changes), "run.yml")
+
+
+def test_a_gray_network_is_found_before_a_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({"params": {}}, "gray.pth")
+    opt = change(as_test(options(tmp_path, "fixed"), Path("gray.pth")), network_g={**RRDB, "num_in_ch": 1})
+    assert run(opt, command="test") == 2
+    assert "takes images of 3 channels" in capsys.readouterr().err
+    assert not Path("results").exists()
+
+
+def test_packages_that_the_logger_wants_are_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for package, logger in (("wandb", {"wandb": {"project": "p"}}), ("tensorboard", {})):
+        monkeypatch.setitem(sys.modules, package, None)
+        opt = change(options(tmp_path), logger={**options(tmp_path)["logger"], "use_tb_logger": True, **logger})
+        assert run(opt) == 2
+        assert f"expected {package} for logger." in capsys.readouterr().err
+        assert not Path("experiments").exists()
 
 
 def test_a_part_that_a_checkpoint_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
