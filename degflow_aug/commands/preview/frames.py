@@ -18,7 +18,7 @@ from degflow_aug.bundles.bundle import load_any_bundle
 from degflow_aug.commands.preview.changing_scales import candidate_scales, evenly_changing, view_changes
 from degflow_aug.commands.preview.window import place_window, read_real_lr
 from degflow_aug.commands.shared.arguments import check_camera, named_camera, pick_device
-from degflow_aug.console.progress import Progress
+from degflow_aug.console.progress import Progress, track
 from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
@@ -70,7 +70,7 @@ class Preview:
     def series(self, scales: Sequence[float]) -> list[Series]:
         """Return HR, the methods, and real LR after the generator's."""
         found = [
-            _series(name, note, {scale: self.frame(name, scale) for scale in scales})
+            _series(name, note, {scale: self.frame(name, scale) for scale in track(scales, name, "scale")})
             for name, (_, note) in self.methods.items()
         ]
         if self.real:
