@@ -6,6 +6,7 @@ those of its options that a training state overrules, and nobody is told.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -123,7 +124,7 @@ def _plain(value: Any) -> Any:
 
 
 def _places(key: str, value: Any, experiments: Path) -> Iterator[Path]:
-    """List what a value may name: a file or folder, a bundle that ships, the networks of a run."""
+    """List what a value may name: a file or folder, a bundle that ships, the networks of a run, a model of the hub."""
     if key.rpartition(".")[2] in _NO_PATHS:
         return
     for text in value if isinstance(value, list) else (value,):
@@ -136,6 +137,15 @@ def _places(key: str, value: Any, experiments: Path) -> Iterator[Path]:
                 yield _SHIPPED / f"{text}.safetensors"
                 yield experiments / text / "models" / "net_g_latest.pth"
                 yield experiments / text / "models" / "generator_latest.safetensors"
+            if text.count("/") == 1 and key.endswith(".pretrained"):
+                # Of a model of the hub, the revision that its cache has.
+                yield _hub() / f"models--{text.replace('/', '--')}" / "refs"
+
+
+def _hub() -> Path:
+    """Find the cache of huggingface_hub, which need not be installed."""
+    home = os.environ.get("HF_HOME") or "~/.cache/huggingface"
+    return Path(os.environ.get("HF_HUB_CACHE") or f"{home}/hub").expanduser()
 
 
 def _shown(value: Any) -> str:

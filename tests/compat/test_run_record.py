@@ -81,6 +81,17 @@ def test_other_content_at_the_same_path(opt: dict[str, Any], file: str, key: str
     assert said.endswith(f"({key}) changed since iteration 2: takes effect from now on.{NOT_EQUAL}")
 
 
+def test_another_revision_of_a_model_of_the_hub(opt: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", "hub")
+    opt["network_g"]["pretrained"] = "lab/flux"
+    main = Path("hub/models--lab--flux/refs/main")
+    main.parent.mkdir(parents=True)
+    main.write_text("revision 1", encoding="utf-8")
+    before = record_of(opt)
+    main.write_text("revision 2", encoding="utf-8")
+    assert "'lab/flux' (network_g.pretrained) changed" in said_of(opt, before, "network_g.pretrained")
+
+
 def test_the_same_content_at_another_path_is_no_change(opt: dict[str, Any]) -> None:
     before = record_of(opt)
     Path("camera.safetensors").rename("renamed.safetensors")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,28 @@ def test_resumes_to_the_bit(system: str, shipped: Callable[[str], dict[str, Any]
     run({**opt, "name": "halves"}, 2, "--auto_resume")
     for name in ("models/net_g_2.pth", "training_states/2.state", *(["models/net_d_2.pth"] * ("network_d" in opt))):
         assert same(*(torch.load(folder / name, weights_only=True) for folder in (whole, halves))), name
+
+
+@pytest.mark.parametrize(("system", "key"), [("omgsr_s", "network_g.pretrained"), ("flowsr_2", "degflow.teacher")])
+def test_other_weights_at_the_same_path_are_told(
+    system: str, key: str, shipped: Callable[[str], dict[str, Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Published ones, or those of the teacher's run."""
+    opt = shipped(system)
+    section, name = key.split(".")
+    weights = Path("experiments") / str(opt[section][name])
+    if section == "network_g":
+        opt[section][name] = str(shutil.copytree(opt[section][name], "backbones"))
+        weights = Path("backbones")
+    run(opt, 1)
+    for file in (*weights.rglob("*.pth"), *weights.rglob("*.safetensors")):
+        content = bytearray(file.read_bytes())
+        content[-9] ^= 1
+        file.write_bytes(content)
+    caplog.set_level("WARNING", "basicsr")
+    with suppress(RuntimeError):
+        run(opt, 2, "--auto_resume")
+    assert f"({key}) changed since iteration 1: takes effect" in caplog.text
 
 
 def same(first: Any, second: Any) -> bool:
