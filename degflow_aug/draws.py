@@ -25,16 +25,25 @@ def fresh_seed() -> int:
     so theirs are told apart by their number.
     """
     drawn = int(torch.randint(2**62, (), device="cpu").item())
-    return (drawn + 0x9E3779B97F4A7C15 * _rank()) % 2**62
+    return (drawn + 0x9E3779B97F4A7C15 * rank_of_process()) % 2**62
 
 
-def _rank() -> int:
-    """Return the number of this process among those that train together, in workers of a DataLoader too."""
+_told_rank = 0
+
+
+def rank_of_process() -> int:
+    """Return the number of this process, or of the one that it loads data for, among those that train together."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank()
-    # Workers that are not forked know it from torchrun, or from Lightning, which has no RANK.
+    # Workers that are not forked know it from torchrun, from Lightning, which has no RANK, or from what they unpickle.
     said = os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or ""
-    return int(said) if said.isdecimal() else 0
+    return int(said) if said.isdecimal() else _told_rank
+
+
+def tell_rank(rank: int) -> None:
+    """Say for which rank this process works, where nothing else says it."""
+    global _told_rank
+    _told_rank = rank
 
 
 def resolve_draw(index: int | SampleDraw) -> SampleDraw:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from numbers import Integral
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from degflow_aug.degradations.grid import check_scale, join, resize, to_hr_grid
 from degflow_aug.degradations.image_check import ValueCheck, check_image
-from degflow_aug.draws import fresh_seed
+from degflow_aug.draws import fresh_seed, rank_of_process, tell_rank
+
+_RANK = "_pickled_by_rank"
 
 
 class Degradation(nn.Module):
@@ -38,6 +41,15 @@ class Degradation(nn.Module):
         """Restart the random stream; the same seed and calls give the same LR on one device, in every copy."""
         self._seed = int(seed)
         self._generators.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: for a worker that starts anew, as after ``torch.multiprocessing.spawn``, the rank too."""
+        return {**self.__dict__, _RANK: rank_of_process()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if _RANK in state:
+            tell_rank(state.pop(_RANK))
+        super().__setstate__(state)
 
     def generator(self, device: torch.device) -> torch.Generator:
         """The random stream on ``device``, made on first use from the seed; without a seed another one per call."""

@@ -15,7 +15,7 @@ from helpers.ranks import run_ranks
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from degflow_aug import compat
+from degflow_aug import compat, draws
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.build import build_degradation
@@ -94,15 +94,15 @@ def test_workers_that_stay_draw_on() -> None:
 def test_torch_manual_seed_makes_draws_repeat(name: str) -> None:
     degradation = DEGRADATIONS[name]()
 
-    def draws(seed: int, degradation: Degradation = degradation) -> list[Tensor]:
+    def three(seed: int, degradation: Degradation = degradation) -> list[Tensor]:
         torch.manual_seed(seed)
         return [degradation(HR, 2.0), degradation.lr_patches(HR, torch.tensor([2.0]), 8), degradation(HR, 2.0)]
 
-    first = draws(3)
+    first = three(3)
     assert distinct([first[0], first[2]]) == 2
-    for again in (draws(3), draws(3, DEGRADATIONS[name]())):
+    for again in (three(3), three(3, DEGRADATIONS[name]())):
         assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
-    assert not torch.equal(first[0], draws(4)[0])
+    assert not torch.equal(first[0], three(4)[0])
 
 
 def test_workers_repeat_under_torch_manual_seed() -> None:
@@ -143,6 +143,25 @@ def test_threads_draw_differently(name: str, seed: int | None) -> None:
         degradation.seed(seed)
     with ThreadPoolExecutor(4) as pool:
         assert distinct(list(pool.map(lambda _: degradation(HR, 2.0), range(16)))) == 16
+
+
+def test_workers_that_start_anew_draw_for_their_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under ``torch.multiprocessing.spawn``, where neither the environment nor a process group says the rank."""
+    monkeypatch.setattr(draws, "_told_rank", 0)
+    for name in ("RANK", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    sent = []
+    for rank in range(2):
+        monkeypatch.setattr(draws, "_told_rank", rank)
+        sent.append(pickle.dumps(camera()))
+    drawn = []
+    for each in (*sent, *sent):
+        worker = pickle.loads(each)
+        torch.manual_seed(0)
+        drawn.append(worker(HR, 2.0))
+    assert distinct(drawn) == 2
+    assert torch.equal(drawn[0], drawn[2])
+    assert torch.equal(drawn[1], drawn[3])
 
 
 RANK = """
