@@ -5,7 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from degflow_aug.commands.shared.arguments import count, pick_device, positive_number, whole_number
+from degflow_aug.commands.shared.arguments import (
+    MOST_STEPS,
+    count,
+    pick_device,
+    positive_number,
+    up_to,
+    whole_number,
+)
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.plain_text import say
 from degflow_aug.console.progress import track
@@ -20,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", metavar="OUT", help="folder for OUT/NUMBER.png and OUT/NUMBER.safetensors")
     parser.add_argument("--pretrained", required=True, help="FLUX.1 of diffusers, a folder or a hub id")
     parser.add_argument("--count", type=whole_number, default=2400, help="samples (default: 2400, the paper's)")
-    parser.add_argument("--size", type=whole_number, default=1024, help="side in pixels, a multiple of 16")
-    parser.add_argument("--steps", type=whole_number, default=28, help="solver steps (default: 28)")
+    parser.add_argument("--size", type=up_to(8192), default=1024, help="side in pixels, a multiple of 16")
+    parser.add_argument("--steps", type=up_to(MOST_STEPS), default=28, help="solver steps (default: 28)")
     parser.add_argument("--guidance", type=positive_number, default=3.5, help="FLUX's guidance (default: 3.5)")
     parser.add_argument("--prompts", metavar="FILE", help="one prompt a line (default: twelve of our own)")
     parser.add_argument("--seed", type=count, default=0, help="of the noise (default: 0)")

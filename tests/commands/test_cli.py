@@ -69,7 +69,7 @@ def test_the_module_is_the_program() -> None:
         (["convert", "--quite-another"], "unknown option --quite-another"),
         ([*["generate"], *REQUIRED["generate"], "--format", "foldr"], "got 'foldr'; did you mean 'folder'?\n"),
         ([*["generate"], *REQUIRED["generate"], "more"], "unrecognized arguments: more"),
-        ([*["generate"], *REQUIRED["generate"], "--steps", "0"], "whole number of at least 1, got '0'"),
+        ([*["generate"], *REQUIRED["generate"], "--steps", "0"], "whole number from 1 to 1000, got '0'"),
         (["generate", "a", "--bundle", "b", "--out", "o", "--scales", "x2"], "got 'x2'"),
         (["generate", "a", "--bundle", "b", "--out", "o", "--scales", "0"], "at least 1, got 0"),
         (["generate", "a", "--bundle", "b", "--out", "o", "--scales", "nan"], "got 'nan'"),

@@ -17,6 +17,7 @@ from degflow_aug.commands.shared.arguments import (
     pick_device,
     positive_number,
     started_as,
+    up_to,
     whole_number,
 )
 from degflow_aug.commands.shared.pairs_arguments import (
@@ -78,7 +79,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="time between checkpoints (default: 60)",
     )
     parser.add_argument(
-        "--workers", type=count, default=None, metavar="N", help="processes that load images (default: by device)"
+        "--workers",
+        type=up_to(1024, 0),
+        default=None,
+        metavar="N",
+        help="processes that load images (default: by device)",
     )
 
 

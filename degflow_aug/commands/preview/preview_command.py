@@ -13,7 +13,7 @@ from degflow_aug.commands.shared.arguments import (
     count,
     parse_scales,
     positive_number,
-    whole_number,
+    up_to,
 )
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.plain_text import say
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--side",
-        type=whole_number,
+        type=up_to(2**16),
         default=DEFAULT_SIDE,
         metavar="PIXELS",
         help=f"side of the window of HR that is shown (default: {DEFAULT_SIDE})",
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--frames",
-        type=whole_number,
+        type=up_to(1000),
         default=MOST_FRAMES,
         metavar="N",
         help=f"most scales, dense where the image changes; fewer where there is no room (default: {MOST_FRAMES})",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from degflow_aug.degradations.generator.degflow import DegFlow
 
 Value = TypeVar("Value")
-MOST_SCALES = 1000
+MOST_SCALES = MOST_STEPS = 1000
 NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 
 
@@ -69,6 +69,17 @@ def count(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text):
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, got '{text}'")
     return int(text)
+
+
+def up_to(most: int, least: int = 1) -> Callable[[str], int]:
+    """Return the type of an option that takes a whole number from ``least`` to ``most``."""
+
+    def check(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+            raise ValueError(f"expected a whole number from {least} to {most}, got '{text}'")
+        return int(text)
+
+    return argument(check)
 
 
 def positive_number(text: str) -> float:
@@ -139,7 +150,7 @@ def add_generator_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--camera", metavar="NAME", help="for a bundle that knows several cameras: the one whose LR images to make"
     )
-    parser.add_argument("--steps", type=whole_number, metavar="N", help="solver steps (default: the bundle's)")
+    parser.add_argument("--steps", type=up_to(MOST_STEPS), metavar="N", help="solver steps (default: the bundle's)")
     parser.add_argument(
         "--tile",
         type=whole_number,

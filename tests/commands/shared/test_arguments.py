@@ -18,8 +18,17 @@ from degflow_aug.commands.shared.arguments import (
     parse_scales,
     pick_device,
     process_number,
+    up_to,
     whole_number,
 )
+
+
+@pytest.mark.parametrize("text", ["0", "1001", "1e3", "1000000000", "-1", "2.0", "", "many"])
+def test_numbers_have_an_upper_bound(text: str) -> None:
+    assert up_to(1000)("1000") == 1000
+    assert up_to(1024, 0)("0") == 0
+    with pytest.raises(argparse.ArgumentTypeError, match=f"a whole number from 1 to 1000, got '{text}'"):
+        up_to(1000)(text)
 
 
 def test_the_range_of_the_paper() -> None:
