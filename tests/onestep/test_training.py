@@ -18,6 +18,7 @@ pytest.importorskip("diffusers", reason="the extra onestep is not installed")
 register()
 
 from benchmarks.onestep.tiny import OPTIONS, run, shrunk_options, tiny_options  # noqa: E402
+from degflow_aug.commands.shared.invocation import logged_messages  # noqa: E402
 from degflow_aug.files.run_history import HISTORY, read_history  # noqa: E402
 
 OMGSR = "l_ldr l_pix l_percep l_g_gan l_d_real l_d_fake"
@@ -80,7 +81,7 @@ def test_resumes_to_the_bit(system: str, shipped: Callable[[str], dict[str, Any]
 
 @pytest.mark.parametrize(("system", "key"), [("omgsr_s", "network_g.pretrained"), ("flowsr_2", "degflow.teacher")])
 def test_other_weights_at_the_same_path_are_told(
-    system: str, key: str, shipped: Callable[[str], dict[str, Any]], caplog: pytest.LogCaptureFixture
+    system: str, key: str, shipped: Callable[[str], dict[str, Any]]
 ) -> None:
     """Published ones, or those of the teacher's run."""
     opt = shipped(system)
@@ -94,10 +95,11 @@ def test_other_weights_at_the_same_path_are_told(
         content = bytearray(file.read_bytes())
         content[-9] ^= 1
         file.write_bytes(content)
-    caplog.set_level("WARNING", "basicsr")
-    with suppress(RuntimeError):
+    with suppress(RuntimeError), logged_messages("what lies at ") as told:
         run(opt, 2, "--auto_resume")
-    assert f"({key}) changed since iteration 1: takes effect" in caplog.text
+    assert [sentence.partition(" (")[2] for sentence in told] == [
+        f"{key}) changed since iteration 1: takes effect from now on."
+    ]
 
 
 def same(first: Any, second: Any) -> bool:
