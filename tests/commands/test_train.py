@@ -119,7 +119,7 @@ def test_a_stopped_run_saves_says_where_and_goes_on(tmp_path: Path) -> None:
         ("total_iter:", "total_iters:", "did you mean 'total_iter'?"),
         ("knots: [1, 2.9]", "knotz: [1, 2.9]", "did you mean 'knots'?"),
         ("knots: [1, 2.9]", "knots: [1, nan]", "expected a number from 1 to 1000 in degflow.knots, got 'nan'"),
-        ("knots: [1, 2.9]", "knots: [0, 2.9]", "rise from 1"),
+        ("knots: [1, 2.9]", "knots: [0, 2.9]", "from 1 to 1000 in degflow.knots"),
         ("knots: [1, 2.9]", "knots: x2", "expected a list in degflow.knots, got 'x2'"),
         ("degflow: {knots: [1, 2.9]}", "", "degflow"),
         ("model_type: RAEModel", "model_type: RAEModell", "did you mean 'RAEModel'?"),
