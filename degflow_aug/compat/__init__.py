@@ -15,6 +15,7 @@ training   a resumed run begins its epoch again; runs end before ``total_iter``;
            trains nothing, without a word; best validation results are forgotten
 resume     states are loaded onto CUDA where there is none; ``--auto_resume`` from another folder renames the
            experiment away; a cut-off state ends the run, and so does a third start of a name within a second
+weights    checkpoints of other trainers end in a traceback, and nobody counts what ``strict_load_g: false`` leaves out
 state      a state of another optimiser or width is found out in a later step, or never
 history    the log rounds losses, and begins a new file whenever a run goes on
 metrics    NIQE of an image below two blocks ends the run

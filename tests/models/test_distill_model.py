@@ -229,7 +229,7 @@ def test_a_student_s_kernel_and_noise_are_its_teacher_s(camera: tuple[Path, Path
         ({"method": "avarage"}, {}, "degflow.method out of average, consistency"),
         ({"metod": "average"}, {}, "did you mean 'method'"),
         ({"solver": "jump"}, {}, "degflow"),
-        ({"steps": 0}, {}, "degflow.steps of at least 1"),
+        ({"steps": 0}, {}, "whole number from 1 to 1000 in degflow.steps"),
         ({"latent_weight": 0.0, "image_weight": 0.0}, {}, "latent_weight, image_weight or lpips_weight above 0"),
         ({"knots": [1.0, 2.0, 5.0]}, {}, "knots and s_max that end where those of the teacher do"),
         ({"knots": [1.0, 2.0]}, {}, "knots and s_max that end where those of the teacher do"),
