@@ -15,6 +15,7 @@ from degflow_aug import compat
 from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
+from degflow_aug.degradations.build import build_degradation
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.mixture import Mixture
 from degflow_aug.degradations.simulator.camera import SimulatedCamera
@@ -153,6 +154,27 @@ def test_number_types_in_and_out_of_autocast(name: str, dtype: torch.dtype, cast
             assert one.is_contiguous()
             # Where images are rounded, so are the levels and the gray values that JPEG starts from.
             assert (one.double() - expected.double()).abs().mean() < 0.03
+
+
+@pytest.mark.parametrize("section", [
+    {"type": "DegFlow", "bundle": "simulator", "noise": 1.0}, {"type": "FittedPipeline", "bundle": "simulator"},
+    {"type": "Camera"}, {"type": "RealESRGAN"},
+], ids=lambda section: section["type"])  # fmt: skip
+def test_another_default_number_type_changes_nothing(section: dict[str, object]) -> None:
+    if section["type"] == "RealESRGAN" and not compat.has_basicsr():
+        pytest.skip("BasicSR is not installed")
+    hr, results = images(2, 48), []
+    before = torch.get_default_dtype()
+    try:
+        for default in (before, torch.float64):
+            torch.set_default_dtype(default)
+            degradation = build_degradation(section)
+            degradation.seed(0)
+            results.append(degradation(hr, 2.0))
+    finally:
+        torch.set_default_dtype(before)
+    assert results[1].dtype == hr.dtype
+    torch.testing.assert_close(*results, rtol=0, atol=0.005)
 
 
 @pytest.mark.parametrize("name", BATCHED)

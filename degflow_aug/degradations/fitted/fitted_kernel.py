@@ -202,7 +202,7 @@ class FittedKernel(NoisyDegradation):
 
 def _impulse(size: int) -> Tensor:
     """The kernel (3, size, size) that changes nothing."""
-    impulse = torch.zeros(3, size, size)
+    impulse = torch.zeros(3, size, size, dtype=torch.float32)
     impulse[:, size // 2, size // 2] = 1
     return impulse
 

@@ -109,7 +109,7 @@ class RealESRGAN(Degradation):
 
             made = DiffJPEG(differentiable=False) if name == "DiffJPEG" else USMSharp()
             # DiffJPEG's tables are global to its module: moving one instance would move those of every other.
-            self._filters[name, device] = copy.deepcopy(made).requires_grad_(False).to(device)
+            self._filters[name, device] = copy.deepcopy(made).requires_grad_(False).to(device, torch.float32)
         return self._filters[name, device]
 
 
