@@ -15,7 +15,7 @@ VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "degflow_aug/__init__.py")
 
 
 # Lowest versions are those that the quick suite was run with, all of them together, on Python 3.11.
-ONE_STEP = ["diffusers>=0.33", "peft>=0.15", "transformers>=4.48", "accelerate>=0.34"]
+ONE_STEP = ["diffusers>=0.35.1", "peft>=0.17", "transformers>=4.56", "accelerate>=0.34"]
 
 
 class BuildWithOptions(build_py):

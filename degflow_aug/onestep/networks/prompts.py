@@ -56,7 +56,7 @@ def encode_prompt(pretrained: str, family: str, text: str) -> Prompt:
         with torch.no_grad():
             if family == "flux":
                 pipeline = FluxPipeline.from_pretrained(pretrained, transformer=None, vae=None)
-                embeds, pooled, _ = pipeline.encode_prompt(text, device="cpu")
+                embeds, pooled, _ = pipeline.encode_prompt(text, None, device="cpu")
                 return {"embeds": embeds.float(), "pooled": pooled.float()}
             pipeline = StableDiffusionPipeline.from_pretrained(
                 pretrained, unet=None, vae=None, safety_checker=None, feature_extractor=None, image_encoder=None

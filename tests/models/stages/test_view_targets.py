@@ -81,7 +81,7 @@ def test_shares_and_missing_knots(kernel: FittedKernel) -> None:
 
 def test_no_loss_comes_from_where_nothing_is_known(kernel: FittedKernel) -> None:
     target, _ = drawn(kernel, 1.0)
-    generated = torch.zeros(COUNT, 3, SIDE, SIDE, requires_grad=True)
+    generated = torch.full((COUNT, 3, SIDE, SIDE), 2.0, requires_grad=True)
     (generated - target.beside(generated)).abs().sum().backward()
     assert generated.grad is not None
     assert not generated.grad[(~target.known).expand_as(generated)].any()
