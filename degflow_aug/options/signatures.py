@@ -15,6 +15,7 @@ _SIZE = Annotated[int, Between(0, LARGEST)]
 _WIDTH = Annotated[int, Between(1, LARGEST)]
 _WIDTHS = ("_ch", "feat", "dim", "chans", "channels")
 _NUMBER = Annotated[int | float, Between(-LARGEST, LARGEST)]
+_REAL = Annotated[float, Between(-LARGEST, LARGEST)]
 _NAMED: dict[str, Any] = {"layer_weights": Mapping[str, Amount], "gan_type": str}
 _SIZES = re.compile(r"num_\w+|upscale|\w*(?:_ch|size|dim|depth|head|block|channel|chan|feat)s?")
 _OURS = ("degflow_aug.", "basicsr.")
@@ -66,7 +67,7 @@ def _like(name: str, default: Any) -> Any:
     if isinstance(default, int) and is_size:
         return size | _list_of(size) if name.endswith("size") else size
     if isinstance(default, (int, float)):
-        return Amount if name.endswith("weight") else _NUMBER
+        return Amount if name.endswith("weight") else _NUMBER if isinstance(default, int) else _REAL
     if isinstance(default, str):
         return str | None
     if isinstance(default, (list, tuple)) and default:

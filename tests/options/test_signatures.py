@@ -40,7 +40,7 @@ class Network:
         ({"ape": "false"}, "true or false in network_g.ape"),
         ({"ape": 1}, "true or false in network_g.ape"),
         ({"mean": 0.4}, "a list in network_g.mean"),
-        ({"mean": [0.4, None]}, "a number in network_g.mean"),
+        ({"mean": [0.4, None]}, "a number .* in network_g.mean"),
         ({"depths": [6, 1.5]}, "a whole number .* in network_g.depths"),
         ({"unknown": float("nan")}, "a number in network_g.unknown, got nan"),
         ({3: 1}, "names of arguments in network_g, got 3"),
