@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Iterable, Sequence
 from numbers import Integral
 from typing import Any
@@ -38,7 +39,13 @@ class Degradation(nn.Module):
         self._check_values = ValueCheck()
 
     def seed(self, seed: int) -> None:
-        """Restart the random stream; the same seed and calls give the same LR on one device, in every copy."""
+        """Restart the random stream; the same seed and calls give the same LR on one device, in every copy.
+
+        Raises:
+            ValueError: no whole number, or one beyond 64 bits.
+        """
+        if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not -(2**63) <= seed < 2**64:
+            raise ValueError(f"expected a whole number of at most 64 bits as seed, got {seed!r}; take the step of your loop")
         self._seed = int(seed)
         self._generators.clear()
 

@@ -7,8 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-LOWEST, HIGHEST = -0.5, 1.5
-"""Values beyond are refused. Resampling may overshoot [0, 1]; 8-bit values, [-1, 1] and standardised ones go beyond."""
+LOWEST, HIGHEST = -0.35, 1.35
+"""Values beyond are refused. Resampling may overshoot [0, 1]; 8-bit values, [-1, 1], [-0.5, 0.5] and standardised
+ones go beyond."""
 
 
 def check_image(hr: Tensor) -> None:

@@ -29,6 +29,7 @@ def look_alike(path: str | Path) -> str:
             names = [other.name for other in part.parent.iterdir()] if not part.exists() else []
         except OSError:
             continue
-        if any(composed(name) == composed(part.name) for name in names):
+        # A link that leads nowhere is not there under its own name.
+        if any(composed(name) == composed(part.name) and name != part.name for name in names):
             return "; one is there that looks the same, with accents in another Unicode form (NFC or NFD); rename it"
     return ""

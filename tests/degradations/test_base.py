@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -108,3 +110,9 @@ def test_the_random_stream_is_its_own_and_restarts_with_the_seed() -> None:
     assert torch.equal(first, degradation(hr, 2))
     degradation.seed(1)
     assert not torch.equal(first, degradation(hr, 2))
+
+
+@pytest.mark.parametrize("seed", [None, "5", 1.5, True, 2**70])
+def test_a_seed_that_is_none_is_refused_before_anything_is_drawn(seed: Any) -> None:
+    with pytest.raises(ValueError, match=r"expected a whole number of at most 64 bits as seed, got"):
+        Noise().seed(seed)

@@ -42,4 +42,6 @@ def test_two_that_look_alike(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
 
 def test_nothing_looks_like_it(tmp_path: Path) -> None:
     (tmp_path / "cafe").mkdir()
-    assert look_alike(tmp_path / COMPOSED) == look_alike(tmp_path / "cafe") == ""
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    for name in (COMPOSED, "cafe", "nowhere"):
+        assert look_alike(tmp_path / name) == ""
