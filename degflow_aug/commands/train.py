@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from basicsr.train import train_pipeline
 
     from degflow_aug.models.training import interrupt
-    from degflow_aug.models.training.stoppable_model import stoppable_models
+    from degflow_aug.models.training.stoppable_models import stoppable_models
 
     try:
         with (

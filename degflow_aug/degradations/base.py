@@ -45,7 +45,9 @@ class Degradation(nn.Module):
             ValueError: no whole number, or one beyond 64 bits.
         """
         if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not -(2**63) <= seed < 2**64:
-            raise ValueError(f"expected a whole number of at most 64 bits as seed, got {seed!r}; take the step of your loop")
+            raise ValueError(
+                f"expected a whole number of at most 64 bits as seed, got {seed!r}; take the step of your loop"
+            )
         self._seed = int(seed)
         self._generators.clear()
 
