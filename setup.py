@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "degflow_aug/__init__.py").read_text(encoding="utf-8"))[1]
 
 
-# Lowest versions are those that the quick suite was run with, all of them together, on Python 3.11.
+# Lowest versions are those that most of the quick suite was run with, on Python 3.11 (docs/limits.md).
 ONE_STEP = ["diffusers>=0.35.1", "peft>=0.17", "transformers>=4.56", "accelerate>=0.34"]
 
 
