@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import reprlib
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ _WORDS: dict[Any, str] = {
 }  # fmt: skip
 _LIKE_PLAIN = re.compile(r"(?i)true|false|[-+]?[0-9.]+(e[-+]?[0-9]+)?")
 _LONGEST = 80
+# A list that aliases make endless is not written out to be cut.
+_short = reprlib.Repr()
+_short.maxlevel, _short.maxlist, _short.maxtuple, _short.maxdict = 3, _LONGEST // 3, _LONGEST // 3, _LONGEST // 3
+_short.maxstring, _short.maxlong, _short.maxother = 4 * _LONGEST, 2 * _LONGEST, 4 * _LONGEST
 
 
 @dataclass(frozen=True)
@@ -151,7 +156,7 @@ def shown(value: Any) -> str:
     """A value as a sentence quotes it, shortened."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**_LONGEST:
         return "an integer beyond all bounds"
-    text = "nothing" if value is None else repr(value)
+    text = "nothing" if value is None else _short.repr(value)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
 
 

@@ -23,12 +23,30 @@ def _is_scalar(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode)
 
 
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """Nodes and characters below a node where every alias is written out; each node is looked at once."""
+    if _is_scalar(node):
+        return 1 + len(node.value)
+    if id(node) not in known:
+        known[id(node)] = 1  # a list that holds itself is found with the levels
+        below = (each for item in node.value for each in (item if isinstance(item, tuple) else (item,)))
+        known[id(node)] = 1 + sum(_size(each, known) for each in below)
+    return known[id(node)]
+
+
 class OptionLoader(yaml.SafeLoader):
     """``yaml.SafeLoader`` that reads ``1e-4`` as a number and ``2024-01-01`` as text, and refuses a key given twice.
 
     It makes numbers, text, lists and mappings; other tags (``!!python/...``, ``!!binary``) are errors, and so is a tag
     on text that it does not fit (``!!bool maybe``).
     """
+
+    def get_single_node(self) -> yaml.Node | None:
+        """Compose the file, and refuse one that aliases make huge before anything walks through all of it."""
+        node = super().get_single_node()
+        if node is not None and _size(node, {}) > LONGEST_FILE:
+            raise yaml.composer.ComposerError(problem=f"more than {LONGEST_FILE} characters of it through aliases")
+        return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """Make the value of a node, and name the line where its own tag does not fit."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pytest
 
-from degflow_aug.options.values import Between, Count, Share, convert, in_words, settle
+from degflow_aug.options.values import Between, Count, Share, convert, in_words, settle, shown
 
 INF = math.inf
 
@@ -72,3 +72,13 @@ def test_hints_in_words() -> None:
     assert in_words(bool | str) == "true or false or text"
     assert in_words(tuple[int, int]) == "2 values: whole number"
     assert in_words(Literal["a", "b"]) == "a or b"
+
+
+def test_what_a_sentence_quotes_is_cut_before_it_is_written_out() -> None:
+    huge: list[Any] = ["x"]
+    for _ in range(40):
+        huge = [huge] * 9
+    assert len(shown(huge)) <= 80
+    assert [shown(each) for each in ([1, 2.5, "a"], {"b": 1, "a": None}, "x" * 90, (1,))] == [
+        "[1, 2.5, 'a']", "{'a': None, 'b': 1}", f"'{'x' * 75} ...", "(1,)",
+    ]  # fmt: skip

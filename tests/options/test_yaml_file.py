@@ -120,6 +120,28 @@ def test_a_tag_on_text_that_it_does_not_fit_is_one_sentence(value: str) -> None:
         parse_value(value)
 
 
+def bomb(levels: int, leaf: str = "[x,x,x,x,x,x,x,x,x]") -> str:
+    steps = (f",&a{n + 1} [{','.join([f'*a{n}'] * 9)}]" for n in range(levels))
+    return f"[&a0 {leaf}{''.join(steps)}]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"name: {bomb(40)}", f"datasets: {{train: {{dataroot_gt: {bomb(9)}}}}}", f"a: {bomb(9, '{k: v}')}",
+        f"a: {bomb(3, 'x' * 10_000)}",
+        f"a: &a {{{','.join(f'k{n}: 1' for n in range(2000))}}}\nb: {{<<: [{'*a,' * 2000}]}}",
+    ],
+)  # fmt: skip
+def test_what_aliases_make_huge_is_refused_at_once(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.yml").write_text(text)
+    with pytest.raises(ValueError, match=r"a\.yml, got more than 1048576 characters of it through aliases$"):
+        load_yaml(tmp_path / "a.yml")
+    with pytest.raises(ValueError, match="through aliases"):
+        parse_value(bomb(9))
+    assert load_yaml("a: &a [1, 2]\nb: [*a, *a]\n") == {"a": [1, 2], "b": [[1, 2], [1, 2]]}
+
+
 def test_ids_and_times_are_text() -> None:
     assert load_yaml("a: [010, 007, 1:30, 190:20:30.5]\nb: [0, 10, 0x1F, 1_000]\n") == {
         "a": ["010", "007", "1:30", "190:20:30.5"], "b": [0, 10, 31, 1000],
