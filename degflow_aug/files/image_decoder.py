@@ -85,7 +85,7 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
     """
     image, header = _open(io.BytesIO(data), name)
     if image.format == "JPEG":
-        check_scans(data, name)
+        check_scans(data, header.height * header.width, name)
     if header.bits == 16:
         return _decode_16_bits(image, data, name)
     _load(image, data, name)

@@ -127,17 +127,30 @@ def test_an_orientation_in_xmp_turns_size_and_pixels(tmp_path: Path) -> None:
         assert image_size(tmp_path / "a") == read_image(tmp_path / "a").shape[:2] == (40, 24)
 
 
-def _progressive(scans: int, behind: bytes = b"") -> bytes:
+def _progressive(scans: int, behind: bytes = b"", between: bytes = b"") -> bytes:
     """A progressive JPEG whose last scan is there again and again."""
     data = _saved(RGB, "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
-    return data[:last] + data[last:-2] * scans + data[-2:] + behind
+    return data[:last] + (between + data[last:-2]) * scans + data[-2:] + behind
 
 
-def test_a_jpeg_that_goes_over_its_pixels_without_end_is_refused() -> None:
+@pytest.mark.parametrize("between", [b"", b"\xff\x01", b"\xff\xd3", b"\xff\xff\xff", b"\xff\0\7garbage\xff"])
+def test_a_jpeg_that_goes_over_its_pixels_without_end_is_refused(between: bytes) -> None:
     with pytest.raises(ValueError, match=r"a\.jpg: expected a JPEG of at most 100 scans"):
-        decode_image(_progressive(20_000), "a.jpg")
-    assert decode_image(_progressive(50), "a.jpg").shape == RGB.shape
+        decode_image(_progressive(20_000, between=between), "a.jpg")
+    assert decode_image(_progressive(50, between=between), "a.jpg").shape == RGB.shape
+
+
+def test_a_marker_in_the_place_of_a_restart_hides_no_scans() -> None:
+    # libjpeg goes on searching behind it, where it would refuse it elsewhere.
+    with pytest.raises(ValueError, match="at most 100 scans"):
+        plain_image.check_scans(_progressive(200, between=b"\xff\x02"), RGB.size, "a.jpg")
+
+
+def test_a_large_jpeg_may_have_fewer_scans() -> None:
+    plain_image.check_scans(_progressive(10), plain_image.MOST_SCANNED // 20, "a.jpg")
+    with pytest.raises(ValueError, match="at most 20 scans"):
+        plain_image.check_scans(_progressive(20), plain_image.MOST_SCANNED // 20, "a.jpg")
 
 
 def test_a_film_behind_a_photograph_does_not_count() -> None:
@@ -148,7 +161,7 @@ def test_a_film_behind_a_photograph_does_not_count() -> None:
 def test_scans_of_a_thumbnail_do_not_count() -> None:
     exif = Image.Exif()
     exif[37510] = b"\xff\xda\0\0" * 500
-    plain_image.check_scans(_saved(RGB, "JPEG", progressive=True, exif=exif), "a.jpg")
+    plain_image.check_scans(_saved(RGB, "JPEG", progressive=True, exif=exif), RGB.size, "a.jpg")
 
 
 def _socket(path: Path) -> None:
