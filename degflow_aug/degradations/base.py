@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Iterable, Sequence
 from numbers import Integral
 from typing import Any
@@ -44,7 +43,7 @@ class Degradation(nn.Module):
         Raises:
             ValueError: no whole number, or one beyond 64 bits.
         """
-        if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not -(2**63) <= seed < 2**64:
+        if isinstance(seed, bool) or not isinstance(seed, Integral) or not -(2**63) <= seed < 2**64:
             raise ValueError(
                 f"expected a whole number of at most 64 bits as seed, got {seed!r}; take the step of your loop"
             )
@@ -115,7 +114,7 @@ class Degradation(nn.Module):
         Raises:
             ValueError: as :meth:`sample_scales`, no LR size, or HR patches too small for the largest scale on the CPU.
         """
-        if not isinstance(lr_size, Integral) or lr_size < 1:
+        if isinstance(lr_size, bool) or not isinstance(lr_size, Integral) or lr_size < 1:
             raise ValueError(f"expected an LR size of at least 1, got {lr_size!r}")
         scales = self.sample_scales(hr, scales)
         sides = patch_sides(scales, lr_size)

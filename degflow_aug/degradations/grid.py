@@ -20,9 +20,11 @@ def check_scale(scale: float, low: float = 1.0, high: float = math.inf) -> float
     Raises:
         ValueError: it is not.
     """
+    # NumPy's and torch's truth values are no numbers either.
+    told = isinstance(scale, (str, bytes, bool)) or "bool" in str(getattr(scale, "dtype", ""))
     try:
-        value = float("none" if isinstance(scale, (str, bool)) else scale)
-    except (TypeError, ValueError, RuntimeError):
+        value = float("none" if told else scale)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         raise ValueError(
             f"expected one scale as a number, got {scale!r}; a scale per sample is a tensor (B,) for lr_patches"
         ) from None

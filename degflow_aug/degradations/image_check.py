@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 LOWEST, HIGHEST = -0.35, 1.35
 """Values beyond are refused. Resampling may overshoot [0, 1]; 8-bit values, [-1, 1], [-0.5, 0.5] and standardised
 ones go beyond."""
@@ -19,8 +20,8 @@ def check_image(hr: Tensor) -> None:
             f"expected HR as a float tensor (B, 3, H, W) in [0, 1], got {type(hr).__name__}; torch.from_numpy(image)"
             ".permute(2, 0, 1)[None] / 255 makes one of an 8-bit NumPy array (H, W, 3)"
         )
-    if hr.ndim != 4 or hr.shape[1] != 3 or not hr.is_floating_point():
-        advice = "divide 8-bit values by 255"
+    if hr.ndim != 4 or hr.shape[1] != 3 or hr.dtype not in FLOATS or hr.layout != torch.strided:
+        advice = "divide 8-bit values by 255, and convert to float32 what is of another kind"
         if hr.ndim != 4:
             advice = "stack images along the first axis, image[None] where there is one"
         elif hr.shape[1] != 3:
@@ -51,15 +52,16 @@ class ValueCheck:
         Raises:
             ValueError: NaN, infinity, or values far from [0, 1].
         """
-        # Fake tensors, and others that stand for some, have no values.
-        if type(hr) not in (Tensor, nn.Parameter) or torch.compiler.is_compiling():
+        # Fake tensors, and others that stand for some, have no values; classes that mark images, as torchvision's, do.
+        if type(hr).__torch_dispatch__ is not Tensor.__torch_dispatch__ or torch.compiler.is_compiling():
             return
+        hr = hr.detach().as_subclass(Tensor)
         if hr.is_cpu:
-            said = _mistake(*(value.item() for value in torch.aminmax(hr.detach())))
+            said = _mistake(*(value.item() for value in torch.aminmax(hr)))
             if said:
                 raise ValueError(f"expected HR in [0, 1], got {said}")
         elif hr.is_cuda and not torch.cuda.is_current_stream_capturing():
-            self._look_later(hr.detach())
+            self._look_later(hr)
 
     def _look_later(self, hr: Tensor) -> None:
         coming = self._coming

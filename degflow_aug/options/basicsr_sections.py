@@ -80,8 +80,21 @@ def _check_training(train: Mapping[str, Any], strict: bool) -> None:
                 check_known_keys(optimizer, known, f"train.{name}")
             settle(optimizer, basicsr_keys.OPTIMIZER, f"train.{name}")
             check_numbers(optimizer, f"train.{name}")
+            _check_flags(optimizer, f"train.{name}")
     if "scheduler" in train:
         _check_scheduler(_section(train, "scheduler", "train."))
+
+
+def _check_flags(optimizer: Mapping[str, Any], where: str) -> None:
+    """Refuse what torch refuses in the first step of a training that keeps no graph of its steps."""
+    import torch
+
+    if optimizer.get("differentiable"):
+        raise ValueError(f"expected no {where}.differentiable, got true; no training here needs it, take it out")
+    if optimizer.get("foreach") and optimizer.get("fused"):
+        raise ValueError(f"expected {where}.foreach or {where}.fused, got both; take one out")
+    if optimizer.get("capturable") and not torch.cuda.is_available():
+        raise ValueError(f"expected no {where}.capturable without a GPU, got true; take it out")
 
 
 def _check_scheduler(scheduler: dict[str, Any]) -> None:
@@ -137,3 +150,16 @@ def _check_dataset(dataset: dict[str, Any], where: str, more: Mapping[str, tuple
         for part in ("real", "hr"):
             settle(_section(dataset, part, f"{where}."), table, f"{where}.{part}")
     check_numbers(dataset, where)
+    _check_paths(dataset, where)
+
+
+def _check_paths(value: Any, where: str, is_path: bool = False) -> None:
+    """Refuse an empty path of images, which would be the folder that the command runs in."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _check_paths(item, f"{where}.{key}", is_path or "dataroot" in str(key) or key == "lq")
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _check_paths(item, where, is_path)
+    elif is_path and isinstance(value, str) and not value.strip():
+        raise ValueError(f"expected a path in {where}, got an empty one; name a folder, or take the key out")

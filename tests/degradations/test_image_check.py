@@ -52,6 +52,10 @@ def with_pixel(value: float) -> Tensor:
     return image
 
 
+class Marked(Tensor):
+    """An image by its class alone, as torchvision's are."""
+
+
 IMAGES: dict[str, tuple[Any, str]] = {
     "NaN": (with_pixel(math.nan), "pixels that are NaN or infinite"),
     "infinity": (with_pixel(-math.inf), "pixels that are NaN or infinite"),
@@ -60,6 +64,9 @@ IMAGES: dict[str, tuple[Any, str]] = {
     "0 to 255 in half precision": (HR.half() * 255, "divide 8-bit values by 255"),
     "without its mean": (HR - 0.5, "values from -0.4.* undo other normalisation"),
     "-1 to 1": (HR * 2 - 1, "values from -0.9.* undo other normalisation"),
+    "of a marked kind": (with_pixel(math.nan).as_subclass(Marked), "pixels that are NaN or infinite"),
+    "sparse": (HR.to_sparse(), "convert to float32 what is of another kind"),
+    "float8": (HR.to(torch.float8_e4m3fn), "convert to float32 what is of another kind"),
     "8 bit": (HR.mul(255).byte(), "got torch.uint8 .*divide 8-bit values by 255"),
     "empty": (HR[:0], "at least one image, got an empty batch"),
     "NumPy": (HR.numpy(), "got ndarray; torch.from_numpy"),
@@ -87,7 +94,22 @@ def test_images_that_cannot_be_are_one_sentence(name: str, what: str) -> None:
             call()
 
 
-@pytest.mark.parametrize("scale", [[2.0, 2.0], (2.0,), np.array([2.0, 3.0]), "2", None, True, 2 + 0j, {}])
+@pytest.mark.parametrize(
+    "scale",
+    [
+        [2.0, 2.0],
+        (2.0,),
+        np.array([2.0, 3.0]),
+        "2",
+        None,
+        True,
+        np.True_,
+        b"2",
+        10**400,
+        2 + 0j,
+        {},
+    ],
+)
 @pytest.mark.parametrize("name", DEGRADATIONS)
 def test_scales_that_are_no_number_are_one_sentence(name: str, scale: Any) -> None:
     degradation = DEGRADATIONS[name]()
@@ -99,7 +121,7 @@ def test_scales_that_are_no_number_are_one_sentence(name: str, scale: Any) -> No
 
 
 def test_other_arguments_are_one_sentence() -> None:
-    for size in (8.5, "8", None, [8]):
+    for size in (8.5, "8", None, True, [8]):
         with pytest.raises(ValueError, match="expected an LR size of at least 1"):
             Bicubic().lr_patches(HR, SCALES, size)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"expected a list of scales, got 2\.0"):

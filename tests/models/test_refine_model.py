@@ -128,8 +128,8 @@ def test_autoencoder_moves_where_it_is_trained(train_rae: bool, camera: tuple[Pa
     [
         ({"generator": ""}, "expected degflow.generator to name a bundle"),
         ({"generator": "nowhere.safetensors"}, "nowhere.safetensors"),
-        ({"pseudo_share": 1.5}, "pseudo_share of at most 1"),
-        ({"steps": 0}, "steps of at least 1"),
+        ({"pseudo_share": 1.5}, "a number from 0 to 1 in degflow.pseudo_share"),
+        ({"steps": 0}, "from 1 to 1000 in degflow.steps"),
         ({"knots": [1.0, 2.0, 6.0]}, "degflow.knots and s_max that end where those of the generator do"),
         ({"rae": "x"}, "rae"),
     ],

@@ -43,6 +43,13 @@ def options(**changes: Any) -> dict[str, Any]:
         ({"val__metrics": {"p": {"type": "calculate_psnr", "test_y_chanel": True}}}, "did you mean 'test_y_channel'"),
         ({"datasets__val__use_hfilp": True}, "'use_hfilp' in datasets.val; did you mean 'use_hflip'"),
         ({"train": 3}, "expected a mapping in train, got 3"),
+        ({"train__optim_g__differentiable": True}, "expected no train.optim_g.differentiable, got true"),
+        ({"train__optim_g": {"type": "Adam", "lr": 1, "foreach": True, "fused": True}}, "got both; take one out"),
+        ({"train__optim_g": {"type": "Adam", "lr": 1, "betas": [0.9]}}, "expected 2 values in train.optim_g.betas"),
+        ({"train__optim_g": {"type": "Adam", "lr": 1, "betas": [0.9] * 3}}, "expected 2 values in train.optim_g.betas"),
+        ({"datasets__train__dataroot_gt": " "}, "expected a path in datasets.train.dataroot_gt, got an empty one"),
+        ({"datasets__train__dataroot_gt": ["a", ""]}, "expected a path in datasets.train.dataroot_gt, got an empty"),
+        ({"datasets__val__dataroot_lq": ""}, "expected a path in datasets.val.dataroot_lq, got an empty one"),
         ({"scale": 2.5}, "expected an integer for scale, got 2.5"),
     ],
 )

@@ -41,6 +41,11 @@ def check_adversary(opt: Mapping[str, Any]) -> None:
             raise ValueError(f"expected {name} to train with a discriminator, got none; add it or remove the others")
     check_count(train.get("net_d_iters", 1), 1, "train.net_d_iters")
     check_count(train.get("net_d_init_iters", 0), 0, "train.net_d_init_iters")
+    if int(train.get("net_d_init_iters", 0)) >= train.get("total_iter", float("inf")):
+        raise ValueError(
+            f"expected train.net_d_init_iters below train.total_iter {train['total_iter']}, got "
+            f"{train['net_d_init_iters']}: the network would never be trained; lower it"
+        )
 
 
 class Adversary:

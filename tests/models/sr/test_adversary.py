@@ -97,6 +97,11 @@ def test_which_iterations_move_the_generator(every: int, first: int, moves: list
     assert moved == moves
 
 
+def test_a_generator_that_would_never_move_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"expected train\.net_d_init_iters below train\.total_iter 10, got 10"):
+        gan_model(tmp_path, net_d_init_iters=10, total_iter=10)
+
+
 def test_weights_come_from_a_checkpoint(tmp_path: Path) -> None:
     model = gan_model(tmp_path)
     torch.save({"params": model.adversary.network.state_dict()}, tmp_path / "d.pth")
