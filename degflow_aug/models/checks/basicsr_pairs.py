@@ -2,35 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import cv2
+
 from degflow_aug.files.home_path import at_home
-from degflow_aug.files.image_file import image_size, images_in
+from degflow_aug.files.image_file import image_size, is_image_name
+from degflow_aug.files.text_file import read_lines
+
+_KEYS = ("dataroot_gt", "dataroot_lq")
 
 
-def check_scale_of_pairs(section: Mapping[str, Any], scale: object, where: str) -> None:
-    """Compare the sizes of the first pair of a PairedImageDataset for validation with ``scale`` of the option file.
+def check_basicsr_pairs(section: Mapping[str, Any], scale: object, where: str) -> None:
+    """Look at names and headers of all pairs of a PairedImageDataset of files, which BasicSR would read one by one.
 
-    Of HR that is larger than that times LR BasicSR keeps the top left corner, without a word.
+    For training HR has to be ``scale`` times LR. In validation BasicSR keeps the top left corner of HR that is larger,
+    without a word; LR of floor(H / scale) or ceil(H / scale) is taken there.
+
+    Args:
+        section: of ``datasets``; of other types nothing is checked.
+        scale: that of the option file.
+        where: name of the section, which begins with ``datasets.train`` for training.
 
     Raises:
-        ValueError: HR would be cut by more than the pixels that are no multiple of the scale.
+        ValueError: HR as its own LR, an image without the other, a pair of another scale, or HR below ``gt_size``.
     """
-    roots = [Path(at_home(str(section.get(key)))) for key in ("dataroot_gt", "dataroot_lq")]
-    if section.get("type") != "PairedImageDataset" or not isinstance(scale, (int, float)) or scale < 1:
+    if section.get("type") != "PairedImageDataset" or not all(isinstance(section.get(key), str) for key in _KEYS):
         return
-    if not all(root.is_dir() and root.suffix != ".lmdb" for root in roots):
+    hr_root, lr_root = (Path(at_home(section[key])) for key in _KEYS)
+    if os.path.realpath(hr_root) == os.path.realpath(lr_root):
+        raise ValueError(
+            f"expected HR and LR in two places in {where}, got {hr_root} as both dataroot_gt and dataroot_lq"
+        )
+    if hr_root.suffix == ".lmdb" or not (hr_root.is_dir() and lr_root.is_dir()):
         return
-    for hr in images_in(roots[0])[:1]:
-        lr = roots[1] / f"{str(section.get('filename_tmpl', '{}')).format(hr.stem)}{hr.suffix}"
-        if not lr.is_file():
-            continue
-        large, small = image_size(hr), image_size(lr)
-        if any(side >= (part + 1) * scale for side, part in zip(large, small, strict=True)):
-            raise ValueError(
-                f"expected pairs of scale {scale:g} (scale at the top of the option file) in {where}, got {hr} of "
-                f"{large[0]}x{large[1]} pixels (height x width) and LR of {small[0]}x{small[1]}; PairedImageDataset "
-                "would cut HR to a corner; set scale, or take AnyScalePairDataset with layout: folders"
-            )
+    for hr, lr in _pairs(section, hr_root, lr_root, where):
+        if isinstance(scale, (int, float)) and scale >= 1 and _is_read(hr) and _is_read(lr):
+            side = section.get("gt_size") if where.startswith("datasets.train") else None
+            _check_sizes(hr, lr, scale, side, where)
+
+
+def _pairs(section: Mapping[str, Any], hr_root: Path, lr_root: Path, where: str) -> Iterator[tuple[Path, Path]]:
+    """The pairs as BasicSR makes them: by a list of HR files, or of all files in the two folders."""
+    listed, template = section.get("meta_info_file"), str(section.get("filename_tmpl", "{}"))
+    # BasicSR takes what is before the first space for the name.
+    names = [line.split(" ")[0] for line in read_lines(Path(at_home(str(listed))))] if listed else _files(hr_root)
+    left = set() if listed else set(_files(lr_root))
+    pairs = []
+    for name in names:
+        stem, suffix = os.path.splitext(os.path.basename(name))
+        lr_name = f"{template.format(stem)}{suffix}"
+        for path, kind in ((hr_root / name, "HR"), (lr_root / lr_name, "LR")):
+            if not path.is_file():
+                other = f" of {hr_root / name}" if kind == "LR" else f", which {listed} lists"
+                raise ValueError(
+                    f"{path}: expected the {kind} image{other} in {where}, got none; PairedImageDataset pairs files by "
+                    "name and suffix: add it, rename the two alike, or set filename_tmpl"
+                )
+        left.discard(lr_name)
+        pairs.append((hr_root / name, lr_root / lr_name))
+    if left:
+        raise ValueError(
+            f"{lr_root / min(left)}: expected an HR image for each file of dataroot_lq in {where}, got none in "
+            f"{hr_root}; take the file out"
+        )
+    yield from pairs
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith(".") and path.is_file())
+
+
+def _is_read(path: Path) -> bool:
+    """Whether the size can be told; BasicSR reads all that OpenCV does.
+
+    Raises:
+        ValueError: that is no image, which BasicSR would take for one.
+    """
+    if not is_image_name(path.name) and not cv2.haveImageReader(str(path)):
+        raise ValueError(f"{path}: expected images alone, as PairedImageDataset reads every file; take it out")
+    return is_image_name(path.name)
+
+
+def _check_sizes(hr: Path, lr: Path, scale: float, side: object, where: str) -> None:
+    large, small = image_size(hr), image_size(lr)
+    if isinstance(side, int) and min(large) < side:
+        raise ValueError(
+            f"expected HR of at least {side}x{side} pixels (gt_size) in {where}, got {hr} of {large[0]}x{large[1]}; "
+            "take it out, or make gt_size smaller"
+        )
+    # Validation takes the pixels that are no multiple of the scale, on either side.
+    spare = 0 if where.startswith("datasets.train") else scale
+    if any(side != part * scale and abs(side - part * scale) >= spare for side, part in zip(large, small, strict=True)):
+        raise ValueError(
+            f"expected pairs of scale {scale:g} (scale at the top of the option file) in {where}, got {hr} of "
+            f"{large[0]}x{large[1]} pixels (height x width) and LR {lr} of {small[0]}x{small[1]}; set scale, make LR "
+            "of that HR, or take AnyScalePairDataset with layout: folders"
+        )

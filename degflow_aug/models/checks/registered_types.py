@@ -14,7 +14,7 @@ from torch import nn
 from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import ArbitraryScaleNetwork
 from degflow_aug.archs.network_arguments import TooLargeError, outline
 from degflow_aug.console.sentence import sentence
-from degflow_aug.models.checks.basicsr_pairs import check_scale_of_pairs
+from degflow_aug.models.checks.basicsr_pairs import check_basicsr_pairs
 from degflow_aug.options.nearest_name import nearest_name
 from degflow_aug.options.sections import check_known_keys
 
@@ -176,6 +176,6 @@ def check_datasets(opt: Mapping[str, Any]) -> dict[str, Any]:
         dataset = registered_type(DATASET_REGISTRY, section, f"datasets.{name}")
         if dataset.__module__.startswith("degflow_aug."):
             built[str(section.get("name"))] = dataset({**section, "phase": name.split("_")[0]})
-        elif name != "train":
-            check_scale_of_pairs(section, opt.get("scale"), f"datasets.{name}")
+        else:
+            check_basicsr_pairs(section, opt.get("scale"), f"datasets.{name}")
     return built

@@ -1,19 +1,21 @@
-"""Pairs of which BasicSR's data set would keep a corner of HR are refused before training."""
+"""Pairs that BasicSR's data set would not take for what they are are refused before anything is written."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from helpers import trees
 
-from degflow_aug.models.checks.basicsr_pairs import check_scale_of_pairs
+from degflow_aug.models.checks.basicsr_pairs import check_basicsr_pairs
 
 
-def _section(root: Path, hr: tuple[int, int], lr: tuple[int, int], template: str = "{}") -> dict[str, str]:
-    trees.save(root / "gt/a.png", np.zeros((*hr, 3), np.uint8))
-    trees.save(root / "lq" / f"{template.format('a')}.png", np.zeros((*lr, 3), np.uint8))
+def _section(root: Path, *pairs: tuple[tuple[int, int], tuple[int, int]], template: str = "{}") -> dict[str, Any]:
+    for name, (hr, lr) in zip("abc", pairs, strict=False):
+        trees.save(root / f"gt/{name}.png", np.zeros((*hr, 3), np.uint8))
+        trees.save(root / "lq" / f"{template.format(name)}.png", np.zeros((*lr, 3), np.uint8))
     return {
         "type": "PairedImageDataset", "dataroot_gt": str(root / "gt"), "dataroot_lq": str(root / "lq"),
         "filename_tmpl": template,
@@ -22,22 +24,73 @@ def _section(root: Path, hr: tuple[int, int], lr: tuple[int, int], template: str
 
 @pytest.mark.parametrize(("scale", "hr", "lr"), [
     (1, (48, 64), (48, 64)), (2, (49, 65), (24, 32)), (2, (49, 65), (25, 33)), (4, (51, 67), (12, 16)),
-    (4, (48, 64), (48, 64)),
+    (4, (45, 61), (12, 16)),
 ])  # fmt: skip
 def test_pairs_of_the_scale(tmp_path: Path, scale: int, hr: tuple[int, int], lr: tuple[int, int]) -> None:
-    check_scale_of_pairs(_section(tmp_path, hr, lr, "{}x4"), scale, "datasets.val")
+    section = _section(tmp_path, (hr, lr), template="{}x4")
+    check_basicsr_pairs(section, scale, "datasets.val")
+    if scale > 1:
+        with pytest.raises(ValueError, match=rf"expected pairs of scale {scale} .* in datasets\.train"):
+            check_basicsr_pairs(section, scale, "datasets.train")
 
 
-@pytest.mark.parametrize(("scale", "lr"), [(1, (24, 32)), (2, (12, 16)), (2, (16, 21)), (3, (12, 16))])
-def test_pairs_of_another_scale(tmp_path: Path, scale: int, lr: tuple[int, int]) -> None:
+@pytest.mark.parametrize(("scale", "lr"), [
+    (1, (24, 32)), (2, (12, 16)), (2, (16, 21)), (3, (12, 16)), (2, (30, 32)), (2, (26, 32)), (2, (48, 64)),
+    (2, (32, 24)), (1, (48, 65)),
+])  # fmt: skip
+@pytest.mark.parametrize("where", ["datasets.val", "datasets.train", "datasets.test_1"])
+def test_any_pair_of_another_scale(tmp_path: Path, scale: int, lr: tuple[int, int], where: str) -> None:
+    good = ((12 * scale, 12 * scale), (12, 12))
+    section = _section(tmp_path, good, ((48, 64), lr), good)
+    with pytest.raises(ValueError, match=rf"expected pairs of scale {scale} .* in {where}, got .*b\.png of 48x64"):
+        check_basicsr_pairs(section, scale, where)
+
+
+@pytest.mark.parametrize(("rename", "said"), [
+    ({"lq/b.png": "lq/bb.png"}, r"lq/b\.png: expected the LR image of .*gt/b\.png in datasets\.val, got none"),
+    ({"lq/b.png": "lq/b.bmp"}, r"lq/b\.png: expected the LR image"),
+    ({"gt/b.png": "other.png"}, r"lq/b\.png: expected an HR image for each file .* take the file out"),
+    ({"gt/b.png": "gt/n.txt", "lq/b.png": "lq/n.txt"}, None),
+])  # fmt: skip
+def test_names_that_basicsr_cannot_pair(tmp_path: Path, rename: dict[str, str], said: str | None) -> None:
+    section = _section(tmp_path, *[((48, 64), (24, 32))] * 2)
+    for old, new in rename.items():
+        (tmp_path / old).rename(tmp_path / new)
+        if said is None:
+            (tmp_path / new).write_text("a note")
+    with pytest.raises(ValueError, match=said or r"n\.txt: expected images alone"):
+        check_basicsr_pairs(section, 2, "datasets.val")
+
+
+def test_a_list_of_hr_files_is_what_counts(tmp_path: Path) -> None:
+    section = _section(tmp_path, ((48, 64), (24, 32)), ((48, 64), (12, 16)))
+    (tmp_path / "list.txt").write_text("a.png (48,64,3)\n")
+    section["meta_info_file"] = str(tmp_path / "list.txt")
+    check_basicsr_pairs(section, 2, "datasets.val")
+    (tmp_path / "list.txt").write_text("a.png (48,64,3)\nmissing.png (48,64,3)\n")
+    with pytest.raises(ValueError, match=r"gt/missing\.png: expected the HR image, which .*list\.txt lists"):
+        check_basicsr_pairs(section, 2, "datasets.val")
+
+
+def test_hr_that_is_smaller_than_its_crops(tmp_path: Path) -> None:
+    section = _section(tmp_path, ((48, 64), (24, 32)), ((48, 62), (24, 31)))
+    check_basicsr_pairs({**section, "gt_size": 48}, 2, "datasets.train")
     with pytest.raises(
-        ValueError, match=rf"expected pairs of scale {scale} .* in datasets\.val, got .*a\.png of 48x64"
+        ValueError, match=r"HR of at least 64x64 pixels \(gt_size\) in datasets\.train, got .*a\.png of 48x64"
     ):
-        check_scale_of_pairs(_section(tmp_path, (48, 64), lr), scale, "datasets.val")
+        check_basicsr_pairs({**section, "gt_size": 64}, 2, "datasets.train")
+
+
+def test_hr_is_not_its_own_lr(tmp_path: Path) -> None:
+    section = _section(tmp_path, ((48, 64), (48, 64)))
+    (tmp_path / "link").symlink_to(tmp_path / "gt")
+    for lq in ("gt", "link", "lq/../gt"):
+        with pytest.raises(ValueError, match=r"expected HR and LR in two places in datasets\.val, got .*gt as both"):
+            check_basicsr_pairs({**section, "dataroot_lq": str(tmp_path / lq)}, 1, "datasets.val")
 
 
 def test_what_cannot_be_told_is_left_to_basicsr(tmp_path: Path) -> None:
-    section = _section(tmp_path, (48, 64), (24, 32))
-    (tmp_path / "lq/a.png").rename(tmp_path / "lq/b.png")
-    check_scale_of_pairs(section, 1, "datasets.val")
-    check_scale_of_pairs({**section, "dataroot_gt": str(tmp_path / "none")}, 1, "datasets.val")
+    section = _section(tmp_path, ((48, 64), (12, 16)))
+    check_basicsr_pairs(section, None, "datasets.val")
+    check_basicsr_pairs({**section, "type": "SingleImageDataset"}, 1, "datasets.val")
+    check_basicsr_pairs({**section, "dataroot_gt": str(tmp_path / "none")}, 1, "datasets.val")
