@@ -1,4 +1,4 @@
-"""What lies at a path, as a short text that other content would change: weights in full or in samples, folders."""
+"""What lies at a path, as a short text that other content would change: files in full or in pieces, folders."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-WHOLE_BYTES = 1 << 26
-"""Files up to this size are read whole; of larger ones, pieces that lie evenly are."""
-PIECES, PIECE_BYTES = 64, 1 << 18
-SAMPLED_FILES = 64
-"""Of a folder's files, names and sizes count, and the content of as many as this."""
+WHOLE_BYTES, PIECES = 1 << 26, 64
+"""A file up to this size is read whole; of a larger one, as many pieces that lie evenly, the first and last among them.
+
+Formats that are compressed, and torch's, end in checksums of what comes before.
+"""
+FOLDER_BYTES, LEAST_BYTES = 1 << 29, 1 << 14
+"""Of the files of a folder, as much is read as this in all, every file alike, but of each the least."""
 
 
 def fingerprint(path: str | Path) -> str | None:
@@ -33,23 +35,23 @@ def fingerprint_of_files(files: Iterable[Path], folder: Path) -> str:
         OSError: one cannot be read.
     """
     digest, found = hashlib.blake2b(digest_size=16), sorted(set(files))
-    sampled = {found[number * len(found) // SAMPLED_FILES] for number in range(SAMPLED_FILES)} if found else set()
+    share = min(WHOLE_BYTES, max(LEAST_BYTES, FOLDER_BYTES // max(1, len(found))))
     for file in found:
         if len(found) > 1:
             name = os.path.relpath(file, folder)
             digest.update(f"{name}\0{file.stat().st_size}\0".encode(errors="surrogateescape"))
-        if file in sampled:
-            _add_content(digest, file)
+        _add_content(digest, file, share)
     return digest.hexdigest()
 
 
-def _add_content(digest: Any, path: Path) -> None:
+def _add_content(digest: Any, path: Path, most: int) -> None:
     size = path.stat().st_size
     with path.open("rb") as file:
-        if size <= WHOLE_BYTES:
+        if size <= most:
             digest.update(file.read())
             return
         digest.update(str(size).encode())
+        length = max(1, most // PIECES)
         for number in range(PIECES):
-            file.seek((size - PIECE_BYTES) * number // (PIECES - 1))
-            digest.update(file.read(PIECE_BYTES))
+            file.seek((size - length) * number // (PIECES - 1))
+            digest.update(file.read(length))

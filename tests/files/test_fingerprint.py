@@ -33,8 +33,7 @@ def test_the_same_content_elsewhere(folder: Path, name: str) -> None:
 @pytest.mark.parametrize("whole", [True, False], ids=["whole", "sampled"])
 def test_other_weights_of_the_same_size(folder: Path, whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not whole:
-        monkeypatch.setattr(module, "WHOLE_BYTES", 10)
-        monkeypatch.setattr(module, "PIECE_BYTES", 8)
+        monkeypatch.setattr(module, "WHOLE_BYTES", 100)
     before = fingerprint(folder / "weights")
     (folder / "weights").write_bytes(bytes(range(199, -1, -1)))
     assert fingerprint(folder / "weights") != before
@@ -49,3 +48,19 @@ def test_other_files_in_a_folder(folder: Path) -> None:
     (folder / "images/2.png").unlink()
     seen.append(fingerprint(folder / "images"))
     assert len(set(seen)) == 4
+
+
+@pytest.mark.parametrize("share", [1 << 29, 0], ids=["whole", "in pieces"])
+@pytest.mark.parametrize("number", [0, 1, 63, 99])
+def test_one_of_many_files_is_another_of_the_same_size(
+    tmp_path: Path, number: int, share: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FOLDER_BYTES", share)
+    monkeypatch.setattr(module, "LEAST_BYTES", 64)
+    for each in range(100):
+        (tmp_path / f"{each:03}.png").write_bytes(bytes([each]) * 500)
+    before = fingerprint(tmp_path)
+    (tmp_path / f"{number:03}.png").write_bytes(b"o" * 500)
+    assert fingerprint(tmp_path) != before
+    (tmp_path / f"{number:03}.png").write_bytes(bytes([number]) * 500)
+    assert fingerprint(tmp_path) == before

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def content_of(scenes: Sequence[Scene], folder: Path) -> str:
-    """Digest the images of scenes below ``folder``: all names and sizes, and the content of some."""
+    """Digest the images of scenes below ``folder``: names, sizes and content."""
     files = (path for scene in scenes for path in (scene.hr, *scene.views.values()))
     return fingerprint_of_files((path for path in files if path.is_file()), folder)
 
