@@ -18,6 +18,7 @@ from degflow_aug.files.fingerprint import fingerprint
 from degflow_aug.files.run_history import processor_name
 
 Record = dict[str, dict[str, Any]]
+NOT_EQUAL = "So this run is no longer equal to the bit to one that goes through with what it was begun with."
 
 # Of this start, and not of what is trained.
 _NOT_COMPARED = {
@@ -26,7 +27,12 @@ _NOT_COMPARED = {
 _WEIGHTS = ("pretrain_network_", "strict_load_", "param_key_", "ignore_resume_networks")
 _NO_PATHS = {"name", "type", "phase", "model_type"}
 _NEEDED_ALIKE = ("model_type", "network_*.type", "train.optim_*.type")
+_WITHOUT_EFFECT = {
+    "datasets.train.name", "datasets.train.cache_mb", "datasets.train.prefetch_mode", "find_unused_parameters",
+    "datasets.train.num_prefetch_queue", "datasets.train.pin_memory", "datasets.train.persistent_workers",
+}  # fmt: skip
 _NOT_TRAINING = ("val.", "logger.", "datasets.val", "train.total_iter")
+_WORKERS = "datasets.train.num_worker_per_gpu"
 _SHIPPED = Path(__file__).resolve().parents[1] / "weights"
 
 
@@ -79,7 +85,8 @@ def changes(before: Record, now: Record, iteration: int) -> list[str]:
     said, trains = [], False
     old, new = before["options"], now["options"]
     ignored = new.get("path.ignore_resume_networks") or ()
-    for key in sorted(old.keys() | new.keys()):
+    without_effect = _WITHOUT_EFFECT | ({_WORKERS} if _draws_alike(new.get("datasets.train.type")) else set())
+    for key in sorted((old.keys() | new.keys()) - without_effect):
         same_place = before["content"].get(key) is not None and before["content"].get(key) == now["content"].get(key)
         other_content = key in before["content"] and key in now["content"] and not same_place
         if same_place or (old.get(key) == new.get(key) and not other_content):
@@ -102,8 +109,15 @@ def changes(before: Record, now: Record, iteration: int) -> list[str]:
             was = _shown(before["machine"][name])
             said.append(f"{name} changed from {was} to {_shown(value)} since iteration {iteration}.")
     if trains:
-        said.append("So this run is no longer equal to the bit to one that goes through with what it was begun with.")
+        said.append(NOT_EQUAL)
     return said
+
+
+def _draws_alike(dataset: object) -> bool:
+    """Whether a data set is of this package, whose draws do not depend on the number of workers; BasicSR's do."""
+    from basicsr.utils.registry import DATASET_REGISTRY
+
+    return dataset in DATASET_REGISTRY and DATASET_REGISTRY.get(dataset).__module__.startswith("degflow_aug.")
 
 
 def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:

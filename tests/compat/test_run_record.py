@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from degflow_aug import register
 from degflow_aug.compat.run_record import changes, record_of, recorded
 
 UNUSED = "without effect, the run goes on from networks of its own"
@@ -65,6 +66,18 @@ def test_options_that_take_effect(opt: dict[str, Any], keys: str, value: Any) ->
     said = said_of(opt, before, keys)
     assert "changed from" in said
     assert said.endswith(f"takes effect from now on.{NOT_EQUAL}")
+
+
+@pytest.mark.parametrize("key", ["name", "cache_mb", "pin_memory", "num_worker_per_gpu", "find_unused_parameters"])
+@pytest.mark.parametrize("dataset", ["HRCropDataset", "PairedImageDataset"])
+def test_what_draws_and_weights_do_not_depend_on(opt: dict[str, Any], key: str, dataset: str) -> None:
+    """Data sets of BasicSR draw from a stream per worker."""
+    register()
+    opt["datasets"]["train"]["type"] = dataset
+    before = record_of(opt)
+    (opt if key.startswith("find") else opt["datasets"]["train"])[key] = 3
+    of_workers = key == "num_worker_per_gpu" and dataset == "PairedImageDataset"
+    assert len(changes(before, record_of(opt), 2)) == 2 * of_workers
 
 
 @pytest.mark.parametrize(
