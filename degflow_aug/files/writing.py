@@ -103,7 +103,8 @@ def sole_writer(output: str | Path, lock: str | Path | None = None) -> Iterator[
 
     Args:
         output: file or folder that is written, for the message.
-        lock: the file to lock; ``.NAME.lock`` beside ``output`` by default, whose folder is made.
+        lock: the file to lock; ``.NAME.lock`` beside ``output`` by default, whose folder is made, and removed
+            again where nothing has come into it.
 
     Raises:
         ValueError: another process is in such a block, or the file to lock is a link.
@@ -111,6 +112,7 @@ def sole_writer(output: str | Path, lock: str | Path | None = None) -> Iterator[
     """
     output = Path(output)
     path = Path(lock) if lock is not None else output.with_name(f"{hidden_name(output.name)}.lock")
+    made = [folder for folder in path.parents if not folder.exists()]
     held = FileLock(path, timeout=0)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -135,3 +137,7 @@ def sole_writer(output: str | Path, lock: str | Path | None = None) -> Iterator[
             with suppress(OSError):
                 path.unlink()
             held.release()
+        with suppress(OSError):
+            # What is not empty stays.
+            for folder in made:
+                folder.rmdir()

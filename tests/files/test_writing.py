@@ -151,10 +151,15 @@ def test_the_second_is_told_and_the_next_is_not(tmp_path: Path) -> None:
         pass
     process.communicate("")
     assert process.returncode == 0
-    assert list(output.parent.iterdir()) == []
+    # The folder that the first has made is empty, and goes with it.
+    assert list(tmp_path.iterdir()) == []
+    output.parent.mkdir()
     with sole_writer(output):
         assert [path.name for path in output.parent.iterdir()] == [".camera.safetensors.lock"]
     assert list(output.parent.iterdir()) == []
+    with sole_writer(tmp_path / "a" / "b" / "c"):
+        (tmp_path / "a" / "written").touch()
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["written"]
 
 
 def test_a_killed_holder_does_not_count_nor_do_its_workers(tmp_path: Path) -> None:
