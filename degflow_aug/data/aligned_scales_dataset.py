@@ -17,6 +17,7 @@ from degflow_aug.data.layouts.common_part import scene_sizes
 from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.data.layouts.lmdb import find_lmdb_images
 from degflow_aug.data.layouts.scene import Scene, gather_scenes, take_complete, view_scale
+from degflow_aug.data.layouts.scene_files import one_per_scale
 from degflow_aug.data.tensors import bring_to_grid, to_tensor
 from degflow_aug.draws import SampleDraw, resolve_draw
 from degflow_aug.files.home_path import home_path
@@ -183,10 +184,10 @@ def _find_lmdb_scenes(opt: Mapping[str, Any]) -> list[Scene]:
         if opt.get(key) is not None:
             raise ValueError(f"expected no {key} with io_backend: {{type: lmdb}}, got {opt[key]!r}; remove it")
     root = keys.path(opt, "dataroot_gt", _KIND)
-    views = {
-        view_scale(scale): home_path(folder)
+    views = one_per_scale(
+        (view_scale(scale), home_path(folder))
         for scale, folder in dict(keys.required(opt, "dataroot_views", _KIND)).items()
-    }
+    )
     return gather_scenes(
         find_lmdb_images(root, views),
         root,

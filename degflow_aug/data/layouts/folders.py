@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 from degflow_aug.data.layouts.scene import FoundImage, Place, folder_name, view_scale
+from degflow_aug.data.layouts.scene_files import one_per_scale
 from degflow_aug.files.home_path import home_path
 from degflow_aug.files.image_tree import find_images
 
@@ -14,11 +15,12 @@ def find_folders(place: Place) -> Iterator[FoundImage]:
     """Find HR images, and LR images of the same names in the folders of ``place.lq``.
 
     Raises:
-        ValueError: no folders by scale.
+        ValueError: no folders by scale, or two of one scale.
     """
     root, lq = place.root, place.lq
     if not isinstance(lq, Mapping) or not lq or not all(isinstance(value, (str, os.PathLike)) for value in lq.values()):
         raise ValueError(f"expected lq as folders by scale, {{2: folder, 2.9: folder}}, got {lq!r}")
-    for scale, folder in [(1.0, root), *((view_scale(key), home_path(value)) for key, value in lq.items())]:
+    lr = one_per_scale((view_scale(key), home_path(value)) for key, value in lq.items())
+    for scale, folder in [(1.0, root), *lr.items()]:
         for image in find_images(folder):
             yield FoundImage(folder_name(root), image.name.rpartition("/")[2], image.name, scale, image.path)

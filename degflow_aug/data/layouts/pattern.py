@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from degflow_aug.data.layouts.scene import FoundImage, Place, folder_name, folders, view_scale
+from degflow_aug.data.layouts.scene_files import one_per_scale
 from degflow_aug.files.alike import composed
 from degflow_aug.files.image_file import IMAGE_SUFFIXES, images_in
 from degflow_aug.files.image_tree import say_left_out
@@ -25,10 +26,15 @@ def find_pattern(place: Place) -> Iterator[FoundImage]:
         raise ValueError(
             f'expected pattern: {{"hr": "...{{id}}...", "views": {{2: "...{{id}}..."}}}}, got {reprlib.repr(pattern)}'
         )
-    views = [(view_scale(key), template) for key, template in pattern["views"].items()]
+    views = one_per_scale((view_scale(key), template) for key, template in pattern["views"].items())
+    for scale, template in views.items():
+        if template == pattern["hr"]:
+            raise ValueError(
+                f"expected a template of its own for views at scale {scale:g}, got that of HR, '{template}'"
+            )
     claimed: set[Path] = set()
     # The longer template first: 001x2.png is the view of {id}x2.png, though {id}.png fits it as well.
-    for scale, template in sorted([(1.0, pattern["hr"]), *views], key=lambda pair: -len(pair[1])):
+    for scale, template in sorted([(1.0, pattern["hr"]), *views.items()], key=lambda pair: -len(pair[1])):
         parts = [_template_part(part, template) for part in Path(template).parts]
         found = [(path, fields) for path, fields in _walk(root, parts, {}) if path not in claimed]
         if not found:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from degflow_aug.data.layouts.scene import FoundImage, Place, folder_name
+from degflow_aug.data.layouts.scene_files import one_per_scale
 from degflow_aug.files.image_file import images_in
 from degflow_aug.files.image_tree import say_left_out
 
@@ -19,12 +20,15 @@ _FOLDER = re.compile(r"(?P<kind>HR|LR)(?P<scale>\d+(?:(?:dot|\.)\d+)?)", re.IGNO
 
 def find_realarbisr(place: Place) -> Iterator[FoundImage]:
     """Find the images of RealArbiSR."""
-    folders: dict[float, dict[str, Path]] = {}
     parent = place.root / place.split
-    for folder in sorted(parent.iterdir()) if parent.is_dir() else ():
-        if folder.is_dir() and (match := _FOLDER.fullmatch(folder.name)):
-            scale = float(match["scale"].lower().replace("dot", "."))
-            folders.setdefault(scale, {})[match["kind"].upper()] = folder
+    inside = sorted(path for path in parent.iterdir() if path.is_dir()) if parent.is_dir() else []
+    matches = [(match, folder) for folder in inside if (match := _FOLDER.fullmatch(folder.name))]
+    folders: dict[float, dict[str, Path]] = {}
+    for kind in ("HR", "LR"):
+        of_kind = [(match["scale"], folder) for match, folder in matches if match["kind"].upper() == kind]
+        found = one_per_scale((float(text.lower().replace("dot", ".")), folder) for text, folder in of_kind)
+        for scale, folder in found.items():
+            folders.setdefault(scale, {})[kind] = folder
     if not folders:
         raise ValueError(f"{parent}: expected folders HR1dot5, LR1dot5, HR2, LR2, ... in it, got none")
     camera = folder_name(place.root)

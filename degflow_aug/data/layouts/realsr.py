@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from degflow_aug.data.layouts.scene import FoundImage, Place, folders
+from degflow_aug.data.layouts.scene_files import one_per_scale
 from degflow_aug.files.image_file import images_in
 from degflow_aug.files.image_tree import say_left_out
 
@@ -34,12 +35,13 @@ def _find(root: Path, split: str, own_hr: bool) -> Iterator[FoundImage]:
     if not splits:
         raise ValueError(f"{root}: expected folders {{camera}}/{split}/{{scale}}, got none{_hint(root, split)}")
     for camera, folder in splits:
-        scales = [(float(match[1]), child) for child in folders(folder) if (match := _SCALE.fullmatch(child.name))]
+        named = [(match, child) for child in folders(folder) if (match := _SCALE.fullmatch(child.name))]
+        scales = one_per_scale((float(match[1]), child) for match, child in named)
         if not scales:
             raise ValueError(f"{folder}: expected a folder per scale (2, 3, 4), got none")
-        say_left_out(folder, [child / "any" for _, child in scales])
-        lowest = min(scale for scale, _ in scales)
-        for scale, child in sorted(scales):
+        say_left_out(folder, [child / "any" for child in scales.values()])
+        lowest = min(scales)
+        for scale, child in sorted(scales.items()):
             yield from _find_scale(camera, child, scale, keep_hr=own_hr or scale == lowest, own_hr=own_hr)
 
 

@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from degflow_aug.data.layouts.scene_files import check_own_files
 from degflow_aug.files.alike import composed
 from degflow_aug.options.nearest_name import nearest_name
 
 INCOMPLETE = ("refuse", "drop", "keep")
 _RANGE = re.compile(r"(\d+)-(\d+)")
+# Leading zeros of a number that stands alone or after a word, 001 and IMG001; not of 1.05, a hash or 001x2.
+_ZEROS = re.compile(r"((?:^|_|[^\w.,])[^\W\d_]*)0+(?=[0-9]+(?:$|_|[^\w.,]|[.,](?!\d)))")
 _Key = tuple[str, str, str]
 
 
@@ -76,7 +79,7 @@ def gather_scenes(
 ) -> list[Scene]:
     """Put the images of each scene together by name, and take those of ``cameras`` and ``scenes``.
 
-    Names that differ in how they write a number (1 and 001) or an accent (NFC and NFD) are one where only so an HR
+    Names that differ in how they write a counter (1 and 001) or an accent (NFC and NFD) are one where only so an HR
     image and LR images go together.
 
     Args:
@@ -87,7 +90,7 @@ def gather_scenes(
             ``drop`` both, or ``keep`` HR images.
 
     Raises:
-        ValueError: two files for one image, an image alone, or nothing that was asked for.
+        ValueError: two files for one image, one file for two, an image alone, or nothing that was asked for.
     """
     groups: dict[_Key, dict[float, Path]] = {}
     for image in images:
@@ -100,6 +103,8 @@ def gather_scenes(
         groups = {key: files for key, files in groups.items() if 1.0 in files and len(files) > 1}
     keys = sorted(_select(list(groups), root, cameras, scenes))
     _check_none_alone({key: groups[key] for key in keys}, keep_hr=alone == "keep")
+    for key in keys:
+        check_own_files(key[2], groups[key])
     return [
         Scene(name, camera, files[1.0], {scale: files[scale] for scale in sorted(files) if scale != 1})
         for (camera, _, name), files in ((key, groups[key]) for key in keys)
@@ -177,8 +182,8 @@ def _with_names_as_numbers(groups: dict[_Key, dict[float, Path]]) -> dict[_Key, 
 
 
 def _said_by(name: str) -> str:
-    """A name with its accents in one form and its numbers without leading zeros."""
-    return re.sub(r"\d+", lambda digits: str(int(digits[0])), composed(name))
+    """A name with its accents in one form and its counters without leading zeros."""
+    return _ZEROS.sub(r"\1", composed(name))
 
 
 def _check_none_alone(groups: Mapping[_Key, Mapping[float, Path]], keep_hr: bool) -> None:

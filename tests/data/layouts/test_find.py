@@ -309,6 +309,59 @@ def test_numbers_are_numbers_and_accents_are_accents(tmp_path: Path, layout: str
     assert found == {name + suffixes[0]: other + suffixes[1] for name, other in ((hr, lr), ("b2", "b2"))}
 
 
+@pytest.mark.parametrize(("hr", "lr", "joined"), [
+    ("IMG001", "IMG1", True), ("a-007_2", "a-7_02", True), ("v 01/1.crop", "v 1/001.crop", True), ("00", "0", True),
+    ("a1.5", "a1.05", False), ("f00d1", "f0d1", False), ("1e3", "01e3", False), ("a\u00b2", "a2", False),
+    ("img1x02", "img1x2", False), ("1,5", "1,05", False),
+])  # fmt: skip
+def test_counters_alone_are_numbers(tmp_path: Path, hr: str, lr: str, joined: bool) -> None:
+    for place in (tmp_path / "HR" / f"{hr}.png", tmp_path / "LR" / f"{lr}.png"):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+    if joined:
+        assert len(find_pair_scenes(tmp_path / "HR", "folders", lq={2: tmp_path / "LR"})) == 1
+        return
+    with pytest.raises(ValueError, match="expected the HR image of scene"):
+        find_pair_scenes(tmp_path / "HR", "folders", lq={2: tmp_path / "LR"})
+
+
+@pytest.mark.parametrize("lq", [{2: "HR"}, {2: "link"}, {2: "LR", 4: "link"}, {2: "LR", 4: "LR"}])
+def test_an_image_is_not_its_own_lr(tmp_path: Path, lq: dict[int, str]) -> None:
+    for folder in ("HR", "LR"):
+        trees.save(tmp_path / folder / "a.png", np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "link").symlink_to(tmp_path / "HR")
+    places = {scale: tmp_path / folder for scale, folder in lq.items()}
+    with pytest.raises(
+        ValueError, match=r"a\.png: expected an image of its own for scale \d of scene 'a', got the file"
+    ):
+        find_pair_scenes(tmp_path / "HR", "folders", lq=places)
+    pattern = {"hr": "HR/{id}.png", "views": {scale: f"{folder}/{{id}}.png" for scale, folder in lq.items()}}
+    with pytest.raises(ValueError, match=r"a template of its own|an image of its own|LR/\{id\}\.png, got none"):
+        find_scenes(tmp_path, "pattern", pattern=pattern)
+
+
+@pytest.mark.parametrize(("layout", "first", "second"), [
+    ("realarbisr", "Train/{}2", "Train/{}2.0"), ("realarbisr", "Train/{}1dot5", "Train/{}1.5"),
+    ("realsr", "a/Train/2", "a/Train/x2.0"), ("realsr_v3", "a/Train/2", "a/Train/x2"),
+])  # fmt: skip
+def test_two_folders_of_one_scale(tmp_path: Path, layout: str, first: str, second: str) -> None:
+    for number, folder in enumerate((first, second)):
+        for kind in ("HR", "LR"):
+            name = f"a_{number}_{kind}{'2' * (kind == 'LR')}.png"
+            trees.save(tmp_path / folder.format(kind) / name, np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"expected one place for scale .* as well; keep one"):
+        find_pair_scenes(tmp_path, layout)
+
+
+def test_two_names_of_one_scale(tmp_path: Path) -> None:
+    trees.save(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8))
+    two: dict[Any, str] = {2: f"{tmp_path}/x", "2.0": f"{tmp_path}/y"}
+    with pytest.raises(ValueError, match=r"y: expected one place for scale 2, got .*x as well"):
+        find_pair_scenes(tmp_path, "folders", lq=two)
+    with pytest.raises(ValueError, match="expected one place for scale 2"):
+        find_scenes(tmp_path, "pattern", pattern={"hr": "{id}.png", "views": {2: "{id}x2.png", "2.0": "{id}x.png"}})
+
+
 def test_names_that_could_be_of_several_are_not_guessed(tmp_path: Path) -> None:
     pattern = {"hr": "HR/{id}.png", "views": {2: "LR2/{id}.png"}}
     for name in ("HR/1.png", "HR/001.png", "LR2/1.png", "LR2/01.png"):
