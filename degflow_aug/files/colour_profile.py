@@ -15,9 +15,11 @@ from degflow_aug.files.notice import notice
 # Profiles of sRGB differ from each other by rounding; what a profile changes by no more stays as it is, to the bit.
 _SAME = 2
 _GRAYS = ("1", "L", "LA")
-_SAID = {""}
 # Of sRGB, as PNG has them: white, red, green, blue.
 _GAMMA, _PRIMARIES, _NEAR = 1 / 2.2, (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06), 0.02
+# Of ITU-T H.273: BT.709 or not told, sRGB or not told, and light beyond white.
+_SRGB_PRIMARIES, _SRGB_TRANSFERS, _HDR = (1, 2), (13, 2), {16: "PQ", 18: "HLG"}
+_COLOUR_SPACE, _UNCALIBRATED, _ADOBE = 40961, 65535, 2
 
 
 def is_in_srgb(image: Image.Image, name: str) -> bool:
@@ -26,13 +28,15 @@ def is_in_srgb(image: Image.Image, name: str) -> bool:
     Args:
         image: as Pillow has opened it.
         name: what the line calls it. It is said once per profile.
+
+    Raises:
+        ValueError: no profile, and a PQ or HLG transfer.
     """
     profile = image.info.get("icc_profile")
     if not profile:
-        told = _told_without_profile(image)
-        if told not in _SAID:
-            _SAID.add(told)
-            notice(f"{name}: its colours are {told} without a profile, and taken for sRGB, as in all such files")
+        told = _told_without_profile(image, name)
+        if told:
+            notice(f"{name}: its colours are {told} without a profile, and taken for sRGB, as in all such files", told)
         return True
     conversion = _conversion(bytes(profile), _is_gray(image))
     conversion.say(name)
@@ -51,18 +55,31 @@ def to_srgb(image: Image.Image) -> Image.Image:
     return converted
 
 
-def _told_without_profile(image: Image.Image) -> str:
-    """What else says that colours are not in sRGB: gamma and primaries of a PNG file, or EXIF for Adobe RGB."""
-    gamma, primaries = image.info.get("gamma"), image.info.get("chromaticity")
-    if "srgb" not in image.info and gamma and abs(gamma - _GAMMA) > _NEAR:
+def _told_without_profile(image: Image.Image, name: str) -> str:
+    """What else says that colours are not in sRGB: code points, gamma and primaries of a PNG file, or EXIF."""
+    primaries, transfer = image.info.get("code_points", (2, 2))
+    if transfer in _HDR:
+        raise ValueError(
+            f"{name}: expected an image that levels of sRGB can hold, got HDR ({_HDR[transfer]}); convert it to sRGB"
+        )
+    if primaries not in _SRGB_PRIMARIES or transfer not in _SRGB_TRANSFERS:
+        return f"of primaries {primaries} and transfer {transfer} (ITU-T H.273)"
+    told = "srgb" in image.info or "code_points" in image.info
+    gamma, chromaticity = image.info.get("gamma"), image.info.get("chromaticity")
+    if not told and gamma and abs(gamma - _GAMMA) > _NEAR:
         return f"of gamma {1 / gamma:.3g}"
-    if "srgb" not in image.info and primaries and np.abs(np.subtract(primaries, _PRIMARIES)).max() > _NEAR:
+    if not told and chromaticity and np.abs(np.subtract(chromaticity, _PRIMARIES)).max() > _NEAR:
         return "of other primaries"
     try:
-        index = image.getexif().get_ifd(ExifTags.IFD.Interop).get(1) if image.format == "JPEG" else ""
+        # The getexif of Pillow's PNG class would decode the pixels.
+        exif = image.getexif() if image.format == "TIFF" else Image.Image.getexif(image)
+        index = exif.get_ifd(ExifTags.IFD.Interop).get(1)
+        space = exif.get_ifd(ExifTags.IFD.Exif).get(_COLOUR_SPACE)
     except Exception:  # damaged bytes make decoders raise anything
-        index = ""
-    return "in Adobe RGB" if str(index).startswith("R03") else ""
+        return ""
+    if str(index).startswith("R03") or space == _ADOBE:
+        return "in Adobe RGB"
+    return "not in sRGB by their EXIF" if space == _UNCALIBRATED else ""
 
 
 class _Conversion:

@@ -28,7 +28,7 @@ from PIL import (
 )
 
 from degflow_aug.files.colour_profile import is_in_srgb, to_srgb
-from degflow_aug.files.plain_image import check_plain, check_scans
+from degflow_aug.files.plain_image import add_unread, check_plain, check_scans
 
 PIXEL_LIMIT = 256_000_000
 # A photograph takes a byte for 2 to 50 pixels; files that claim thousands are made to fill the memory.
@@ -43,6 +43,7 @@ _OPENERS: dict[bytes, Callable[[BinaryIO], Any]] = {
     b"RIFF": WebPImagePlugin.WebPImageFile,
     b"II*\0": TiffImagePlugin.TiffImageFile,
     b"MM\0*": TiffImagePlugin.TiffImageFile,
+    b"II+\0": TiffImagePlugin.TiffImageFile,
     b"BM": BmpImagePlugin.BmpImageFile,
 }
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -146,11 +147,14 @@ def _open(stream: BinaryIO, name: str) -> tuple[Any, ImageHeader]:
     opener = _opener(start, name)
     try:
         image = opener(stream)
+        add_unread(image, stream)
         tags = image.tag_v2 if image.format == "TIFF" else {}
         # The getexif of Pillow's PNG class would decode the pixels to look for a tag behind them.
         orientation = Image.Image.getexif(image).get(_ORIENTATION, 1)
         width, height = (int(tags[256]), int(tags[257])) if tags else image.size
         bits = _bits(image, start)
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{name}: expected a smaller image, got one that Pillow refuses ({error})") from error
     except Exception as error:  # damaged bytes make decoders raise anything
         raise ValueError(f"{name}: expected a whole image, got a damaged or unknown file ({error})") from error
     if width * height > PIXEL_LIMIT:
@@ -188,7 +192,8 @@ def _opener(start: bytes, name: str) -> Callable[[BinaryIO], Any]:
                 f"{name}: expected pillow-heif to read this HEIC image, got none; pip install pillow-heif"
             ) from error
         return HeifImageFile
-    raise ValueError(f"{name}: expected a PNG, JPEG, WebP, TIFF, BMP, HEIC or AVIF image, got another kind of file")
+    found = "a big-endian BigTIFF" if start.startswith(b"MM\0+") else "another kind of file"
+    raise ValueError(f"{name}: expected a PNG, JPEG, WebP, TIFF, BMP, HEIC or AVIF image, got {found}")
 
 
 def _may_be_transparent(image: Any) -> bool:
@@ -209,6 +214,9 @@ def _load(image: Any, data: bytes, name: str) -> None:
         if image.format == "PNG":
             # The checksums of pixels, which loading leaves out, and of which libpng would complain on stderr.
             PngImagePlugin.PngImageFile(io.BytesIO(data)).verify()
+        if hasattr(image, "_tile_size"):
+            # Else a TIFF's load would refuse large photographs at the limit that is global to the process.
+            image.im = Image.core.new(image.mode, image._tile_size)
         image.load()
     except Exception as error:  # damaged bytes make decoders raise anything
         raise ValueError(f"{name}: expected a whole image, got one that is cut off or damaged ({error})") from error
@@ -225,9 +233,9 @@ def _decode_16_bits(image: Any, data: bytes, name: str) -> np.ndarray:
         )
     if pixels.ndim == 2:
         return np.repeat(pixels[..., None], 3, axis=2)
-    if pixels.shape[2] == 4:
+    if pixels.shape[2] == 4 and "A" in image.mode:
         return _without_alpha(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA), name)
-    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2RGB)
 
 
 def _only_pixels(png: bytes) -> bytes:

@@ -1,11 +1,19 @@
-"""What the header of an image file shows to be no plain image: camera raw, several pages, other kinds of values."""
+"""What the header of an image file shows to be no plain image: camera raw, several pages, other kinds of values.
+
+Also what Pillow does not read of it, or only with the pixels: colours of code points, and metadata behind the pixels.
+"""
 
 from __future__ import annotations
 
+import io
 import re
-from typing import Any
+import zlib
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
-from PIL import TiffImagePlugin
+from PIL import PngImagePlugin, TiffImagePlugin
+
+from degflow_aug.files.notice import notice
 
 READABLE_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"}
 MOST_SCANS = 100
@@ -14,13 +22,43 @@ MOST_SCANNED = 6_400_000_000
 """Pixels of a JPEG file times its scans: 25 scans of the largest image that is read."""
 
 _TIFF_WIDTH, _TIFF_HEIGHT, _KIND, _PHOTOMETRIC = 256, 257, 254, 262
-_SUB_IMAGES, _SAMPLE_FORMAT, _DNG_VERSION = 330, 339, 50706
+_SUB_IMAGES, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _DNG_VERSION = 330, 338, 339, 50706
 _MOSAIC, _LINEAR_RAW = 32803, 34892
-_MOST_SUB_IMAGES = 16
+_MOST_SUB_IMAGES, _BIG = 16, 43
 # What OpenCV and Pillow are known to read alike: neither inverted nor CMYK, channels interleaved, values unsigned.
 _SIXTEEN_BIT_TIFF = {_PHOTOMETRIC: {1, 2}, 284: {1}, _SAMPLE_FORMAT: {1}}
 # As libjpeg skips to the next marker. 01 to BF and D0 to D7 have no length there, and it refuses a second D8.
 _START_OF_SCAN, _END, _MARKER = 0xDA, 0xD9, re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])")
+
+# Of a PNG, behind its pixels; walking all its chunks there takes a hundred times as long as reading its header.
+_LATE_BYTES, _LATE_WORDS = 65536, (b"eXIf", b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
+_LATE = re.compile(rb"eXIf|iTXt(?=XML:com\.adobe\.xmp\0)|[zt][TE][EX]t(?=Raw profile type exif\0)")
+_CODE_POINTS, _BOXES, _NCLX = re.compile(b"cICP"), 65536, re.compile(rb"(?s)colrnclx(..)(..)")
+
+
+def add_unread(image: Any, stream: BinaryIO) -> None:
+    """Add to ``image.info`` what Pillow has not read of a file that it has opened and not decoded.
+
+    ``code_points`` are the primaries and the transfer of ITU-T H.273, of a PNG (cICP), AVIF or HEIC file (nclx).
+    Orientations of PNG files are looked for in their last 64 KiB too.
+    """
+    place = stream.tell()
+    if image.format == "PNG":
+        stream.seek(0)
+        for _, content in _chunks(stream.read(place), _CODE_POINTS):
+            image.info["code_points"] = tuple(content[:2])
+        stream.seek(max(place, stream.seek(0, io.SEEK_END) - _LATE_BYTES))
+        tail = stream.read()
+        # Finding words is ten times as fast as the expression.
+        for kind, content in _chunks(tail, _LATE) if any(word in tail for word in _LATE_WORDS) else ():
+            found = PngImagePlugin.PngStream(io.BytesIO(content))
+            found.call(kind, 0, len(content))
+            image.info.update(found.im_info)
+    elif image.format in ("AVIF", "HEIF"):
+        stream.seek(0)
+        if (colours := _NCLX.search(stream.read(_BOXES))) is not None:
+            image.info["code_points"] = tuple(int.from_bytes(point, "big") for point in colours.groups())
+    stream.seek(place)
 
 
 def check_plain(image: Any, bits: int, upright: bool, name: str) -> None:
@@ -49,6 +87,8 @@ def check_plain(image: Any, bits: int, upright: bool, name: str) -> None:
         raise ValueError(f"{name}: expected gray or RGB of 8 or 16 bits a channel, got {image.mode}; convert it to RGB")
     if not set(_values(tags, _SAMPLE_FORMAT)) <= {1}:
         raise ValueError(f"{name}: expected unsigned values, got signed or floating ones; convert it to RGB")
+    if 0 in _values(tags, _EXTRA_SAMPLES):
+        notice(f"{name}: left out channels beside colour and alpha, as in all such TIFF files", "channels")
     if bits != 16:
         return
     usual = all(set(_values(tags, tag)) <= values for tag, values in _SIXTEEN_BIT_TIFF.items())
@@ -83,6 +123,15 @@ def check_scans(jpeg: bytes, pixels: int, name: str) -> None:
         place = found.end() + int.from_bytes(jpeg[found.end() : found.end() + 2], "big")
 
 
+def _chunks(part: bytes, names: re.Pattern[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (name, content) of the chunks that are whole in a part of a PNG file, and not pixels that look like one."""
+    for found in names.finditer(part):
+        start = found.start()
+        end = found.end() + int.from_bytes(part[max(start - 4, 0) : start], "big")
+        if zlib.crc32(part[start:end]) == int.from_bytes(part[end : end + 4], "big"):
+            yield found[0], part[found.end() : end]
+
+
 def _is_raw(image: Any) -> bool:
     """Tell whether a TIFF's first image is not the one that it is about: a thumbnail, or the values of a sensor."""
     tags = image.tag_v2
@@ -95,7 +144,9 @@ def _is_raw(image: Any) -> bool:
 
 def _area(image: Any, place: int) -> int:
     """Count the pixels of a further image of a TIFF file, 0 where there is none."""
-    tags = TiffImagePlugin.ImageFileDirectory_v2(prefix=image.tag_v2.prefix)
+    image.fp.seek(0)
+    start = image.fp.read(16)
+    tags = TiffImagePlugin.ImageFileDirectory_v2(start if start[2] == _BIG else start[:8])
     image.fp.seek(place)
     tags.load(image.fp)
     return int(tags.get(_TIFF_WIDTH, 0)) * int(tags.get(_TIFF_HEIGHT, 0))

@@ -7,6 +7,7 @@ import logging
 import struct
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from helpers.photographs import photograph
 from PIL import Image, ImageCms, features
 
-from degflow_aug.files import colour_profile
+from degflow_aug.files import notice
 from degflow_aug.files.image_decoder import decode_image, open_header
 from degflow_aug.files.image_file import encode_image, image_size, read_image
 
@@ -140,17 +141,31 @@ def _chunk(kind: bytes, *values: int) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def _adobe_jpeg() -> bytes:
+PNG = encode_image(RGB)
+
+
+def _cicp(primaries: int, transfer: int) -> bytes:
+    """A PNG with these code points."""
+    return PNG[:33] + _chunk(b"cICP", primaries << 24 | transfer << 16 | 1) + PNG[33:]
+
+
+def _avif(primaries: int, transfer: int) -> bytes:
+    """An AVIF image with these code points."""
+    data = _saved(RGB, "AVIF", b"")
+    place = data.index(b"colrnclx") + 8
+    return data[:place] + struct.pack(">HH", primaries, transfer) + data[place + 4 :]
+
+
+def _adobe(kind: str) -> bytes:
     """EXIF whose index of interoperability says Adobe RGB, each section right behind the one before."""
     sections = [(34665, 4, 1, struct.pack("<I", 26)), (40965, 4, 1, struct.pack("<I", 44)), (1, 2, 4, b"R03\0")]
     exif = b"Exif\0\0II*\0" + struct.pack("<I", 8)
     exif += b"".join(struct.pack("<HHHI", 1, *entry[:3]) + entry[3] + bytes(4) for entry in sections)
     stream = io.BytesIO()
-    Image.fromarray(RGB).save(stream, "JPEG", exif=exif)
+    Image.fromarray(RGB).save(stream, kind, exif=exif)
     return stream.getvalue()
 
 
-PNG = encode_image(RGB)
 SAME_PRIMARIES = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
 ADOBE_PRIMARIES = (31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000)
 
@@ -158,17 +173,32 @@ ADOBE_PRIMARIES = (31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000)
 @pytest.mark.parametrize(("data", "said"), [
     (PNG[:33] + _chunk(b"gAMA", 100000) + PNG[33:], "of gamma 1"),
     (PNG[:33] + _chunk(b"cHRM", *ADOBE_PRIMARIES) + PNG[33:], "of other primaries"),
-    (_adobe_jpeg(), "in Adobe RGB"),
+    (_cicp(12, 13), r"of primaries 12 and transfer 13 (ITU-T H.273)"),
+    (_cicp(1, 8), r"of primaries 1 and transfer 8 (ITU-T H.273)"),
+    (_adobe("JPEG"), "in Adobe RGB"), (_adobe("PNG"), "in Adobe RGB"), (_adobe("WEBP"), "in Adobe RGB"),
     (PNG[:33] + _chunk(b"gAMA", 45455) + _chunk(b"cHRM", *SAME_PRIMARIES) + PNG[33:], ""),
-], ids=["linear", "primaries", "exif", "same"])  # fmt: skip
+    (_cicp(1, 13), ""),
+], ids=[
+    "linear", "primaries", "code points", "linear code", "exif", "exif of png", "exif of webp", "same", "same code",
+])  # fmt: skip
 def test_colours_told_without_a_profile_are_said(
     data: bytes, said: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(colour_profile, "_SAID", {""})
+    monkeypatch.setattr(notice, "_SAID", set())
     for name in ("a", "b"):
         open_header(io.BytesIO(data), f"{name}{said}")
     assert f"a{said}: its colours are {said} without a profile" in caplog.text or not said
     assert len(caplog.records) == bool(said)
+
+
+@pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])
+@pytest.mark.parametrize("make", [
+    _cicp, pytest.param(_avif, marks=pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")),
+])  # fmt: skip
+def test_hdr_is_refused_by_the_header(make: Callable[[int, int], bytes], transfer: int, name: str) -> None:
+    for read in (lambda data: open_header(io.BytesIO(data), "a"), lambda data: decode_image(data, "a")):
+        with pytest.raises(ValueError, match=rf"a: expected .* sRGB can hold, got HDR \({name}\)"):
+            read(make(9, transfer))
 
 
 def test_16_bits_in_other_colours_are_refused_by_the_header() -> None:
@@ -188,7 +218,9 @@ def test_16_bits_in_other_colours_are_refused_by_the_header() -> None:
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
-def test_avif_is_read(tmp_path: Path) -> None:
+def test_avif_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    open_header(io.BytesIO(_avif(11, 13)), "tried.avif")
+    assert "tried.avif: its colours are of primaries 11 and transfer 13" in caplog.text
     (tmp_path / "a.avif").write_bytes(_saved(RGB, "AVIF", profile(DISPLAY_P3), quality=100, subsampling="4:4:4"))
     assert np.abs(read_image(tmp_path / "a.avif") - expected(RGB, DISPLAY_P3)).mean() < 2
 

@@ -6,6 +6,7 @@ import io
 import os
 import socket
 import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from helpers import trees
 from PIL import Image, TiffImagePlugin
 
 from degflow_aug.data.hr_crop_dataset import HRCrops
-from degflow_aug.files import plain_image
+from degflow_aug.files import notice, plain_image
 from degflow_aug.files.image_decoder import decode_image, open_header
 from degflow_aug.files.image_file import image_size, read_header, read_image
 from degflow_aug.files.image_tree import find_images
@@ -44,6 +45,20 @@ def tiff(tags: dict[int, tuple[int, Any]] | None = None, behind: tuple[int, int]
         + entries
         + bytes(4)
     )
+
+
+def stored_tiff(pixels: np.ndarray, extra: tuple[int, ...]) -> bytes:
+    """An uncompressed TIFF of (H, W, channels), the last of which are of these kinds of extra samples."""
+    height, width, channels = pixels.shape
+    colours = channels - len(extra)
+    bits, kinds = (struct.pack(f"<{len(x)}H", *x) for x in ([8 * pixels.itemsize] * channels, extra))
+    place, inline = 8 + 2 + 12 * 10 + 4, int.from_bytes(bits, "little") if len(bits) <= 4 else 0
+    tags = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, channels, inline or place), (259, 3, 1, 1)]
+    tags += [(262, 3, 1, 1 + (colours == 3)), (273, 4, 1, place + 32), (277, 3, 1, channels), (278, 4, 1, height)]
+    tags += [(279, 4, 1, pixels.nbytes), (338, 3, len(extra), int.from_bytes(kinds, "little"))]
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + bits
+    return head.ljust(place + 32, b"\0") + pixels.tobytes()
 
 
 def _saved(image: np.ndarray | Image.Image, kind: str, **options: Any) -> bytes:
@@ -121,10 +136,74 @@ def test_orientations_that_there_are_not_turn_nothing(tmp_path: Path, kind: str,
 
 
 def test_an_orientation_in_xmp_turns_size_and_pixels(tmp_path: Path) -> None:
-    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
-    for kind, options in (("JPEG", {"xmp": xmp}), ("TIFF", {"tiffinfo": {700: xmp}}), ("WEBP", {"xmp": xmp})):
+    for kind, options in (("JPEG", {"xmp": XMP}), ("TIFF", {"tiffinfo": {700: XMP}}), ("WEBP", {"xmp": XMP})):
         (tmp_path / "a").write_bytes(_saved(RGB, kind, **options))
         assert image_size(tmp_path / "a") == read_image(tmp_path / "a").shape[:2] == (40, 24)
+
+
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+TURNED = b"II*\0" + struct.pack("<IHHHIII", 8, 1, 274, 3, 1, 6, 0)
+LATE = {
+    "exif": b"eXIf" + TURNED,
+    "xmp": b"iTXtXML:com.adobe.xmp\0\0\0\0\0" + XMP,
+    "text": b"tEXtRaw profile type exif\0\nexif\n32\n" + (b"Exif\0\0" + TURNED).hex().encode(),
+    "packed": b"zTXtRaw profile type exif\0\0" + zlib.compress(b"\nexif\n32\n" + (b"Exif\0\0" + TURNED).hex().encode()),
+}
+
+
+def _behind_pixels(png: bytes, content: bytes) -> bytes:
+    chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+    return png[:-12] + chunk + png[-12:]
+
+
+@pytest.mark.parametrize("kind", LATE)
+def test_an_orientation_behind_the_pixels_of_a_png_counts(kind: str) -> None:
+    data = _behind_pixels(_saved(RGB, "PNG"), LATE[kind])
+    assert open_header(io.BytesIO(data), "a") == (40, 24, 8)
+    np.testing.assert_array_equal(decode_image(data, "a"), np.rot90(RGB, -1))
+    for read in (lambda data: open_header(io.BytesIO(data), "a"), lambda data: decode_image(data, "a")):
+        with pytest.raises(ValueError, match="16-bit image that is upright"):
+            read(_behind_pixels(cv2.imencode(".png", DEEP)[1].tobytes(), LATE[kind]))
+
+
+def test_pixels_that_look_like_an_orientation_turn_nothing() -> None:
+    data = _behind_pixels(_saved(RGB, "PNG"), b"none" + LATE["exif"])
+    assert open_header(io.BytesIO(data), "a") == (24, 40, 8)
+    np.testing.assert_array_equal(decode_image(data, "a"), RGB)
+
+
+@pytest.mark.parametrize(("colours", "extra"), [(RGB, (0,)), (RGB, (0, 0)), (GRAY, (0,)), (RGB, (2, 0)), (DEEP, (0,))])
+def test_channels_beside_colour_are_left_out_with_a_word(
+    colours: np.ndarray, extra: tuple[int, ...], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notice, "_SAID", set())
+    opaque = np.full_like(GRAY, 255)
+    data = stored_tiff(np.dstack([colours, *(opaque if kind else GRAY // 2 for kind in extra)]), extra)
+    for name in ("a", "b"):
+        assert open_header(io.BytesIO(data), name) == (24, 40, 8 * colours.itemsize)
+        image = decode_image(data, name)
+    np.testing.assert_array_equal(image, colours if colours.ndim == 3 else np.dstack([GRAY] * 3))
+    assert caplog.messages == ["a: left out channels beside colour and alpha, as in all such TIFF files"]
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_deflate"])
+def test_pillows_limit_for_the_process_is_not_that_of_a_tiff(
+    compression: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    data = _saved(RGB, "TIFF", compression=compression)
+    assert open_header(io.BytesIO(data), "a") == (24, 40, 8)
+    np.testing.assert_array_equal(decode_image(data, "a"), RGB)
+
+
+@pytest.mark.parametrize("pixels", [RGB, DEEP[..., 0]])
+def test_bigtiff_is_read(pixels: np.ndarray) -> None:
+    data = _saved(pixels, "TIFF", big_tiff=True)
+    assert data[:4] == b"II+\0"
+    np.testing.assert_array_equal(decode_image(data, "a"), pixels if pixels.ndim == 3 else np.dstack([pixels] * 3))
+    assert open_header(io.BytesIO(data), "a") == (24, 40, 8 * pixels.itemsize)
+    with pytest.raises(ValueError, match="got a big-endian BigTIFF"):
+        open_header(io.BytesIO(b"MM\0+" + bytes(60)), "a")
 
 
 def _progressive(scans: int, behind: bytes = b"", between: bytes = b"") -> bytes:
