@@ -11,12 +11,17 @@ import glob
 import os
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from degflow_aug.compat.weights import fill_network
 from degflow_aug.console.plain_text import one_line
+from degflow_aug.files.home_path import home_path
 from degflow_aug.files.run_history import HISTORY, Mark, read_history
 from degflow_aug.files.tensor_file import load_tensors
 from degflow_aug.files.writing import remove_partial
@@ -125,7 +130,54 @@ def resumed_networks(opt: Mapping[str, Any], iteration: int) -> Iterator[Path]:
     ignored = opt["path"].get("ignore_resume_networks") or ()
     for network in opt:
         if network.startswith("network_") and network not in ignored:
-            yield Path(opt["path"]["models"], f"net_{network.removeprefix('network_')}_{iteration}.pth")
+            yield _file_of(opt, network, iteration)
+
+
+def _file_of(opt: Mapping[str, Any], network: str, iteration: int) -> Path:
+    return Path(opt["path"]["models"], f"net_{network.removeprefix('network_')}_{iteration}.pth")
+
+
+def check_pretrained(opt: Mapping[str, Any], resumed: bool) -> None:
+    """Raise a ValueError where a file of ``path.pretrain_network_*`` is not there, and the run would read it."""
+    ignored = opt["path"].get("ignore_resume_networks") or ()
+    for network in (key for key in opt if key.startswith("network_") and (not resumed or key in ignored)):
+        path = opt["path"].get(f"pretrain_{network}")
+        if path and not home_path(path).is_file():
+            raise ValueError(f"expected a checkpoint at {path} (path.pretrain_{network}), got no such file")
+
+
+def check_networks(opt: Mapping[str, Any], iteration: int, changed: Collection[str]) -> None:
+    """Look whether the networks of ``iteration`` fit those of the options, which take no memory for that.
+
+    Args:
+        opt: the options.
+        iteration: that of the training state.
+        changed: names of sections; others are not looked at.
+
+    Raises:
+        ValueError: the first that does not.
+    """
+    from basicsr.utils.registry import ARCH_REGISTRY
+
+    for network in changed:
+        section, path = opt.get(network), _file_of(opt, network, iteration)
+        kind = ARCH_REGISTRY.get(section["type"]) if section else None
+        # What has arguments of its own to check reads weights that are published elsewhere.
+        if kind is None or hasattr(kind, "check_arguments") or path not in resumed_networks(opt, iteration):
+            continue
+        try:
+            with torch.device("meta"):
+                built = kind(**{key: deepcopy(value) for key, value in opt[network].items() if key != "type"})
+        except Exception:  # some read values, which meta has not; the model builds it in earnest
+            continue
+        with warnings.catch_warnings():
+            # That nothing is copied to meta.
+            warnings.simplefilter("ignore")
+            try:
+                fill_network(built, path)
+            except ValueError as error:
+                advice = f"go on with the earlier {network}, or give this run a name of its own"
+                raise ValueError(f"{error}; {advice}") from None
 
 
 def marks_of(opt: Mapping[str, Any]) -> frozenset[Mark]:

@@ -17,8 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from degflow_aug.compat.resume import resumed_networks
 from degflow_aug.compat.run_record import recorded
 from degflow_aug.compat.schedules import is_other_schedule, replay
+from degflow_aug.console.sentence import sentence
+from degflow_aug.files.fingerprint import fingerprint
 from degflow_aug.files.tensor_file import write_checkpoint
 
 _ADVICE = "repair it, or take it away to start anew"
@@ -47,12 +50,73 @@ def _plain(value: Any) -> Any:
 def save_training_state(self: Any, epoch: int, current_iter: int) -> None:
     """BasicSR's method of this name: writes :func:`training_state` on rank 0, but for -1, the latest, whole or not.
 
+    The networks lie beside it by then, and it keeps what they are.
+
     Raises:
         OSError: it cannot be written; BasicSR goes on without.
     """
     if current_iter != -1 and self.opt.get("rank", 0) == 0:
         path = Path(self.opt["path"]["training_states"], f"{current_iter}.state")
-        write_checkpoint(path, training_state(self, epoch, current_iter))
+        networks = {file.name: fingerprint(file) for file in resumed_networks(self.opt, current_iter)}
+        write_checkpoint(path, {**training_state(self, epoch, current_iter), "networks": networks})
+
+
+def other_networks(opt: Mapping[str, Any], state: Mapping[str, Any]) -> list[str]:
+    """Say which networks are others than a state was saved with, a sentence each; earlier states do not tell."""
+    kept = state.get("networks")
+    known = kept if isinstance(kept, dict) else {}
+    return [
+        f"{path} has changed since iteration {state['iter']} was saved: the run goes on from it as it is."
+        for path in resumed_networks(opt, state["iter"])
+        if known.get(path.name) is not None and known[path.name] != fingerprint(path)
+    ]
+
+
+def check_optimizers(opt: Mapping[str, Any], state: Mapping[str, Any] | None) -> None:
+    """Try a step with the arguments of every optimiser, and look for what it keeps in a state, where there is one.
+
+    Raises:
+        ValueError: such an optimiser cannot take a step here, or not go on from the state.
+    """
+    names = [name for name in ("optim_g", "optim_d") if opt["train"].get(name)]
+    saved = state["optimizers"] if state is not None else []
+    for number, name in enumerate(names):
+        section = opt["train"][name]
+        needed = _kept_by_a_step(section, f"train.{name}", bool(opt.get("num_gpu")))
+        arguments, held = _arguments_and_names(saved[number]) if number < len(saved) else ({}, set())
+        if held and (missing := min(needed - held, default="")):
+            other = {key: value for key, value in section.items() if arguments.get(key, value) != value and key != "lr"}
+            raise ValueError(
+                f"expected arguments in train.{name} that the training state can go on with, got {other}, which takes "
+                f"its {missing}, and it has none; go on with the earlier ones, or give this run a name of its own"
+            )
+
+
+def _arguments_and_names(saved: Mapping[str, Any]) -> tuple[Mapping[str, Any], set[str]]:
+    """Return the arguments of a saved optimiser, and the names of what it keeps; nothing where it is none."""
+    try:
+        return dict(saved["param_groups"][0]), {name for kept in saved["state"].values() for name in kept}
+    except _MISFITS:
+        return {}, set()
+
+
+def _kept_by_a_step(section: Mapping[str, Any], where: str, on_gpu: bool) -> set[str]:
+    """Take one step with a weight, and return the names of what the optimiser keeps of it; nothing if not torch's."""
+    arguments = {key: value for key, value in section.items() if key != "type"}
+    kind = getattr(torch.optim, str(section.get("type")), None)
+    if kind is None:
+        return set()
+    weight = torch.nn.Parameter(torch.zeros(1, device="cuda" if on_gpu and torch.cuda.is_available() else "cpu"))
+    weight.grad = torch.zeros_like(weight)
+    try:
+        optimizer = kind([weight], **arguments)
+        optimizer.step()
+    except _MISFITS as error:
+        raise ValueError(
+            f"expected arguments in {where} with which {section['type']} can train here, got {arguments}: "
+            f"{sentence(error)}"
+        ) from None
+    return {key for key, value in optimizer.state[weight].items() if value is not None}
 
 
 def checked(resume_training: Callable[[Any, dict[str, Any]], None]) -> Callable[[Any, dict[str, Any]], None]:
@@ -117,7 +181,11 @@ def _check_optimizer(optimizer: torch.optim.Optimizer, before: Sequence[Mapping[
 def _follow_options(optimizer: torch.optim.Optimizer, fresh: Sequence[Mapping[str, Any]]) -> None:
     """Give an optimiser the arguments of the options again; its learning rate is the schedule's."""
     for group, options in zip(optimizer.param_groups, fresh, strict=True):
+        moves = any(group.get(key) != options.get(key) for key in ("capturable", "fused"))
         group.update({key: value for key, value in options.items() if key != "lr"})
+        if moves:
+            # Their count of steps lies on the device of the weights, and others' on the CPU.
+            optimizer.load_state_dict(optimizer.state_dict())
 
 
 def _missing(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> str:

@@ -18,8 +18,8 @@ import torch
 from degflow_aug.compat import resume as compat_resume
 from degflow_aug.compat import weights
 from degflow_aug.compat.loading import settle_loading_options
-from degflow_aug.compat.run_record import Record, changes, record_of, recorded
-from degflow_aug.compat.state import checked, save_training_state
+from degflow_aug.compat.run_record import NOT_EQUAL, Record, changes, record_of, recorded
+from degflow_aug.compat.state import check_optimizers, checked, other_networks, save_training_state
 from degflow_aug.compat.validations import Validations
 from degflow_aug.console.plain_text import say
 from degflow_aug.draws import DrawSampler
@@ -76,13 +76,15 @@ class ResumableTraining:
             _check_unfinished(opt, marks, total)
         found = compat_resume.find_resume_state(opt)
         self._record = record_of(opt)
+        check_optimizers(opt, found and found[1])
+        compat_resume.check_pretrained(opt, found is not None)
         if found is None:
             self.validations = Validations(opt)
             if opt["auto_resume"] and Path(opt["path"]["experiments_root"]).exists():
                 self._news = ["no training state to go on from: the run begins anew, beside what was there before."]
             return None
         path, state = found
-        self._compare(path, state, total)
+        self._compare(opt, path, state)
         opt["path"]["resume_state"] = str(path)
         compat_resume.prepare_folders(opt)
         check_resume(opt, state["iter"])
@@ -91,12 +93,13 @@ class ResumableTraining:
         set_random_seed(stream_seed(opt, self.iteration) % 2**32)
         return state
 
-    def _compare(self, path: Path, state: dict[str, Any], total: int) -> None:
+    def _compare(self, opt: dict[str, Any], path: Path, state: dict[str, Any]) -> None:
         """Find out what has changed since the state was saved, before anything is written.
 
         Raises:
             ValueError: the state cannot go on with it.
         """
+        total, now = int(opt["train"]["total_iter"]), self._record
         if state["iter"] > total:
             raise ValueError(
                 f"expected train.total_iter of at least {state['iter']}, the iteration of {path}, got {total}; raise it"
@@ -105,7 +108,14 @@ class ResumableTraining:
         if before is None:
             self._news = [f"{path} is of an earlier version, which kept no options to compare with these."]
         else:
-            self._news = changes(before, self._record, state["iter"])
+            self._news = changes(before, now, state["iter"])
+        sections = {key.partition(".")[0] for key in now["options"] if key.startswith("network_")}
+        known = before["options"] if before else {}
+        compat_resume.check_networks(
+            opt, state["iter"], [each for each in sorted(sections) if _part(known, each) != _part(now["options"], each)]
+        )
+        if others := other_networks(opt, state):
+            self._news = [*others, *(news for news in self._news if news != NOT_EQUAL), NOT_EQUAL]
 
     def create_train_val_dataloader(self, opt: dict[str, Any], logger: logging.Logger) -> Loaders:
         """BasicSR's function of this name; the training loader then starts at the next draw.
@@ -144,6 +154,10 @@ class ResumableTraining:
         model = build(opt)
         self.validations.watch(model, tensorboard_logger)
         return model
+
+
+def _part(options: dict[str, Any], section: str) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if key.startswith(f"{section}.")}
 
 
 def _check_unfinished(opt: dict[str, Any], marks: Iterable[Mark], total: int) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from contextlib import nullcontext
 from copy import deepcopy
 from typing import Any
 
@@ -9,13 +12,13 @@ import pytest
 import torch
 from torch import nn
 
-from degflow_aug.compat.state import checked
+from degflow_aug.compat.state import check_optimizers, checked
 
 
 class Model:
     """What BasicSR's ``resume_training`` sees of a model, with a state behind it."""
 
-    def __init__(self, kind: type[torch.optim.Optimizer] = torch.optim.Adam) -> None:
+    def __init__(self, kind: Callable[..., torch.optim.Optimizer] = torch.optim.Adam) -> None:
         torch.manual_seed(0)
         self.network = nn.Linear(3, 2)
         self.optimizers = [kind(self.network.parameters(), lr=0.1)]
@@ -65,6 +68,28 @@ class EightBits(torch.optim.SGD):
 
 def test_states_of_8_bits_are_left_to_bitsandbytes() -> None:
     Model(EightBits).resume_training(Model(EightBits).state())
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after", "missing"),
+    [
+        ("Adam", {}, {"amsgrad": True}, "max_exp_avg_sq"), ("RMSprop", {}, {"centered": True}, "grad_avg"),
+        ("RMSprop", {}, {"momentum": 0.9}, "momentum_buffer"), ("Adam", {"amsgrad": True}, {"amsgrad": True}, ""),
+        ("Adam", {"amsgrad": True}, {}, ""), ("SGD", {}, {"momentum": 0.9}, ""), ("Adam", {}, {"maximize": True}, ""),
+        ("AdamW8bit", {}, {}, ""),
+    ],
+)  # fmt: skip
+def test_what_an_optimiser_needs_of_a_state(
+    kind: str, before: dict[str, Any], after: dict[str, Any], missing: str
+) -> None:
+    model = Model(functools.partial(getattr(torch.optim, kind, torch.optim.SGD), **before))
+    model.step()
+    opt = {"num_gpu": 0, "train": {"optim_g": {"type": kind, "lr": 0.1, **after}}}
+    refuses = pytest.raises(ValueError, match=f"which takes its {missing}, and") if missing else nullcontext()
+    with refuses:
+        check_optimizers(opt, model.state())
+    for garbage in ([], [{}], [{"state": {0: 3}, "param_groups": [3]}]):
+        check_optimizers(opt, {"optimizers": garbage})
 
 
 def change(state: dict[str, Any], where: tuple[Any, ...], value: Any) -> None:

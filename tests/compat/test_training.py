@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,6 +67,53 @@ def test_explicit_state_continues_under_a_new_name(whole_run: tuple[Path, list[i
     shutil.copy(whole_run[0] / "experiments/tiny/models/net_g_4.pth", tmp_path / "experiments/tiny/models")
     train(options)
     assert (tmp_path / "experiments/tiny/models/net_g_latest.pth").is_file()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"network_g__num_feat": 5}, r"weights of this SRVGGNetCompact in .*; go on with the earlier network_g"),
+        ({"network_g__num_conv": 2}, r"weights of this SRVGGNetCompact in .*; go on with the earlier network_g"),
+        ({"train__optim_g__amsgrad": True}, r"got \{'amsgrad': True\}, which takes its max_exp_avg_sq"),
+        (
+            {"path__pretrain_network_g": "no.pth", "path__ignore_resume_networks": ["network_g"]},
+            r"expected a checkpoint at no\.pth \(path\.pretrain_network_g\), got no such file",
+        ),
+    ],
+)
+def test_what_a_state_cannot_go_on_with_is_refused_before_anything_is_written(
+    whole_run: tuple[Path, list[int]], tmp_path: Path, change: dict[str, Any], sentence: str
+) -> None:
+    shutil.copytree(whole_run[0] / "experiments", tmp_path / "experiments")
+    options = write_experiment(tmp_path, images=7, train__total_iter=9, **change)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    with pytest.raises(ValueError, match=sentence):
+        train(options, "--auto_resume")
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+@pytest.mark.parametrize("key", ["pretrain_network_g", "resume_state"])
+def test_files_that_are_not_there_leave_an_earlier_run_as_it_is(asked: list[int], tmp_path: Path, key: str) -> None:
+    options = write_experiment(tmp_path, **{f"path__{key}": "no.pth"})
+    (tmp_path / "experiments/tiny").mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"expected a checkpoint.* no\.pth"):
+        train(options)
+    assert list((tmp_path / "experiments").rglob("*")) == [tmp_path / "experiments/tiny"]
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_network_that_has_changed_since_its_state_is_said(
+    whole_run: tuple[Path, list[int]], tmp_path: Path, changed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(whole_run[0], tmp_path, dirs_exist_ok=True)
+    network = tmp_path / "experiments/tiny/models/net_g_7.pth"
+    content = torch.load(network, weights_only=True)
+    content["params"]["body.0.bias"] += changed
+    if changed:
+        torch.save(content, network)
+    train(tmp_path / "options.yml", "--auto_resume", "--force_yml", "train:total_iter=8")
+    assert ("net_g_7.pth has changed since iteration 7 was saved: the run goes on" in caplog.text) is changed
+    assert ("no longer equal to the bit" in caplog.text) is changed
 
 
 def test_random_streams_do_not_begin_again(whole_run: tuple[Path, list[int]]) -> None:
