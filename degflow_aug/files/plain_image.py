@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -24,7 +25,7 @@ MOST_SCANNED = 6_400_000_000
 _TIFF_WIDTH, _TIFF_HEIGHT, _KIND, _PHOTOMETRIC = 256, 257, 254, 262
 _SUB_IMAGES, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _DNG_VERSION = 330, 338, 339, 50706
 _MOSAIC, _LINEAR_RAW = 32803, 34892
-_MOST_SUB_IMAGES, _BIG = 16, 43
+_MOST_SUB_IMAGES, _MOST_TAGS, _BIG = 16, 1000, 43
 # What OpenCV and Pillow are known to read alike: neither inverted nor CMYK, channels interleaved, values unsigned.
 _SIXTEEN_BIT_TIFF = {_PHOTOMETRIC: {1, 2}, 284: {1}, _SAMPLE_FORMAT: {1}}
 # As libjpeg skips to the next marker. 01 to BF and D0 to D7 have no length there, and it refuses a second D8.
@@ -77,7 +78,11 @@ def check_plain(image: Any, bits: int, upright: bool, name: str) -> None:
     if getattr(image, "is_animated", False):
         raise ValueError(f"{name}: expected one image, got several frames or pages; save the one that is meant")
     tags = image.tag_v2 if image.format == "TIFF" else {}
-    if tags and _is_raw(image):
+    try:
+        raw = bool(tags) and _is_raw(image)
+    except Exception as error:  # damaged bytes make decoders raise anything
+        raise ValueError(f"{name}: expected a whole image, got one with damaged tags ({error})") from error
+    if raw:
         raise ValueError(
             f"{name}: expected an image, got a camera raw or another file with a thumbnail in its place; develop it, "
             "or save the image as PNG"
@@ -139,7 +144,23 @@ def _is_raw(image: Any) -> bool:
     if _DNG_VERSION in tags or first[0] & 1 or tags.get(_PHOTOMETRIC) in (_MOSAIC, _LINEAR_RAW):
         return True
     area = int(tags[_TIFF_WIDTH]) * int(tags[_TIFF_HEIGHT])
-    return any(_area(image, int(place)) > area for place in _values(tags, _SUB_IMAGES, 0)[:_MOST_SUB_IMAGES] if place)
+    places = _values(tags, _SUB_IMAGES, 0) if _SUB_IMAGES in tags else _wide_places(image)
+    return any(_area(image, int(place)) > area for place in places[:_MOST_SUB_IMAGES] if place)
+
+
+def _wide_places(image: Any) -> tuple[int, ...]:
+    """Where further images are that a BigTIFF tells by the type IFD8, whose tags Pillow leaves out."""
+    image.fp.seek(0)
+    if image.fp.read(4)[2] != _BIG:
+        return ()
+    image.fp.seek(image.tag_v2.offset)
+    entries = image.fp.read(20 * min(*struct.unpack("<Q", image.fp.read(8)), _MOST_TAGS))
+    for tag, kind, count, value in struct.iter_unpack("<HHQQ", entries):
+        if (tag, kind) == (_SUB_IMAGES, 18):
+            image.fp.seek(value)
+            more = image.fp.read(8 * min(count, _MOST_SUB_IMAGES)) if count > 1 else struct.pack("<Q", value)
+            return struct.unpack(f"<{len(more) // 8}Q", more)
+    return ()
 
 
 def _area(image: Any, place: int) -> int:

@@ -66,6 +66,8 @@ EXACT = {
     "deep_gray.png": (_deep(DEEP[..., 0], ".png"), _three(DEEP[..., 0])),
     "deep_gray.tif": (_deep(DEEP[..., 0], ".tif"), _three(DEEP[..., 0])),
     "deep_opaque.png": (_deep(np.dstack([DEEP[..., ::-1], OPAQUE.astype(np.uint16) * 257]), ".png"), DEEP),
+    "big.tif": (_bytes(RGB, "TIFF", big_tiff=True), RGB),
+    "deep_big.tif": (_bytes(DEEP[..., 0], "TIFF", big_tiff=True), _three(DEEP[..., 0])),
     "misnamed.jpg": (_bytes(RGB, "PNG"), RGB),
 }
 REFUSED = {
@@ -81,6 +83,7 @@ REFUSED = {
     "moving.webp": (_bytes(RGB, "WEBP", save_all=True, append_images=[Image.fromarray(RGB[::-1])]), "several frames"),
     "pages.tif": (_bytes(RGB, "TIFF", save_all=True, append_images=[Image.fromarray(RGB[::-1])]), "several frames"),
     "gif.png": (_bytes(PALETTE, "GIF"), "another kind of file"),
+    "big_endian.tif": (b"MM\0+" + bytes(60), "got a big-endian BigTIFF"),
     "text.png": (b"Not Found", "another kind of file"),
     "empty.png": (b"", "another kind of file"),
 }
@@ -194,6 +197,16 @@ def test_large_photographs_are_refused_before_they_are_decoded(tmp_path: Path, m
     for read in (read_image, image_size):
         with pytest.raises(ValueError, match=r"large\.png.*at most 959 pixels, got 40x24"):
             read(tmp_path / "large.png")
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_deflate"])
+def test_pillows_limit_for_the_process_is_not_that_of_a_tiff(
+    compression: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    data = _bytes(RGB, "TIFF", compression=compression)
+    assert image_decoder.open_header(io.BytesIO(data), "a") == (24, 40, 8)
+    np.testing.assert_array_equal(image_decoder.decode_image(data, "a"), RGB)
 
 
 def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:

@@ -186,24 +186,28 @@ def test_channels_beside_colour_are_left_out_with_a_word(
     assert caplog.messages == ["a: left out channels beside colour and alpha, as in all such TIFF files"]
 
 
-@pytest.mark.parametrize("compression", [None, "tiff_deflate"])
-def test_pillows_limit_for_the_process_is_not_that_of_a_tiff(
-    compression: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    data = _saved(RGB, "TIFF", compression=compression)
-    assert open_header(io.BytesIO(data), "a") == (24, 40, 8)
-    np.testing.assert_array_equal(decode_image(data, "a"), RGB)
-
-
-@pytest.mark.parametrize("pixels", [RGB, DEEP[..., 0]])
-def test_bigtiff_is_read(pixels: np.ndarray) -> None:
-    data = _saved(pixels, "TIFF", big_tiff=True)
-    assert data[:4] == b"II+\0"
-    np.testing.assert_array_equal(decode_image(data, "a"), pixels if pixels.ndim == 3 else np.dstack([pixels] * 3))
-    assert open_header(io.BytesIO(data), "a") == (24, 40, 8 * pixels.itemsize)
-    with pytest.raises(ValueError, match="got a big-endian BigTIFF"):
-        open_header(io.BytesIO(b"MM\0+" + bytes(60)), "a")
+@pytest.mark.parametrize(("count", "sides", "reason"), [
+    (1, (96, 128), "camera raw"), (2, (96, 128), "camera raw"), (1, (12, 20), ""), (2, (12, 20), ""),
+    (1, (), "damaged tags"),
+])  # fmt: skip
+def test_a_bigtiff_may_have_smaller_images_behind(count: int, sides: tuple[int, ...], reason: str) -> None:
+    stream = io.BytesIO()
+    info = TiffImagePlugin.ImageFileDirectory_v2()
+    info.tagtype[330], info[330] = 16, (_PLACE,) * count
+    Image.fromarray(RGB).save(stream, "TIFF", tiffinfo=info, big_tiff=True)
+    data = stream.getvalue()
+    place = struct.pack("<Q", len(data) if sides else 2**64 - 1)
+    # Of the type IFD8, which Pillow does not know.
+    data = data.replace(struct.pack("<HH", 330, 16), struct.pack("<HH", 330, 18)).replace(
+        struct.pack("<Q", _PLACE), place
+    )
+    behind = b"".join(struct.pack("<HHQQ", tag, 4, 1, side) for tag, side in zip((257, 256), sides, strict=False))
+    data += struct.pack("<Q", len(sides)) + behind + bytes(8)
+    if reason:
+        with pytest.raises(ValueError, match=f"a: expected .*{reason}"):
+            open_header(io.BytesIO(data), "a")
+    else:
+        assert open_header(io.BytesIO(data), "a") == (24, 40, 8)
 
 
 def _progressive(scans: int, behind: bytes = b"", between: bytes = b"") -> bytes:
