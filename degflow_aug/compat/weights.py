@@ -7,7 +7,7 @@ says of ``strict_load_g: false`` nothing that anybody could count.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,13 @@ from degflow_aug.files.tensor_file import bare, check_weights, load_tensors
 PARTS = ("params", "params_ema")
 _DEEPEST, _NAMED = 3, 5
 Shapes = Mapping[str, torch.Size]
+Choice = tuple[str, dict[str, Tensor]]
 
 
-def fill_network(network: nn.Module, path: str | Path, strict: bool = True, part: str | None = "params") -> None:
-    """Fill a network from a checkpoint of BasicSR, of this package, or of another trainer.
+def fill_network(
+    network: nn.Module, path: str | Path, strict: bool = True, part: str | None = "params", instead: str | None = None
+) -> None:
+    """Fill a network from a checkpoint of BasicSR, of this package, or of another trainer, and log what was taken.
 
     Weights lie under ``part``, or any other name, or bare; ``module.``, ``_orig_mod.`` and a name of theirs may come
     before all keys, in any order. Of several that fit, ``part`` counts, then what is named like it.
@@ -35,56 +38,100 @@ def fill_network(network: nn.Module, path: str | Path, strict: bool = True, part
         strict: every weight must be there; otherwise those that are missing or of another shape stay as they are, and
             the log says how many and which.
         part: ``params``, ``params_ema``, or another name, which the checkpoint must have then.
+        instead: the name to prefer where ``part`` is not there.
 
     Raises:
-        ValueError: no such file, a damaged one, one that holds code (it is not run), no part of that name, weights of
-            another network, or weights that are complex or not finite.
+        ValueError: no such file, a damaged one, one that holds code (it is not run), no part of that name, several
+            that fit as well, weights of another network, or weights that are complex, whole or not finite.
     """
-    shapes = {key: value.shape for key, value in network.state_dict().items()}
-    weights, kind = find_weights(load_tensors(path), shapes, path, part), type(network).__name__
-    fitting = {key: value for key, value in weights.items() if value.shape == shapes.get(key)}
-    check_weights(fitting, path)
+    own, kind = network.state_dict(), type(network).__name__
+    shapes = {key: value.shape for key, value in own.items()}
+    choices = find_weights(load_tensors(path), shapes, path, part, instead)
+    name, weights = choices[0]
+    fitting = _fitting(weights, shapes)
+    check_weights(fitting, path, counts={key for key, value in own.items() if not value.is_floating_point()})
     count = f"{len(fitting)} of {len(shapes)} tensors of this {kind}"
-    odd = _listed([*(key for key in weights if key not in fitting), *(key for key in shapes if key not in weights)])
+    rest = [key for key in weights if key not in fitting]
+    odd = _listed([*rest, *(key for key in shapes if key not in weights)])
     if not strict and not fitting:
         raise ValueError(f"expected some weights of this {kind} in {path}, got none that fits")
+    if len(fitting) == len(shapes) or not strict:
+        _check_sole(choices, shapes, path, (part or "params", instead))
+    if strict and rest and len(fitting) == len(shapes):
+        raise ValueError(
+            f"expected weights of this {kind} alone in {path}, got all of them and {len(rest)} more, as of "
+            f"another network or a deeper one: {odd}; strict_load_g: false (strict_load_d) leaves them out"
+        )
     try:
         network.load_state_dict(weights if strict else fitting, strict=strict)
     except RuntimeError:
         raise ValueError(
             f"expected weights of this {kind} in {path}, got those of another network or width: {count} fit, not {odd}"
         ) from None
-    if odd and not strict:
-        logging.getLogger("basicsr").warning(one_line(f"{count} loaded from {path}; left out: {odd}"))
+    said = f"{count} loaded from {path}, {name or 'bare keys'}{_in_place_of(part, choices, shapes)}"
+    log = logging.getLogger("basicsr")
+    log.warning(one_line(f"{said}; left out: {odd}")) if odd else log.info(one_line(said))
 
 
-def find_weights(content: Any, shapes: Shapes, path: str | Path, part: str | None = "params") -> dict[str, Tensor]:
+def find_weights(
+    content: Any, shapes: Shapes, path: str | Path, part: str | None = "params", instead: str | None = None
+) -> list[Choice]:
     """Find the tensors of a network in what a checkpoint holds, under the network's own names.
 
     Args:
         content: a mapping of any depth.
         shapes: those of the network.
         path: the checkpoint, for messages.
-        part: as for :func:`fill_network`.
+        part, instead: as for :func:`fill_network`.
+
+    Returns:
+        Names and tensors, the best first.
 
     Raises:
         ValueError: no mapping of tensors, or no part of that name.
     """
     states = list(_states(content))
     if not states:
-        raise ValueError(f"expected a checkpoint with network weights, got {path}, which holds something else")
-    if part not in (None, *PARTS):
-        named = [state for state in states if state[0] == part]
-        if not named:
-            raise ValueError(f"expected weights named {part!r} in {path} (param_key), got {_listed(list(content))}")
-        states = named
-    choices = [(name, each) for name, state in states for name, each in _readings(name, state, shapes)]
-    # max takes the first of equals.
-    choices.sort(key=lambda choice: _distance(choice[0], part or "params"))
-    return max(choices, key=lambda choice: sum(choice[1][key].shape == shapes.get(key) for key in choice[1]))[1]
+        raise ValueError(
+            f"expected network weights below at most {_DEEPEST} names in {path}, got a file that holds something else"
+        )
+    found = [(state, name, each) for state, tensors in states for name, each in _readings(state, tensors, shapes, path)]
+    choices = [(name, each) for state, name, each in found if part in (None, *PARTS, state, name)]
+    if not choices:
+        raise ValueError(f"expected weights named {part!r} in {path} (param_key), got {_listed(list(content))}")
+    # Sorting leaves equals in their order.
+    choices.sort(key=lambda choice: _distance(choice[0], part or "params", instead))
+    return sorted(choices, key=lambda choice: -len(_fitting(choice[1], shapes)))
 
 
-def _states(content: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, dict[str, Tensor]]]:
+def _fitting(weights: Mapping[str, Tensor], shapes: Shapes) -> dict[str, Tensor]:
+    return {key: value for key, value in weights.items() if value.shape == shapes.get(key)}
+
+
+def _check_sole(choices: Sequence[Choice], shapes: Shapes, path: str | Path, asked: tuple[str, str | None]) -> None:
+    """Refuse to choose between other weights that fit as well and are named as little like those asked for."""
+    first, best = choices[0][0], _fitting(choices[0][1], shapes)
+    for name, weights in choices[1:]:
+        fitting = _fitting(weights, shapes)
+        if len(fitting) < len(best) or _distance(name, *asked) != _distance(first, *asked):
+            return
+        if name != first and any(key not in fitting or not torch.equal(fitting[key], best[key]) for key in best):
+            raise ValueError(
+                f"expected weights named {asked[0]!r} in {path}, got two others that fit, {first} and {name}; "
+                "name one of them as path.param_key_g (param_key_d for network_d)"
+            )
+
+
+def _in_place_of(part: str | None, choices: Sequence[Choice], shapes: Shapes) -> str:
+    """What to add where another name was taken than the one asked for."""
+    taken = choices[0][0]
+    if part in (None, taken) or (part, taken) == ("params", ""):
+        return ""
+    fits = [len(_fitting(weights, shapes)) for name, weights in choices if name == part]
+    return f" in place of {part}, " + (f"of which {max(fits)} fit" if fits else "which is not there")
+
+
+def _states(content: Any, name: str = "", depth: int = 0) -> Iterator[Choice]:
     """Every mapping with tensors, and the key that it lies under."""
     if not isinstance(content, Mapping) or depth > _DEEPEST:
         return
@@ -95,22 +142,22 @@ def _states(content: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str,
         yield from _states(value, str(key), depth + 1)
 
 
-def _readings(name: str, state: Mapping[str, Tensor], shapes: Shapes) -> Iterator[tuple[str, dict[str, Tensor]]]:
+def _readings(name: str, state: Mapping[str, Tensor], shapes: Shapes, path: str | Path) -> Iterator[Choice]:
     """A state as it is and without wrappers, and the parts of it whose keys begin with a name of the network's."""
     yield name, dict(state)
-    plain = bare(state)
+    plain = bare(state, path)
     yield name, plain
     parts = [key.split(".") for key in plain]
     ends = [(key[:at], ".".join(key[at:])) for key in parts for at in range(1, len(key))]
     for prefix in dict.fromkeys(".".join(start) + "." for start, end in ends if end in shapes):
         inner = {key.removeprefix(prefix): value for key, value in plain.items() if key.startswith(prefix)}
-        yield prefix.strip("."), bare(inner)
+        yield prefix.strip("."), bare(inner, path)
 
 
-def _distance(name: str, part: str) -> tuple[bool, bool, bool]:
+def _distance(name: str, part: str, instead: str | None) -> tuple[bool, bool, bool, bool]:
     """How far a name is from the one asked for: EMA for EMA, and the plain names before others."""
     plain = name.replace("-", "_")
-    return ("ema" in plain) != ("ema" in part), plain != part, plain not in (*PARTS, "")
+    return ("ema" in plain) != ("ema" in part), plain != part, name != instead, plain not in (*PARTS, "")
 
 
 def _listed(names: list[Any]) -> str:
@@ -124,5 +171,9 @@ def load_network(
 ) -> None:
     """BasicSR's ``BaseModel.load_network``; see :func:`fill_network`."""
     whole = net.module if isinstance(net, (DataParallel, DistributedDataParallel)) else net
-    fill_network(whole, load_path, strict, param_key)
-    logging.getLogger("basicsr").info(one_line(f"Loading {type(whole).__name__} model from {load_path} [{param_key}]."))
+    fill_network(whole, load_path, strict, param_key, named_for_ema(self, param_key))
+
+
+def named_for_ema(model: Any, part: str | None) -> str | None:
+    """The name in ``param_key_g``: an EMA without weights of its own begins with those of its network."""
+    return (model.opt.get("path") or {}).get("param_key_g") if part == "params_ema" and model is not None else None

@@ -7,7 +7,7 @@ import re
 import tarfile
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -102,9 +102,25 @@ def _weights_of(path: Path) -> dict[str, Tensor]:
         raise ValueError(f"expected a checkpoint of plain tensors, got {path}, which is {_UNKNOWN}") from None
 
 
-def bare(state: Mapping[Any, Any]) -> dict[str, Any]:
-    """The entries of a state without what ``torch.compile`` and ``DataParallel`` put before keys, in any order."""
-    return {_bare_key(str(key)): value for key, value in state.items()}
+def bare(state: Mapping[Any, Any], where: str | Path = "a checkpoint") -> dict[str, Any]:
+    """The entries of a state without what ``torch.compile`` and ``DataParallel`` put before keys, in any order.
+
+    Args:
+        state: values by name.
+        where: their file, for the message.
+
+    Raises:
+        ValueError: two entries of one name, such as ``0.weight`` and ``module.0.weight``.
+    """
+    found: dict[str, Any] = {}
+    for key, value in state.items():
+        plain = _bare_key(str(key))
+        if plain in found:
+            raise ValueError(
+                f"expected one {plain} in {where}, got several: by itself, or behind module. or _orig_mod.; keep one"
+            )
+        found[plain] = value
+    return found
 
 
 def _bare_key(key: str) -> str:
@@ -113,13 +129,13 @@ def _bare_key(key: str) -> str:
     return key.replace("._orig_mod.", ".")
 
 
-def check_weights(state: Mapping[str, Tensor], where: str | Path, *, counts: bool = True) -> None:
+def check_weights(state: Mapping[str, Tensor], where: str | Path, *, counts: Container[str] = ()) -> None:
     """Look whether tensors can be the weights of a network: real numbers, and finite.
 
     Args:
         state: tensors by name.
         where: their file, for the message.
-        counts: whether whole numbers are allowed, such as the batches that a normalisation has seen.
+        counts: names that may hold whole numbers, such as the batches that a normalisation has seen.
 
     Raises:
         ValueError: names the first that cannot.
@@ -127,7 +143,7 @@ def check_weights(state: Mapping[str, Tensor], where: str | Path, *, counts: boo
     for key, value in state.items():
         kind = str(value.dtype).removeprefix("torch.")
         odd = value.layout is not torch.strided or value.is_meta or value.is_complex() or value.is_quantized
-        if odd or not (counts or value.is_floating_point()):
+        if odd or not (key in counts or value.is_floating_point()):
             kind = "complex numbers" if value.is_complex() else f"a tensor of {kind}"
             raise ValueError(f"expected real numbers as {key} in {where}, got {kind}")
         if value.is_floating_point() and not bool(torch.isfinite(value.float()).all()):

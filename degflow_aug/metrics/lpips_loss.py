@@ -85,7 +85,9 @@ def read_vgg(path: str | Path | None) -> dict[str, Tensor]:
     if not isinstance(state, dict):
         raise ValueError(f"expected torchvision's VGG16 weights in {file}, got another kind of file")
     found = {
-        key: value for key, value in bare(state).items() if key.startswith("features.") and isinstance(value, Tensor)
+        key: value
+        for key, value in bare(state, file).items()
+        if key.startswith("features.") and isinstance(value, Tensor)
     }
     check_weights(found, file)
     return found

@@ -14,6 +14,7 @@ from basicsr.utils.dist_util import master_only
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import Tensor, nn
 
+from degflow_aug.console.plain_text import one_line
 from degflow_aug.files.tensor_file import write_checkpoint
 from degflow_aug.models.checks.degradation import check_covers, check_has_lr
 from degflow_aug.models.checks.run import check_count
@@ -248,6 +249,8 @@ class OneStepModel(DegradedModel):
         net.load_trained_state(content["params"])
         if isinstance(net, OneStepNetwork):
             net.time = content["spec"].get("time", net.time)
+        asked = "" if param_key == "params" else f" in place of {param_key}"
+        get_root_logger().info(one_line(f"{len(content['params'])} tensors loaded from {load_path}, params{asked}"))
 
     def trained_buffers(self) -> list[Tensor]:
         """Those of the discriminator; the network's own never change."""

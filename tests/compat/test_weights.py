@@ -119,7 +119,7 @@ def test_strictly_every_weight_has_to_be_there_and_no_other(change: str, tmp_pat
         del state["0.weight"]
     else:
         state["9.weight"] = torch.ones(1)
-    with pytest.raises(ValueError, match="another network or width"):
+    with pytest.raises(ValueError, match=r"another network or (width|a deeper one)"):
         fill_network(network(9), saved(tmp_path, {"params": state}))
 
 
@@ -134,13 +134,84 @@ def test_safetensors_are_read_under_any_name(tmp_path: Path) -> None:
 def test_what_is_left_out_is_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     state = {"module.0.bias": torch.zeros(4), "module.2.bias": torch.zeros(9), "of.theirs": torch.ones(1)}
     filled = network(9)
-    with caplog.at_level("WARNING", logger="basicsr"):
-        logging.getLogger("basicsr").addHandler(caplog.handler)
-        fill_network(filled, saved(tmp_path, {"state_dict": state}), strict=False)
-        logging.getLogger("basicsr").removeHandler(caplog.handler)
+    logged(filled, saved(tmp_path, {"state_dict": state}), caplog, strict=False)
     assert filled[0].bias.eq(0).all()  # type: ignore[union-attr]
     assert "1 of 9 tensors of this Sequential loaded from" in caplog.text
     assert "left out: 2.bias, of.theirs, 0.weight, 1.weight, 1.bias and 4 more" in caplog.text
+
+
+def logged(filled: nn.Module, path: Path, caplog: pytest.LogCaptureFixture, **how: Any) -> str:
+    with caplog.at_level("INFO", logger="basicsr"):
+        logging.getLogger("basicsr").addHandler(caplog.handler)
+        fill_network(filled, path, **how)
+        logging.getLogger("basicsr").removeHandler(caplog.handler)
+    return caplog.messages[-1]
+
+
+@pytest.mark.parametrize(
+    ("content", "part", "said"),
+    [
+        (
+            {"params": FIRST, "params_ema": SECOND}, "params",
+            "9 of 9 tensors of this Sequential loaded from FILE, params",
+        ),
+        ({"params": FIRST}, "params_ema", "FILE, params in place of params_ema, which is not there"),
+        (
+            {"params": {"0.bias": FIRST["0.bias"]}, "params_ema": SECOND}, "params",
+            "params_ema in place of params, of which 1 fit",
+        ),
+        ({"state_dict": named("net_g.", FIRST)}, "params", "FILE, net_g in place of params, which is not there"),
+        ({"one": FIRST, "two": FIRST}, "params", "FILE, one in place of params, which is not there"),
+        (FIRST, "params", "FILE, bare keys"),
+    ],
+)  # fmt: skip
+def test_it_is_said_what_was_taken(
+    content: Any, part: str, said: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = saved(tmp_path, content)
+    assert logged(network(9), path, caplog, strict=False, part=part).endswith(said.replace("FILE", str(path)))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"net_a": FIRST, "net_b": SECOND}, {**named("net_a.", FIRST), **named("net_b.", SECOND)},
+        {"state_dict": {**named("net_a.", FIRST), **named("module.net_b.", SECOND)}, "net_c": {"x": torch.ones(1)}},
+    ],
+)  # fmt: skip
+def test_of_two_that_fit_as_well_none_is_guessed(content: Any, tmp_path: Path) -> None:
+    path = saved(tmp_path, content)
+    for part in ("params", "params_ema"):
+        with pytest.raises(
+            ValueError, match=r"'params.*net\.pth, got two others that fit, net_a and net_b; .*param_key_g"
+        ):
+            fill_network(network(9), path, part=part)
+    for how in ({"part": "net_b"}, {"part": "params_ema", "instead": "net_b"}):
+        filled = network(9)
+        fill_network(filled, path, **how)  # type: ignore[arg-type]
+        assert same(filled, network(2))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"params": {**FIRST, **named("module.", SECOND)}}, r"expected one 0\.weight in .*, got several"),
+        ({"a": {"b": {"c": {"d": {"e": FIRST}}}}}, "below at most 3 names in .* holds something else"),
+    ],
+)
+def test_what_cannot_be_told_apart_or_lies_too_deep_is_refused(content: Any, said: str, tmp_path: Path) -> None:
+    for strict in (True, False):
+        with pytest.raises(ValueError, match=said):
+            fill_network(network(9), saved(tmp_path, content), strict)
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.int64, torch.bool])
+@pytest.mark.parametrize("strict", [True, False])
+def test_whole_numbers_are_no_weights(kind: torch.dtype, strict: bool, tmp_path: Path) -> None:
+    for key in ("2.bias", "1.running_mean"):
+        path = saved(tmp_path, {"params": {**FIRST, key: FIRST[key].to(kind)}})
+        with pytest.raises(ValueError, match=rf"expected real numbers as {key} in .*net\.pth, got a tensor of "):
+            fill_network(network(9), path, strict)
 
 
 @pytest.mark.parametrize(

@@ -162,4 +162,4 @@ def _read_official(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not isinstance(encoder, Mapping) or encoder.get("name") not in ("edsr-baseline", "rdn"):
         raise ValueError(f"expected LIIF with the encoder edsr-baseline or rdn in {path}, got {encoder!r}")
     check_weights({key: value for key, value in state.items() if isinstance(value, Tensor)}, path)
-    return dict(arguments), bare(state)
+    return dict(arguments), bare(state, path)

@@ -194,7 +194,7 @@ def read_kernel(path: Path) -> FittedCamera:
     except (SafetensorError, OSError) as error:
         raise ValueError(f"expected a fitted kernel in {path}, got none: {error}") from None
     for state in states:
-        check_weights(state, path, counts=False)
+        check_weights(state, path)
     found = kernel_of(states) if states and {"knots", "kernels"} <= set(states[0]) else None
     if found is None:
         raise ValueError(f"expected a fitted kernel in {path}, got none: other tensors")

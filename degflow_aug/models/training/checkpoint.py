@@ -45,7 +45,7 @@ def _read(path: str | Path) -> dict[str, Any]:
         state = content[part]
         if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
             raise ValueError(f"expected tensors under {part} in {path}, got something else")
-        content[part] = bare(state)
+        content[part] = bare(state, path)
         check_weights(content[part], path)
     return content
 

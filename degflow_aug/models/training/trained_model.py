@@ -14,7 +14,7 @@ from basicsr.models.base_model import BaseModel
 from torch import Tensor, nn
 
 from degflow_aug.compat.devices import model_to_device
-from degflow_aug.compat.weights import fill_network
+from degflow_aug.compat.weights import fill_network, named_for_ema
 from degflow_aug.models.training import interrupt
 from degflow_aug.models.training.interrupt import DivergenceGuard
 from degflow_aug.models.training.training_checkpoint import TrainingCheckpoint
@@ -135,7 +135,7 @@ class TrainedModel(TrainingCheckpoint, BaseModel):
         Raises:
             ValueError: no such file, another kind of file, or weights of another network.
         """
-        fill_network(self.get_bare_model(net), load_path, strict, param_key)
+        fill_network(self.get_bare_model(net), load_path, strict, param_key, named_for_ema(self, param_key))
 
     def iteration_seed(self, iteration: int, rank: int | None = None) -> int:
         """A seed of this iteration's own, different on every rank; that of ``rank`` where one is named."""
