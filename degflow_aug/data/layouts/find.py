@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from degflow_aug.data.layouts import LAYOUTS, PAIR_LAYOUTS
+from degflow_aug.data.layouts.realsr import check_one_hr
 from degflow_aug.data.layouts.scene import FoundImage, Place, Scene, gather_scenes, view_scale
 from degflow_aug.files.alike import look_alike
 from degflow_aug.files.home_path import home_path
@@ -40,7 +41,9 @@ def find_scenes(
         ValueError: there is nothing where the layout expects it; the sentence names the file or folder.
     """
     images = _find(LAYOUTS, layout, Place(home_path(root), split, pattern))
-    return gather_scenes(images, home_path(root), cameras=cameras, scenes=scenes, alone=alone)
+    found = gather_scenes(images, home_path(root), cameras=cameras, scenes=scenes, alone=alone)
+    _check(layout, found)
+    return found
 
 
 def find_pair_scenes(
@@ -73,6 +76,7 @@ def find_pair_scenes(
             raise ValueError(f"expected pattern with layout pattern only, got it with {layout}; remove it")
     images = _find(PAIR_LAYOUTS, layout, Place(home_path(root), split, pattern, lq))
     found = gather_scenes(images, home_path(root), cameras=cameras, scenes=scenes, alone=alone)
+    _check(layout, found)
     for scene in found:
         for key, folder in (lq or {}).items():
             if view_scale(key) not in scene.views:
@@ -81,6 +85,12 @@ def find_pair_scenes(
                     "or take the HR image out"
                 )
     return found
+
+
+def _check(layout: str, found: Sequence[Scene]) -> None:
+    """Look into the files of a layout that promises something of them."""
+    if layout == "realsr":
+        check_one_hr(found)
 
 
 def _find(known: Mapping[str, str], layout: str, place: Place) -> Iterable[FoundImage]:

@@ -38,6 +38,32 @@ def test_realsr_takes_hr_from_the_lowest_scale(tmp_path: Path) -> None:
     assert len({scenes[0], scenes[0]}) == 1
 
 
+@pytest.mark.parametrize("other", [
+    np.flipud(trees.coordinates(48, 64, 10)), trees.coordinates(48, 60, 10), np.zeros((48, 64, 3), np.uint8),
+    trees.coordinates(64, 48, 10),
+])  # fmt: skip
+@pytest.mark.parametrize("find", [find_scenes, find_pair_scenes])
+def test_realsr_with_another_hr_at_another_scale(tmp_path: Path, other: np.ndarray, find: Any) -> None:
+    trees.realsr(tmp_path)
+    trees.save(tmp_path / "Canon/Train/4/Canon_002_HR.png", other)
+    with pytest.raises(ValueError, match=r"4/Canon_002_HR\.png: expected the same HR .*2/Canon_002.*realsr_v3"):
+        find(tmp_path, "realsr")
+    assert len(find(tmp_path, "realsr", scenes="001,003")) == 2
+    assert len(find(tmp_path, "realsr_v3")) == 9
+
+
+def test_realsr_with_hr_written_or_registered_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    trees.realsr(tmp_path, count=1)
+    folder = tmp_path / "Canon/Train"
+    (folder / "3/Canon_001_HR.png").unlink()
+    trees.save(folder / "3/Canon_001_HR.tif", trees.coordinates(48, 64, 10))
+    assert find_scenes(tmp_path, "realsr")[0].scales == (2, 3, 4)
+    assert caplog.text == ""
+    trees.save(folder / "4/Canon_001_HR.png", np.roll(trees.coordinates(48, 64, 10), 1, 0))
+    assert find_scenes(tmp_path, "realsr")[0].scales == (2, 3, 4)
+    assert "4: HR images differ a little from those of" in caplog.text
+
+
 def test_fractional_scales_and_prefixed_folders(tmp_path: Path) -> None:
     trees.save(tmp_path / "Sony" / "Train" / "x1.5" / "Sony_a_7_HR.png", np.zeros((8, 8, 3), np.uint8))
     trees.save(tmp_path / "Sony" / "Train" / "x1.5" / "Sony_a_7_LR1.5.png", np.zeros((8, 8, 3), np.uint8))
