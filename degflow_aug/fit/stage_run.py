@@ -15,6 +15,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from degflow_aug.compat.resume import read_training_state
+from degflow_aug.compat.state import other_networks
+from degflow_aug.console.progress import note
 from degflow_aug.draws import DrawSampler
 from degflow_aug.files.run_history import HISTORY, RunHistory
 from degflow_aug.files.writing import atomic_path, remove_partial
@@ -108,8 +110,10 @@ class StageRun:
             return build(self.opt), 0
         self.opt["path"]["pretrain_network_g"] = str(Path(self.opt["path"]["models"]) / f"net_g_{saved[-1]}.pth")
         model = build(self.opt)
-        state = Path(self.opt["path"]["training_states"]) / f"{saved[-1]}.state"
-        model.resume_training(read_training_state(state))
+        state = read_training_state(Path(self.opt["path"]["training_states"]) / f"{saved[-1]}.state")
+        for sentence in other_networks(self.opt, state):
+            note(sentence)
+        model.resume_training(state)
         return model, saved[-1]
 
     def run(self) -> StageModel:

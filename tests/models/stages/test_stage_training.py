@@ -16,6 +16,7 @@ from helpers.tiny_camera import in_memory, stage_options, train_rae, write_pairs
 import degflow_aug
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.bundles.bundle import load_bundle
+from degflow_aug.fit.stage_run import Budget, Schedule, StageRun
 from degflow_aug.models.training import interrupt
 from degflow_aug.models.training.checkpoint import read_checkpoint
 from degflow_aug.models.training.interrupt import TrainingDiverged
@@ -105,6 +106,22 @@ def test_run_resumed_at_its_end_saves_again(pairs: Path, tmp_path: Path) -> None
     again.resume_training(torch.load(state, map_location="cpu", weights_only=True))
     again.save(-1, -1)
     assert (Path(opt["path"]["models"]) / "net_g_latest.pth").is_file()
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_fit_says_that_its_network_has_changed_since_it_was_saved(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], changed: bool
+) -> None:
+    opt = in_memory(stage_options("rae", pairs, tmp_path), tmp_path)
+    model = build(opt)
+    train(model, batches(opt, 1))
+    model.save(0, 1)
+    if changed:
+        model.net_g.requires_grad_(False).apply(lambda part: [weight.mul_(0.5) for weight in part.parameters()])
+        model.save_networks(1)
+    again = in_memory(stage_options("rae", pairs, tmp_path), tmp_path)
+    StageRun(build, again, None, Budget(2), Schedule(1e-3, 0, 0), lambda *_: None)
+    assert ("net_g_1.pth has changed since iteration 1 was saved" in capsys.readouterr().err) is changed
 
 
 def test_nothing_is_saved_over_a_good_checkpoint_once_the_loss_is_no_number(pairs: Path, tmp_path: Path) -> None:
