@@ -87,7 +87,7 @@ def check_plain(image: Any, bits: int, upright: bool, name: str) -> None:
             f"{name}: expected an image, got a camera raw or another file with a thumbnail in its place; develop it, "
             "or save the image as PNG"
         )
-    modes = {"I;16", "I;16B", "I;16L", "RGB", "RGBA"} if bits == 16 else READABLE_MODES
+    modes = {"I;16", "I;16B", "I;16L", "RGB", "RGBA", "RGBX"} if bits == 16 else READABLE_MODES
     if image.mode not in modes:
         raise ValueError(f"{name}: expected gray or RGB of 8 or 16 bits a channel, got {image.mode}; convert it to RGB")
     if not set(_values(tags, _SAMPLE_FORMAT)) <= {1}:
