@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import cv2
 
 from degflow_aug.files.home_path import at_home
-from degflow_aug.files.image_file import image_size, is_image_name
+from degflow_aug.files.image_decoder import ImageHeader
+from degflow_aug.files.image_file import is_image_name, read_header
+from degflow_aug.files.lmdb_store import lmdb_keys, read_lmdb_header
 from degflow_aug.files.text_file import read_lines
 
 _KEYS = ("dataroot_gt", "dataroot_lq")
 
 
 def check_basicsr_pairs(section: Mapping[str, Any], scale: object, where: str) -> None:
-    """Look at names and headers of all pairs of a PairedImageDataset of files, which BasicSR would read one by one.
+    """Look at names and headers of all pairs of a PairedImageDataset, which BasicSR would read one by one.
 
     For training HR has to be ``scale`` times LR. In validation BasicSR keeps the top left corner of HR that is larger,
     without a word; LR of floor(H / scale) or ceil(H / scale) is taken there.
@@ -37,15 +39,29 @@ def check_basicsr_pairs(section: Mapping[str, Any], scale: object, where: str) -
         raise ValueError(
             f"expected HR and LR in two places in {where}, got {hr_root} as both dataroot_gt and dataroot_lq"
         )
-    if hr_root.suffix == ".lmdb" or not (hr_root.is_dir() and lr_root.is_dir()):
+    if not (hr_root.is_dir() and lr_root.is_dir()):
         return
-    for hr, lr in _pairs(section, hr_root, lr_root, where):
-        if isinstance(scale, (int, float)) and scale >= 1 and _is_read(hr) and _is_read(lr):
+    stored = hr_root.suffix == lr_root.suffix == ".lmdb"
+    pairs = _stored_pairs(hr_root, lr_root, where) if stored else _pairs(section, hr_root, lr_root, where)
+    if not pairs:
+        raise ValueError(f"{hr_root}: expected images in it (dataroot_gt in {where}), got none")
+    for hr, lr in pairs:
+        if os.path.realpath(hr) == os.path.realpath(lr):
+            raise ValueError(f"{lr}: expected LR of its own in {where}, got a link to its HR image")
+        if isinstance(scale, (int, float)) and scale >= 1 and (stored or (_is_read(hr) and _is_read(lr))):
             side = section.get("gt_size") if where.startswith("datasets.train") else None
-            _check_sizes(hr, lr, scale, side, where)
+            _check_sizes(hr, lr, read_lmdb_header if stored else read_header, scale, side, where)
 
 
-def _pairs(section: Mapping[str, Any], hr_root: Path, lr_root: Path, where: str) -> Iterator[tuple[Path, Path]]:
+def _stored_pairs(hr_root: Path, lr_root: Path, where: str) -> list[tuple[Path, Path]]:
+    """The pairs of two LMDBs, by their keys."""
+    hr, lr = (set(lmdb_keys(root)) for root in (hr_root, lr_root))
+    for root, key in [*((lr_root, key) for key in sorted(hr - lr)), *((hr_root, key) for key in sorted(lr - hr))]:
+        raise ValueError(f"{root}: expected the same keys in both LMDBs of {where}, got no '{key}' here")
+    return [(hr_root / key, lr_root / key) for key in sorted(hr)]
+
+
+def _pairs(section: Mapping[str, Any], hr_root: Path, lr_root: Path, where: str) -> list[tuple[Path, Path]]:
     """The pairs as BasicSR makes them: by a list of HR files, or of all files in the two folders."""
     listed, template = section.get("meta_info_file"), str(section.get("filename_tmpl", "{}"))
     # BasicSR takes what is before the first space for the name.
@@ -54,7 +70,7 @@ def _pairs(section: Mapping[str, Any], hr_root: Path, lr_root: Path, where: str)
     pairs = []
     for name in names:
         stem, suffix = os.path.splitext(os.path.basename(name))
-        lr_name = f"{template.format(stem)}{suffix}"
+        lr_name = f"{_fill(template, stem, where)}{suffix}"
         for path, kind in ((hr_root / name, "HR"), (lr_root / lr_name, "LR")):
             if not path.is_file():
                 other = f" of {hr_root / name}" if kind == "LR" else f", which {listed} lists"
@@ -69,7 +85,17 @@ def _pairs(section: Mapping[str, Any], hr_root: Path, lr_root: Path, where: str)
             f"{lr_root / min(left)}: expected an HR image for each file of dataroot_lq in {where}, got none in "
             f"{hr_root}; take the file out"
         )
-    yield from pairs
+    return pairs
+
+
+def _fill(template: str, stem: str, where: str) -> str:
+    try:
+        name = template.format(stem)
+    except (LookupError, ValueError, AttributeError):
+        name = ""
+    if stem not in name:
+        raise ValueError(f"expected a name with {{}} in {where}.filename_tmpl, such as {{}}x4, got '{template}'")
+    return name
 
 
 def _files(folder: Path) -> list[str]:
@@ -87,8 +113,10 @@ def _is_read(path: Path) -> bool:
     return is_image_name(path.name)
 
 
-def _check_sizes(hr: Path, lr: Path, scale: float, side: object, where: str) -> None:
-    large, small = image_size(hr), image_size(lr)
+def _check_sizes(
+    hr: Path, lr: Path, header: Callable[[Path], ImageHeader], scale: float, side: object, where: str
+) -> None:
+    large, small = header(hr)[:2], header(lr)[:2]
     if isinstance(side, int) and min(large) < side:
         raise ValueError(
             f"expected HR of at least {side}x{side} pixels (gt_size) in {where}, got {hr} of {large[0]}x{large[1]}; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 from helpers import trees
 
+from degflow_aug.files.image_file import encode_image
+from degflow_aug.files.lmdb_store import LmdbWriter
 from degflow_aug.models.checks.basicsr_pairs import check_basicsr_pairs
 
 
@@ -81,8 +84,45 @@ def test_hr_that_is_smaller_than_its_crops(tmp_path: Path) -> None:
         check_basicsr_pairs({**section, "gt_size": 64}, 2, "datasets.train")
 
 
+@pytest.mark.parametrize(("lr", "said"), [
+    ({"a": (24, 32), "b": (24, 32)}, None),
+    ({"a": (24, 32), "b": (12, 16)}, r"of scale 2 .* got .*gt\.lmdb/b of 48x64"),
+    ({"a": (24, 32)}, r"lq\.lmdb: expected the same keys in both LMDBs of datasets\.val, got no 'b' here"),
+    ({"a": (24, 32), "b": (24, 32), "c": (24, 32)}, r"gt\.lmdb: expected the same keys .* got no 'c' here"),
+])  # fmt: skip
+def test_pairs_in_lmdbs(tmp_path: Path, lr: dict[str, tuple[int, int]], said: str | None) -> None:
+    pytest.importorskip("lmdb")
+    for name, images in (("gt", {"a": (48, 64), "b": (48, 64)}), ("lq", lr)):
+        writer = LmdbWriter(tmp_path / f"{name}.lmdb")
+        for key, size in images.items():
+            writer.put(key, encode_image(np.zeros((*size, 3), np.uint8)), (*size, 3))
+        writer.close()
+    section = {"type": "PairedImageDataset", "io_backend": {"type": "lmdb"}}
+    section |= {f"dataroot_{name}": str(tmp_path / f"{name}.lmdb") for name in ("gt", "lq")}
+    with pytest.raises(ValueError, match=said) if said else nullcontext():
+        check_basicsr_pairs(section, 2, "datasets.val")
+
+
+@pytest.mark.parametrize("template", ["x4", "{}x{}", "{0", "{name}"])
+def test_templates_that_name_no_lr(tmp_path: Path, template: str) -> None:
+    section = _section(tmp_path, ((48, 64), (24, 32)))
+    with pytest.raises(ValueError, match=r"expected a name with \{\} in datasets\.val\.filename_tmpl"):
+        check_basicsr_pairs({**section, "filename_tmpl": template}, 2, "datasets.val")
+
+
+def test_no_pairs(tmp_path: Path) -> None:
+    for name in ("gt", "lq"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(ValueError, match=r"gt: expected images in it \(dataroot_gt in datasets\.val\), got none"):
+        check_basicsr_pairs(_section(tmp_path), 2, "datasets.val")
+
+
 def test_hr_is_not_its_own_lr(tmp_path: Path) -> None:
     section = _section(tmp_path, ((48, 64), (48, 64)))
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links/a.png").symlink_to(tmp_path / "gt/a.png")
+    with pytest.raises(ValueError, match=r"links/a\.png: expected LR of its own in datasets\.val"):
+        check_basicsr_pairs({**section, "dataroot_lq": str(tmp_path / "links")}, 1, "datasets.val")
     (tmp_path / "link").symlink_to(tmp_path / "gt")
     for lq in ("gt", "link", "lq/../gt"):
         with pytest.raises(ValueError, match=r"expected HR and LR in two places in datasets\.val, got .*gt as both"):
