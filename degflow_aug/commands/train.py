@@ -85,6 +85,7 @@ def _checked_name(args: argparse.Namespace) -> str:
     from degflow_aug import register
 
     register()
+    from degflow_aug.compat.devices import check_launcher, launcher_of
     from degflow_aug.compat.options import override
     from degflow_aug.models.checks.training_options import check_training_options
 
@@ -94,7 +95,8 @@ def _checked_name(args: argparse.Namespace) -> str:
         raise ValueError(f"expected a mapping of options in path of {args.opt}, got {opt['path']!r}")
     name = str(opt.get("name"))
     name = name if name.startswith("debug") or not args.debug else f"debug_{name}"
-    check_training_options(opt, args.opt)
+    check_training_options({**opt, "name": name} if args.debug and opt.get("name") else opt, args.opt)
+    check_launcher(launcher_of(args.launcher))
     return name
 
 

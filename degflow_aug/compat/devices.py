@@ -15,7 +15,7 @@ import torch.multiprocessing
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
-from degflow_aug.compat.slurm import init_dist_slurm
+from degflow_aug.compat.slurm import init_dist_slurm, read_slurm
 
 
 def init_dist(launcher: str, backend: str | None = None, **settings: Any) -> None:
@@ -37,8 +37,8 @@ def init_dist(launcher: str, backend: str | None = None, **settings: Any) -> Non
     if launcher == "slurm":
         init_dist_slurm(backend or "nccl", **settings)
         return
-    if "RANK" not in os.environ:
-        raise ValueError("expected the environment of torchrun for --launcher pytorch, but RANK is not set")
+    if "init_method" not in settings:
+        check_launcher(launcher)
     if has_cuda:
         local_rank = int(os.environ.get("LOCAL_RANK", os.environ["RANK"]))
         torch.cuda.set_device(local_rank % torch.cuda.device_count())
@@ -46,6 +46,30 @@ def init_dist(launcher: str, backend: str | None = None, **settings: Any) -> Non
         backend = "gloo"
     default = "nccl" if torch.distributed.is_nccl_available() else "gloo"
     torch.distributed.init_process_group(backend=backend or default, **settings)
+
+
+def check_launcher(launcher: str) -> None:
+    """Look whether the environment has what a process group needs, before anything is written.
+
+    Raises:
+        ValueError: names the variable that is not set, or is no number.
+    """
+    if launcher == "slurm":
+        read_slurm()
+    if launcher != "pytorch":
+        return
+    for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        text = os.environ.get(name)
+        if not text:
+            raise ValueError(
+                f"expected the environment of torchrun for --launcher pytorch, but {name} is not set; "
+                "start with torchrun"
+            )
+        if name != "MASTER_ADDR" and not (text.isascii() and text.isdigit()):
+            raise ValueError(f"expected a whole number in the environment's {name}, got '{text}'; start with torchrun")
+    rank, processes = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    if rank >= processes:
+        raise ValueError(f"expected RANK below WORLD_SIZE, got {rank} and {processes}; start with torchrun")
 
 
 def launcher_of(asked: str) -> str:

@@ -33,12 +33,8 @@ def first_host(node_list: str) -> str:
     return re.sub(r"\[([0-9]+)[^]]*\]", r"\1", found[1])
 
 
-def init_dist_slurm(backend: str, port: int | None = None) -> None:
-    """Join the process group of a Slurm job; stands in for BasicSR's function of this name.
-
-    Args:
-        backend: such as nccl.
-        port: of the first host; ``MASTER_PORT`` of the environment or 29500 where it is None.
+def read_slurm() -> tuple[str, int, int]:
+    """Return the first host, the rank and the number of processes of a Slurm job.
 
     Raises:
         ValueError: no CUDA, or an environment that Slurm has not made.
@@ -47,8 +43,22 @@ def init_dist_slurm(backend: str, port: int | None = None) -> None:
 
     if not torch.cuda.is_available():
         raise ValueError("expected a CUDA device for --launcher slurm, got none; use torchrun to train on CPUs")
-    host = first_host(os.environ.get("SLURM_NODELIST", ""))
-    rank, processes = _number("SLURM_PROCID"), _number("SLURM_NTASKS")
+    return first_host(os.environ.get("SLURM_NODELIST", "")), _number("SLURM_PROCID"), _number("SLURM_NTASKS")
+
+
+def init_dist_slurm(backend: str, port: int | None = None) -> None:
+    """Join the process group of a Slurm job; stands in for BasicSR's function of this name.
+
+    Args:
+        backend: such as nccl.
+        port: of the first host; ``MASTER_PORT`` of the environment or 29500 where it is None.
+
+    Raises:
+        ValueError: as :func:`read_slurm`.
+    """
+    import torch
+
+    host, rank, processes = read_slurm()
     local_rank = rank % torch.cuda.device_count()
     torch.cuda.set_device(local_rank)
     os.environ["MASTER_PORT"] = str(port) if port is not None else os.environ.get("MASTER_PORT", "29500")

@@ -184,6 +184,8 @@ def test_basicsr_gets_its_own_options(tmp_path: Path, monkeypatch: pytest.Monkey
     opt = str(write_options(tmp_path))
     assert main(["train", "-opt", opt]) == 0
     given = ["--auto_resume", "--debug", "--force_yml", "scale=1", "train:total_iter=2"]
+    for name, value in (("RANK", "0"), ("WORLD_SIZE", "1"), ("MASTER_ADDR", "localhost"), ("MASTER_PORT", "1")):
+        monkeypatch.setenv(name, value)
     assert main(["train", "-opt", opt, *given, "--launcher", "pytorch"]) == 0
     shared = [str(tmp_path), "-opt", opt, "--launcher"]
     assert seen == [[*shared, "none", "--local_rank", "0"], [*shared, "pytorch", "--local_rank", "0", *given]]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from helpers.basicsr_experiment import run_python, write_experiment
 
-from degflow_aug.compat.devices import init_dist, resolve_num_gpu
+from degflow_aug.compat.devices import check_launcher, init_dist, resolve_num_gpu
 
 RANK_PROGRAM = """
 import json, os, sys
@@ -78,6 +78,24 @@ def test_num_gpu_with_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_num_gpu_that_is_no_number(value: object) -> None:
     with pytest.raises(ValueError, match="expected a number or auto for num_gpu"):
         resolve_num_gpu(value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"MASTER_ADDR": None}, "MASTER_ADDR is not set"), ({"MASTER_PORT": ""}, "MASTER_PORT is not set"),
+        ({"WORLD_SIZE": "x"}, "whole number in the environment's WORLD_SIZE, got 'x'"),
+        ({"RANK": "2"}, "RANK below WORLD_SIZE, got 2 and 2"),
+    ],
+)  # fmt: skip
+def test_what_torchrun_has_not_set_is_named(
+    changed: dict[str, str | None], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
+    for name, value in {**whole, **changed}.items():
+        monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=said):
+        check_launcher("pytorch")
 
 
 def test_launch_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:

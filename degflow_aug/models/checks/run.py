@@ -7,11 +7,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+# File systems take 255 bytes; BasicSR's longest name is train_NAME_20260101_000000.log.
+_LONGEST_NAME = 255 - 26
+
 
 def check_name(opt: Mapping[str, Any]) -> None:
-    """Raise a ValueError unless the run's ``name`` is that of one folder."""
+    """Raise a ValueError unless the run's ``name`` is that of one folder, and short enough for its log and archive."""
     if not isinstance(opt["name"], str) or not re.fullmatch(r"(?!\.+$)[^/\\\0]+", opt["name"]):
         raise ValueError(f"expected name to be the name of a folder, without slashes, got {opt['name']!r}")
+    length = len(opt["name"].encode(errors="replace"))
+    if length > _LONGEST_NAME:
+        raise ValueError(f"expected a name of at most {_LONGEST_NAME} bytes, got one of {length}; shorten it")
 
 
 def check_dataset_names(datasets: Mapping[str, Any]) -> None:

@@ -119,6 +119,8 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("arbitrary", {"val__val_freq": 0}, "from 1 to 1000000000 in val.val_freq, got 0"),
     ("arbitrary", {"datasets__val__name": None}, "expected a name in datasets.val, without slashes, got None"),
     ("arbitrary", {"datasets__val_2": {"name": "pairs", "type": "X"}}, "got 'pairs', as in datasets.val"),
+    ("arbitrary", {"name": "n" * 230}, "expected a name of at most 229 bytes, got one of 230"),
+    ("arbitrary", {"name": "é" * 115}, "expected a name of at most 229 bytes, got one of 230"),
     ("arbitrary", {"name": "a/b"}, "name of a folder, without slashes, got 'a/b'"),
     ("arbitrary", {"datasets__train": None}, "expected a section datasets.train in run.yml"),
     ("arbitrary", {"datasets__train_2": {"name": "x"}}, "got datasets.train_2"),
