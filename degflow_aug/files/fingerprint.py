@@ -13,7 +13,7 @@ WHOLE_BYTES, PIECES = 1 << 26, 64
 
 Formats that are compressed, and torch's, end in checksums of what comes before.
 """
-FOLDER_BYTES, LEAST_BYTES = 1 << 29, 1 << 14
+FOLDER_BYTES, LEAST_BYTES = 1 << 29, 1 << 16
 """Of the files of a folder, as much is read as this in all, every file alike, but of each the least."""
 
 
