@@ -55,7 +55,9 @@ class ResumableTraining:
                 say(f"degflow: {finished}", error=True)
             return False
         opt = self.validations.opt
-        self.validations.note(Mark(int(opt["train"]["total_iter"]), END, compat_resume.newest_state(opt)))
+        if opt:
+            # Empty where a pipeline of somebody else's read no options.
+            self.validations.note(Mark(int(opt["train"]["total_iter"]), END, compat_resume.newest_state(opt)))
         return True
 
     def load_resume_state(self, opt: dict[str, Any]) -> dict[str, Any] | None:
