@@ -9,9 +9,11 @@ from typing import Any
 
 import cv2
 
+from degflow_aug.files.alike import look_alike
 from degflow_aug.files.home_path import at_home
 from degflow_aug.files.image_decoder import ImageHeader
 from degflow_aug.files.image_file import is_image_name, read_header
+from degflow_aug.files.image_tree import say_left_out
 from degflow_aug.files.lmdb_store import lmdb_keys, read_lmdb_header
 from degflow_aug.files.text_file import read_lines
 
@@ -30,17 +32,22 @@ def check_basicsr_pairs(section: Mapping[str, Any], scale: object, where: str) -
         where: name of the section, which begins with ``datasets.train`` for training.
 
     Raises:
-        ValueError: HR as its own LR, an image without the other, a pair of another scale, or HR below ``gt_size``.
+        ValueError: no folders or images, HR as its own LR, an image without the other, a pair of another scale, or HR
+            below ``gt_size``.
     """
-    if section.get("type") != "PairedImageDataset" or not all(isinstance(section.get(key), str) for key in _KEYS):
+    if section.get("type") != "PairedImageDataset":
         return
+    for key in _KEYS:
+        if not isinstance(section.get(key), str):
+            raise ValueError(f"expected {key} in {where}, a folder, got {section.get(key)!r}")
     hr_root, lr_root = (Path(at_home(section[key])) for key in _KEYS)
     if os.path.realpath(hr_root) == os.path.realpath(lr_root):
         raise ValueError(
             f"expected HR and LR in two places in {where}, got {hr_root} as both dataroot_gt and dataroot_lq"
         )
-    if not (hr_root.is_dir() and lr_root.is_dir()):
-        return
+    for root in (hr_root, lr_root):
+        if not root.is_dir():
+            raise ValueError(f"{root}: expected the folder of images that {where} names, got none{look_alike(root)}")
     stored = hr_root.suffix == lr_root.suffix == ".lmdb"
     pairs = _stored_pairs(hr_root, lr_root, where) if stored else _pairs(section, hr_root, lr_root, where)
     if not pairs:
@@ -80,6 +87,8 @@ def _pairs(section: Mapping[str, Any], hr_root: Path, lr_root: Path, where: str)
                 )
         left.discard(lr_name)
         pairs.append((hr_root / name, lr_root / lr_name))
+    if not listed:
+        say_left_out(hr_root, [hr for hr, _ in pairs])
     if left:
         raise ValueError(
             f"{lr_root / min(left)}: expected an HR image for each file of dataroot_lq in {where}, got none in "

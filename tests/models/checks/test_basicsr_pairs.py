@@ -110,7 +110,17 @@ def test_templates_that_name_no_lr(tmp_path: Path, template: str) -> None:
         check_basicsr_pairs({**section, "filename_tmpl": template}, 2, "datasets.val")
 
 
+def test_folders_in_folders_are_said_to_be_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    section = _section(tmp_path, ((48, 64), (24, 32)))
+    (tmp_path / "gt/more").mkdir()
+    check_basicsr_pairs(section, 2, "datasets.val")
+    assert "gt: left out what is not read as an image here: 1 folders (more)" in caplog.text
+
+
 def test_no_pairs(tmp_path: Path) -> None:
+    for wrong in (None, str(tmp_path / "none")):
+        with pytest.raises(ValueError, match=r"expected .*datasets\.val"):
+            check_basicsr_pairs({**_section(tmp_path), "dataroot_lq": wrong}, 2, "datasets.val")
     for name in ("gt", "lq"):
         (tmp_path / name).mkdir()
     with pytest.raises(ValueError, match=r"gt: expected images in it \(dataroot_gt in datasets\.val\), got none"):
@@ -133,4 +143,3 @@ def test_what_cannot_be_told_is_left_to_basicsr(tmp_path: Path) -> None:
     section = _section(tmp_path, ((48, 64), (12, 16)))
     check_basicsr_pairs(section, None, "datasets.val")
     check_basicsr_pairs({**section, "type": "SingleImageDataset"}, 1, "datasets.val")
-    check_basicsr_pairs({**section, "dataroot_gt": str(tmp_path / "none")}, 1, "datasets.val")
