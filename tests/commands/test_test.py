@@ -187,7 +187,7 @@ def test_mistakes_are_one_sentence_and_leave_nothing(
     ("content", "part"),
     [
         ({"params": {"gain": torch.ones(2)}}, "those of another network or width: "),
-        ({"params": {}}, "weights.pth, which holds something else"),
+        ({"params": {}}, "weights.pth, got a file that holds something else"),
         (None, "holds code"),
     ],
 )

@@ -150,23 +150,20 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("fixed", {"network_g__res_scale": "0.1"}, "a number in network_g.res_scale, got '0.1'"),
     ("gan", {"network_d__num_in_ch": 1}, "a network in network_d that takes images of 3 channels and 32x32 pixels"),
     ("gan", {"network_d": {"type": "VGGStyleDiscriminator", "num_in_ch": 3, "num_feat": 4}}, "in network_d .* 32x32"),
-]  # fmt: skip
-# Found when BasicSR has begun: its log comes before the sentence, and its folder is removed again.
-LATE_MISTAKES: list[tuple[str, dict[str, Any], str]] = [
-    ("arbitrary", {"path__pretrain_network_g": "none.pth"}, "expected a checkpoint, got none.pth: nothing there"),
-    ("gan", {"path__pretrain_network_d": "none.pth"}, "expected a checkpoint, got none.pth: nothing there"),
+    ("arbitrary", {"path__pretrain_network_g": "none.pth"}, "a checkpoint at none.pth .*, got no such file"),
+    ("gan", {"path__pretrain_network_d": "none.pth"}, "a checkpoint at none.pth .*, got no such file"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "changes", "sentence"), MISTAKES + LATE_MISTAKES)
+@pytest.mark.parametrize(("kind", "changes", "sentence"), MISTAKES)
 def test_a_mistake_is_one_sentence_and_leaves_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, changes: dict[str, Any], sentence: str
 ) -> None:
     assert run(change(options(tmp_path, kind), **changes)) == 2
     said = capsys.readouterr().err.splitlines()
     assert re.fullmatch(f"degflow: .*{sentence}.*", said[-1]), said[-1]
-    assert len(said) == 1 or (kind, changes, sentence) in LATE_MISTAKES
-    assert list(Path("experiments").rglob("*")) == []
+    assert len(said) == 1
+    assert not Path("experiments").exists()
 
 
 def test_files_without_a_mistake_are_accepted(tmp_path: Path) -> None:
