@@ -280,7 +280,7 @@ def test_a_step_that_breaks_off_after_something_has_moved_is_not_saved(
 
 def test_a_discriminator_that_waits_for_nobody_notices_too(tmp_path: Path) -> None:
     opt = sr_options("gan", tmp_path)
-    opt["train"]["net_d_init_iters"] = 100
+    opt["train"]["net_d_init_iters"] = 3
     model = build(opt, tmp_path)
     with pytest.raises(TrainingDiverged):
         train(model, [nan_batch()])
