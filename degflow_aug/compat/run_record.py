@@ -30,8 +30,10 @@ _NEEDED_ALIKE = ("model_type", "network_*.type", "train.optim_*.type")
 _WITHOUT_EFFECT = {
     "datasets.train.name", "datasets.train.cache_mb", "datasets.train.prefetch_mode", "find_unused_parameters",
     "datasets.train.num_prefetch_queue", "datasets.train.pin_memory", "datasets.train.persistent_workers",
+    "path.ignore_resume_networks",
 }  # fmt: skip
 _NOT_TRAINING = ("val.", "logger.", "datasets.val", "train.total_iter")
+_WRITTEN = ("experiments", "results", "tb_logger")
 _WORKERS = "datasets.train.num_worker_per_gpu"
 _SHIPPED = Path(__file__).resolve().parents[1] / "weights"
 
@@ -51,7 +53,7 @@ def record_of(opt: Mapping[str, Any]) -> Record:
     experiments = Path(str(opt["path"].get("experiments_root", "."))).parent
     content = {}
     for key, value in options.items() if opt.get("rank", 0) == 0 else ():
-        found = [fingerprint(path) for path in _places(key, value, experiments)]
+        found = [_content(path, key) for path in _places(key, value, experiments)]
         if any(found):
             content[key] = " ".join(filter(None, found))
     return {"options": options, "content": content, "machine": _machine(opt)}
@@ -84,7 +86,7 @@ def changes(before: Record, now: Record, iteration: int) -> list[str]:
     """
     said, trains = [], False
     old, new = before["options"], now["options"]
-    ignored = new.get("path.ignore_resume_networks") or ()
+    anew = networks_anew(new.get("path.ignore_resume_networks"))
     without_effect = _WITHOUT_EFFECT | ({_WORKERS} if _draws_alike(new.get("datasets.train.type")) else set())
     for key in sorted((old.keys() | new.keys()) - without_effect):
         same_place = before["content"].get(key) is not None and before["content"].get(key) == now["content"].get(key)
@@ -99,10 +101,13 @@ def changes(before: Record, now: Record, iteration: int) -> list[str]:
                 f"expected {key} {_shown(old.get(key))}, as in the training state of iteration {iteration}, got "
                 f"{_shown(new.get(key))}; go on with the earlier options, or give this run a name of its own"
             )
-        unused = key.startswith("path.") and not any(f"pretrain_{network}" in key for network in ignored)
+        unused = key.startswith("path.") and not key.endswith(tuple(name.removeprefix("network") for name in anew))
         trains |= not unused and not key.startswith(_NOT_TRAINING)
         effect = "without effect, the run goes on from networks of its own" if unused else "takes effect from now on"
         said.append(f"{what} since iteration {iteration}: {effect}.")
+    for name in anew:
+        trains = True
+        said.append(f"{name} starts anew, from its first or pretrained weights, as path.ignore_resume_networks says.")
     for name, value in now["machine"].items():
         if name in before["machine"] and before["machine"][name] != value:
             trains = True
@@ -111,6 +116,12 @@ def changes(before: Record, now: Record, iteration: int) -> list[str]:
     if trains:
         said.append(NOT_EQUAL)
     return said
+
+
+def networks_anew(ignored: object) -> tuple[str, ...]:
+    """The networks that do not go on from the run's own weights: what ``path.ignore_resume_networks`` names."""
+    names = ignored if isinstance(ignored, (list, tuple)) else [ignored] if ignored else []
+    return tuple(str(name) for name in names)
 
 
 def _draws_alike(dataset: object) -> bool:
@@ -137,6 +148,13 @@ def _plain(value: Any) -> Any:
     return value if value is None or type(value) in (bool, int, float, str) else str(value)
 
 
+def _content(path: Path, key: str) -> str | None:
+    if path.resolve() not in (Path.cwd(), *Path.cwd().parents):
+        return fingerprint(path)
+    # A folder around this one holds what runs write as well; data sets read images of it.
+    return fingerprint(path, skip=_WRITTEN) if "dataroot" in key else None
+
+
 def _places(key: str, value: Any, experiments: Path) -> Iterator[Path]:
     """List what a value may name: a file or folder, a bundle that ships, the networks of a run, a model of the hub."""
     if key.rpartition(".")[2] in _NO_PATHS:
@@ -144,9 +162,7 @@ def _places(key: str, value: Any, experiments: Path) -> Iterator[Path]:
     for text in value if isinstance(value, list) else (value,):
         if isinstance(text, str) and text.strip():
             path = Path(text).expanduser() if text.startswith("~/") else Path(text)
-            # A folder around this one would be read with all experiments in it.
-            if path.resolve() not in (Path.cwd(), *Path.cwd().parents):
-                yield path
+            yield path
             if "/" not in text and key.startswith(("degradation.", "degflow.")):
                 yield _SHIPPED / f"{text}.safetensors"
                 yield experiments / text / "models" / "net_g_latest.pth"

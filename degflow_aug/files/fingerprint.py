@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,30 @@ FOLDER_BYTES, LEAST_BYTES = 1 << 29, 1 << 16
 """Of the files of a folder, as much is read as this in all, every file alike, but of each the least."""
 
 
-def fingerprint(path: str | Path) -> str | None:
-    """Digest a file, or a folder with all that lies below it; None where nothing that can be read is there."""
+def fingerprint(path: str | Path, skip: Collection[str] = ()) -> str | None:
+    """Digest a file, or a folder with all that lies below it; None where nothing that can be read is there.
+
+    Args:
+        path: links are followed, as where images are looked for.
+        skip: folders of these names are left out.
+    """
     path = Path(path)
     try:
         if path.is_dir():
-            return fingerprint_of_files((file for file in path.rglob("*") if file.is_file()), path)
+            return fingerprint_of_files((file for file in _walk(path, skip) if file.is_file()), path)
         return fingerprint_of_files([path], path.parent) if path.is_file() else None
     except (OSError, ValueError):
         return None
+
+
+def _walk(root: Path, skip: Collection[str]) -> Iterator[Path]:
+    seen: set[Path] = set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        here = Path(folder).resolve()
+        # Links may lead round in a circle.
+        folders[:] = [] if here in seen else sorted(name for name in folders if name not in skip)
+        yield from (Path(folder, name) for name in files if here not in seen)
+        seen.add(here)
 
 
 def fingerprint_of_files(files: Iterable[Path], folder: Path) -> str:

@@ -116,8 +116,34 @@ def test_what_a_run_that_goes_on_does_not_use(opt: dict[str, Any]) -> None:
     before = record_of(opt)
     Path("start.pth").write_bytes(b"other weights")
     assert said_of(opt, before, "path.pretrain_network_g").endswith(f"{UNUSED}.")
+    for ignored in (["network_g"], "network_g"):
+        opt["path"]["ignore_resume_networks"] = ignored
+        said = changes(before, record_of(opt), 2)
+        assert "takes effect from now on" in said[0]
+        assert "network_g starts anew, from its first or pretrained weights" in said[1]
+        assert NOT_EQUAL in said[-1]
+
+
+def test_networks_that_start_anew_are_told_whenever_a_run_goes_on(opt: dict[str, Any]) -> None:
     opt["path"]["ignore_resume_networks"] = ["network_g"]
-    assert NOT_EQUAL in changes(before, record_of(opt), 2)[-1]
+    said = changes(record_of(opt), record_of(opt), 2)
+    assert len(said) == 2
+    assert NOT_EQUAL in said[1]
+
+
+@pytest.mark.parametrize("root", [".", "..", "photos"])
+def test_images_of_the_working_directory_count_and_what_runs_write_there_does_not(
+    opt: dict[str, Any], root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opt["datasets"]["train"]["dataroot_gt"] = root
+    if root == "..":
+        monkeypatch.chdir("more")
+    before = record_of(opt)
+    Path(opt["path"]["experiments_root"]).mkdir()
+    Path(opt["path"]["experiments_root"], "log.txt").write_bytes(b"written")
+    assert changes(before, record_of(opt), 2) == []
+    Path(root, "photos/1.png" if root != "photos" else "1.png").write_bytes(b"another")
+    assert "(datasets.train.dataroot_gt) changed" in changes(before, record_of(opt), 2)[0]
 
 
 @pytest.mark.parametrize("key", ["val", "train.total_iter", "logger"])

@@ -50,6 +50,16 @@ def test_other_files_in_a_folder(folder: Path) -> None:
     assert len(set(seen)) == 4
 
 
+def test_links_to_folders_are_followed_and_no_circle_is(folder: Path) -> None:
+    (folder / "hr").mkdir()
+    (folder / "hr/linked").symlink_to(folder / "images")
+    (folder / "images/round").symlink_to(folder / "hr")
+    before = fingerprint(folder / "hr")
+    (folder / "images/deep/2.png").write_bytes(b"other one")
+    assert fingerprint(folder / "hr") != before
+    assert fingerprint(folder / "hr", skip=["linked"]) == fingerprint(folder / "images", skip=["deep", "round"])
+
+
 @pytest.mark.parametrize("share", [1 << 29, 0], ids=["whole", "in pieces"])
 @pytest.mark.parametrize("number", [0, 1, 63, 99])
 def test_one_of_many_files_is_another_of_the_same_size(
