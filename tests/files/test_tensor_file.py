@@ -23,7 +23,7 @@ from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.bundles.official import convert_official
 from degflow_aug.compat.resume import read_training_state
 from degflow_aug.compat.weights import fill_network
-from degflow_aug.files.tensor_file import load_safetensors, load_tensors
+from degflow_aug.files.tensor_file import check_weights, load_safetensors, load_tensors
 from degflow_aug.metrics.lpips_loss import read_vgg
 from degflow_aug.models.training.checkpoint import read_checkpoint
 
@@ -140,6 +140,9 @@ def write_other_form(path: Path, form: str) -> None:
         with zipfile.ZipFile(path, "w") as archive:
             for name in ("data", "constants") if form == "TorchScript" else ("other",):
                 archive.writestr(f"archive/{name}.pkl", code)
+    elif form == "compressed":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("archive/data.pkl", b"(" * 10**6)
     elif form == "npz":
         np.savez(path.with_suffix(".npz"), np.array([CreatesFile(path.parent / "ran")], dtype=object))
         path.with_suffix(".npz").rename(path)
@@ -159,6 +162,7 @@ def write_other_form(path: Path, form: str) -> None:
         ("gzip", "a gzip archive"),
         ("TorchScript", "a program"),
         ("zip", "a zip archive without torch's layout"),
+        ("compressed", "an archive whose parts are compressed"),
         ("npz", "an archive of NumPy arrays"),
         ("npy", "a NumPy array"),
         ("pickle", "a pickle that torch has not written"),
@@ -185,3 +189,10 @@ def test_safetensors_below_a_name_that_is_no_text(tmp_path: Path) -> None:
         assert torch.equal(load_safetensors(tmp_path / name / "a.safetensors")["w"], weights["w"])
         with pytest.raises(OSError, match="a"):
             load_safetensors(tmp_path / name / "none")
+
+
+def test_a_tensor_that_its_file_only_repeats_takes_no_memory() -> None:
+    # A petabyte, out of four bytes.
+    check_weights({"weight": torch.ones(1).expand(2**24, 2**24)}, "a.pth")
+    with pytest.raises(ValueError, match="expected finite numbers as weight"):
+        check_weights({"weight": torch.full((1,), torch.nan).expand(2**24, 2**24)}, "a.pth")
