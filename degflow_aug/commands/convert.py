@@ -75,6 +75,8 @@ def _is_own(path: str) -> bool:
 
 def _own_bundle(rae_path: str, flow_path: str, camera: str) -> Bundle:
     """Join the networks of two checkpoints with the knots and kernels of the bundle that stage 2 keeps."""
+    import torch
+
     from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
     from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
     from degflow_aug.bundles.bundle import Bundle, load_bundle
@@ -89,6 +91,8 @@ def _own_bundle(rae_path: str, flow_path: str, camera: str) -> Bundle:
     rae, velocity = ResidualAutoencoder(**kept.spec.rae), NCSNpp(**kept.spec.velocity)
     _fill(rae, rae_path, kept.spec.rae, "--rae")
     _fill(velocity, flow_path, kept.spec.velocity, "--flow")
+    if any(not torch.equal(*pair) for pair in zip(rae.parameters(), kept.rae.parameters(), strict=True)):
+        say(f"{rae_path} is not the RAE that the flow was trained with, which {latest} holds; views may be wrong")
     say(f"knots and kernels come from {latest}, which is a bundle itself and may be all you need")
     facts = {**kept.spec.training, "rae": Path(rae_path).name, "flow": Path(flow_path).name}
     return Bundle(replace(kept.spec, camera=camera or kept.spec.camera, training=facts), rae, velocity, kept.kernels)

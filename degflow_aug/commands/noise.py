@@ -56,6 +56,12 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"expected --out FILE.safetensors for a shipped bundle, got none; {path} would be overwritten")
     out = Path(args.out) if args.out else path
     knots = [knot for knot in bundle.spec.knots if knot != 1]
+    there = {scale for scene in scenes for scale in scene.scales}
+    if missing := [f"x{knot:g}" for knot in knots if knot not in there]:
+        raise ValueError(
+            f"expected pairs at every training scale of the bundle, got none at {', '.join(missing)}; add them, "
+            "or fit a bundle to the scales that you have"
+        )
     device = pick_device(args.device)
     with sole_writer(out):
         whole = with_noise(bundle, load_scenes(spread_out(scenes), knots, device, "noise"), device)

@@ -64,7 +64,9 @@ def test_our_own_checkpoints(run: tuple[Path, Path], tmp_path: Path, capsys: pyt
     assert same(made.rae, random_rae(residual=True))
     assert same(made.velocity, random_velocity())
     assert torch.equal(made.kernels[0]["knots"], torch.tensor([1.0, 2.9]))
-    assert "generator_latest.safetensors, which is a bundle itself" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "generator_latest.safetensors, which is a bundle itself" in said
+    assert f"{run[0]} is not the RAE that the flow was trained with" in said
 
 
 def no_bundle(capsys: pytest.CaptureFixture[str], rae: Path, flow: Path, out: Path) -> str:

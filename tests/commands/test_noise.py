@@ -56,13 +56,16 @@ def test_the_noise_of_the_pairs_gets_into_the_bundle(
 
 
 def test_images_too_small_are_one_sentence(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("HR", "x4"):
+    for name in ("HR", "x2", "x4"):
         (tmp_path / name).mkdir()
         write_image(tmp_path / name / "0.png", photograph(0, 96, 96))
-    pattern = tmp_path / "pairs.yml"
-    pattern.write_text("hr: HR/{id}.png\nviews: {4: 'x4/{id}.png'}\n", encoding="utf-8")
-    before = bundle.read_bytes()
+    pattern, before = tmp_path / "pairs.yml", bundle.read_bytes()
     arguments = ["--pairs", str(tmp_path), "--layout", "pattern", "--pattern", str(pattern)]
-    assert main(["noise", str(bundle), *arguments]) == 2
-    assert "expected LR images of at least 32x32 pixels at x4 to learn noise from" in capsys.readouterr().err
-    assert bundle.read_bytes() == before
+    for views, said in (
+        ("2: 'x2/{id}.png', 4: 'x4/{id}.png'", "expected LR images of at least 32x32 pixels at x4 to learn noise from"),
+        ("4: 'x4/{id}.png'", "expected pairs at every training scale of the bundle, got none at x2; add them"),
+    ):
+        pattern.write_text(f"hr: HR/{{id}}.png\nviews: {{{views}}}\n", encoding="utf-8")
+        assert main(["noise", str(bundle), *arguments]) == 2
+        assert said in capsys.readouterr().err
+        assert bundle.read_bytes() == before
