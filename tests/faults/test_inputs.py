@@ -226,6 +226,6 @@ def test_names_in_records_and_patterns_reach_no_other_folder(name: str, valid: P
     assert run(arguments, folder).code == 0
     assert [path.name for path in folder.parent.iterdir()] == ["inside"]
     assert sorted(path.name for path in (folder / "out/2").iterdir()) == ["000.png", "001.png", "002.png"]
-    (folder / "pattern.yml").write_text(f'{{hr: "{name}/{{id}}.png", views: {{2: "{name}/{{id}}.png"}}}}')
+    (folder / "pattern.yml").write_text(f'{{hr: "{name}/{{id}}.png", views: {{2: "{name}/{{id}}x2.png"}}}}')
     pairs = ["--pairs", str(valid / "pairs"), "--layout", "pattern", "--pattern", "pattern.yml"]
     assert run(["evaluate", str(valid / KERNEL), *pairs], folder).is_sentence("expected files named")
