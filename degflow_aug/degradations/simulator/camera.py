@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -12,9 +11,9 @@ from torch import Tensor
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.convolution import convolve
 from degflow_aug.degradations.grid import lr_size
+from degflow_aug.degradations.simulator.content_noise import content_noise
 from degflow_aug.degradations.simulator.lanczos import sample
 from degflow_aug.degradations.simulator.optics import CameraOptics, point_spread
-from degflow_aug.draws import fresh_seed
 
 
 class SimulatedCamera(Degradation):
@@ -42,8 +41,9 @@ class SimulatedCamera(Degradation):
         gain = min(scale - 1, 1.0)
         light = convolve(wide.clamp(0, 1) ** self.optics.gamma, point_spread(self.optics, scale)[None].to(wide))
         light = sample(light, lr_size(hr.shape[-2], hr.shape[-1], scale), scale, self._offsets(scale)).clamp(0, 1)
-        variance = gain * (self.optics.shot_noise * light + self.optics.read_noise)
-        light = (light + variance.sqrt() * self._noise(wide, light, scale)).clamp(0, 1)
+        if self.optics.shot_noise or self.optics.read_noise:
+            variance = gain * (self.optics.shot_noise * light + self.optics.read_noise)
+            light = (light + variance.sqrt() * content_noise(wide, light, scale, self._seed)).clamp(0, 1)
         return self._quantised(self._sharpened(light ** (1 / self.optics.gamma), gain)).to(hr.dtype)
 
     @torch.no_grad()
@@ -76,16 +76,3 @@ class SimulatedCamera(Degradation):
         profile = torch.exp(-((position / sigma) ** 2) / 2)
         kernel = (profile[:, None] * profile / profile.sum() ** 2).to(image)
         return image + self.optics.sharpening * gain * (image - convolve(image, kernel[None, None]))
-
-    def _noise(self, hr: Tensor, like: Tensor, scale: float) -> Tensor:
-        """Standard normal noise of the shape of ``like``, drawn on the CPU so that every device sees the same."""
-        if not self.optics.shot_noise and not self.optics.read_noise:
-            return torch.zeros_like(like)
-        fields, own = [], fresh_seed() if self._seed is None else self._seed % 2**63
-        for image in hr:
-            content = (image.clamp(0, 1) * 255).round().byte().cpu().numpy().tobytes()
-            entropy = [zlib.crc32(content), round(scale * 1_000_000), own]
-            seed = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
-            generator = torch.Generator().manual_seed(seed)
-            fields.append(torch.randn(like.shape[1:], generator=generator, dtype=torch.float32))
-        return torch.stack(fields).to(like)

@@ -1,4 +1,4 @@
-"""Optics of the simulated camera: its constants and its point-spread function."""
+"""Optics of the simulated cameras: constants and point-spread function."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from torch import Tensor
 from degflow_aug.options.sections import check_fields
 from degflow_aug.options.values import Between, Share
 
-_Positive = Annotated[float, Between(0, 16, open="low")]
-_Offset = Annotated[float, Between(-16, 16)]
+Positive = Annotated[float, Between(0, 16, open="low")]
+Offset = Annotated[float, Between(-16, 16)]
 
 
 @dataclass(frozen=True)
-class CameraOptics:
-    """Constants of the simulated camera; lengths in HR pixels, intensities in linear light of full scale 1.
+class Lens:
+    """Constants of a lens; lengths in HR pixels.
 
     Attributes:
-        gamma: power between display values and linear light.
         blur: sigma of the Gaussian core is blur * sqrt(s^2 - 1).
         channel_blur: factor on sigma for R, G, B.
         halo: share of the light in the halo 1 / (1 + (r / (halo_width * sigma))^2)^2.
@@ -30,6 +29,29 @@ class CameraOptics:
         angle: direction of the long axis, radians.
         chromatic_shift: (x, y) shift of R and B against G at scale 2, opposite for the two, linear in s - 1.
         oversampling: odd number of grid points a pixel on which the spot is computed.
+    """
+
+    blur: Positive = 0.6
+    channel_blur: tuple[Positive, Positive, Positive] = (1.06, 1.0, 0.95)
+    halo: Share = 0.12
+    halo_width: Positive = 1.2
+    anisotropy: Positive = 1.12
+    angle: Offset = 0.6
+    chromatic_shift: tuple[Offset, Offset] = (0.08, 0.05)
+    oversampling: Annotated[int, Between(1, 33)] = 5
+
+    def __post_init__(self) -> None:
+        check_fields(self, "degradation")
+        if self.oversampling % 2 == 0:
+            raise ValueError(f"expected an odd oversampling, got {self.oversampling}; an even grid has no centre")
+
+
+@dataclass(frozen=True)
+class CameraOptics(Lens):
+    """Constants of the simulated camera; intensities in linear light of full scale 1.
+
+    Attributes:
+        gamma: power between display values and linear light.
         shot_noise: variance of the noise per unit of light, at scale 2 and above.
         read_noise: variance of the noise in the dark, at scale 2 and above.
         sharpening: amount of unsharp masking on the LR image, at scale 2 and above.
@@ -38,29 +60,16 @@ class CameraOptics:
         phase: (x, y) shift of the sampling grid in LR pixels.
     """
 
-    gamma: _Positive = 2.2
-    blur: _Positive = 0.6
-    channel_blur: tuple[_Positive, _Positive, _Positive] = (1.06, 1.0, 0.95)
-    halo: Share = 0.12
-    halo_width: _Positive = 1.2
-    anisotropy: _Positive = 1.12
-    angle: _Offset = 0.6
-    chromatic_shift: tuple[_Offset, _Offset] = (0.08, 0.05)
-    oversampling: Annotated[int, Between(1, 33)] = 5
+    gamma: Positive = 2.2
     shot_noise: Share = 2e-5
     read_noise: Share = 3e-7
-    sharpening: _Offset = 0.45
-    sharpening_sigma: _Positive = 0.9
+    sharpening: Offset = 0.45
+    sharpening_sigma: Positive = 0.9
     levels: Annotated[int, Between(1, 2**24)] = 255
-    phase: tuple[_Offset, _Offset] = (0.0, 0.0)
-
-    def __post_init__(self) -> None:
-        check_fields(self, "degradation")
-        if self.oversampling % 2 == 0:
-            raise ValueError(f"expected an odd oversampling, got {self.oversampling}; an even grid has no centre")
+    phase: tuple[Offset, Offset] = (0.0, 0.0)
 
 
-def point_spread(optics: CameraOptics, scale: float) -> Tensor:
+def point_spread(optics: Lens, scale: float) -> Tensor:
     """Point-spread function at ``scale`` > 1: (3, k, k) in double precision, sum 1, k odd.
 
     Per channel (core + halo) * box, the box of width sqrt(s^2 - 1): an HR pixel has already integrated one unit of the
@@ -76,7 +85,7 @@ def point_spread(optics: CameraOptics, scale: float) -> Tensor:
     return kernels / kernels.sum((-2, -1), keepdim=True)
 
 
-def _spot(optics: CameraOptics, scale: float, channel: int, grid: Tensor) -> Tensor:
+def _spot(optics: Lens, scale: float, channel: int, grid: Tensor) -> Tensor:
     """Core and halo of one channel on the fine grid (n,), as (n, n) of sum 1."""
     sigma = optics.blur * math.sqrt(scale * scale - 1) * optics.channel_blur[channel]
     shift = (scale - 1) * (channel - 1)
