@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
     from degflow_aug.degradations.generator.degflow import DegFlow
     from degflow_aug.degradations.grid import to_lr_grid
+    from degflow_aug.degradations.simulator.phone import SimulatedPhone
     from degflow_aug.draws import resolve_draw
     from degflow_aug.plugin import register
 
@@ -36,6 +37,7 @@ __all__ = [
     "ArbitraryScaleNetwork",
     "AtScale",
     "Degradation",
+    "SimulatedPhone",
     "__version__",
     "build_degradation",
     "load_generator",
@@ -52,6 +54,7 @@ _HOMES = {
     "ArbitraryScaleNetwork": "archs.arbitrary_scale.arbitrary_scale_network:ArbitraryScaleNetwork",
     "AtScale": "degradations.at_scale:AtScale",
     "Degradation": "degradations.base:Degradation",
+    "SimulatedPhone": "degradations.simulator.phone:SimulatedPhone",
     "build_degradation": "degradations.build:build_degradation",
     # As it was called when all of compat lay here.
     "compat_devices": "compat.devices:",

@@ -1,8 +1,8 @@
 """The ``degradation:`` section of an option file, read strictly, and the degradation that it asks for.
 
 degradation: {type: DegFlow, bundle: city100-iphone, scale_range: [1, 4], solver: heun, steps: 2, amp: bf16}
-# or  {type: Bicubic}  {type: RealESRGAN, jpeg_range: [50, 95]}  {type: Camera, blur: 0.5}
-# or  {type: FittedKernel, bundle: city100-iphone}
+# or  {type: Bicubic}  {type: RealESRGAN, jpeg_range: [50, 95]}
+# or  {type: Camera, blur: 0.5}  {type: Phone, jpeg_quality: 85}  {type: FittedKernel, bundle: city100-iphone}
 # or  {type: Mixture, parts: [{weight: 0.7, type: DegFlow, ...}, {weight: 0.3, type: RealESRGAN}]}
 """
 
@@ -25,7 +25,7 @@ from degflow_aug.degradations.grid import check_scale
 from degflow_aug.degradations.mixture import Mixture
 from degflow_aug.degradations.options import DegradationOptions, ScaleRange
 from degflow_aug.degradations.realesrgan.options import RealESRGANOptions
-from degflow_aug.degradations.simulator.options import SimulatedCameraOptions
+from degflow_aug.degradations.simulator.options import SimulatedCameraOptions, SimulatedPhoneOptions
 from degflow_aug.options.nearest_name import nearest_name
 from degflow_aug.options.sections import convert, read_options
 
@@ -59,6 +59,7 @@ TYPES: dict[str, type[DegradationOptions]] = {
     "RealESRGAN": RealESRGANOptions,
     "Bicubic": BicubicOptions,
     "Camera": SimulatedCameraOptions,
+    "Phone": SimulatedPhoneOptions,
     "FittedKernel": FittedKernelOptions,
     "FittedPipeline": FittedPipelineOptions,
     "Mixture": MixtureOptions,
