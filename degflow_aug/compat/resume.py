@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from degflow_aug.compat.run_record import networks_anew
 from degflow_aug.compat.weights import fill_network
 from degflow_aug.console.plain_text import one_line
 from degflow_aug.files.home_path import home_path
@@ -127,9 +128,9 @@ def read_training_state(path: Path) -> dict[str, Any]:
 
 def resumed_networks(opt: Mapping[str, Any], iteration: int) -> Iterator[Path]:
     """List the network files that BasicSR will load to continue at ``iteration``."""
-    ignored = opt["path"].get("ignore_resume_networks") or ()
+    anew = networks_anew(opt["path"].get("ignore_resume_networks"))
     for network in opt:
-        if network.startswith("network_") and network not in ignored:
+        if network.startswith("network_") and network not in anew:
             yield _file_of(opt, network, iteration)
 
 
@@ -139,8 +140,8 @@ def _file_of(opt: Mapping[str, Any], network: str, iteration: int) -> Path:
 
 def check_pretrained(opt: Mapping[str, Any], resumed: bool) -> None:
     """Raise a ValueError where a file of ``path.pretrain_network_*`` is not there, and the run would read it."""
-    ignored = opt["path"].get("ignore_resume_networks") or ()
-    for network in (key for key in opt if key.startswith("network_") and (not resumed or key in ignored)):
+    anew = networks_anew(opt["path"].get("ignore_resume_networks"))
+    for network in (key for key in opt if key.startswith("network_") and (not resumed or key in anew)):
         path = opt["path"].get(f"pretrain_{network}")
         if path and not home_path(path).is_file():
             raise ValueError(f"expected a checkpoint at {path} (path.pretrain_{network}), got no such file")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
+
+from degflow_aug.files.image_tree import walk
 
 WHOLE_BYTES, PIECES = 1 << 26, 64
 """A file up to this size is read whole; of a larger one, as many pieces that lie evenly, the first and last among them.
@@ -21,26 +23,16 @@ def fingerprint(path: str | Path, skip: Collection[str] = ()) -> str | None:
     """Digest a file, or a folder with all that lies below it; None where nothing that can be read is there.
 
     Args:
-        path: links are followed, as where images are looked for.
+        path: links are followed and hidden folders are not, as where images are looked for.
         skip: folders of these names are left out.
     """
     path = Path(path)
     try:
         if path.is_dir():
-            return fingerprint_of_files((file for file in _walk(path, skip) if file.is_file()), path)
+            return fingerprint_of_files((file for file in walk(path, names=skip) if file.is_file()), path)
         return fingerprint_of_files([path], path.parent) if path.is_file() else None
     except (OSError, ValueError):
         return None
-
-
-def _walk(root: Path, skip: Collection[str]) -> Iterator[Path]:
-    seen: set[Path] = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
-        here = Path(folder).resolve()
-        # Links may lead round in a circle.
-        folders[:] = [] if here in seen else sorted(name for name in folders if name not in skip)
-        yield from (Path(folder, name) for name in files if here not in seen)
-        seen.add(here)
 
 
 def fingerprint_of_files(files: Iterable[Path], folder: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
@@ -49,7 +49,7 @@ def find_images(root: str | Path, skip: str | Path | None = None) -> list[TreeIm
         raise ValueError(f"{root}: expected a folder of images or an image file, got {got}")
     found: dict[str, Path] = {}
     unread: list[Path] = []
-    for path in _walk(root, Path(skip).resolve() if skip is not None else None):
+    for path in walk(root, Path(skip).resolve() if skip is not None else None):
         if not is_image_name(path.name):
             unread.append(path)
             continue
@@ -113,7 +113,14 @@ def _kind(path: Path) -> str:
     return path.suffix.lower() or "without suffix"
 
 
-def _walk(root: Path, skip: Path | None) -> Iterator[Path]:
+def walk(root: Path, skip: Path | None = None, names: Collection[str] = ()) -> Iterator[Path]:
+    """List the files below a folder, links followed once each, but none of hidden folders.
+
+    Args:
+        root: the folder.
+        skip: a folder to leave out, resolved.
+        names: folders of these names are left out.
+    """
     seen: set[Path] = set()
     for folder, folders, files in os.walk(root, followlinks=True):
         here = Path(folder).resolve()
@@ -122,5 +129,5 @@ def _walk(root: Path, skip: Path | None) -> Iterator[Path]:
             continue
         seen.add(here)
         # Sorted, so that of two links to one folder the same is taken on every machine.
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in names)
         yield from (Path(folder, name) for name in sorted(files))
