@@ -23,6 +23,8 @@ def test_a_run_has_it_where_it_keeps_a_log(
     log = logging.getLogger("basicsr")
     handler = logging.FileHandler(tmp_path / "run.log") if kept == "file" else logging.StreamHandler()
     monkeypatch.setattr(log, "handlers", [handler])
+    # BasicSR turns it off for its logger, and then nothing reaches the handler that looks.
+    monkeypatch.setattr(log, "propagate", True)
     caplog.set_level(logging.ERROR if kept == "errors" else logging.INFO, "basicsr")
     notice(f"a folder of {tmp_path}")
     handler.close()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from degflow_aug.console.progress import note
-from degflow_aug.files.fingerprint import fingerprint_of_files
 from degflow_aug.files.run_history import HISTORY, RunHistory, Start, read_history, versions
 
 if TYPE_CHECKING:
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 
 def content_of(scenes: Sequence[Scene], folder: Path) -> str:
     """Digest the images of scenes below ``folder``: names, sizes and content."""
+    from degflow_aug.files.fingerprint import fingerprint_of_files  # reads images by OpenCV
+
     files = (path for scene in scenes for path in (scene.hr, *scene.views.values()))
     return fingerprint_of_files((path for path in files if path.is_file()), folder)
 
