@@ -22,7 +22,7 @@ from types import FrameType
 from typing import NoReturn
 
 from degflow_aug import __version__
-from degflow_aug.commands.shared.arguments import command_line, process_number
+from degflow_aug.commands.shared.arguments import command_line, process_of_group
 from degflow_aug.console.json_output import FLAG, print_json
 from degflow_aug.console.plain_text import say
 from degflow_aug.console.progress import note
@@ -219,9 +219,10 @@ def _run(arguments: list[str]) -> int:
 
 def _run_once(run: Callable[[], int], name: str) -> int:
     """Run a command in the first of torchrun's processes; the others would write over its results."""
-    if process_number("WORLD_SIZE", 1) < 2 or "RANK" not in os.environ:
+    rank, world = process_of_group()
+    if world < 2:
         return run()
-    if process_number("RANK", 0) > 0:
+    if rank > 0:
         return 0
     note(f"degflow {name} works in one process; the others of torchrun have nothing to do")
     group = {variable: os.environ.pop(variable) for variable in _GROUP if variable in os.environ}

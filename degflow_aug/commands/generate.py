@@ -18,7 +18,7 @@ from degflow_aug.commands.shared.arguments import (
     one_of,
     parse_scales,
     pick_device,
-    process_number,
+    process_of_group,
 )
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.plain_text import say
@@ -107,9 +107,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _process(file_format: str) -> tuple[int, int]:
     """Return rank and number of processes, as torchrun sets them."""
-    rank, world = process_number("RANK", 0), process_number("WORLD_SIZE", 1)
-    if rank >= world:
-        raise ValueError(f"expected RANK below WORLD_SIZE, got {rank} and {world} in the environment; use torchrun")
+    rank, world = process_of_group()
     if world > 1 and file_format == "lmdb":
         raise ValueError("expected one process for --format lmdb, got several; generate with --format folder")
     return rank, world
@@ -154,7 +152,7 @@ def _generate(
 
     with ThreadPoolExecutor(WRITERS) as pool:
         finish = _nothing
-        for image in track(pending, "generate", "image", done=there, shown=process_number("RANK", 0) == 0):
+        for image in track(pending, "generate", "image", done=there, shown=process_of_group()[0] == 0):
             record = file_record(image)
             try:
                 hr = read_image(image.path)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from degflow_aug.commands.shared.arguments import one_of, process_number
+from degflow_aug.commands.shared.arguments import one_of, process_number, process_of_group
 from degflow_aug.commands.shared.invocation import argv_as, option_mistakes
 from degflow_aug.console.progress import note
 from degflow_aug.files.run_history import HISTORY, read_history
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         with (
             option_mistakes(args.opt, "train"),
             _sole_trainer(root / "experiments" / name, args.launcher),
-            _earlier_run_restored(root, name),
+            _earlier_run_restored(root, name, args.launcher),
             interrupt.stoppable(),
             stoppable_models(),
             argv_as("degflow train", _basicsr_arguments(args)),
@@ -69,13 +69,13 @@ def run(args: argparse.Namespace) -> int:
         code = _stop_code(end)
         if code is None:
             raise
-        _report(root / "experiments" / name)
-        if process_number("RANK", 0) == 0:
+        _report(root / "experiments" / name, args.launcher)
+        if _is_first(args.launcher):
             note(_where_it_stands(root / "experiments" / name, args))
         return code
     finally:
         _leave_process_group()
-    _report(root / "experiments" / name)
+    _report(root / "experiments" / name, args.launcher)
     return 0
 
 
@@ -102,14 +102,17 @@ def _checked_name(args: argparse.Namespace) -> str:
 
 def _sole_trainer(experiment: Path, launcher: str) -> AbstractContextManager[None]:
     """Lock the experiment: a second run would rename its folder; only one process of a run locks."""
-    if process_number("SLURM_PROCID" if launcher == "slurm" else "RANK", 0) != 0:
-        return nullcontext()
-    return sole_writer(experiment)
+    return sole_writer(experiment) if _is_first(launcher) else nullcontext()
 
 
-def _earlier_run_restored(root: Path, name: str) -> AbstractContextManager[None]:
+def _is_first(launcher: str) -> bool:
+    """Whether this process is the one of the run that writes."""
+    return (process_number("SLURM_PROCID", 0) if launcher == "slurm" else process_of_group()[0]) == 0
+
+
+def _earlier_run_restored(root: Path, name: str, launcher: str) -> AbstractContextManager[None]:
     """Clear what a killed run left half-written, and undo BasicSR's renaming where rank 0 fails."""
-    if process_number("RANK", 0) != 0:
+    if not _is_first(launcher):
         return nullcontext()
     experiment = root / "experiments" / name
     remove_partial(experiment)
@@ -152,11 +155,11 @@ def _archives(folder: Path) -> set[Path]:
     return set(folder.parent.glob(f"{glob.escape(folder.name)}_archived_*"))
 
 
-def _report(experiment: Path) -> None:
+def _report(experiment: Path, launcher: str) -> None:
     """Write the page of the run, on one of its processes."""
     from degflow_aug.report.training_report import is_training, training_report
 
-    if process_number("RANK", 0) == 0 and is_training(experiment):
+    if _is_first(launcher) and is_training(experiment):
         report_at_the_end(experiment / PAGE, lambda: training_report(experiment))
 
 

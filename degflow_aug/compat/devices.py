@@ -77,7 +77,7 @@ def launcher_of(asked: str) -> str:
 
     Processes that do not know of each other would each train the whole run, in one folder.
     """
-    several = os.environ.get("WORLD_SIZE", "1") not in ("", "0", "1") and "RANK" in os.environ
+    several = os.environ.get("WORLD_SIZE", "1") not in ("", "0", "1") and bool(os.environ.get("RANK"))
     return "pytorch" if asked == "none" and several else asked
 
 

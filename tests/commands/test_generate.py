@@ -223,7 +223,7 @@ def test_a_process_that_is_not_the_last_keeps_quiet_about_failures(
         ({}, ["--tile", "64"], "tile"),
         ({}, ["--device", "abacus"], "--device"),
         ({"RANK": "2", "WORLD_SIZE": "2"}, [], "expected RANK below WORLD_SIZE, got 2 and 2"),
-        ({"RANK": "x"}, [], "whole number in the environment's RANK"),
+        ({"RANK": "x", "WORLD_SIZE": "2"}, [], "whole number in the environment's RANK"),
         ({"RANK": "0", "WORLD_SIZE": "2"}, ["--format", "lmdb"], "expected one process for --format lmdb"),
     ],
 )

@@ -221,12 +221,29 @@ def pick_device(name: str) -> torch.device:
 
 
 def process_number(name: str, default: int) -> int:
-    """Read a number that torchrun puts into the environment, such as RANK.
+    """Read a number that torchrun puts into the environment, such as RANK; what is empty is not set.
 
     Raises:
         ValueError: it is none.
     """
-    text = os.environ.get(name, str(default))
+    text = os.environ.get(name) or str(default)
     if not re.fullmatch(r"[0-9]{1,9}", text):
         raise ValueError(f"expected a whole number in the environment's {name}, got '{text}'; torchrun sets it")
     return int(text)
+
+
+def process_of_group() -> tuple[int, int]:
+    """Return the number of this process, and how many torchrun has started together: 0 and 1 where it works alone.
+
+    RANK says nothing without WORLD_SIZE above 1: shells and batch systems leave it behind.
+
+    Raises:
+        ValueError: one is no number, or RANK is not below WORLD_SIZE.
+    """
+    world = process_number("WORLD_SIZE", 1)
+    if world < 2 or not os.environ.get("RANK"):
+        return 0, 1
+    rank = process_number("RANK", 0)
+    if rank >= world:
+        raise ValueError(f"expected RANK below WORLD_SIZE, got {rank} and {world} in the environment; use torchrun")
+    return rank, world

@@ -132,6 +132,8 @@ def test_process_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "3")
     assert process_number("RANK", 0) == 3
     assert process_number("NO_SUCH_RANK", 7) == 7
+    monkeypatch.setenv("RANK", "")
+    assert process_number("RANK", 4) == 4
     monkeypatch.setenv("RANK", "-1")
     with pytest.raises(ValueError, match="RANK, got '-1'"):
         process_number("RANK", 0)
