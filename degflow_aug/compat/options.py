@@ -124,7 +124,8 @@ def check_options(opt: dict[str, Any], source: str, is_train: bool) -> None:
         if opt.get(key) is None:
             raise ValueError(f"expected the key {key} in {source}, got none")
     model_type = str(opt["model_type"])
-    if model_type not in MODEL_REGISTRY:
+    # BasicSR marks those that Real-ESRGAN registers as well, and finds them without the mark.
+    if not {model_type, f"{model_type}_basicsr"} & set(MODEL_REGISTRY.keys()):
         nearest = nearest_name(model_type, MODEL_REGISTRY.keys())
         raise ValueError(f"unknown model_type '{model_type}' in {source}{nearest}")
     model = MODEL_REGISTRY.get(model_type)

@@ -94,6 +94,11 @@ class AlignedScales(CachedImages):
         """Shortest side of all images in pixels, the largest crop there can be."""
         return min(min(size) for size in self._sizes)
 
+    @property
+    def frames(self) -> list[tuple[float, tuple[int, int]]]:
+        """Scale and (height, width) of every view."""
+        return [(scale, size) for size in self._sizes for scale in self.knots[1:]]
+
     def __getitem__(self, index: int | SampleDraw) -> dict[str, Any]:
         """Return one item; the same draw gives the same item whichever process makes it.
 

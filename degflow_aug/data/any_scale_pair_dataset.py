@@ -109,6 +109,14 @@ class AnyScalePairs(CachedImages):
         scale = torch.tensor(pair.scale, dtype=torch.float32)
         return {**images, "scale": scale, "lq_path": str(pair.lr), "gt_path": str(pair.hr)}
 
+    @property
+    def frames(self) -> list[tuple[float, tuple[int, int]]]:
+        """Scale and (height, width) of HR of every whole pair."""
+        return [
+            (pair.scale, centre_window(size, pair.scale, self.crop).sides)
+            for pair, size in zip(self.pairs, self._sizes, strict=True)
+        ]
+
     def _patches(
         self, pair: Pair, size: PairSize, lr_size: int, gt_size: int, rng: np.random.Generator
     ) -> dict[str, Any]:

@@ -107,11 +107,4 @@ class DegradedESRGANModel(DegradedSRModel):
     @classmethod
     def check_gan(cls, opt: Mapping[str, Any]) -> None:
         """Raise a ValueError where the discriminator or its loss is missing."""
-        for name, section in (
-            ("network_d", opt.get("network_d")),
-            ("train.gan_opt", opt["train"].get("gan_opt")),
-            ("train.optim_d", opt["train"].get("optim_d")),
-        ):
-            if not section:
-                raise ValueError(f"expected {name} for DegradedESRGANModel, got none; add it or use DegradedSRModel")
-        check_adversary(opt)
+        check_adversary(opt, "DegradedESRGANModel", instead="DegradedSRModel")

@@ -9,6 +9,7 @@ import json
 import logging
 import pickle
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
@@ -16,6 +17,9 @@ from typing import Any
 from degflow_aug.commands.shared.arguments import command_line
 from degflow_aug.console.json_output import FLAG
 from degflow_aug.console.sentence import sentence
+
+# Of a RuntimeError: weights of another network, and models that BasicSR has for GPUs alone.
+_OF_OPTIONS = ("loading state_dict", "NVIDIA driver")
 
 
 def run_command(command: ModuleType, arguments: Sequence[str]) -> int:
@@ -63,12 +67,27 @@ def option_mistakes(path: str, verb: str) -> Iterator[None]:
     try:
         yield
     except (*kinds, RuntimeError) as mistake:
-        if not isinstance(mistake, kinds) and "loading state_dict" not in str(mistake):
+        if not isinstance(mistake, kinds) and not any(each in str(mistake) for each in _OF_OPTIONS):
             raise
+        if isinstance(mistake, KeyError) and (reader := _reader_of_options(mistake)):
+            raise ValueError(
+                f"expected the key {mistake.args[0]} in {path}, which BasicSR's {reader} reads, got none; add it"
+            ) from mistake
         said = f"{type(mistake).__name__}: {sentence(mistake)}"
         raise ValueError(
             f"expected options that BasicSR can {verb} with in {path}, got {said}; DEGFLOW_TRACEBACK=1 shows where"
         ) from mistake
+
+
+def _reader_of_options(mistake: KeyError) -> str:
+    """Name the class or function of BasicSR's that looked for a key; empty where nothing of BasicSR's did."""
+    frame = [each for each, _ in traceback.walk_tb(mistake.__traceback__)][-1]
+    of_basicsr = str(frame.f_globals.get("__name__")).startswith("basicsr.")
+    return (
+        (type(frame.f_locals["self"]).__name__ if "self" in frame.f_locals else frame.f_code.co_name)
+        if of_basicsr
+        else ""
+    )
 
 
 class _Messages(logging.Handler):

@@ -17,10 +17,11 @@ from degflow_aug.files.image_tree import say_left_out
 from degflow_aug.files.lmdb_store import lmdb_keys, read_lmdb_header
 from degflow_aug.files.text_file import read_lines
 
+Size = tuple[int, int]
 _KEYS = ("dataroot_gt", "dataroot_lq")
 
 
-def check_basicsr_pairs(section: Mapping[str, Any], scale: object, where: str) -> None:
+def check_basicsr_pairs(section: Mapping[str, Any], scale: object, where: str) -> list[tuple[float, Size]]:
     """Look at names and headers of all pairs of a PairedImageDataset, which BasicSR would read one by one.
 
     For training HR has to be ``scale`` times LR. In validation BasicSR keeps the top left corner of HR that is larger,
@@ -31,12 +32,22 @@ def check_basicsr_pairs(section: Mapping[str, Any], scale: object, where: str) -
         scale: that of the option file.
         where: name of the section, which begins with ``datasets.train`` for training.
 
+    Returns:
+        Scale and (height, width) of the images of validation, where they are known.
+
     Raises:
         ValueError: no folders or images, HR as its own LR, an image without the other, a pair of another scale, or HR
             below ``gt_size``.
     """
     if section.get("type") != "PairedImageDataset":
-        return
+        return []
+    training = where.startswith("datasets.train")
+    for key in ("io_backend", *(("gt_size", "use_hflip", "use_rot") if training else ())):
+        # BasicSR takes a flip that is null for none.
+        if key not in section or (section[key] is None and not key.startswith("use_")):
+            raise ValueError(f"expected {key} in {where}, which PairedImageDataset reads, got none; add it")
+    if scale is None:
+        raise ValueError(f"expected scale at the top of the option file, which {where} reads, got none; add it")
     for key in _KEYS:
         if not isinstance(section.get(key), str):
             raise ValueError(f"expected {key} in {where}, a folder, got {section.get(key)!r}")
@@ -52,12 +63,15 @@ def check_basicsr_pairs(section: Mapping[str, Any], scale: object, where: str) -
     pairs = _stored_pairs(hr_root, lr_root, where) if stored else _pairs(section, hr_root, lr_root, where)
     if not pairs:
         raise ValueError(f"{hr_root}: expected images in it (dataroot_gt in {where}), got none")
+    frames = []
     for hr, lr in pairs:
         if os.path.realpath(hr) == os.path.realpath(lr):
             raise ValueError(f"{lr}: expected LR of its own in {where}, got a link to its HR image")
         if isinstance(scale, (int, float)) and scale >= 1 and (stored or (_is_read(hr) and _is_read(lr))):
-            side = section.get("gt_size") if where.startswith("datasets.train") else None
-            _check_sizes(hr, lr, read_lmdb_header if stored else read_header, scale, side, where)
+            side = section.get("gt_size") if training else None
+            size = _check_sizes(hr, lr, read_lmdb_header if stored else read_header, scale, side, where)
+            frames.append((float(scale), size))
+    return frames
 
 
 def _stored_pairs(hr_root: Path, lr_root: Path, where: str) -> list[tuple[Path, Path]]:
@@ -124,7 +138,7 @@ def _is_read(path: Path) -> bool:
 
 def _check_sizes(
     hr: Path, lr: Path, header: Callable[[Path], ImageHeader], scale: float, side: object, where: str
-) -> None:
+) -> Size:
     large, small = header(hr)[:2], header(lr)[:2]
     if isinstance(side, int) and min(large) < side:
         raise ValueError(
@@ -139,3 +153,4 @@ def _check_sizes(
             f"{large[0]}x{large[1]} pixels (height x width) and LR {lr} of {small[0]}x{small[1]}; set scale, make LR "
             "of that HR, or take AnyScalePairDataset with layout: folders"
         )
+    return int(small[0] * scale), int(small[1] * scale)

@@ -15,6 +15,7 @@ from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import ArbitraryS
 from degflow_aug.archs.network_arguments import TooLargeError, outline
 from degflow_aug.console.sentence import sentence
 from degflow_aug.models.checks.basicsr_pairs import check_basicsr_pairs
+from degflow_aug.models.validation.validation_metrics import check_borders
 from degflow_aug.options.nearest_name import nearest_name
 from degflow_aug.options.sections import check_known_keys
 
@@ -175,7 +176,10 @@ def check_datasets(opt: Mapping[str, Any]) -> dict[str, Any]:
     for name, section in opt["datasets"].items():
         dataset = registered_type(DATASET_REGISTRY, section, f"datasets.{name}")
         if dataset.__module__.startswith("degflow_aug."):
-            built[str(section.get("name"))] = dataset({**section, "phase": name.split("_")[0]})
+            each = built[str(section.get("name"))] = dataset({**section, "phase": name.split("_")[0]})
+            frames = getattr(each, "frames", [])
         else:
-            check_basicsr_pairs(section, opt.get("scale"), f"datasets.{name}")
+            frames = check_basicsr_pairs(section, opt.get("scale", section.get("scale")), f"datasets.{name}")
+        if name != "train":
+            check_borders(opt.get("val"), frames)
     return built

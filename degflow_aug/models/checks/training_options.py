@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, get_type_hints
 
+from basicsr.models.hifacegan_model import HiFaceGANModel
+from basicsr.models.srgan_model import SRGANModel
+from basicsr.models.stylegan2_model import StyleGAN2Model
+from basicsr.models.video_recurrent_gan_model import VideoRecurrentGANModel
 from basicsr.utils.registry import METRIC_REGISTRY, MODEL_REGISTRY
 
 from degflow_aug.compat.options import check_options
@@ -25,12 +29,15 @@ from degflow_aug.models.checks.run import (
     check_name,
     check_phases,
 )
+from degflow_aug.models.sr.adversary import check_adversary
 from degflow_aug.models.training.trained_model import OPTIMIZERS, TrainedModel
 from degflow_aug.models.validation.best_checkpoint import check_best, check_best_scale
 from degflow_aug.models.validation.scale_validation import ScaleValidation
 from degflow_aug.models.validation.sr_validation import SRValidation
 from degflow_aug.models.validation.validation_metrics import check_metrics
 from degflow_aug.options.sections import read_options
+
+_WITH_DISCRIMINATORS = (HiFaceGANModel, SRGANModel, StyleGAN2Model, VideoRecurrentGANModel)
 
 
 def check_training_options(opt: dict[str, Any], source: str) -> None:
@@ -49,8 +56,12 @@ def check_training_options(opt: dict[str, Any], source: str) -> None:
     check_phases(opt["datasets"], source)
     check_loading(opt["datasets"]["train"])
     model = MODEL_REGISTRY.get(opt["model_type"])
-    if issubclass(model, TrainedModel) and not isinstance(opt.get("network_g"), Mapping):
+    # A model of another project may train what it likes.
+    known = model.__module__.startswith(("basicsr.", "degflow_aug."))
+    if known and not isinstance(opt.get("network_g"), Mapping):
         raise ValueError(f"expected a section network_g in {source}, got {opt.get('network_g')!r}")
+    if issubclass(model, _WITH_DISCRIMINATORS):
+        check_adversary(opt, model.__name__, instead="SRModel")
     options = get_type_hints(model).get("options")
     if not hasattr(model, "read") and dataclasses.is_dataclass(options):
         read_options(options, opt.get("degflow") or {}, "degflow")  # type: ignore[arg-type]
@@ -86,8 +97,9 @@ def _check_validation(opt: Mapping[str, Any], model: type) -> None:
     check_dataset_names(opt["datasets"])
     if "val_freq" in val:
         check_count(val["val_freq"], 1, "val.val_freq")
-    if issubclass(model, (SRValidation, ScaleValidation)):
+    if model.__module__.startswith(("basicsr.", "degflow_aug.")):
         check_metrics(val)
+    if issubclass(model, (SRValidation, ScaleValidation)):
         check_has_images_to_restore(opt["datasets"])
     for name, metric in (val.get("metrics") or {}).items():
         registered_type(METRIC_REGISTRY, metric, f"val.metrics.{name}")

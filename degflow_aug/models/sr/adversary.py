@@ -26,19 +26,27 @@ class Trainer(Protocol):
     def get_optimizer(self, optim_type: str, params: Any, **arguments: Any) -> torch.optim.Optimizer: ...
 
 
-def check_adversary(opt: Mapping[str, Any]) -> None:
+def check_adversary(opt: Mapping[str, Any], model: str = "", instead: str = "") -> None:
     """Look whether ``network_d``, ``train.gan_opt`` and ``train.optim_d`` are all there, or none of the first two.
+
+    Args:
+        opt: the options.
+        model: the name of a model that cannot do without.
+        instead: the one to advise in its place.
 
     Raises:
         ValueError: one without the others, or steps of the discriminator that cannot be counted.
     """
     train = opt["train"]
     parts = {"network_d": opt.get("network_d"), "train.gan_opt": train.get("gan_opt")}
-    if not any(parts.values()):
+    if not any(parts.values()) and not model:
         return
+    purpose, way_out = (
+        (f"for {model}", f"use {instead}") if model else ("to train with a discriminator", "remove the others")
+    )
     for name, section in {**parts, "train.optim_d": train.get("optim_d")}.items():
         if not section:
-            raise ValueError(f"expected {name} to train with a discriminator, got none; add it or remove the others")
+            raise ValueError(f"expected {name} {purpose}, got none; add it or {way_out}")
     check_count(train.get("net_d_iters", 1), 1, "train.net_d_iters")
     check_count(train.get("net_d_init_iters", 0), 0, "train.net_d_init_iters")
     if int(train.get("net_d_init_iters", 0)) >= train.get("total_iter", float("inf")):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from basicsr.metrics import calculate_metric
 from basicsr.utils.registry import METRIC_REGISTRY
 
+from degflow_aug.compat.metrics import calculate_metric, check_border
 from degflow_aug.metrics.lpips_metric import calculate_lpips, check_weights
 from degflow_aug.metrics.pyiqa_metric import check_pyiqa, lower_is_better
 from degflow_aug.options.nearest_name import nearest_name
@@ -82,16 +82,31 @@ def measure(section: Mapping[str, Any], image: np.ndarray, truth: np.ndarray | N
         scale: at which the image was made.
 
     Returns:
-        Its value; NaN where the border leaves nothing of the image, or there is nothing to compare with.
+        Its value; NaN where there is nothing to compare with.
+
+    Raises:
+        ValueError: the border leaves nothing of the image.
     """
-    options = {key: value for key, value in section.items() if key != "better"}
-    if options.get("crop_border") == "scale":
-        options["crop_border"] = math.ceil(scale)
-    compares = needs_truth(section)
-    if 2 * options.get("crop_border", 0) >= min(image.shape[:2]) or (compares and truth is None):
+    if needs_truth(section) and truth is None:
         return math.nan
-    images = {"img": image, "img2": truth} if compares else {"img": image}
-    return float(calculate_metric(images, options))
+    return calculate_metric({"img": image, "img2": truth}, _at_scale(section, scale))
+
+
+def check_borders(val: Mapping[str, Any] | None, frames: Iterable[tuple[float, tuple[int, int]]]) -> None:
+    """Look whether the borders of all metrics leave something of images, by scale and (height, width).
+
+    Raises:
+        ValueError: the first that does not.
+    """
+    metrics = [each for each in ((val or {}).get("metrics") or {}).values() if isinstance(each, Mapping)]
+    for scale, size in frames:
+        for section in metrics:
+            check_border(_at_scale(section, scale), size)
+
+
+def _at_scale(section: Mapping[str, Any], scale: float) -> dict[str, Any]:
+    border = {"crop_border": math.ceil(scale)} if section.get("crop_border") == "scale" else {}
+    return {**section, **border}
 
 
 def best_records(model: Any, dataset: str) -> dict[str, dict[str, Any]]:

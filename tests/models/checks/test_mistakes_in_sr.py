@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -164,6 +165,55 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(
     assert re.fullmatch(f"degflow: .*{sentence}.*", said[-1]), said[-1]
     assert len(said) == 1
     assert not Path("experiments").exists()
+
+
+PAIRS = {"io_backend": {"type": "disk"}, "use_hflip": True, "use_rot": True}
+OF_BASICSR: list[tuple[str, dict[str, Any], str]] = [
+    *[(model, {part: None}, f"expected {part.replace('__', '.')} for {model}, got none; add it or use SRModel")
+      for model in ("SRGANModel", "ESRGANModel", "RealESRGANModel", "StyleGAN2Model")
+      for part in ("network_d", "train__gan_opt", "train__optim_d")],
+    ("SRModel", {"network_g": None}, "expected a section network_g in run.yml, got None"),
+    ("SRModel", {"scale": None}, "expected scale at the top of the option file"),
+    *[("SRModel", {f"datasets__train__{key}": None}, f"expected {key} in datasets.train")
+      for key in ("io_backend", "gt_size", "use_hflip", "use_rot", "dataroot_gt")],
+    ("SRModel", {"val__metrics__psnr__crop_border": None}, "expected crop_border in val.metrics.psnr, got none"),
+    ("SRModel", {"val__metrics__psnr__crop_border": 24}, "inside crop_border 24 .*, got an image of 48x48"),
+    ("SRModel", {"val__metrics__psnr": {"type": "calculate_ssim", "crop_border": 19}}, "11x11 pixels .* 48x48"),
+    ("VideoRecurrentGANModel", {}, "the key fix_flow in run.yml, which BasicSR's VideoRecurrentGANModel reads"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("model", "changes", "sentence"), OF_BASICSR)
+def test_what_models_of_basicsr_need_is_one_sentence_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], model: str, changes: dict[str, Any], sentence: str
+) -> None:
+    opt = options(tmp_path, "gan")
+    opt["model_type"] = model
+    for phase in ("train", "val"):
+        pairs = {"type": "PairedImageDataset", "dataroot_lq": str(tmp_path / "lr"), **PAIRS}
+        opt["datasets"][phase] |= {"dataroot_gt": str(tmp_path / "hr"), **pairs}
+    for key in ("layout", "lq"):
+        opt["datasets"]["val"].pop(key)
+    assert run(change(opt, degradation=None, degflow=None, **changes)) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(f"degflow: .*{sentence}.*", said[-1]), said[-1]
+    assert not Path("experiments").exists()
+
+
+@pytest.mark.parametrize(("section", "value"), [
+    ({"type": "calculate_niqe", "crop_border": 0, "better": "lower"}, True),
+    ({"type": "calculate_psnr", "crop_border": 0}, False),
+])  # fmt: skip
+def test_basicsr_gives_a_metric_what_it_takes(section: dict[str, Any], value: bool) -> None:
+    compat.patch_training()
+    from basicsr.models.sr_model import calculate_metric
+
+    image = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    if value:
+        assert calculate_metric({"img": image, "img2": image}, section) == calculate_metric({"img": image}, section)
+        return
+    with pytest.raises(ValueError, match="expected true images for calculate_psnr"):
+        calculate_metric({"img": image}, section)
 
 
 def test_files_without_a_mistake_are_accepted(tmp_path: Path) -> None:

@@ -309,12 +309,14 @@ def test_an_undefined_value_is_left_out_of_means_and_counted(tmp_path: Path, log
     assert written["counted"] == {"2": {"niqe": 1, "psnr": 2}, "4": {"niqe": 0, "psnr": 1}}
 
 
-def test_a_border_that_leaves_nothing_is_undefined(tmp_path: Path) -> None:
-    metrics = {"psnr": {**PSNR, "crop_border": 30}}
-    model = Bicubic(options(tmp_path, metrics=metrics))
-    model.validation(loader([item(0, 2.0, 60, 90), item(1, 2.0)]), 7, None, False)
-    expected = y_psnr(restored(item(1, 2.0)), truth(item(1, 2.0)), 30)
-    assert model.validation_results["val"][2.0]["psnr"] == pytest.approx(expected, abs=1e-4)
+@pytest.mark.parametrize(("metric", "height", "border"), [
+    (PSNR, 60, 30), (PSNR, 60, 99), (SSIM, 60, 25), (SSIM, 8, "scale"), (NIQE, 60, 31),
+])  # fmt: skip
+def test_a_border_that_leaves_nothing(tmp_path: Path, metric: dict[str, Any], height: int, border: int | str) -> None:
+    model = Bicubic(options(tmp_path, metrics={"metric": {**metric, "crop_border": border}}))
+    shown = 2 if border == "scale" else border
+    with pytest.raises(ValueError, match=rf"inside crop_border {shown} for calc.*, got an image of {height}x90; lower"):
+        model.validation(loader([item(0, 2.0, height, 90)]), 7, None, False)
 
 
 def test_equal_images_are_infinitely_good_and_null_in_json(tmp_path: Path) -> None:
