@@ -15,7 +15,7 @@ from degflow_aug.degradations.build import scale_range_of
 from degflow_aug.models.checks.degradation import check_covers, check_has_lr
 from degflow_aug.models.checks.images import check_judges
 from degflow_aug.models.checks.registered_types import is_arbitrary_scale
-from degflow_aug.models.sr.adversary import check_adversary
+from degflow_aug.models.checks.run import check_adversary
 from degflow_aug.models.sr.degraded_model import DegradedModel
 from degflow_aug.models.sr.lr_source import LRBatch, RandomScales
 from degflow_aug.models.sr.preview import Example

@@ -13,7 +13,7 @@ from degflow_aug.degradations.grid import resize
 from degflow_aug.models.checks.degradation import check_covers, check_has_lr
 from degflow_aug.models.checks.images import check_enlarges, check_judges, side_multiple
 from degflow_aug.models.checks.registered_types import is_arbitrary_scale
-from degflow_aug.models.sr.adversary import check_adversary
+from degflow_aug.models.checks.run import check_adversary
 from degflow_aug.models.sr.degraded_model import DegradedModel
 from degflow_aug.models.sr.lr_source import FixedScale, LRBatch, check_fixed_scale
 from degflow_aug.models.sr.preview import Example, first_examples

@@ -17,8 +17,7 @@ from torch import Tensor, nn
 from degflow_aug.console.plain_text import one_line
 from degflow_aug.files.tensor_file import write_checkpoint
 from degflow_aug.models.checks.degradation import check_covers, check_has_lr
-from degflow_aug.models.checks.run import check_count
-from degflow_aug.models.sr.adversary import check_adversary
+from degflow_aug.models.checks.run import check_adversary, check_count
 from degflow_aug.models.sr.degraded_model import DegradedModel
 from degflow_aug.models.sr.lr_source import FixedScale, LRBatch, check_fixed_scale
 from degflow_aug.models.sr.preview import Example, first_examples

@@ -42,12 +42,7 @@ def check_basicsr_pairs(section: Mapping[str, Any], scale: object, where: str) -
     if section.get("type") != "PairedImageDataset":
         return []
     training = where.startswith("datasets.train")
-    for key in ("io_backend", *(("gt_size", "use_hflip", "use_rot") if training else ())):
-        # BasicSR takes a flip that is null for none.
-        if key not in section or (section[key] is None and not key.startswith("use_")):
-            raise ValueError(f"expected {key} in {where}, which PairedImageDataset reads, got none; add it")
-    if scale is None:
-        raise ValueError(f"expected scale at the top of the option file, which {where} reads, got none; add it")
+    _check_keys(section, scale, where, training)
     for key in _KEYS:
         if not isinstance(section.get(key), str):
             raise ValueError(f"expected {key} in {where}, a folder, got {section.get(key)!r}")
@@ -72,6 +67,15 @@ def check_basicsr_pairs(section: Mapping[str, Any], scale: object, where: str) -
             size = _check_sizes(hr, lr, read_lmdb_header if stored else read_header, scale, side, where)
             frames.append((float(scale), size))
     return frames
+
+
+def _check_keys(section: Mapping[str, Any], scale: object, where: str, training: bool) -> None:
+    for key in ("io_backend", *(("gt_size", "use_hflip", "use_rot") if training else ())):
+        # BasicSR takes a flip that is null for none.
+        if key not in section or (section[key] is None and not key.startswith("use_")):
+            raise ValueError(f"expected {key} in {where}, which PairedImageDataset reads, got none; add it")
+    if scale is None:
+        raise ValueError(f"expected scale at the top of the option file, which {where} reads, got none; add it")
 
 
 def _stored_pairs(hr_root: Path, lr_root: Path, where: str) -> list[tuple[Path, Path]]:

@@ -22,6 +22,7 @@ from degflow_aug.models.checks.registered_types import (
     registered_type,
 )
 from degflow_aug.models.checks.run import (
+    check_adversary,
     check_count,
     check_dataset_names,
     check_has_images_to_restore,
@@ -29,7 +30,6 @@ from degflow_aug.models.checks.run import (
     check_name,
     check_phases,
 )
-from degflow_aug.models.sr.adversary import check_adversary
 from degflow_aug.models.training.trained_model import OPTIMIZERS, TrainedModel
 from degflow_aug.models.validation.best_checkpoint import check_best, check_best_scale
 from degflow_aug.models.validation.scale_validation import ScaleValidation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
@@ -10,7 +10,7 @@ from basicsr.archs import build_network
 from basicsr.losses import build_loss
 from torch import Tensor, nn
 
-from degflow_aug.models.checks.run import check_count
+from degflow_aug.models.checks.run import check_adversary
 
 
 class Trainer(Protocol):
@@ -24,36 +24,6 @@ class Trainer(Protocol):
     def model_to_device(self, net: nn.Module) -> nn.Module: ...
     def load_network(self, net: nn.Module, load_path: str, strict: bool, param_key: str) -> None: ...
     def get_optimizer(self, optim_type: str, params: Any, **arguments: Any) -> torch.optim.Optimizer: ...
-
-
-def check_adversary(opt: Mapping[str, Any], model: str = "", instead: str = "") -> None:
-    """Look whether ``network_d``, ``train.gan_opt`` and ``train.optim_d`` are all there, or none of the first two.
-
-    Args:
-        opt: the options.
-        model: the name of a model that cannot do without.
-        instead: the one to advise in its place.
-
-    Raises:
-        ValueError: one without the others, or steps of the discriminator that cannot be counted.
-    """
-    train = opt["train"]
-    parts = {"network_d": opt.get("network_d"), "train.gan_opt": train.get("gan_opt")}
-    if not any(parts.values()) and not model:
-        return
-    purpose, way_out = (
-        (f"for {model}", f"use {instead}") if model else ("to train with a discriminator", "remove the others")
-    )
-    for name, section in {**parts, "train.optim_d": train.get("optim_d")}.items():
-        if not section:
-            raise ValueError(f"expected {name} {purpose}, got none; add it or {way_out}")
-    check_count(train.get("net_d_iters", 1), 1, "train.net_d_iters")
-    check_count(train.get("net_d_init_iters", 0), 0, "train.net_d_init_iters")
-    if int(train.get("net_d_init_iters", 0)) >= train.get("total_iter", float("inf")):
-        raise ValueError(
-            f"expected train.net_d_init_iters below train.total_iter {train['total_iter']}, got "
-            f"{train['net_d_init_iters']}: the network would never be trained; lower it"
-        )
 
 
 class Adversary:

@@ -15,7 +15,7 @@ from torch import Tensor
 pytest.importorskip("basicsr", reason="discriminators are BasicSR's")
 register()
 
-from degflow_aug.models.sr.adversary import check_adversary  # noqa: E402
+from degflow_aug.models.checks.run import check_adversary  # noqa: E402
 
 
 def gan_model(folder: Path, **changes: Any) -> Any:
