@@ -28,7 +28,8 @@ from PIL import (
 )
 
 from degflow_aug.files.colour_profile import is_in_srgb, to_srgb
-from degflow_aug.files.plain_image import add_unread, check_plain, check_scans
+from degflow_aug.files.jpeg_scans import check_scans
+from degflow_aug.files.plain_image import add_unread, check_plain
 
 PIXEL_LIMIT = 256_000_000
 # A photograph takes a byte for 2 to 50 pixels; files that claim thousands are made to fill the memory.

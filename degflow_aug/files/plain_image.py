@@ -17,10 +17,6 @@ from PIL import PngImagePlugin, TiffImagePlugin
 from degflow_aug.files.notice import notice
 
 READABLE_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"}
-MOST_SCANS = 100
-"""Of a JPEG file. Encoders make about ten; each takes as long as the whole image, and a scan of nothing few bytes."""
-MOST_SCANNED = 6_400_000_000
-"""Pixels of a JPEG file times its scans: 25 scans of the largest image that is read."""
 
 _TIFF_WIDTH, _TIFF_HEIGHT, _KIND, _PHOTOMETRIC = 256, 257, 254, 262
 _SUB_IMAGES, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _DNG_VERSION = 330, 338, 339, 50706
@@ -28,8 +24,6 @@ _MOSAIC, _LINEAR_RAW = 32803, 34892
 _MOST_SUB_IMAGES, _MOST_TAGS, _BIG = 16, 1000, 43
 # What OpenCV and Pillow are known to read alike: neither inverted nor CMYK, channels interleaved, values unsigned.
 _SIXTEEN_BIT_TIFF = {_PHOTOMETRIC: {1, 2}, 284: {1}, _SAMPLE_FORMAT: {1}}
-# As libjpeg skips to the next marker. 01 to BF and D0 to D7 have no length there, and it refuses a second D8.
-_START_OF_SCAN, _END, _MARKER = 0xDA, 0xD9, re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])")
 
 # Of a PNG, behind its pixels; walking all its chunks there takes a hundred times as long as reading its header.
 _LATE_BYTES, _LATE_WORDS = 65536, (b"eXIf", b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
@@ -102,30 +96,6 @@ def check_plain(image: Any, bits: int, upright: bool, name: str) -> None:
             f"{name}: expected a 16-bit image that is upright, opaque, gray or RGB, unsigned and interleaved, "
             "got one that is not; save it so"
         )
-
-
-def check_scans(jpeg: bytes, pixels: int, name: str) -> None:
-    """Check that a JPEG file goes over its pixels no more than :data:`MOST_SCANS` times, fewer if it is large.
-
-    Args:
-        jpeg: the whole file.
-        pixels: height times width.
-        name: what errors call it.
-
-    Raises:
-        ValueError: it does, or more often than :data:`MOST_SCANNED` allows.
-    """
-    most = min(MOST_SCANS, MOST_SCANNED // max(pixels, 1))
-    place, scans = 2, 0
-    while (found := _MARKER.search(jpeg, place)) is not None and found[1][0] != _END:
-        scans += found[1][0] == _START_OF_SCAN
-        if scans > most:
-            raise ValueError(
-                f"{name}: expected a JPEG of at most {most} scans, got more; no photograph has so many, it is "
-                "made to take long"
-            )
-        # Tables, thumbnails and the head of a scan may hold bytes that look like markers.
-        place = found.end() + int.from_bytes(jpeg[found.end() : found.end() + 2], "big")
 
 
 def _chunks(part: bytes, names: re.Pattern[bytes]) -> Iterator[tuple[bytes, bytes]]:
