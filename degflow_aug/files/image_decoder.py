@@ -28,7 +28,7 @@ from PIL import (
 )
 
 from degflow_aug.files.colour_profile import is_in_srgb, to_srgb
-from degflow_aug.files.jpeg_scans import check_scans
+from degflow_aug.files.jpeg_scans import check_alike, check_scans, jpeg_streams
 from degflow_aug.files.plain_image import add_unread, check_plain
 
 PIXEL_LIMIT = 256_000_000
@@ -59,6 +59,8 @@ _ORIENTATION = 274
 _TURNED = (5, 6, 7, 8)
 _EXIF = 34665
 _BITS_PER_SAMPLE = 258
+# Hashes of files with JPEG data that was whole: looking takes as long as decoding them.
+_WHOLE: set[int] = set()
 _PIXEL_CHUNKS = (b"IHDR", b"IDAT")
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
@@ -86,11 +88,15 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
             or has more than ``PIXEL_LIMIT`` pixels, or more than ``SMALL`` and ``PIXELS_A_BYTE`` for each of its bytes.
     """
     image, header = _open(io.BytesIO(data), name)
-    if image.format == "JPEG":
-        check_scans(data, header.height * header.width, name)
     if header.bits == 16:
         return _decode_16_bits(image, data, name)
+    unseen = [] if hash(data) in _WHOLE else jpeg_streams(image, data)
+    filled = [check_scans(jpeg, header.height * header.width, name) for jpeg in unseen]
     _load(image, data, name)
+    for jpeg, other in zip(unseen, filled, strict=True):
+        check_alike(image if jpeg is data else jpeg, other, name)
+    if unseen:
+        _WHOLE.add(hash(data))
     if _may_be_transparent(image):
         _without_alpha(np.asarray(image.convert("RGBA")), name)
     return np.array(to_srgb(ImageOps.exif_transpose(image)))

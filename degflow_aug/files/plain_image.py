@@ -20,6 +20,7 @@ READABLE_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"}
 
 _TIFF_WIDTH, _TIFF_HEIGHT, _KIND, _PHOTOMETRIC = 256, 257, 254, 262
 _SUB_IMAGES, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _DNG_VERSION = 330, 338, 339, 50706
+_STRIPS, _TILES = (273, 279), (324, 325)
 _MOSAIC, _LINEAR_RAW = 32803, 34892
 _MOST_SUB_IMAGES, _MOST_TAGS, _BIG = 16, 1000, 43
 # What OpenCV and Pillow are known to read alike: neither inverted nor CMYK, channels interleaved, values unsigned.
@@ -96,6 +97,12 @@ def check_plain(image: Any, bits: int, upright: bool, name: str) -> None:
             f"{name}: expected a 16-bit image that is upright, opaque, gray or RGB, unsigned and interleaved, "
             "got one that is not; save it so"
         )
+
+
+def stored_parts(image: Any) -> list[tuple[int, int]]:
+    """List the places and sizes in bytes of the strips or tiles of a TIFF file."""
+    places, sizes = (_values(image.tag_v2, tag, 0) for tag in (_TILES if _TILES[0] in image.tag_v2 else _STRIPS))
+    return list(zip(places, sizes, strict=False))
 
 
 def _chunks(part: bytes, names: re.Pattern[bytes]) -> Iterator[tuple[bytes, bytes]]:
