@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from degflow_aug.files.image_file import write_image
+from degflow_aug.files.fingerprint import digest_of, is_as_written
+from degflow_aug.files.image_file import bytes_of, write_image
+from degflow_aug.files.notice import notice
 from degflow_aug.files.writing import atomic_path, fitting_name, remove_partial
 
 REPORT, PATTERN_FILE = "align.json", "pattern.yml"
@@ -60,8 +62,12 @@ class AlignedSet:
                 f"{self.root}: expected scene {name} of {record['made_of'].get('folder')}, got one of that name in "
                 f"{made_of['folder']}; rename it"
             )
-        there = all((self.root / file).is_file() for file in record["written"])
+        # Records of earlier versions have no digests.
+        files = [(file, record.get("digests", {}).get(file)) for file in record["written"]]
+        there = all(is_as_written(bytes_of(self.root / file), digest) for file, digest in files)
         same = record["made_of"] == json.loads(json.dumps(made_of))
+        if same and record["state"] == ALIGNED and not there:
+            notice(f"{self.root}: expected {name} as it was written, got other files or none; makes it anew")
         return record if same and there and record["state"] != WRITING else None
 
     def fail(self, name: str, record: Record) -> Record:
@@ -84,7 +90,8 @@ class AlignedSet:
         for file, image in images.items():
             (self.root / file).parent.mkdir(exist_ok=True)
             write_image(self.root / file, image)
-        return self._put(name, {**record, "state": ALIGNED})
+        digests = {file: digest_of(bytes_of(self.root / file)) for file in images}
+        return self._put(name, {**record, "state": ALIGNED, "digests": digests})
 
     def scales(self) -> list[float]:
         """List the scales of the views that are there, rising."""
@@ -128,6 +135,7 @@ def _is_record(record: Any) -> bool:
     return (
         record["state"] in (ALIGNED, FAILED, WRITING)
         and isinstance(record["made_of"], dict)
+        and isinstance(record.get("digests", {}), dict)
         and all(isinstance(view["scale"], (int, float, type(None))) for view in record["views"])
         and all(Path(file).parts[1:] and not Path(file).is_absolute() and ".." not in Path(file).parts
                 for file in record["written"])

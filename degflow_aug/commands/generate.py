@@ -87,7 +87,8 @@ def run(args: argparse.Namespace) -> int:
     check_camera(generator)
     generated = GeneratedSet(out, _settings(args, generator, source), images)
     with sole_writer(out, out / f".{rank}.lock"), generated:
-        pending = generated.begin(mine, first_process=rank == 0)
+        looked_at = track(mine, "look at what is there", "image", shown=rank == 0)
+        pending = generated.begin(looked_at, first_process=rank == 0)
         _generate(generator, generated, pending, len(mine) - len(pending), args)
         failed, waiting = generated.outcome()
     skipped = [image.name for image in mine if image.name in failed]

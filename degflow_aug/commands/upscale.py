@@ -131,7 +131,7 @@ def _folder(
     generated = GeneratedSet(out, _settings(restorer, system, source, scale), images)
     skipped = []
     with sole_writer(out, out / ".0.lock"), generated:
-        pending = generated.begin(images, first_process=True)
+        pending = generated.begin(track(images, "look at what is there", "image"), first_process=True)
         for image in track(pending, "upscale", "image", done=len(images) - len(pending)):
             record = file_record(image)
             try:

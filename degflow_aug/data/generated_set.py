@@ -1,8 +1,9 @@
 """A folder of generated images that any number of processes fill, killed and continued at any time.
 
 ``manifest.json`` says what the set is made with; it is written first and never changes. ``files.jsonl`` has a line
-for every image that is done, or could not be: its name, and its file's size and time when it was read. An image is
-done if such a line fits its file and all that was made of it is there, so no process has to ask another.
+for every image that is done, or could not be: its name, its file's size and time when it was read, and digests of what
+was made of it. An image is done if such a line fits its file and all that was made of it, so no process has to ask
+another.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ import numpy as np
 
 from degflow_aug.data.generated_store import FileStore, FolderStore, LmdbStore
 from degflow_aug.data.layouts.generated import FORMAT, MANIFEST
+from degflow_aug.files.fingerprint import digest_of, is_as_written
 from degflow_aug.files.image_tree import TreeImage
+from degflow_aug.files.notice import notice
 from degflow_aug.files.writing import PARTIAL_SUFFIX, appended, atomic_path, hidden_name, refuse_link
 
 RECORDS = "files.jsonl"
@@ -55,14 +58,25 @@ class GeneratedSet:
         if first_process:
             self._remove_partial(self.root, {MANIFEST})
         pending = [image for image in mine if not self.is_done(image)]
+        if again := [image.name for image in pending if self._was_done(image)]:
+            notice(
+                f"{self.root}: expected what was made of {again[0]}{f' and {len(again) - 1} more' * (len(again) > 1)} "
+                "as it was written, got other files or none; makes it anew"
+            )
         for folder, names in self.store.written_names([image.name for image in pending]).items():
             self._remove_partial(folder, names)
         return pending
 
     def is_done(self, image: TreeImage) -> bool:
         """Tell whether the image, as its file is now, has all its results."""
-        record = self._records.get(image.name)
-        return record is not None and record == file_record(image) and self.store.has_all(image.name)
+        if not self._was_done(image):
+            return False
+        found = self.store.contents(image.name)
+        made = self._records[image.name].get("made", [None] * len(found))
+        return isinstance(made, list) and len(made) == len(found) and all(map(is_as_written, found, made))
+
+    def _was_done(self, image: TreeImage) -> bool:
+        return {**self._records.get(image.name, {}), "made": None} == {**file_record(image), "made": None}
 
     def write(self, image: TreeImage, scale: float, pixels: np.ndarray) -> None:
         """Write the result at one scale, (H, W, 3) in uint8; threads may call it at once.
@@ -75,7 +89,7 @@ class GeneratedSet:
     def finish(self, image: TreeImage, record: Record) -> None:
         """Mark an image done whose results are all written; ``record`` is its file when it was read."""
         self.store.commit(image.name)
-        self._append(record)
+        self._append({**record, "made": [digest_of(written) for written in self.store.contents(image.name)]})
 
     def skip(self, image: TreeImage, record: Record, reason: str) -> None:
         """Note why nothing was made of an image."""
@@ -96,7 +110,7 @@ class GeneratedSet:
             record = self._records.get(image.name, {})
             if "error" in record and {**record, "error": ""} == {**file_record(image), "error": ""}:
                 failed.append(image.name)
-            elif not self.is_done(image):
+            elif not (self._was_done(image) and self.store.has_all(image.name)):
                 waiting += 1
         return failed, waiting
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from degflow_aug.files.image_file import encode_image, is_image_name, write_image
+from degflow_aug.files.image_file import bytes_of, encode_image, is_image_name, write_image
 from degflow_aug.files.lmdb_store import META_INFO, LmdbWriter
 
 LONGEST_KEY = 500
@@ -47,6 +47,10 @@ class FolderStore:
     def has_all(self, name: str) -> bool:
         """Tell whether the image is there at every scale."""
         return all(self._path(name, scale).is_file() for scale in self.scales)
+
+    def contents(self, name: str) -> list[bytes | None]:
+        """Read what is there of the image, by scale."""
+        return [bytes_of(self._path(name, scale)) for scale in self.scales]
 
     def write(self, name: str, scale: float, pixels: np.ndarray) -> None:
         """Write (H, W, 3) in uint8, whole or not at all; threads may call it at once."""
@@ -115,6 +119,10 @@ class LmdbStore:
     def has_all(self, name: str) -> bool:
         """Tell whether the key is there at every scale."""
         return all(name in writer for writer in self._writers.values())
+
+    def contents(self, name: str) -> list[bytes | None]:
+        """Read what is there of the image, by scale."""
+        return [writer.get(name) for writer in self._writers.values()]
 
     def write(self, name: str, scale: float, pixels: np.ndarray) -> None:
         """Encode (H, W, 3) in uint8, to be stored by :meth:`commit`; threads may call it at once."""

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
+from degflow_aug.files.image_decoder import PNG_END, PNG_START
 from degflow_aug.files.image_tree import walk
 
 WHOLE_BYTES, PIECES = 1 << 26, 64
@@ -49,6 +50,23 @@ def fingerprint_of_files(files: Iterable[Path], folder: Path) -> str:
             digest.update(f"{name}\0{file.stat().st_size}\0".encode(errors="surrogateescape"))
         _add_content(digest, file, share)
     return digest.hexdigest()
+
+
+def digest_of(written: bytes | None) -> str:
+    """Digest what has been written to a file, for :func:`is_as_written`."""
+    return hashlib.blake2b(written or b"", digest_size=16).hexdigest()
+
+
+def is_as_written(found: bytes | None, digest: str | None) -> bool:
+    """Tell whether a PNG file is as it was written.
+
+    Args:
+        found: its bytes now, None where it is missing.
+        digest: of its bytes when it was written. Earlier versions kept none: then it must begin and end as PNG does.
+    """
+    if digest is None:
+        return found is not None and found.startswith(PNG_START) and found.endswith(PNG_END)
+    return digest_of(found) == digest
 
 
 def same_content(one: Path, other: Path) -> bool:

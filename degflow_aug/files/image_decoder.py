@@ -36,10 +36,10 @@ PIXEL_LIMIT = 256_000_000
 PIXELS_A_BYTE = 1000
 SMALL = 4_000_000
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"\0\0\0\0IEND\xaeB`\x82"
 # Image.open would refuse large photographs at a limit that is global to the process, hence the openers themselves.
 _OPENERS: dict[bytes, Callable[[BinaryIO], Any]] = {
-    _PNG_SIGNATURE: PngImagePlugin.PngImageFile,
+    PNG_START: PngImagePlugin.PngImageFile,
     b"\xff\xd8\xff": JpegImagePlugin.JpegImageFile,
     b"RIFF": WebPImagePlugin.WebPImageFile,
     b"II*\0": TiffImagePlugin.TiffImageFile,
@@ -62,7 +62,6 @@ _BITS_PER_SAMPLE = 258
 # Hashes of files with JPEG data that was whole: looking takes as long as decoding them.
 _WHOLE: set[int] = set()
 _PIXEL_CHUNKS = (b"IHDR", b"IDAT")
-_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 class ImageHeader(NamedTuple):
@@ -247,13 +246,13 @@ def _decode_16_bits(image: Any, data: bytes, name: str) -> np.ndarray:
 
 def _only_pixels(png: bytes) -> bytes:
     """Leave out of a PNG file profiles and palettes, of which libpng would complain on stderr, past Python."""
-    kept, place = [_PNG_SIGNATURE], len(_PNG_SIGNATURE)
+    kept, place = [PNG_START], len(PNG_START)
     while place + 8 <= len(png):
         end = place + 12 + int.from_bytes(png[place : place + 4], "big")
         if png[place + 4 : place + 8] in _PIXEL_CHUNKS:
             kept.append(png[place:end])
         place = end
-    return b"".join(kept) + _PNG_END
+    return b"".join(kept) + PNG_END
 
 
 def _without_alpha(rgba: np.ndarray, name: str) -> np.ndarray:

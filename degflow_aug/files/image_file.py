@@ -75,6 +75,11 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
         partial.write_bytes(data)
 
 
+def bytes_of(path: Path) -> bytes | None:
+    """Read a file that may be missing."""
+    return path.read_bytes() if path.is_file() else None
+
+
 def images_in(folder: Path) -> list[Path]:
     """List the image files in a folder that is there, sorted by name; there may be none."""
     return sorted(path for path in folder.iterdir() if is_image_name(path.name) and path.is_file())

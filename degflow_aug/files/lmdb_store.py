@@ -139,11 +139,13 @@ class LmdbWriter:
                 raise OSError(f"{self.path}: expected to write to this LMDB, got: {error}; free some space") from error
 
     def __contains__(self, key: str) -> bool:
+        return self.get(key) is not None
+
+    def get(self, key: str) -> bytes | None:
+        """Return the bytes under a key, None where there are none."""
         name = key.encode("utf-8")
-        if name in self._pending:
-            return True
-        with _in_our_words(self.path), self._environment.begin(buffers=True) as transaction:
-            return transaction.get(name) is not None
+        with _in_our_words(self.path), self._environment.begin() as transaction:
+            return self._pending.get(name, transaction.get(name))
 
     def close(self) -> None:
         """Commit the rest and write meta_info.txt over all that the folder holds, whole or not at all."""

@@ -11,7 +11,7 @@ import pytest
 from degflow_aug.alignment import aligned_set
 from degflow_aug.alignment.aligned_set import AlignedSet
 from degflow_aug.data.layouts.find import find_scenes
-from degflow_aug.files.image_file import read_image
+from degflow_aug.files.image_file import read_image, write_image
 from degflow_aug.options.yaml_file import load_yaml
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (24, 30, 3), dtype=np.uint8)
@@ -35,8 +35,24 @@ def test_a_finished_scene_is_known_again(tmp_path: Path) -> None:
     assert again.finished("kitchen", MADE_OF)["state"] == "aligned"  # type: ignore[index]
     assert again.finished("hall", MADE_OF)["x"] is None  # type: ignore[index]
     assert again.finished("kitchen", {**MADE_OF, "residual": 0.2}) is None
-    (tmp_path / "LR2" / "kitchen.png").unlink()
-    assert again.finished("kitchen", MADE_OF) is None
+
+
+@pytest.mark.parametrize("harm", ["gone", "cut off", "cut off, by an earlier version", "other image"])
+def test_a_scene_is_finished_while_its_files_are_as_they_were_written(tmp_path: Path, harm: str) -> None:
+    AlignedSet(tmp_path).write("kitchen", RECORD, IMAGE, {2.0: IMAGE})
+    file = tmp_path / "LR2/kitchen.png"
+    if "earlier" in harm:
+        content = json.loads((tmp_path / "align.json").read_text())
+        del content["scenes"]["kitchen"]["digests"]
+        (tmp_path / "align.json").write_text(json.dumps(content))
+        assert AlignedSet(tmp_path).finished("kitchen", MADE_OF) is not None
+    if harm == "gone":
+        file.unlink()
+    elif harm == "other image":
+        write_image(file, 255 - IMAGE)
+    else:
+        file.write_bytes(file.read_bytes()[:-1])
+    assert AlignedSet(tmp_path).finished("kitchen", MADE_OF) is None
 
 
 def test_a_scene_that_fails_later_leaves_no_files(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from helpers.refusals import refused
@@ -16,7 +17,7 @@ pytest.importorskip("diffusers", reason="the extra onestep is not installed")
 from degflow_aug.cli import main
 from degflow_aug.data.tensors import to_tensor
 from degflow_aug.draws import SampleDraw
-from degflow_aug.files.image_file import read_image
+from degflow_aug.files.image_file import read_image, write_image
 from degflow_aug.onestep.fluxsr.noise_image_dataset import NoiseImageDataset
 from degflow_aug.onestep.fluxsr.noise_image_pairs import load_pipeline, trajectory
 from degflow_aug.onestep.networks.backbones import pack, unpack
@@ -67,10 +68,17 @@ def test_more_are_added_and_the_same_seed_is_the_same(samples: Path, tiny_backbo
         assert (tmp_path / "flux" / name).read_bytes() == (samples / name).read_bytes()
 
 
-def test_a_half_made_sample_is_made_again(tiny_backbones: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("harm", ["gone", "cut off", "other size"])
+def test_a_half_made_sample_is_made_again(tiny_backbones: Path, tmp_path: Path, harm: str) -> None:
     assert make(tmp_path / "flux", tiny_backbones, count=2) == 0
     whole = (tmp_path / "flux/000001.png").read_bytes()
-    (tmp_path / "flux/000001.png").unlink()
+    if harm == "gone":
+        (tmp_path / "flux/000001.png").unlink()
+    elif harm == "cut off":
+        (tmp_path / "flux/000001.safetensors").write_bytes(whole[:50])
+        (tmp_path / "flux/000000.png").write_bytes(whole[:-9])
+    else:
+        write_image(tmp_path / "flux/000001.png", np.zeros((32, 32, 3), np.uint8))
     (tmp_path / "flux/.000001.png.1.partial").write_bytes(b"half")
     assert make(tmp_path / "flux", tiny_backbones, count=2) == 0
     assert (tmp_path / "flux/000001.png").read_bytes() == whole

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import lmdb
 import numpy as np
 import pytest
 
 from degflow_aug.data.generated_set import MANIFEST, RECORDS, GeneratedSet, file_record
-from degflow_aug.files.image_file import read_image, write_image
+from degflow_aug.files.image_file import encode_image, read_image, write_image
 from degflow_aug.files.image_tree import TreeImage, find_images
 from degflow_aug.files.lmdb_store import lmdb_keys, read_lmdb_image
 
@@ -30,9 +33,9 @@ def open_set(tmp_path: Path, images: list[TreeImage], **settings: Any) -> Genera
     return GeneratedSet(tmp_path / "out", {"format": "folder", "scales": [2.0, 2.5], **settings}, images)
 
 
-def fill(generated: GeneratedSet, image: TreeImage) -> None:
+def fill(generated: GeneratedSet, image: TreeImage, scales: Sequence[float] = (2.0, 2.5)) -> None:
     """Write and finish one image."""
-    for scale in (2.0, 2.5):
+    for scale in scales:
         generated.write(image, scale, PIXELS)
     generated.finish(image, file_record(image))
 
@@ -64,6 +67,34 @@ def test_an_lmdb_that_failed_has_no_list_of_keys(tmp_path: Path) -> None:
         lmdb_keys(tmp_path / "out" / "2.lmdb")
     with open_set(tmp_path, images, format="lmdb") as generated:
         assert generated.begin(images, first_process=True) == images[1:]
+
+
+@pytest.mark.parametrize("harm", ["empty", "cut off", "cut off, by an earlier version", "one bit", "other image"])
+@pytest.mark.parametrize("file_format", ["folder", "files", "lmdb"])
+def test_what_is_not_as_it_was_written_is_made_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, file_format: str, harm: str
+) -> None:
+    images, settings = sources(tmp_path), {"format": file_format, "scales": [2.0]}
+    with open_set(tmp_path, images, **settings) as generated:
+        for image in images:
+            fill(generated, image, [2.0])
+    records = tmp_path / "out" / RECORDS
+    if "earlier" in harm:
+        records.write_text(re.sub(r'"made": \[.*?\], ', "", records.read_text()))
+    whole = encode_image(PIXELS)
+    one_bit, other = whole[:50] + bytes([whole[50] ^ 1]) + whole[51:], encode_image(255 - PIXELS)
+    damaged = {"empty": b"", "one bit": one_bit, "other image": other}.get(harm, whole[:-1])
+    if file_format == "lmdb":
+        with lmdb.open(str(tmp_path / "out/2.lmdb")) as environment, environment.begin(write=True) as transaction:
+            transaction.put(b"a", damaged)
+    else:
+        (tmp_path / "out" / ("2/a.png" if file_format == "folder" else "a.png")).write_bytes(damaged)
+    with open_set(tmp_path, images, **settings) as generated:
+        assert generated.begin(images, first_process=True) == images[:1]
+        assert "expected what was made of a as it was written" in caplog.text
+        fill(generated, images[0], [2.0])
+    with open_set(tmp_path, images, **settings) as generated:
+        assert generated.begin(images, first_process=True) == []
 
 
 @pytest.mark.parametrize("harm", ["missing file", "changed source", "cut-off record", "no record"])

@@ -18,6 +18,7 @@ from degflow_aug.data.tensors import to_array
 from degflow_aug.draws import SampleDraw, resolve_draw
 from degflow_aug.files.image_file import read_image, write_image
 from degflow_aug.files.image_tree import say_left_out
+from degflow_aug.files.notice import notice
 from degflow_aug.files.tensor_file import load_safetensors
 from degflow_aug.files.writing import atomic_path, remove_partial
 
@@ -121,8 +122,15 @@ class NoiseImages:
                 )
 
     def has(self, number: int) -> bool:
-        """Whether the sample is there; its image is written last."""
-        return self._path(number, ".png").is_file() and self._path(number, LATENTS).is_file()
+        """Whether the sample is there, whole and of its size."""
+        path = self._path(number, ".png")
+        try:
+            if not path.exists():
+                return False
+            return read_sample(path)[0].shape[:2] == (self.settings["size"],) * 2
+        except ValueError as damaged:
+            notice(f"{damaged}; made anew")
+            return False
 
     def write(self, number: int, noise: Tensor, latents: Tensor, image: Tensor) -> None:
         """Write noise and latents (C, h, w), in half precision, then the image (3, H, W) in [0, 1].
