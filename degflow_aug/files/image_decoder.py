@@ -220,12 +220,27 @@ def _load(image: Any, data: bytes, name: str) -> None:
         if image.format == "PNG":
             # The checksums of pixels, which loading leaves out, and of which libpng would complain on stderr.
             PngImagePlugin.PngImageFile(io.BytesIO(data)).verify()
+            _load_png(image, data)
         if hasattr(image, "_tile_size"):
             # Else a TIFF's load would refuse large photographs at the limit that is global to the process.
             image.im = Image.core.new(image.mode, image._tile_size)
         image.load()
     except Exception as error:  # damaged bytes make decoders raise anything
         raise ValueError(f"{name}: expected a whole image, got one that is cut off or damaged ({error})") from error
+
+
+def _load_png(image: Any, data: bytes) -> None:
+    """Decode a PNG file over one colour, and over another if the last row has it: where rows are missing, both stay."""
+    # That of interlaced data is an odd one.
+    row = image.height - 1 - (image.height % 2 if image.info.get("interlace") and image.height > 1 else 0)
+    for colour in (1, 0):
+        shown = image if colour else PngImagePlugin.PngImageFile(io.BytesIO(data))
+        shown.im = Image.new(shown.mode, shown.size, colour).im
+        shown.load()
+        last = shown.crop((0, row, shown.width, row + 1))
+        if last.tobytes() != Image.new(last.mode, last.size, colour).tobytes():
+            return
+    raise OSError("its last rows are missing")
 
 
 def _decode_16_bits(image: Any, data: bytes, name: str) -> np.ndarray:

@@ -6,8 +6,10 @@ Also what Pillow does not read of it, or only with the pixels: colours of code p
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import struct
+import sys
 import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -20,11 +22,11 @@ READABLE_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"}
 
 _TIFF_WIDTH, _TIFF_HEIGHT, _KIND, _PHOTOMETRIC = 256, 257, 254, 262
 _SUB_IMAGES, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _DNG_VERSION = 330, 338, 339, 50706
-_STRIPS, _TILES = (273, 279), (324, 325)
-_MOSAIC, _LINEAR_RAW = 32803, 34892
+_STRIPS, _TILES, _ROWS, _PLANAR, _SAMPLES, _COMPRESSION, _BITS = (273, 279), (324, 325), 278, 284, 277, 259, 258
+_MOSAIC, _LINEAR_RAW, _YCBCR = 32803, 34892, 6
 _MOST_SUB_IMAGES, _MOST_TAGS, _BIG = 16, 1000, 43
 # What OpenCV and Pillow are known to read alike: neither inverted nor CMYK, channels interleaved, values unsigned.
-_SIXTEEN_BIT_TIFF = {_PHOTOMETRIC: {1, 2}, 284: {1}, _SAMPLE_FORMAT: {1}}
+_SIXTEEN_BIT_TIFF = {_PHOTOMETRIC: {1, 2}, _PLANAR: {1}, _SAMPLE_FORMAT: {1}}
 
 # Of a PNG, behind its pixels; walking all its chunks there takes a hundred times as long as reading its header.
 _LATE_BYTES, _LATE_WORDS = 65536, (b"eXIf", b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
@@ -67,14 +69,15 @@ def check_plain(image: Any, bits: int, upright: bool, name: str) -> None:
         name: what errors call it.
 
     Raises:
-        ValueError: several pages, a camera raw, CMYK, floating point, signed or 32-bit values, or 16 bits of a kind
-            that cannot be read exactly.
+        ValueError: several pages, strips or tiles without their bytes, a camera raw, CMYK, floating point, signed or
+            32-bit values, or 16 bits of a kind that cannot be read exactly.
     """
     if getattr(image, "is_animated", False):
         raise ValueError(f"{name}: expected one image, got several frames or pages; save the one that is meant")
     tags = image.tag_v2 if image.format == "TIFF" else {}
     try:
         raw = bool(tags) and _is_raw(image)
+        whole = not tags or raw or _has_all_parts(image)
     except Exception as error:  # damaged bytes make decoders raise anything
         raise ValueError(f"{name}: expected a whole image, got one with damaged tags ({error})") from error
     if raw:
@@ -82,6 +85,8 @@ def check_plain(image: Any, bits: int, upright: bool, name: str) -> None:
             f"{name}: expected an image, got a camera raw or another file with a thumbnail in its place; develop it, "
             "or save the image as PNG"
         )
+    if not whole:
+        raise ValueError(f"{name}: expected a whole image, got a TIFF without some of its strips or tiles")
     modes = {"I;16", "I;16B", "I;16L", "RGB", "RGBA", "RGBX"} if bits == 16 else READABLE_MODES
     if image.mode not in modes:
         raise ValueError(f"{name}: expected gray or RGB of 8 or 16 bits a channel, got {image.mode}; convert it to RGB")
@@ -100,9 +105,10 @@ def check_plain(image: Any, bits: int, upright: bool, name: str) -> None:
 
 
 def stored_parts(image: Any) -> list[tuple[int, int]]:
-    """List the places and sizes in bytes of the strips or tiles of a TIFF file."""
-    places, sizes = (_values(image.tag_v2, tag, 0) for tag in (_TILES if _TILES[0] in image.tag_v2 else _STRIPS))
-    return list(zip(places, sizes, strict=False))
+    """List the places and sizes in bytes of the strips or tiles of a TIFF file; those not told are huge."""
+    places, sizes = _TILES if _TILES[0] in image.tag_v2 else _STRIPS
+    told = _values(image.tag_v2, sizes) if sizes in image.tag_v2 else itertools.repeat(sys.maxsize)
+    return list(zip(_values(image.tag_v2, places, 0), told, strict=False))
 
 
 def _chunks(part: bytes, names: re.Pattern[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -123,6 +129,25 @@ def _is_raw(image: Any) -> bool:
     area = int(tags[_TIFF_WIDTH]) * int(tags[_TIFF_HEIGHT])
     places = _values(tags, _SUB_IMAGES, 0) if _SUB_IMAGES in tags else _wide_places(image)
     return any(_area(image, int(place)) > area for place in places[:_MOST_SUB_IMAGES] if place)
+
+
+def _has_all_parts(image: Any) -> bool:
+    """Tell whether a TIFF has as many strips or tiles as its size takes, none without its bytes."""
+    tags = image.tag_v2
+    width, height, samples = int(tags[_TIFF_WIDTH]), int(tags[_TIFF_HEIGHT]), int(tags.get(_SAMPLES, 1))
+    tiled, layers = _TILES[0] in tags, samples if tags.get(_PLANAR) == 2 else 1
+    across, down = (tags[322], tags[323]) if tiled else (width, min(tags.get(_ROWS, height), height))
+    of_layer = -(-width // across) * -(-height // down)
+    row = 0  # bytes, where they are known
+    if tags.get(_COMPRESSION, 1) == 1 and tags.get(_PHOTOMETRIC) != _YCBCR:
+        row = -(-across * _values(tags, _BITS)[0] * samples // layers // 8)
+    parts = stored_parts(image)[: of_layer * layers]
+    end = image.fp.seek(0, io.SEEK_END)
+    for index, (place, size) in enumerate(parts):
+        needed = row * (down if tiled else min(down, height - index % of_layer * down))
+        if not place or size < max(needed, 1) or place + (needed or size) > end:
+            return False
+    return len(parts) == of_layer * layers
 
 
 def _wide_places(image: Any) -> tuple[int, ...]:

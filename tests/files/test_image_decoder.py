@@ -1,0 +1,115 @@
+"""Files that lack pixels are refused, although nothing is cut off where decoders would mind."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from degflow_aug.files.image_decoder import decode_image, open_header
+from degflow_aug.files.plain_image import stored_parts
+
+RGB = np.random.default_rng(0).integers(0, 256, (24, 40, 3), dtype=np.uint8)
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def _png_of_rows(rows: bytes, depth: int, colour: int, interlaced: bool) -> bytes:
+    """A PNG of 23x40 pixels by its header."""
+    head = struct.pack(">IIBBBBB", 40, 23, depth, colour, 0, 0, interlaced)
+    palette = _chunk(b"PLTE", bytes(range(192))) if colour == 3 else b""
+    pixels = _chunk(b"IDAT", zlib.compress(rows))
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + palette + pixels + _chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize(
+    ("depth", "colour"), [(1, 0), (8, 0), (16, 0), (8, 2), (16, 2), (2, 3), (8, 3), (8, 4), (8, 6)]
+)
+@pytest.mark.parametrize("value", [0, 1, 255])
+def test_a_png_with_too_few_rows_is_refused(
+    depth: int, colour: int, interlaced: bool, value: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its data ends where a row does, so that decoders find nothing cut off."""
+    bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    steps = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
+    widths = [len(range(x, 40, by)) for y, x, down, by in steps for _ in range(y, 23, down)]
+    rows = [b"\0" + bytes([value]) * -(-width * bits // 8) for width in (widths if interlaced else [40] * 23)]
+    for kept in (rows[:-1], rows[: len(rows) // 2]):
+        with pytest.raises(ValueError, match="a: expected a whole image"):
+            decode_image(_png_of_rows(b"".join(kept), depth, colour, interlaced), "a")
+    assert capfd.readouterr().err == ""
+    with contextlib.suppress(ValueError) if colour > 3 else contextlib.nullcontext():
+        image = decode_image(_png_of_rows(b"".join(rows), depth, colour, interlaced), "a")
+        assert image.shape == (23, 40, 3)
+
+
+def _in_parts(order: str, big: bool, tiled: bool, change: Callable[[list[int], list[int]], None]) -> bytes:
+    """A gray TIFF in strips of 8 rows or tiles of 16, whose (places, sizes) are changed."""
+    height, width = RGB[..., 0].shape
+    sides = (16, 16) if tiled else (8, width)
+    padded = np.pad(RGB[..., 0], ((0, -height % sides[0]), (0, -width % sides[1])))
+    corners = [(y, x) for y in range(0, height, sides[0]) for x in range(0, width, sides[1])]
+    parts = [padded[y : y + sides[0], x : x + sides[1]].tobytes() for y, x in corners]
+    places, sizes = [16 + sum(map(len, parts[:index])) for index in range(len(parts))], [*map(len, parts)]
+    change(places, sizes)
+    values = {256: [width], 257: [height], 258: [8], 259: [1], 262: [1], 277: [1]}
+    values |= (
+        {322: [sides[1]], 323: [sides[0]], 324: places, 325: sizes} if tiled else {273: places, 278: [8], 279: sizes}
+    )
+    word, kind, pixels = ("Q", 16, b"".join(parts)) if big else ("I", 4, b"".join(parts))
+    behind, entries, room = b"", b"", struct.calcsize(word)
+    head = 16 + len(pixels)
+    start = head + (8 if big else 2) + len(values) * (4 + 2 * room) + room
+    for tag, numbers in sorted(values.items()):
+        content = struct.pack(f"{order}{len(numbers)}{word}", *numbers)
+        if len(numbers) > 1:
+            content, behind = struct.pack(order + word, start + len(behind)), behind + content
+        entries += struct.pack(f"{order}HH{word}", tag, kind, len(numbers)) + content.ljust(room, b"\0")
+    magic = struct.pack(order + ("2sHHHQ" if big else "2sHI"), *((b"II", 43, 8, 0, head) if big else (b"II", 42, head)))
+    magic = magic.replace(b"II", b"II" if order == "<" else b"MM").ljust(16, b"\0")
+    return magic + pixels + struct.pack(order + ("Q" if big else "H"), len(values)) + entries + bytes(room) + behind
+
+
+PARTS: dict[str, Callable[[list[int], list[int]], None]] = {
+    "fewer": lambda places, sizes: (places.pop(), sizes.pop()),
+    "fewer sizes": lambda places, sizes: sizes.pop(),
+    "no place": lambda places, sizes: places.__setitem__(1, 0),
+    "no bytes": lambda places, sizes: sizes.__setitem__(1, 0),
+    "fewer bytes": lambda places, sizes: sizes.__setitem__(-1, sizes[-1] - 1),
+    "behind the end": lambda places, sizes: places.__setitem__(-1, 9999),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+@pytest.mark.parametrize(("order", "big"), [("<", False), (">", False), ("<", True)])
+def test_a_tiff_has_all_its_strips_and_tiles(order: str, big: bool, tiled: bool) -> None:
+    whole = _in_parts(order, big, tiled, lambda places, sizes: None)
+    np.testing.assert_array_equal(decode_image(whole, "a")[..., 0], RGB[..., 0])
+    for change in PARTS.values():
+        with pytest.raises(ValueError, match="a: expected a whole image, got a TIFF without some of its strips"):
+            open_header(io.BytesIO(_in_parts(order, big, tiled, change)), "a")
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits"])
+def test_compressed_strips_are_all_there(compression: str) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(RGB).save(stream, "TIFF", compression=compression, tiffinfo={278: 8})
+    whole = stream.getvalue()
+    np.testing.assert_array_equal(decode_image(whole, "a"), RGB)
+    sizes = [size for _, size in stored_parts(Image.open(stream))]
+    code = "<3H" if struct.pack("<3H", *sizes) in whole else "<3I"
+    listed = struct.pack(code, *sizes)
+    fewer = whole.replace(struct.pack("<HHI", 273, 4, 3), struct.pack("<HHI", 273, 4, 2))
+    for damaged in (fewer, *(whole.replace(listed, struct.pack(code, *sizes[:2], end)) for end in (0, sizes[2] // 2))):
+        assert damaged != whole
+        with pytest.raises(ValueError, match="a: expected a whole image"):
+            decode_image(damaged, "a")
