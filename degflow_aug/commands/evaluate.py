@@ -31,6 +31,8 @@ from degflow_aug.report.report_file import NONE, add_report_argument, check_repo
 if TYPE_CHECKING:
     from degflow_aug.data.layouts.scene import Scene
     from degflow_aug.degradations.base import Degradation
+    from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
+    from degflow_aug.degradations.generator.degflow import DegFlow
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=whole_number, metavar="N", help="take the first N scenes of each camera")
     parser.add_argument(
         "--knots", type=argument(parse_scales), metavar="2,4", help="scales to take (default: all that the pairs have)"
+    )
+    parser.add_argument(
+        "--beside",
+        action="append",
+        default=[],
+        metavar="BUNDLE",
+        help="another bundle, in a row of its name; repeatable",
     )
     add_oracle_argument(parser)
     add_json_argument(parser)
@@ -64,7 +73,11 @@ def run(args: argparse.Namespace) -> int:
     from degflow_aug.report.evaluation_report import evaluation_report
 
     _check_cameras(scenes, generator)
-    rows, middles = evaluate_generator(generator, load_scenes(scenes, scales, pick_device(args.device)), note)
+    opponents = _opponents(args, generator)
+    for opponent in opponents.values():
+        _check_cameras(scenes, opponent)
+    read = load_scenes(scenes, scales, pick_device(args.device))
+    rows, middles = evaluate_generator(generator, read, note, opponents)
     found = [plain(row) for row in rows]
     page = None
     if args.report != NONE:
@@ -111,6 +124,23 @@ def _scales(scenes: list[Scene], generator: Degradation, knots: tuple[float, ...
                 "the scales to compare at with --knots"
             )
     return named or there
+
+
+def _opponents(args: argparse.Namespace, generator: DegFlow | FittedKernel) -> dict[str, DegFlow | FittedKernel]:
+    """Build the bundles of ``--beside``, by the names of their rows.
+
+    Raises:
+        ValueError: no bundle, or two rows of one name.
+    """
+    from degflow_aug.evaluation.evaluation import methods_for
+
+    found: dict[str, DegFlow | FittedKernel] = {}
+    for bundle in args.beside:
+        name = _name(bundle)
+        if name in found or name in methods_for(generator):
+            raise ValueError(f"expected --beside bundles whose names no other row has, got {name!r}; rename the file")
+        found[name] = build_generator(bundle, args)
+    return found
 
 
 def _check_cameras(scenes: list[Scene], generator: Degradation) -> None:

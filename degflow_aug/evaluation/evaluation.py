@@ -45,7 +45,10 @@ class Evaluation(NamedTuple):
 
 
 def evaluate_generator(
-    generator: DegFlow | FittedKernel, scenes: Iterable[EvaluationScene], note: Note = lambda text: None
+    generator: DegFlow | FittedKernel,
+    scenes: Iterable[EvaluationScene],
+    note: Note = lambda text: None,
+    opponents: Mapping[str, DegFlow | FittedKernel] | None = None,
 ) -> Evaluation:
     """Compare the views of all of :func:`methods_for` with the real ones, as :func:`evaluate_views` does.
 
@@ -56,23 +59,28 @@ def evaluate_generator(
         generator: what is evaluated.
         scenes: one camera after the other; read once, one in memory at a time.
         note: see :func:`methods_for`; made for the first camera only.
+        opponents: others whose views have a row each, by its name; they choose cameras as the generator does.
 
     Raises:
-        ValueError: a scene of a camera that the generator does not know.
+        ValueError: a scene of a camera that the generator or an opponent does not know.
     """
-    several = generator if isinstance(generator, SeveralCameras) and cameras_to_name(generator) else None
+    others = dict(opponents or {})
+    several = [
+        each for each in (generator, *others.values()) if isinstance(each, SeveralCameras) and cameras_to_name(each)
+    ]
     found, methods = Scores(), dict[str, Method]()
     middles: list[EvaluationScene] = []
     for camera, group in itertools.groupby(scenes, key=lambda scene: scene.camera):
-        if several is not None:
-            several.use_camera(camera)
-        if several is not None or not methods:
+        for each in several:
+            each.use_camera(camera)
+        if several or not methods:
             methods = methods_for(generator, (lambda text: None) if methods else note)
+            methods |= {name: _within_range(other) for name, other in others.items()}
         for scene in group:
             found.add(methods, scene)
             keep_middle(middles, scene)
-    if several is not None:
-        several.use_camera(None)
+    for each in several:
+        each.use_camera(None)
     return Evaluation(found.rows(), middles)
 
 
@@ -150,7 +158,7 @@ def methods_for(generator: DegFlow | FittedKernel, note: Note = lambda text: Non
     state = generator.state_dict() if isinstance(generator, FittedKernel) else generator.kernels
     for name, kind in FITTED.items():
         if set(kind.state_keys) <= set(state):
-            methods[name] = _fitted(kind.of_state(state))
+            methods[name] = _within_range(kind.of_state(state))
     if isinstance(generator, FittedKernel):
         return methods
     if KERNEL not in methods:
@@ -171,9 +179,9 @@ def _realesrgan() -> Method:
     return lambda hr, scale, real: torch.cat([stream.render(hr, scale) for stream in streams])
 
 
-def _fitted(kernel: FittedKernel) -> Method:
+def _within_range(degradation: DegFlow | FittedKernel) -> Method:
     def render(hr: Tensor, scale: float, real: Tensor) -> Tensor | None:
-        return kernel.render(hr, scale) if scale <= kernel.scale_range[1] + 1e-6 else None
+        return degradation.render(hr, scale) if scale <= degradation.scale_range[1] + 1e-6 else None
 
     return render
 

@@ -66,6 +66,22 @@ def test_rows_hold_the_metrics_of_the_views(bundle: Path, tmp_path: Path, capsys
     assert {"HR itself", "RAE ceiling"} <= set(by_method)
 
 
+def test_another_bundle_has_a_row_beside(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_city100(tmp_path / "pairs", scenes=1)
+    other, taken = tmp_path / "other.safetensors", tmp_path / "bicubic.safetensors"
+    for path in (other, taken):
+        path.write_bytes(bundle.read_bytes())
+    asked = ("--pairs", root, "--layout", "city100", "--report", "none")
+    found = rows(capsys, bundle, *asked, "--beside", other)
+    by_method = {row["method"]: row for row in found if row["camera"] == "City100_B"}
+    assert by_method.pop("other") == {**by_method["DegFlow"], "method": "other"}
+    assert list(by_method.values()) == [row for row in rows(capsys, bundle, *asked) if row["camera"] == "City100_B"]
+    for twice in ((taken,), (other, other)):
+        beside = [part for path in twice for part in ("--beside", path)]
+        said = refused(capsys, "evaluate", bundle, *asked, *beside)
+        assert f"whose names no other row has, got '{twice[0].stem}'" in said
+
+
 def test_the_table_has_a_block_a_camera(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = write_city100(tmp_path / "pairs")
     options = ["--pairs", str(root), "--layout", "city100", "--limit", "1", "--device", "cpu"]

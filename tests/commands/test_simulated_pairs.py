@@ -11,23 +11,23 @@ from degflow_aug.commands.demo.simulated_pairs import bundled_photographs, write
 from degflow_aug.commands.shared.contact_sheet import draw_contact_sheet
 from degflow_aug.data.layouts.find import find_scenes
 from degflow_aug.data.tensors import to_array, to_tensor
-from degflow_aug.degradations.simulator.camera import SimulatedCamera
+from degflow_aug.degradations.simulator.phone import SimulatedPhone
 from degflow_aug.files.image_file import read_image
 from degflow_aug.options.yaml_file import load_yaml
 
 
-def test_what_is_written_is_what_the_camera_saw(tmp_path: Path) -> None:
+def test_what_is_written_is_what_the_phone_saw(tmp_path: Path) -> None:
     hr = photograph(1, 48, 64)
     reports: list[tuple[str, int, int]] = []
     described = write_simulated_pairs({"one": hr}, (1.5, 4.0), tmp_path, lambda *state: reports.append(state[:3]))
     (scene,) = find_scenes(tmp_path, "pattern", pattern=load_yaml(described))
     assert scene.scales == (1.5, 4.0)
     assert np.array_equal(read_image(scene.hr), hr)
-    camera = SimulatedCamera()
-    camera.seed(0)
-    expected = to_array(camera.render(to_tensor(hr)[None], 1.5)[0])
+    phone = SimulatedPhone()
+    phone.seed(0)
+    expected = to_array(phone.render(to_tensor(hr)[None], 1.5)[0])
     assert np.array_equal(read_image(scene.views[1.5]), expected)
-    assert reports == [("simulated camera", 1, 1)]
+    assert reports == [("simulated phone", 1, 1)]
 
 
 def test_files_that_exist_are_kept(tmp_path: Path) -> None:
@@ -57,3 +57,13 @@ def test_contact_sheet_shows_every_crop_where_it_belongs() -> None:
         assert (sheet == colour).all(axis=2).sum() == 2 * 20 * 30
     columns = [(sheet == colour).all(axis=2).any(axis=0).argmax() for colour in colours.values()]
     assert columns == sorted(columns)
+
+
+def test_captions_stand_beneath_the_crops() -> None:
+    row = {column: np.full((20, 60, 3), 128, np.uint8) for column in "ab"}
+    plain, said = (draw_contact_sheet({"x": row}, captions) for captions in (None, {"x": {"b": "31.2 dB"}}))
+    height, half = plain.shape[0], plain.shape[1] // 2
+    assert np.array_equal(said[: height - 4], plain[: height - 4])
+    beneath = said[height - 4 :]
+    assert (beneath[:, :half] == 255).all(), "a has none"
+    assert (beneath[:, half:] < 255).any()

@@ -1,38 +1,31 @@
-"""``degflow demo``: fit, generate and compare with a simulated camera, whose truth is known at every scale.
+"""``degflow demo``: fit, generate and compare with a simulated phone, whose truth is known at every scale.
 
-Photographs of scikit-image are seen by the camera simulator at scales 1, 2 and 4; a generator is fitted to those pairs,
-makes LR images of two held-out photographs at scales it has never seen, and is compared with the truth there.
+The phone photographs images of scikit-image at scales 2 and 4; a generator is fitted to those pairs, makes LR images of
+two held-out images at scales it has never seen, and is compared with the truth there.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from degflow_aug.commands import evaluate, fit, generate
+from degflow_aug.commands.demo.demo_sheet import demo_cells
 from degflow_aug.commands.demo.simulated_pairs import (
-    CROP,
-    PATTERN_FILE,
     TESTED,
     bundled_photographs,
     layout_arguments,
     write_simulated_pairs,
 )
 from degflow_aug.commands.shared.arguments import positive_number, whole_number
-from degflow_aug.commands.shared.contact_sheet import middle_crop, write_contact_sheet
+from degflow_aug.commands.shared.contact_sheet import write_contact_sheet
 from degflow_aug.commands.shared.invocation import run_step
 from degflow_aug.console.json_output import add_json_argument, print_json, said_to_people
 from degflow_aug.console.plain_text import say
-from degflow_aug.console.progress import Progress, track
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from degflow_aug.data.layouts.scene import Scene
+from degflow_aug.console.progress import Progress
 
 KNOTS = (1.0, 2.0, 4.0)
-SHOWN = (1.5, 2.5, 4.0)
 DEFAULT_MINUTES = 5.0
 
 
@@ -79,47 +72,27 @@ def _fit_and_show(args: argparse.Namespace) -> dict[str, Any]:
     with Progress() as progress:
         write_simulated_pairs(training, KNOTS[1:], train, progress)
         write_simulated_pairs(held_out, TESTED, test, progress)
-    bundle, images = out / "camera.safetensors", out / "generated"
+    bundle, pipeline, images = out / "camera.safetensors", out / "pipeline.safetensors", out / "generated"
     budget = ["--iters", str(args.iters)] if args.iters else ["--minutes", f"{args.minutes or DEFAULT_MINUTES:g}"]
-    say(f"1. fitting the camera to {len(training)} photographs at scales 1, 2 and 4")
+    say(f"1. fitting a camera to {len(training)} photographs at scales 1, 2 and 4")
     fitted = run_step(fit, [
         str(train), *layout_arguments(train), *budget, "--out", str(bundle), "--held-out", "none",
-        "--camera", "simulator", "--preset", "tiny",
+        "--camera", "simulated phone", "--preset", "tiny",
+    ], args.json)  # fmt: skip
+    say("   and a pipeline without networks (blur of light, tone curve, sharpening) to the same pairs")
+    run_step(fit, [
+        str(train), *layout_arguments(train), "--preset", "pipeline", "--out", str(pipeline), "--held-out", "none",
+        "--report", "none",
     ], args.json)  # fmt: skip
     say(f"2. LR images of {' and '.join(held_out)} at scales never seen: {images}")
     generated = run_step(generate, [
         str(test / "HR"), "--bundle", str(bundle), "--scales", "1.5,2.5,3,3.5", "--out", str(images),
     ], args.json)  # fmt: skip
     say("3. views of the held-out photographs against the truth")
-    compared = run_step(evaluate, [str(bundle), "--pairs", str(test), *layout_arguments(test)], args.json)
+    compared = run_step(evaluate, [
+        str(bundle), "--pairs", str(test), *layout_arguments(test), "--beside", str(pipeline),
+    ], args.json)  # fmt: skip
     sheet = out / "contact_sheet.png"
-    write_contact_sheet(sheet, contact_rows(bundle, test))
+    write_contact_sheet(sheet, *demo_cells(bundle, pipeline, test))
     say(f"4. the same as a picture: {sheet}")
     return {"out": out, "fit": fitted, "generate": generated, "evaluate": compared, "sheet": sheet}
-
-
-def contact_rows(bundle: Path, pairs: Path) -> dict[str, dict[str, np.ndarray]]:
-    """Crop the held-out photographs: truth, baselines and the generator, one row per photograph and scale."""
-    import degflow_aug
-    from degflow_aug.data.layouts.find import find_scenes
-    from degflow_aug.options.yaml_file import load_yaml
-
-    generator = degflow_aug.load_generator(bundle)
-    scenes = find_scenes(pairs, "pattern", pattern=load_yaml(pairs / PATTERN_FILE))
-    cells = track([(scene, scale) for scene in scenes for scale in SHOWN], "contact sheet", "crop")
-    return {f"{scene.name} x{scale:g}": _methods_of(scene, scale, generator) for scene, scale in cells}
-
-
-def _methods_of(scene: Scene, scale: float, generator: object) -> dict[str, np.ndarray]:
-    from degflow_aug.data.tensors import to_tensor
-    from degflow_aug.evaluation.evaluation import methods_for
-    from degflow_aug.evaluation.rows import ORACLE
-    from degflow_aug.files.image_file import read_image
-
-    hr, real = (to_tensor(read_image(path))[None] for path in (scene.hr, scene.views[scale]))
-    images = {"truth": real}
-    for name, method in methods_for(generator).items():  # type: ignore[arg-type]
-        view = method(hr, scale, real)
-        if view is not None and name != ORACLE:
-            images[name.partition(" (")[0]] = view[:1]
-    return {name: middle_crop(image, CROP) for name, image in images.items()}

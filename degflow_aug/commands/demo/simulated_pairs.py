@@ -1,4 +1,4 @@
-"""Pairs of a camera whose truth is known at every scale: photographs seen by the simulator, written as a data set."""
+"""Pairs of a phone whose truth is known at every scale: photographs as the simulated phone takes them."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ def write_simulated_pairs(
     import torch
 
     from degflow_aug.data.tensors import to_tensor
-    from degflow_aug.degradations.simulator.camera import SimulatedCamera
+    from degflow_aug.degradations.simulator.phone import SimulatedPhone
     from degflow_aug.files.writing import atomic_path
 
-    camera = SimulatedCamera()
-    camera.seed(0)
+    phone = SimulatedPhone()
+    phone.seed(0)
     for done, (name, photograph) in enumerate(photographs.items(), 1):
         hr = to_tensor(photograph)[None]
         _write_once(folder / "HR" / f"{name}.png", functools.partial(torch.clone, hr))
         for scale in scales:
-            _write_once(folder / f"x{scale:g}" / f"{name}.png", functools.partial(camera.render, hr, scale))
-        report("simulated camera", done, len(photographs), math.nan)
+            _write_once(folder / f"x{scale:g}" / f"{name}.png", functools.partial(phone.render, hr, scale))
+        report("simulated phone", done, len(photographs), math.nan)
     views = {f"{scale:g}": f"x{scale:g}/{{id}}.png" for scale in scales}
     with atomic_path(folder / PATTERN_FILE) as partial:
         # JSON is YAML, and leaves no doubt about types.

@@ -16,11 +16,14 @@ GAP, LABEL = 4, 18
 Cells = Sequence[Mapping[str, "np.ndarray"]]
 
 
-def draw_contact_sheet(rows: Mapping[str, Mapping[str, np.ndarray]]) -> np.ndarray:
+def draw_contact_sheet(
+    rows: Mapping[str, Mapping[str, np.ndarray]], captions: Mapping[str, Mapping[str, str]] | None = None
+) -> np.ndarray:
     """Draw a sheet (H, W, 3), 8 bit, of equally large crops with the names of rows and columns above them.
 
     Args:
         rows: by the row's name, images (h, w, 3) of one size by the column's name.
+        captions: lines beneath the images, by the same names.
     """
     import numpy as np
     from PIL import Image, ImageDraw
@@ -28,24 +31,31 @@ def draw_contact_sheet(rows: Mapping[str, Mapping[str, np.ndarray]]) -> np.ndarr
     first = next(iter(rows.values()))
     height, width = next(iter(first.values())).shape[:2]
     columns = list(first)
-    sheet = Image.new("RGB", (len(columns) * (width + GAP) + GAP, len(rows) * (height + LABEL + GAP) + GAP), "white")
+    pitch = height + LABEL * (2 if captions else 1) + GAP
+    sheet = Image.new("RGB", (len(columns) * (width + GAP) + GAP, len(rows) * pitch + GAP), "white")
     pen = ImageDraw.Draw(sheet)
     for line, (name, row) in enumerate(rows.items()):
-        top = GAP + line * (height + LABEL + GAP)
+        top = GAP + line * pitch
         for place, column in enumerate(columns):
             left = GAP + place * (width + GAP)
             shown = one_line(f"{name}  {column}" if place == 0 else column)
             pen.text((left + 2, top + 3), shown, fill="black")
             sheet.paste(Image.fromarray(row[column]), (left, top + LABEL))
+            if captions:
+                pen.text((left + 2, top + LABEL + height + 3), one_line(captions[name].get(column, "")), fill="black")
     return np.asarray(sheet)
 
 
-def write_contact_sheet(path: Path, rows: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+def write_contact_sheet(
+    path: Path,
+    rows: Mapping[str, Mapping[str, np.ndarray]],
+    captions: Mapping[str, Mapping[str, str]] | None = None,
+) -> None:
     """Write :func:`draw_contact_sheet` as a PNG, whole or not at all."""
     from degflow_aug.files.image_file import write_image
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_image(path, draw_contact_sheet(rows))
+    write_image(path, draw_contact_sheet(rows, captions))
 
 
 def middle_crop(image: Tensor, side: int) -> np.ndarray:

@@ -83,12 +83,14 @@ def through_jpeg(pixels: np.ndarray, quality: int, subsampling: bool) -> np.ndar
 
 def to_light(display: np.ndarray) -> np.ndarray:
     """Linear light of sRGB values in [0, 1] (IEC 61966-2-1)."""
-    return np.where(display <= 0.04045, display / 12.92, ((display + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    curve = ((np.maximum(display, 0) + 0.055) / 1.055) ** 2.4
+    return np.where(display <= 0.04045, display / 12.92, curve).astype(np.float32)
 
 
 def to_display(light: np.ndarray) -> np.ndarray:
     """sRGB values of linear light in [0, 1] (IEC 61966-2-1)."""
-    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055).astype(np.float32)
+    curve = 1.055 * np.maximum(light, 0) ** (1 / 2.4) - 0.055
+    return np.where(light <= 0.0031308, 12.92 * light, curve).astype(np.float32)
 
 
 def add_contrast(display: np.ndarray, amount: float) -> np.ndarray:
