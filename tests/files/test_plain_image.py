@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers import trees
-from PIL import Image, TiffImagePlugin
+from PIL import Image, PngImagePlugin, TiffImagePlugin, features
 
 from degflow_aug.data.hr_crop_dataset import HRCrops
 from degflow_aug.files import notice
@@ -135,17 +135,13 @@ def test_orientations_that_there_are_not_turn_nothing(tmp_path: Path, kind: str,
     assert size == (24, 40) or not isinstance(orientation, int)
 
 
-def test_an_orientation_in_xmp_turns_size_and_pixels(tmp_path: Path) -> None:
-    for kind, options in (("JPEG", {"xmp": XMP}), ("TIFF", {"tiffinfo": {700: XMP}}), ("WEBP", {"xmp": XMP})):
-        (tmp_path / "a").write_bytes(_saved(RGB, kind, **options))
-        assert image_size(tmp_path / "a") == read_image(tmp_path / "a").shape[:2] == (40, 24)
-
-
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
 TURNED = b"II*\0" + struct.pack("<IHHHIII", 8, 1, 274, 3, 1, 6, 0)
+LATE_XMP = b"iTXtXML:com.adobe.xmp\0\0\0\0\0" + XMP
+XMP_OF_PNG = PngImagePlugin.PngInfo()
+XMP_OF_PNG.add_itxt("XML:com.adobe.xmp", XMP.decode())
 LATE = {
     "exif": b"eXIf" + TURNED,
-    "xmp": b"iTXtXML:com.adobe.xmp\0\0\0\0\0" + XMP,
     "text": b"tEXtRaw profile type exif\0\nexif\n32\n" + (b"Exif\0\0" + TURNED).hex().encode(),
     "packed": b"zTXtRaw profile type exif\0\0" + zlib.compress(b"\nexif\n32\n" + (b"Exif\0\0" + TURNED).hex().encode()),
 }
@@ -154,6 +150,22 @@ LATE = {
 def _behind_pixels(png: bytes, content: bytes) -> bytes:
     chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
     return png[:-12] + chunk + png[-12:]
+
+
+@pytest.mark.parametrize(("kind", "options"), [
+    ("JPEG", {"xmp": XMP}), ("TIFF", {"tiffinfo": {700: XMP}}), ("WEBP", {"xmp": XMP, "lossless": True}),
+    ("PNG", {"pnginfo": XMP_OF_PNG}), *([("AVIF", {"xmp": XMP})] if features.check("avif") else []),
+])  # fmt: skip
+def test_an_orientation_in_xmp_turns_nothing_as_in_basicsr(kind: str, options: dict[str, Any]) -> None:
+    plain, told = _saved(RGB, kind, lossless=kind == "WEBP"), _saved(RGB, kind, **options)
+    assert b"tiff:Orientation" in told
+    assert open_header(io.BytesIO(told), "a") == (24, 40, 8)
+    np.testing.assert_array_equal(decode_image(told, "a"), decode_image(plain, "a"))
+    if kind == "PNG":
+        np.testing.assert_array_equal(decode_image(_behind_pixels(plain, LATE_XMP), "a"), RGB)
+    if kind != "AVIF":
+        read = cv2.imdecode(np.frombuffer(told, np.uint8), cv2.IMREAD_COLOR)
+        assert read.shape == RGB.shape
 
 
 @pytest.mark.parametrize("kind", LATE)
