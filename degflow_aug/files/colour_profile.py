@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import itertools
+import re
 from typing import Any
 
 import numpy as np
@@ -19,34 +20,57 @@ _GRAYS = ("1", "L", "LA")
 _GAMMA, _PRIMARIES, _NEAR = 1 / 2.2, (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06), 0.02
 # Of ITU-T H.273: BT.709 or not told, sRGB or not told, and light beyond white.
 _SRGB_PRIMARIES, _SRGB_TRANSFERS, _HDR = (1, 2), (13, 2), {16: "PQ", 18: "HLG"}
+_SRGB_POINTS, _POINTS_OF_PROFILE = (1, 13), re.compile(rb"(?s)cicp\0{4}.(.)")
 _COLOUR_SPACE, _UNCALIBRATED, _ADOBE = 40961, 65535, 2
 
 
+def used_profile(image: Image.Image) -> bytes:
+    """Return the ICC profile that counts for an image that is not decoded yet, empty where none does.
+
+    In a PNG, code points of sRGB come before it. One behind the pixels, where no PNG has any, does not count, as in
+    libpng; Pillow finds it as it decodes.
+    """
+    if image.format == "PNG" and image.info.get("code_points") == _SRGB_POINTS:
+        return b""
+    return bytes(image.info.get("icc_profile") or b"")
+
+
 def is_in_srgb(image: Image.Image, name: str) -> bool:
-    """Tell whether the colours of an image, which need not be decoded, are meant in sRGB; say so where they are not.
+    """Tell whether the colours of an image, which is not decoded yet, are meant in sRGB; say so where they are not.
 
     Args:
         image: as Pillow has opened it.
         name: what the line calls it. It is said once per profile.
 
     Raises:
-        ValueError: no profile, and a PQ or HLG transfer.
+        ValueError: a PQ or HLG transfer.
     """
-    profile = image.info.get("icc_profile")
-    if not profile:
-        told = _told_without_profile(image, name)
-        if told:
-            notice(f"{name}: its colours are {told} without a profile, and taken for sRGB, as in all such files", told)
-        return True
-    conversion = _conversion(bytes(profile), _is_gray(image))
-    conversion.say(name)
-    return conversion.transform is None
+    profile = used_profile(image)
+    points = image.info.get("code_points", (2, 2))
+    in_profile = _POINTS_OF_PROFILE.search(profile)
+    for transfer in (points[1], in_profile[1][0] if in_profile else 2):
+        if transfer in _HDR:
+            got = f"HDR ({_HDR[transfer]})"
+            raise ValueError(f"{name}: expected an image that levels of sRGB can hold, got {got}; convert it to sRGB")
+    left_out = image.info.get("late_colours", "")
+    if left_out or image.info.get("icc_profile", b"") is None:
+        why = f"{left_out} behind the pixels" if left_out else "a profile that is damaged or lacks parts"
+        notice(f"{name}: left out what tells its colours ({why}), as in all such files", why)
+    conversion = _conversion(profile, _is_gray(image)) if profile else None
+    if conversion is not None:
+        conversion.say(name)
+        if conversion.transform is not None:
+            return False
+    told = _told_beside(image, points, bool(profile))
+    if told:
+        place = "beside" if profile else "without"
+        notice(f"{name}: its colours are {told} {place} a profile, and taken for sRGB, as in all such files", told)
+    return True
 
 
-def to_srgb(image: Image.Image) -> Image.Image:
-    """Convert a decoded image without transparency to RGB in sRGB, by its profile where it has one that differs."""
-    profile = image.info.get("icc_profile")
-    conversion = _conversion(bytes(profile), _is_gray(image)) if profile else None
+def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """Convert a decoded image without transparency to RGB in sRGB, by :func:`used_profile` where that differs."""
+    conversion = _conversion(profile, _is_gray(image)) if profile else None
     if conversion is None or conversion.transform is None:
         return image.convert("RGB")
     # Without a profile of its own, by which Pillow might be led to do it again.
@@ -55,15 +79,13 @@ def to_srgb(image: Image.Image) -> Image.Image:
     return converted
 
 
-def _told_without_profile(image: Image.Image, name: str) -> str:
-    """What else says that colours are not in sRGB: code points, gamma and primaries of a PNG file, or EXIF."""
-    primaries, transfer = image.info.get("code_points", (2, 2))
-    if transfer in _HDR:
-        raise ValueError(
-            f"{name}: expected an image that levels of sRGB can hold, got HDR ({_HDR[transfer]}); convert it to sRGB"
-        )
+def _told_beside(image: Image.Image, points: tuple[int, int], has_profile: bool) -> str:
+    """What but a profile says that colours are not in sRGB: code points, gamma and primaries of a PNG file, or EXIF."""
+    primaries, transfer = points
     if primaries not in _SRGB_PRIMARIES or transfer not in _SRGB_TRANSFERS:
         return f"of primaries {primaries} and transfer {transfer} (ITU-T H.273)"
+    if has_profile:
+        return ""
     told = "srgb" in image.info or "code_points" in image.info
     gamma, chromaticity = image.info.get("gamma"), image.info.get("chromaticity")
     if not told and gamma and abs(gamma - _GAMMA) > _NEAR:

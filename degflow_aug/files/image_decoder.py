@@ -27,7 +27,7 @@ from PIL import (
     features,
 )
 
-from degflow_aug.files.colour_profile import is_in_srgb, to_srgb
+from degflow_aug.files.colour_profile import is_in_srgb, to_srgb, used_profile
 from degflow_aug.files.jpeg_scans import check_alike, check_scans, jpeg_streams
 from degflow_aug.files.plain_image import add_unread, check_plain
 
@@ -89,6 +89,7 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
     image, header = _open(io.BytesIO(data), name)
     if header.bits == 16:
         return _decode_16_bits(image, data, name)
+    profile = used_profile(image)
     unseen = [] if hash(data) in _WHOLE else jpeg_streams(image, data)
     filled = [check_scans(jpeg, header.height * header.width, name) for jpeg in unseen]
     _load(image, data, name)
@@ -98,7 +99,7 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
         _WHOLE.add(hash(data))
     if _may_be_transparent(image):
         _without_alpha(np.asarray(image.convert("RGBA")), name)
-    return np.array(to_srgb(ImageOps.exif_transpose(image)))
+    return np.array(to_srgb(ImageOps.exif_transpose(image), profile))
 
 
 def open_header(stream: BinaryIO, name: str) -> ImageHeader:

@@ -29,8 +29,9 @@ _MOST_SUB_IMAGES, _MOST_TAGS, _BIG = 16, 1000, 43
 _SIXTEEN_BIT_TIFF = {_PHOTOMETRIC: {1, 2}, _PLANAR: {1}, _SAMPLE_FORMAT: {1}}
 
 # Of a PNG, behind its pixels; walking all its chunks there takes a hundred times as long as reading its header.
-_LATE_BYTES, _LATE_WORDS = 65536, (b"eXIf", b"Raw profile type exif\0")
-_LATE = re.compile(rb"eXIf|[zt][TE][EX]t(?=Raw profile type exif\0)")
+_COLOURS = (b"cICP", b"iCCP", b"gAMA", b"cHRM")
+_LATE_BYTES, _LATE_WORDS = 65536, (b"eXIf", b"Raw profile type exif\0", *_COLOURS)
+_LATE = re.compile(rb"eXIf|cICP|iCCP|gAMA|cHRM|[zt][TE][EX]t(?=Raw profile type exif\0)")
 _CODE_POINTS, _BOXES, _NCLX = re.compile(b"cICP"), 65536, re.compile(rb"(?s)colrnclx(..)(..)")
 
 
@@ -38,8 +39,9 @@ def add_unread(image: Any, stream: BinaryIO) -> None:
     """Add to ``image.info`` what Pillow has not read of a file that it has opened and not decoded.
 
     ``code_points`` are the primaries and the transfer of ITU-T H.273, of a PNG (cICP), AVIF or HEIC file (nclx).
-    EXIF of PNG files is looked for in their last 64 KiB too. XMP is taken out: Pillow would turn an image by it where
-    EXIF says nothing, and OpenCV, by which BasicSR reads, does not.
+    EXIF of PNG files is looked for in their last 64 KiB too; ``late_colours`` names a chunk there that does not count.
+    XMP is taken out: Pillow would turn an image by it where EXIF says nothing, and OpenCV, by which BasicSR reads, does
+    not.
     """
     for key in ("xmp", "XML:com.adobe.xmp"):
         image.info.pop(key, None)
@@ -52,6 +54,9 @@ def add_unread(image: Any, stream: BinaryIO) -> None:
         tail = stream.read()
         # Finding words is ten times as fast as the expression.
         for kind, content in _chunks(tail, _LATE) if any(word in tail for word in _LATE_WORDS) else ():
+            if kind in _COLOURS:
+                image.info["late_colours"] = kind.decode()
+                continue
             found = PngImagePlugin.PngStream(io.BytesIO(content))
             found.call(kind, 0, len(content))
             image.info.update(found.im_info)

@@ -149,15 +149,81 @@ def test_hdr_is_refused_by_the_header(make: Callable[[int, int], bytes], transfe
             read(make(9, transfer))
 
 
+def _iccp(icc: bytes) -> bytes:
+    """The chunk of a PNG that holds this profile."""
+    png = _saved(RGB[:1, :1], "PNG", icc)
+    start = png.index(b"iCCP") - 4
+    return png[start : start + 12 + int.from_bytes(png[start : start + 4], "big")]
+
+
+def _with_code_points(icc: bytes, transfer: int) -> bytes:
+    """The same profile with code points, as ICC.1:2022 has them."""
+    return icc + b"cicp\0\0\0\0" + bytes([9, transfer, 0, 1])
+
+
+@pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])
+@pytest.mark.parametrize("make", [
+    lambda transfer: (data := _cicp(9, transfer))[:33] + _iccp(SRGB) + data[33:],
+    lambda transfer: (data := _cicp(9, transfer))[:49] + _iccp(profile(ADOBE_RGB)) + data[49:],
+    lambda transfer: _saved(RGB, "PNG", _with_code_points(SRGB, transfer)),
+    lambda transfer: _saved(RGB, "JPEG", _with_code_points(profile(DISPLAY_P3), transfer)),
+], ids=["behind a profile", "before a profile", "in a profile", "in that of a JPEG"])  # fmt: skip
+def test_hdr_is_refused_whatever_stands_beside(make: Callable[[int], bytes], transfer: int, name: str) -> None:
+    for read in (lambda data: open_header(io.BytesIO(data), "a"), lambda data: decode_image(data, "a")):
+        with pytest.raises(ValueError, match=rf"a: expected .* sRGB can hold, got HDR \({name}\)"):
+            read(make(transfer))
+
+
+def test_code_points_of_srgb_come_before_a_profile(caplog: pytest.LogCaptureFixture) -> None:
+    data = _cicp(1, 13)
+    np.testing.assert_array_equal(decode_image(data[:33] + _iccp(profile(ADOBE_RGB, 2.5)) + data[33:], "a"), RGB)
+    assert not caplog.records
+    other = _cicp(12, 13)
+    converted = decode_image(other[:33] + _iccp(profile(DISPLAY_P3)) + other[33:], "a")
+    assert np.abs(converted - expected(RGB, DISPLAY_P3)).max() < 2
+    np.testing.assert_array_equal(decode_image(other[:33] + _iccp(SRGB) + other[33:], "b"), RGB)
+    assert "b: its colours are of primaries 12 and transfer 13 (ITU-T H.273) beside a profile" in caplog.text
+
+
+@pytest.mark.parametrize(("late", "said"), [
+    (_iccp(profile(ADOBE_RGB)), "iCCP"), (_chunk(b"cICP", 9 << 24 | 16 << 16 | 1), "cICP"),
+    (_chunk(b"gAMA", 100000), "gAMA"), (_chunk(b"cHRM", *ADOBE_PRIMARIES), "cHRM"), (_chunk(b"sRGB", 0), ""),
+    (_iccp(profile(ADOBE_RGB)) + _chunk(b"tEXt", *[0x61620000] * 20000), ""),
+], ids=["profile", "code points", "gamma", "primaries", "srgb", "far from the end"])  # fmt: skip
+def test_colours_behind_the_pixels_of_a_png_do_not_count(
+    late: bytes, said: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notice, "_SAID", set())
+    data = PNG[:-12] + late + PNG[-12:]
+    for _ in range(2):
+        assert open_header(io.BytesIO(data), "a") == (*RGB.shape[:2], 8)
+        np.testing.assert_array_equal(decode_image(data, "a"), RGB)
+    assert caplog.messages == [
+        f"a: left out what tells its colours ({said} behind the pixels), as in all such files"
+    ] * bool(said)
+
+
+def test_a_profile_in_parts_is_put_together_or_said_to_lack_some(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notice, "_SAID", set())
+    icc, jpeg = profile(ADOBE_RGB), _saved(RGB, "JPEG", b"", quality=100, subsampling=0)
+    parts = [b"ICC_PROFILE\0" + bytes([index + 1, 2]) + icc[index * 200 : 200 + index * 900] for index in range(2)]
+    first, second = (b"\xff\xe2" + struct.pack(">H", 2 + len(part)) + part for part in parts)
+    image = decode_image(jpeg[:2] + second + first + jpeg[2:], "whole")
+    assert np.abs(image - expected(RGB, ADOBE_RGB)).mean() < 2
+    np.testing.assert_array_equal(decode_image(jpeg[:2] + first + jpeg[2:], "part"), decode_image(jpeg, "plain"))
+    assert caplog.messages[-1].startswith(
+        "part: left out what tells its colours (a profile that is damaged or lacks parts)"
+    )
+
+
 def test_16_bits_in_other_colours_are_refused_by_the_header() -> None:
     deep = np.random.default_rng(0).integers(0, 65536, (8, 8, 3), dtype=np.uint16)
     png = encode_image(deep)
 
     def with_profile(icc: bytes) -> bytes:
-        chunk = _saved(RGB[:1, :1], "PNG", icc)
-        start = chunk.index(b"iCCP") - 4
-        length = 12 + int.from_bytes(chunk[start : start + 4], "big")
-        return png[:33] + chunk[start : start + length] + png[33:]
+        return png[:33] + _iccp(icc) + png[33:]
 
     for read in (lambda data: open_header(io.BytesIO(data), "a.png"), lambda data: decode_image(data, "a.png")):
         with pytest.raises(ValueError, match=r"a\.png: expected a 16-bit image with colours in sRGB"):
