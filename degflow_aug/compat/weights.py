@@ -99,7 +99,8 @@ def find_weights(
     choices = [(name, each) for state, name, each in found if part in (None, *PARTS, state, name)]
     if not choices:
         raise ValueError(f"expected weights named {part!r} in {path} (param_key), got {_listed(list(content))}")
-    # Sorting leaves equals in their order.
+    # Sorting leaves equals in their order; of one name, what has nothing beside the network comes first.
+    choices.sort(key=lambda choice: len(choice[1].keys() - shapes.keys()))
     choices.sort(key=lambda choice: _distance(choice[0], part or "params", instead))
     return sorted(choices, key=lambda choice: -len(_fitting(choice[1], shapes)))
 
@@ -143,7 +144,7 @@ def _states(content: Any, name: str = "", depth: int = 0) -> Iterator[Choice]:
 
 
 def _readings(name: str, state: Mapping[str, Tensor], shapes: Shapes, path: str | Path) -> Iterator[Choice]:
-    """A state as it is and without wrappers, and the parts of it whose keys begin with a name of the network's."""
+    """A state as it is and without wrappers, the parts of it whose keys begin with a name, and what an EMA leaves."""
     yield name, dict(state)
     plain = bare(state, path)
     yield name, plain
@@ -152,12 +153,16 @@ def _readings(name: str, state: Mapping[str, Tensor], shapes: Shapes, path: str 
     for prefix in dict.fromkeys(".".join(start) + "." for start, end in ends if end in shapes):
         inner = {key.removeprefix(prefix): value for key, value in plain.items() if key.startswith(prefix)}
         yield prefix.strip("."), bare(inner, path)
+        if "ema" in prefix.lower() and len(_fitting(bare(inner, path), shapes)) == len(shapes):
+            plain = {key: value for key, value in plain.items() if not key.startswith(prefix)}
+    yield name, plain
 
 
-def _distance(name: str, part: str, instead: str | None) -> tuple[bool, bool, bool, bool]:
+def _distance(name: str, part: str, instead: str | None) -> tuple[bool, ...]:
     """How far a name is from the one asked for: EMA for EMA, and the plain names before others."""
-    plain = name.replace("-", "_")
-    return ("ema" in plain) != ("ema" in part), plain != part, name != instead, plain not in (*PARTS, "")
+    plain = name.replace("-", "_").lower()
+    alike = ("ema" in plain) == ("ema" in part)
+    return not alike, plain != part, name != instead, plain not in (*PARTS, ""), name != part
 
 
 def _listed(names: list[Any]) -> str:

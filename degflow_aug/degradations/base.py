@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from degflow_aug.degradations.grid import check_scale, join, resize, to_hr_grid
-from degflow_aug.degradations.image_check import ValueCheck, check_image
+from degflow_aug.degradations.image_check import ValueCheck, check_image, odd_kind
 from degflow_aug.draws import fresh_seed, rank_of_process, tell_rank
 
 _RANK = "_pickled_by_rank"
@@ -27,9 +27,11 @@ class Degradation(nn.Module):
 
     Attributes:
         scale_range: the scales it was made for, (lowest, highest).
+        needs_values: whether the meta device, where tensors have shapes alone, is refused.
     """
 
     scale_range: tuple[float, float] = (1.0, math.inf)
+    needs_values: ClassVar[bool] = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,6 +77,10 @@ class Degradation(nn.Module):
             ValueError: no float tensor (B, 3, H, W), an empty batch, or values that are not numbers or far from [0, 1].
         """
         check_image(hr)
+        home = next(self.parameters(), hr).device
+        if home.type != hr.device.type or (self.needs_values and hr.is_meta):
+            wanted = f"on {home}, where this {type(self).__name__} is" if home.type != hr.device.type else "with values"
+            raise ValueError(f"expected HR {wanted}, got a tensor on {hr.device}; move one of them")
         self._check_values(hr)
 
     def check(self, hr: Tensor, scale: float) -> float:
@@ -100,8 +106,12 @@ class Degradation(nn.Module):
         if not isinstance(scales, Tensor):
             kind = type(scales).__name__
             raise ValueError(f"expected scales as a tensor ({hr.shape[0]},), got {kind}; make one by torch.tensor")
+        if odd := odd_kind(scales):
+            raise ValueError(f"expected scales as a dense tensor ({hr.shape[0]},), got {odd}")
         if scales.shape != hr.shape[:1]:
             raise ValueError(f"expected one scale a sample, shape ({hr.shape[0]},), got {tuple(scales.shape)}")
+        if scales.is_meta and not hr.is_meta:
+            raise ValueError("expected scales with values, got a tensor on meta; make it on the CPU")
         if scales.device.type != "cpu":
             return scales
         return torch.tensor([check_scale(scale, *self.scale_range) for scale in scales.tolist()], dtype=torch.float64)

@@ -20,7 +20,9 @@ def check_image(hr: Tensor) -> None:
             f"expected HR as a float tensor (B, 3, H, W) in [0, 1], got {type(hr).__name__}; torch.from_numpy(image)"
             ".permute(2, 0, 1)[None] / 255 makes one of an 8-bit NumPy array (H, W, 3)"
         )
-    if hr.ndim != 4 or hr.shape[1] != 3 or hr.dtype not in FLOATS or hr.layout != torch.strided:
+    if odd := odd_kind(hr):
+        raise ValueError(f"expected HR as a dense float tensor (B, 3, H, W) in [0, 1], got {odd}")
+    if hr.ndim != 4 or hr.shape[1] != 3 or hr.dtype not in FLOATS:
         advice = "divide 8-bit values by 255, and convert to float32 what is of another kind"
         if hr.ndim != 4:
             advice = "stack images along the first axis, image[None] where there is one"
@@ -33,6 +35,17 @@ def check_image(hr: Tensor) -> None:
         raise ValueError("expected HR of at least one image, got an empty batch; leave empty batches out")
     if min(hr.shape[-2:]) < 8:
         raise ValueError(f"expected HR of at least 8x8 pixels, got {hr.shape[-2]}x{hr.shape[-1]}; use a larger crop")
+
+
+def odd_kind(tensor: Tensor) -> str:
+    """Name what torch has beside plain tensors, with what to do about it; empty for a plain one, also on meta."""
+    if tensor.is_nested:
+        return "a nested one; pad its parts to one size and stack them"
+    if tensor.layout != torch.strided:
+        return f"a tensor of layout {str(tensor.layout).removeprefix('torch.')}; to_dense() makes it one"
+    if not torch.compiler.is_compiling() and torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        return "one inside of vmap, grad or another of torch.func; degrade whole batches outside of it"
+    return ""
 
 
 class ValueCheck:

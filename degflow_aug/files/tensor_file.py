@@ -23,6 +23,7 @@ from degflow_aug.files.writing import atomic_path
 _ROOM = 1 << 20
 _SAFETENSORS = "a safetensors file"
 _WRAPPERS = ("module.", "_orig_mod.")
+_AVERAGED = "n_averaged"
 _UNKNOWN = "damaged, another kind of file, or holds code"
 _ZIP = b"PK\x03\x04"
 # The number with which torch's files without zip begin, as a pickle of protocols 2 to 5.
@@ -103,7 +104,7 @@ def _weights_of(path: Path) -> dict[str, Tensor]:
 
 
 def bare(state: Mapping[Any, Any], where: str | Path = "a checkpoint") -> dict[str, Any]:
-    """The entries of a state without what ``torch.compile`` and ``DataParallel`` put before keys, in any order.
+    """The entries of a state without what ``torch.compile``, ``DataParallel`` and averages of weights add to it.
 
     Args:
         state: values by name.
@@ -119,7 +120,9 @@ def bare(state: Mapping[Any, Any], where: str | Path = "a checkpoint") -> dict[s
             raise ValueError(
                 f"expected one {plain} in {where}, got several: by itself, or behind module. or _orig_mod.; keep one"
             )
-        found[plain] = value
+        # How many weights torch's AveragedModel has averaged.
+        if plain.rpartition(".")[2] != _AVERAGED:
+            found[plain] = value
     return found
 
 

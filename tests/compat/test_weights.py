@@ -64,6 +64,14 @@ FIRST, SECOND = network(1).state_dict(), network(2).state_dict()
         (named("params_ema.", SECOND), "params", 2),
         ({**FIRST, "epoch": 3}, "params", 1),
         ({"gen": FIRST, "params": {"0.weight": torch.ones(1)}}, "gen", 1),
+        ({"n_averaged": torch.tensor(3), **named("module.", FIRST)}, "params", 1),
+        ({"state_dict": {**named("swa.module.", SECOND), "swa.n_averaged": torch.tensor(3)}}, "params_ema", 2),
+        ({"Params": FIRST, "Params_EMA": SECOND}, "params", 1),
+        ({"PARAMS": FIRST, "PARAMS_EMA": SECOND}, "params_ema", 2),
+        ({"params": FIRST, "Params": SECOND}, "params", 1),
+        ({**FIRST, **named("ema.", SECOND)}, "params", 1),
+        ({"state_dict": {**FIRST, **named("ema.", SECOND)}}, "params_ema", 2),
+        ({**FIRST, **named("ema_model.module.", SECOND), "ema_model.n_averaged": torch.tensor(3)}, "params", 1),
     ],
 )
 def test_weights_are_found_where_they_are(content: Any, part: str, expected: int, tmp_path: Path) -> None:

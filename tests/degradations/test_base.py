@@ -74,8 +74,9 @@ def test_scales_on_an_accelerator_are_trusted() -> None:
     degradation = Mean()
     degradation.scale_range = (1.0, 2.0)
     scales = torch.empty(2, device="meta")
-    assert degradation.sample_scales(torch.zeros(2, 3, 60, 60), scales) is scales
-    checked, sides = degradation.check_patches(torch.zeros(2, 3, 60, 60), scales, 16)
+    hr = torch.empty(2, 3, 60, 60, device="meta")
+    assert degradation.sample_scales(hr, scales) is scales
+    checked, sides = degradation.check_patches(hr, scales, 16)
     assert checked is scales
     assert sides.device.type == "meta"
 

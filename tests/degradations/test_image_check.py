@@ -23,6 +23,7 @@ from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.image_check import ValueCheck
 from degflow_aug.degradations.mixture import Mixture
 from degflow_aug.degradations.simulator.camera import SimulatedCamera
+from degflow_aug.degradations.simulator.phone import SimulatedPhone
 
 HR = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 SCALES = torch.tensor([1.5, 2.0])
@@ -65,7 +66,9 @@ IMAGES: dict[str, tuple[Any, str]] = {
     "without its mean": (HR - 0.5, "values from -0.4.* undo other normalisation"),
     "-1 to 1": (HR * 2 - 1, "values from -0.9.* undo other normalisation"),
     "of a marked kind": (with_pixel(math.nan).as_subclass(Marked), "pixels that are NaN or infinite"),
-    "sparse": (HR.to_sparse(), "convert to float32 what is of another kind"),
+    "sparse": (HR.to_sparse(), "got a tensor of layout sparse_coo"),
+    "nested": (torch.nested.nested_tensor([HR[0], HR[1]]), "got a nested one; pad"),
+    "complex": (HR.to(torch.complex64), "got torch.complex64"),
     "float8": (HR.to(torch.float8_e4m3fn), "convert to float32 what is of another kind"),
     "8 bit": (HR.mul(255).byte(), "got torch.uint8 .*divide 8-bit values by 255"),
     "empty": (HR[:0], "at least one image, got an empty batch"),
@@ -118,6 +121,24 @@ def test_scales_that_are_no_number_are_one_sentence(name: str, scale: Any) -> No
             call()
     with pytest.raises(ValueError, match=r"expected scales as a tensor \(2,\), got"):
         degradation.lr_patches(HR, scale, 8)
+
+
+@pytest.mark.parametrize("name", DEGRADATIONS)
+def test_transforms_of_torch_func_are_one_sentence(name: str) -> None:
+    degradation = DEGRADATIONS[name]()
+    for transform in (torch.vmap, lambda function: torch.func.grad(lambda image: function(image).sum())):
+        with pytest.raises(ValueError, match=r"got one inside of vmap, grad or another of torch\.func"):
+            transform(lambda image: degradation(image, 2.0))(torch.stack([HR, HR]))
+
+
+@pytest.mark.parametrize("name", ["DegFlow", "RealESRGAN", "Camera", "Phone"])
+def test_what_needs_values_is_not_made_of_shapes(name: str) -> None:
+    degradation = SimulatedPhone() if name == "Phone" else DEGRADATIONS[name]()
+    with pytest.raises(ValueError, match=r"expected HR (on cpu, where this DegFlow is|with values), got .* on meta"):
+        degradation(HR.to("meta"), 2.0)
+    for scales in (SCALES.to("meta"), SCALES.to_sparse()):
+        with pytest.raises(ValueError, match=r"expected scales (with values|as a dense tensor .2,.), got"):
+            degradation.lr_patches(HR, scales, 8)
 
 
 def test_other_arguments_are_one_sentence() -> None:

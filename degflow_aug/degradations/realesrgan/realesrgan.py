@@ -29,6 +29,8 @@ class RealESRGAN(Degradation):
     interpolation modes and kinds of noise are shared by a batch, as there; ``lr_patches`` draws them for every sample.
     """
 
+    needs_values = True
+
     def __init__(self, settings: RealESRGANSettings | None = None) -> None:
         """Take the settings; none means those of BasicSR's training options, without sharpening.
 

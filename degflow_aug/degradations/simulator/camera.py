@@ -26,6 +26,8 @@ class SimulatedCamera(Degradation):
     device and in every batch; without one it is another in every call.
     """
 
+    needs_values = True
+
     def __init__(self, optics: CameraOptics | None = None) -> None:
         """Take the constants of the optics; none means the default camera."""
         super().__init__()

@@ -38,6 +38,8 @@ class SimulatedPhone(Degradation):
     device and in every batch; without one it is another in every call. The processing runs on the CPU.
     """
 
+    needs_values = True
+
     def __init__(self, settings: PhoneSettings | None = None) -> None:
         """Take the constants of the phone; none means the default one."""
         super().__init__()
