@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from degflow_aug.files.image_decoder import PNG_END, PNG_START
 from degflow_aug.files.image_tree import walk
+from degflow_aug.files.plain_image import PNG_END, PNG_START
 
 WHOLE_BYTES, PIECES = 1 << 26, 64
 """A file up to this size is read whole; of a larger one, as many pieces that lie evenly, the first and last among them.

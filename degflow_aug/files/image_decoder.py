@@ -29,14 +29,13 @@ from PIL import (
 
 from degflow_aug.files.colour_profile import is_in_srgb, to_srgb, used_profile
 from degflow_aug.files.jpeg_scans import check_alike, check_scans, jpeg_streams
-from degflow_aug.files.plain_image import add_unread, check_plain
+from degflow_aug.files.plain_image import PNG_START, add_unread, check_plain, only_pixels
 
 PIXEL_LIMIT = 256_000_000
 # A photograph takes a byte for 2 to 50 pixels; files that claim thousands are made to fill the memory.
 PIXELS_A_BYTE = 1000
 SMALL = 4_000_000
 
-PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"\0\0\0\0IEND\xaeB`\x82"
 # Image.open would refuse large photographs at a limit that is global to the process, hence the openers themselves.
 _OPENERS: dict[bytes, Callable[[BinaryIO], Any]] = {
     PNG_START: PngImagePlugin.PngImageFile,
@@ -61,7 +60,6 @@ _EXIF = 34665
 _BITS_PER_SAMPLE = 258
 # Hashes of files with JPEG data that was whole: looking takes as long as decoding them.
 _WHOLE: set[int] = set()
-_PIXEL_CHUNKS = (b"IHDR", b"IDAT")
 
 
 class ImageHeader(NamedTuple):
@@ -246,7 +244,7 @@ def _load_png(image: Any, data: bytes) -> None:
 
 def _decode_16_bits(image: Any, data: bytes, name: str) -> np.ndarray:
     _load(image, data, name)
-    encoded = _only_pixels(data) if image.format == "PNG" else data
+    encoded = only_pixels(data) if image.format == "PNG" else data
     pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16:
         raise ValueError(
@@ -258,17 +256,6 @@ def _decode_16_bits(image: Any, data: bytes, name: str) -> np.ndarray:
     if pixels.shape[2] == 4 and "A" in image.mode:
         return _without_alpha(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA), name)
     return cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2RGB)
-
-
-def _only_pixels(png: bytes) -> bytes:
-    """Leave out of a PNG file profiles and palettes, of which libpng would complain on stderr, past Python."""
-    kept, place = [PNG_START], len(PNG_START)
-    while place + 8 <= len(png):
-        end = place + 12 + int.from_bytes(png[place : place + 4], "big")
-        if png[place + 4 : place + 8] in _PIXEL_CHUNKS:
-            kept.append(png[place:end])
-        place = end
-    return b"".join(kept) + PNG_END
 
 
 def _without_alpha(rgba: np.ndarray, name: str) -> np.ndarray:

@@ -18,6 +18,7 @@ from PIL import PngImagePlugin, TiffImagePlugin
 
 from degflow_aug.files.notice import notice
 
+PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"\0\0\0\0IEND\xaeB`\x82"
 READABLE_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"}
 
 _TIFF_WIDTH, _TIFF_HEIGHT, _KIND, _PHOTOMETRIC = 256, 257, 254, 262
@@ -32,6 +33,7 @@ _SIXTEEN_BIT_TIFF = {_PHOTOMETRIC: {1, 2}, _PLANAR: {1}, _SAMPLE_FORMAT: {1}}
 _COLOURS = (b"cICP", b"iCCP", b"gAMA", b"cHRM")
 _LATE_BYTES, _LATE_WORDS = 65536, (b"eXIf", b"Raw profile type exif\0", *_COLOURS)
 _LATE = re.compile(rb"eXIf|cICP|iCCP|gAMA|cHRM|[zt][TE][EX]t(?=Raw profile type exif\0)")
+_PIXEL_CHUNKS = (b"IHDR", b"IDAT")
 _CODE_POINTS, _BOXES, _NCLX = re.compile(b"cICP"), 65536, re.compile(rb"(?s)colrnclx(..)(..)")
 
 
@@ -117,6 +119,17 @@ def stored_parts(image: Any) -> list[tuple[int, int]]:
     places, sizes = _TILES if _TILES[0] in image.tag_v2 else _STRIPS
     told = _values(image.tag_v2, sizes) if sizes in image.tag_v2 else itertools.repeat(sys.maxsize)
     return list(zip(_values(image.tag_v2, places, 0), told, strict=False))
+
+
+def only_pixels(png: bytes) -> bytes:
+    """Leave out of a PNG file profiles and palettes, of which libpng would complain on stderr, past Python."""
+    kept, place = [PNG_START], len(PNG_START)
+    while place + 8 <= len(png):
+        end = place + 12 + int.from_bytes(png[place : place + 4], "big")
+        if png[place + 4 : place + 8] in _PIXEL_CHUNKS:
+            kept.append(png[place:end])
+        place = end
+    return b"".join(kept) + PNG_END
 
 
 def _chunks(part: bytes, names: re.Pattern[bytes]) -> Iterator[tuple[bytes, bytes]]:
