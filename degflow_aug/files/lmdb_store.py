@@ -43,11 +43,12 @@ def read_lmdb_image(path: Path) -> np.ndarray:
 
 
 def read_lmdb_header(path: Path) -> ImageHeader:
-    """Read size and depth of the image ``x.lmdb/key`` from the first bytes of its value."""
+    """Read size and depth of the image ``x.lmdb/key`` from the first and last bytes of its value."""
     with _value(path) as value:
-        start = bytes(value[:_HEADER_BYTES])
+        # Behind the pixels of a PNG there may be an orientation.
+        ends = bytes(value[:_HEADER_BYTES]) + bytes(value[max(_HEADER_BYTES, len(value) - _HEADER_BYTES) :])
         try:
-            return open_header(io.BytesIO(start), str(path))
+            return open_header(io.BytesIO(ends), str(path))
         except ValueError:  # formats that keep their header elsewhere
             return open_header(io.BytesIO(bytes(value)), str(path))
 

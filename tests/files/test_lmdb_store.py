@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,18 @@ def test_16_bit_values(tmp_path: Path) -> None:
         writer.put("1", encode_image(image), SHAPE)
     np.testing.assert_array_equal(read_lmdb_image(tmp_path / "a.lmdb" / "1"), image)
     assert read_lmdb_header(tmp_path / "a.lmdb" / "1").bits == 16
+
+
+@pytest.mark.parametrize("side", [8, 100, 148, 152, 200, 400])
+def test_an_orientation_behind_the_pixels_counts_however_large_the_file(tmp_path: Path, side: int) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (side, side + 4, 3), dtype=np.uint8)
+    png, content = encode_image(image), b"eXIfII*\0" + struct.pack("<IHHHIII", 8, 1, 274, 3, 1, 6, 0)
+    chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+    with LmdbWriter(tmp_path / "a.lmdb") as writer:
+        writer.put("1", png[:-12] + chunk + png[-12:], image.shape)
+    image = np.rot90(image, -1)
+    np.testing.assert_array_equal(read_lmdb_image(tmp_path / "a.lmdb" / "1"), image)
+    assert read_lmdb_header(tmp_path / "a.lmdb" / "1") == (*image.shape[:2], 8)
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="BasicSR does not install on Python 3.13")
