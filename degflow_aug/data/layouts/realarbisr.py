@@ -47,8 +47,12 @@ def find_realarbisr(place: Place) -> Iterator[FoundImage]:
 
 
 def _without_marks(stem: str, scale: float) -> str:
-    """Take HR, LR and the scale out of a name: of 001_LR2 and 001x2 at scale 2 is left 001, and of lr_2 is left 2."""
-    number, word = f"{scale:g}".replace(".", r"(?:\.|dot)"), r"[_-]?(?<![a-z])(?:HR|LR)(?![a-z])[_-]?"
-    for mark in (rf"{word}x?{number}(?!\d)|[_-]?x{number}$", word):
-        stem = re.sub(mark, "", stem, flags=re.IGNORECASE) or stem
+    """Take HR, LR and the scale out of a name: of 001_LR2, 001x2 and LR2_001 at scale 2 is left 001, of lr_2 is left 2.
+
+    What stands around a mark is parted by ``_``, so that 1_LR_2 is not 12.
+    """
+    number, word = f"{scale:g}".replace(".", r"(?:\.|dot)"), r"(?<![a-z])(?:HR|LR)(?![a-z])"
+    for mark in (rf"{word}[_-]?x?{number}(?!\d)|x{number}$", word):
+        parts = re.split(rf"[_-]?(?:{mark})[_-]?", stem, flags=re.IGNORECASE)
+        stem = "_".join(part for part in parts if part) or stem
     return stem

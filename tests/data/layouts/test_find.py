@@ -241,6 +241,8 @@ def _realarbisr(root: Path, names: dict[str, str] | None = None, split: str = "T
     {"HR": "{id}_HR.png", "LR": "{id}_LR{scale}.png"},
     {"HR": "hr_{id}.png", "LR": "lr_{id}.png"},
     {"HR": "{id}.png", "LR": "{id}x{scale}.png"},
+    {"HR": "HR_{id}.png", "LR": "LR{scale}_{id}.png"}, {"HR": "HR{scale}-{id}.png", "LR": "{id}_LR.png"},
+    {"HR": "a_HR_{id}.png", "LR": "a_LR_x{scale}_{id}.png"}, {"HR": "{id}_hr_{id}.png", "LR": "{id}_{id}_x{scale}.png"},
 ])  # fmt: skip
 def test_realarbisr_as_its_code_reads_it(tmp_path: Path, names: dict[str, str]) -> None:
     root = _realarbisr(tmp_path, names)
@@ -254,6 +256,13 @@ def test_realarbisr_as_its_code_reads_it(tmp_path: Path, names: dict[str, str]) 
     pair_sizes(pairs)
     assert len({pair.name for pair in pairs}) == 9
     assert {pair.scale for pair in list_pairs(find_pair_scenes(root, "realarbisr"), [1.5, 2.5])} == {1.5, 2.5}
+
+
+def test_realarbisr_parts_what_stands_around_a_mark(tmp_path: Path) -> None:
+    root = _realarbisr(tmp_path, {"HR": "{id}_HR_2.png", "LR": "{id}_LR_2.png"}, count=1)
+    trees.save(root / "Train/HR2/0012_HR.png", trees.coordinates(24, 32, 10))
+    with pytest.raises(ValueError, match=r"HR2/0012_HR\.png: expected LR images of scene"):
+        find_pair_scenes(root, "realarbisr")
 
 
 def test_realarbisr_is_paired_by_name_and_never_by_order(tmp_path: Path) -> None:
