@@ -11,6 +11,8 @@ import ctypes
 import functools
 import importlib.util
 import io
+import logging
+import warnings
 from collections.abc import Callable
 from typing import Any, BinaryIO, NamedTuple
 
@@ -30,6 +32,10 @@ from PIL import (
 from degflow_aug.files.colour_profile import is_in_srgb, to_srgb, used_profile
 from degflow_aug.files.jpeg_scans import check_alike, check_scans, jpeg_streams
 from degflow_aug.files.plain_image import PNG_START, add_unread, check_plain, only_pixels
+
+# Pillow says what it minds in tags and EXIF, and goes on: what matters for pixels is refused here in a sentence.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 PIXEL_LIMIT = 256_000_000
 # A photograph takes a byte for 2 to 50 pixels; files that claim thousands are made to fill the memory.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 
@@ -113,3 +116,29 @@ def test_compressed_strips_are_all_there(compression: str) -> None:
         assert damaged != whole
         with pytest.raises(ValueError, match="a: expected a whole image"):
             decode_image(damaged, "a")
+
+
+MINDED = """
+import io, sys
+from PIL import Image
+from degflow_aug.files.image_decoder import decode_image
+data, exif = {}, Image.Exif()
+exif[271] = "somebody who makes cameras"
+for kind in ("TIFF", "JPEG", "PNG", "WEBP"):
+    stream = io.BytesIO()
+    Image.effect_noise((40, 24), 50).convert("RGB").save(stream, kind, exif=exif)
+    data = stream.getvalue()
+    start = int.from_bytes(data[4:8], "little") if kind == "TIFF" else max(data.find(b"II*"), data.find(b"MM"))
+    for place in range(start, min(start + 150, len(data))):
+        try:
+            decode_image(data[:place] + bytes([data[place] ^ 255]) + data[place + 1 :], "a")
+        except ValueError:
+            pass
+"""
+
+
+def test_what_pillow_minds_does_not_reach_stderr() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-W", "always", "-c", MINDED]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
