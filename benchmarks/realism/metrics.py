@@ -11,12 +11,12 @@ from torch import Tensor
 
 from benchmarks.realism.gradient_distance import gradient_distance
 from benchmarks.realism.methods import Rendered
-from benchmarks.realism.noise_fidelity import residual_kld
 from degflow_aug import compat
 from degflow_aug.data.tensors import to_array
 from degflow_aug.degradations.grid import to_lr_grid
 from degflow_aug.metrics.fidelity import psnr_y, ssim_y
 from degflow_aug.metrics.lpips_metric import calculate_lpips, check_weights
+from degflow_aug.metrics.noise_divergence import residual_kld
 from degflow_aug.metrics.spectrum_distance import spectrum_distance
 
 # NIQE looks at 96x96 blocks, and both it and VGG16 take long on whole frames.

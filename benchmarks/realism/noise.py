@@ -27,7 +27,6 @@ from benchmarks.realism.noise_fidelity import (
     high_pass_kld,
     log_ratio_error,
     radial_spectrum,
-    residual_kld,
     variance_by,
 )
 from benchmarks.shared.arguments import add_bundle_and_pairs, add_device, held_out_scenes
@@ -39,6 +38,7 @@ from degflow_aug.data.aligned_scales_dataset import AlignedScales
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.grid import to_lr_grid
 from degflow_aug.degradations.noise.noise_fields import local_contrast, luma
+from degflow_aug.metrics.noise_divergence import residual_kld
 
 DETERMINISTIC, REAL, SPLIT = "deterministic", "real", "real, odd against even"
 LEVELS = torch.linspace(0, 1, 11)

@@ -1,4 +1,4 @@
-"""How like generated LR noise is to real: divergence of histograms, variance, autocorrelation, spectrum.
+"""How like generated LR noise is to real: divergence of differences, variance, autocorrelation, spectrum.
 
 Everything takes sequences of images or residuals (B, 3, h, w) in the unit of [0, 1] images, of any sizes, on a CPU or
 an accelerator, and reads them once.
@@ -11,38 +11,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-GRAY = 1 / 255
-WIDEST = 64
-PSEUDO_COUNT = 0.5
+from degflow_aug.metrics.noise_divergence import GRAY, histogram, kl_divergence, pooled
+
 LAGS = 7
-
-
-def kl_divergence(p: Tensor, q: Tensor, pseudo_count: float = PSEUDO_COUNT) -> float:
-    """Kullback-Leibler divergence sum_i p_i ln(p_i / q_i) of two histograms of counts (n,), in nats.
-
-    ``pseudo_count`` is added to every bin of both before they are normalised (1/2: the Krichevsky-Trofimov
-    estimator), so that a bin which one of them lacks has a finite share.
-    """
-    shares = [(counts.double() + pseudo_count) / (counts.sum() + pseudo_count * counts.numel()) for counts in (p, q)]
-    return float((shares[0] * (shares[0].log() - shares[1].log())).sum())
-
-
-def histogram(values: Tensor, width: float = 0.5) -> Tensor:
-    """Counts of the values in bins of ``width`` gray levels, one centred on 0, up to 64 gray levels either way.
-
-    What is beyond counts in the outermost bins.
-    """
-    half = round(WIDEST / width)
-    index = (values.double() / (width * GRAY)).round().clamp(-half, half).long() + half
-    return torch.bincount(index.flatten(), minlength=2 * half + 1)
-
-
-def residual_kld(real: Sequence[Tensor], generated: Sequence[Tensor]) -> float:
-    """KL divergence, in nats, of the residuals of real LR from those of generated LR, all pixels and channels pooled.
-
-    Residuals are those to the same deterministic LR images; see :func:`histogram` and :func:`kl_divergence`.
-    """
-    return kl_divergence(_pooled(real, histogram), _pooled(generated, histogram))
 
 
 def high_pass_kld(real: Sequence[Tensor], generated: Sequence[Tensor]) -> float:
@@ -55,7 +26,7 @@ def high_pass_kld(real: Sequence[Tensor], generated: Sequence[Tensor]) -> float:
         return lambda image: histogram(image.clamp(0, 1).div(GRAY).round().mul(GRAY).diff(dim=axis), width=1)
 
     along, across = (
-        kl_divergence(_pooled(real, differences(axis)), _pooled(generated, differences(axis))) for axis in (-1, -2)
+        kl_divergence(pooled(real, differences(axis)), pooled(generated, differences(axis))) for axis in (-1, -2)
     )
     return (along + across) / 2
 
@@ -145,14 +116,7 @@ def radial_spectrum(residuals: Sequence[Tensor], window: int = 64, bins: int = 1
 
 def excess_kurtosis(residuals: Sequence[Tensor]) -> float:
     """Fourth moment over the square of the second, less the 3 of a Gaussian; about 0, channels pooled."""
-    count, square, fourth = _pooled(
+    count, square, fourth = pooled(
         residuals, lambda each: torch.stack([each.double().pow(order).sum() for order in (0, 2, 4)])
     )
     return float(fourth * count / square**2) - 3
-
-
-def _pooled(images: Sequence[Tensor], statistic: Callable[[Tensor], Tensor]) -> Tensor:
-    """Sum of a statistic over the images, on the CPU."""
-    if not len(images):
-        raise ValueError("expected at least one image to compare, got none")
-    return torch.stack([statistic(image).cpu() for image in images]).sum(0)
