@@ -31,7 +31,7 @@ from PIL import (
 
 from degflow_aug.files.colour_profile import is_in_srgb, to_srgb, used_profile
 from degflow_aug.files.jpeg_scans import check_alike, check_scans, jpeg_streams
-from degflow_aug.files.plain_image import PNG_START, add_unread, check_plain, only_pixels
+from degflow_aug.files.plain_image import PNG_START, add_unread, check_plain, count_colours, only_pixels
 
 # Pillow says what it minds in tags and EXIF, and goes on: what matters for pixels is refused here in a sentence.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
@@ -96,7 +96,10 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
     profile = used_profile(image)
     unseen = [] if hash(data) in _WHOLE else jpeg_streams(image, data)
     filled = [check_scans(jpeg, header.height * header.width, name) for jpeg in unseen]
+    colours = count_colours(image)
     _load(image, data, name)
+    if image.mode == "P" and image.getextrema()[1] >= colours:
+        raise ValueError(f"{name}: expected pixels of {colours} colours of its palette, got others; it is damaged")
     for jpeg, other in zip(unseen, filled, strict=True):
         check_alike(image if jpeg is data else jpeg, other, name)
     if unseen:

@@ -22,7 +22,7 @@ PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"\0\0\0\0IEND\xaeB`\x82"
 READABLE_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"}
 
 _TIFF_WIDTH, _TIFF_HEIGHT, _KIND, _PHOTOMETRIC = 256, 257, 254, 262
-_SUB_IMAGES, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _DNG_VERSION = 330, 338, 339, 50706
+_COLOUR_MAP, _SUB_IMAGES, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _DNG_VERSION = 320, 330, 338, 339, 50706
 _STRIPS, _TILES, _ROWS, _PLANAR, _SAMPLES, _COMPRESSION, _BITS = (273, 279), (324, 325), 278, 284, 277, 259, 258
 _MOSAIC, _LINEAR_RAW, _YCBCR = 32803, 34892, 6
 _MOST_SUB_IMAGES, _MOST_TAGS, _BIG = 16, 1000, 43
@@ -50,8 +50,13 @@ def add_unread(image: Any, stream: BinaryIO) -> None:
     place = stream.tell()
     if image.format == "PNG":
         stream.seek(0)
-        for _, content in _chunks(stream.read(place), _CODE_POINTS):
+        head = stream.read(place)
+        for _, content in _chunks(head, _CODE_POINTS):
             image.info["code_points"] = tuple(content[:2])
+        most, clear = (1 << head[24]) - 1, image.info.get("transparency")
+        if image.mode == "L" and isinstance(clear, int) and clear <= most:
+            # Pillow compares this value of 2 or 4 bits with pixels in 8.
+            image.info["transparency"] = clear * 255 // most
         stream.seek(max(place, stream.seek(0, io.SEEK_END) - _LATE_BYTES))
         tail = stream.read()
         # Finding words is ten times as fast as the expression.
@@ -102,6 +107,8 @@ def check_plain(image: Any, bits: int, upright: bool, name: str) -> None:
         raise ValueError(f"{name}: expected gray or RGB of 8 or 16 bits a channel, got {image.mode}; convert it to RGB")
     if not set(_values(tags, _SAMPLE_FORMAT)) <= {1}:
         raise ValueError(f"{name}: expected unsigned values, got signed or floating ones; convert it to RGB")
+    if max(_values(tags, _COLOUR_MAP, 256)) < 256:
+        raise ValueError(f"{name}: expected a palette of 16-bit values, got one of 8 bits or black; convert it to RGB")
     if 0 in _values(tags, _EXTRA_SAMPLES):
         notice(f"{name}: left out channels beside colour and alpha, as in all such TIFF files", "channels")
     if bits != 16:
@@ -112,6 +119,12 @@ def check_plain(image: Any, bits: int, upright: bool, name: str) -> None:
             f"{name}: expected a 16-bit image that is upright, opaque, gray or RGB, unsigned and interleaved, "
             "got one that is not; save it so"
         )
+
+
+def count_colours(image: Any) -> int:
+    """Count those of a palette in the file; decoding fills it up with black."""
+    mode, colours = image.palette.getdata() if image.palette is not None else ("RGB", b"")
+    return len(colours) // len(mode.split(";")[0])
 
 
 def stored_parts(image: Any) -> list[tuple[int, int]]:

@@ -25,12 +25,13 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def _png_of_rows(rows: bytes, depth: int, colour: int, interlaced: bool) -> bytes:
-    """A PNG of 23x40 pixels by its header."""
+def _png_of_rows(rows: bytes, depth: int, colour: int, interlaced: bool = False, more: bytes = b"") -> bytes:
+    """A PNG of 23x40 pixels by its header, with ``more`` chunks before them."""
     head = struct.pack(">IIBBBBB", 40, 23, depth, colour, 0, 0, interlaced)
-    palette = _chunk(b"PLTE", bytes(range(192))) if colour == 3 else b""
+    if colour == 3 and not more:
+        more = _chunk(b"PLTE", bytes(768))
     pixels = _chunk(b"IDAT", zlib.compress(rows))
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + palette + pixels + _chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + more + pixels + _chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("interlaced", [False, True])
@@ -53,6 +54,47 @@ def test_a_png_with_too_few_rows_is_refused(
     with contextlib.suppress(ValueError) if colour > 3 else contextlib.nullcontext():
         image = decode_image(_png_of_rows(b"".join(rows), depth, colour, interlaced), "a")
         assert image.shape == (23, 40, 3)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+def test_the_transparent_value_of_a_gray_png_has_its_bits(depth: int) -> None:
+    row = (b"\0" + bytes([0b01010101 if depth < 4 else 0x11] * (5 * depth))) * 23
+    for value in range(min(1 << depth, 18)):
+        data = _png_of_rows(row, depth, 0, more=_chunk(b"tRNS", struct.pack(">H", value)))
+        for read in (lambda data: open_header(io.BytesIO(data), "a"), lambda data: decode_image(data, "a")):
+            there = {1: (0, 1), 2: (1,), 4: (1,), 8: (17,)}[depth]
+            with (
+                pytest.raises(ValueError, match="a: expected an opaque") if value in there else contextlib.nullcontext()
+            ):
+                read(data)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+def test_pixels_are_of_colours_that_the_palette_has(depth: int) -> None:
+    rows = (b"\0" + bytes([(1 << depth) - 1] * (5 * depth))) * 23
+    for count in (1 << depth, (1 << depth) - 1):
+        png = _png_of_rows(rows, depth, 3, more=_chunk(b"PLTE", bytes(3 * count)))
+        refused = pytest.raises(ValueError, match="colours of its palette")
+        with contextlib.nullcontext() if count == 1 << depth else refused:
+            assert decode_image(png, "a").max() == 0
+    stream = io.BytesIO()
+    palette = Image.fromarray(RGB).quantize(20)
+    palette.save(stream, "BMP")
+    bmp = stream.getvalue()
+    np.testing.assert_array_equal(decode_image(bmp, "a"), np.asarray(palette.convert("RGB")))
+    with pytest.raises(ValueError, match="a: expected pixels of 9 colours of its palette"):
+        decode_image(bmp[:46] + struct.pack("<I", 9) + bmp[50:], "a")
+
+
+def test_a_tiff_palette_of_8_bits_is_refused() -> None:
+    stream = io.BytesIO()
+    Image.fromarray(RGB[..., 0]).convert("P").save(stream, "TIFF")
+    data = stream.getvalue()
+    assert decode_image(data, "a").max() == RGB[..., 0].max()
+    start = data.index(struct.pack("<3H", 0, 256, 512))
+    small = data[:start] + struct.pack("<768H", *[*range(256)] * 3) + data[start + 1536 :]
+    with pytest.raises(ValueError, match="a: expected a palette of 16-bit values"):
+        open_header(io.BytesIO(small), "a")
 
 
 def _in_parts(order: str, big: bool, tiled: bool, change: Callable[[list[int], list[int]], None]) -> bytes:
