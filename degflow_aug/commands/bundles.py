@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from degflow_aug.bundles.bundle import read_spec
     from degflow_aug.bundles.spec import bundle_path, shipped_names
 
-    if args.bundle:
+    if args.bundle is not None:
         if args.json:
             print_json(facts(args.bundle))
         else:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from degflow_aug.bundles.spec import LATEST
+from degflow_aug.commands.shared.arguments import bundle_output
 from degflow_aug.console.json_output import add_json_argument, print_json, said_to_people
 from degflow_aug.console.plain_text import say
 from degflow_aug.files.writing import sole_writer
@@ -33,10 +34,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError: a file that is none of the two kinds, or a bundle that cannot be written.
     """
-    out = Path(args.out)
-    if out.suffix != ".safetensors" or out.is_dir():
-        kind = "the folder " if out.is_dir() else ""
-        raise ValueError(f"expected --out to name a .safetensors file, got {kind}{out}")
+    out = bundle_output(args.out)
     from degflow_aug.bundles.bundle import save_bundle
     from degflow_aug.bundles.official import convert_official
 

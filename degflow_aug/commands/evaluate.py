@@ -70,13 +70,14 @@ def run(args: argparse.Namespace) -> int:
     from degflow_aug.evaluation.evaluation import evaluate_generator
     from degflow_aug.evaluation.rows import format_table
     from degflow_aug.evaluation.samples import draw_samples
+    from degflow_aug.metrics.fidelity import SSIM_WINDOW
     from degflow_aug.report.evaluation_report import evaluation_report
 
     _check_cameras(scenes, generator)
     opponents = _opponents(args, generator)
     for opponent in opponents.values():
         _check_cameras(scenes, opponent)
-    read = load_scenes(scenes, scales, pick_device(args.device))
+    read = load_scenes(scenes, scales, pick_device(args.device), least=SSIM_WINDOW)
     rows, middles = evaluate_generator(generator, read, note, opponents)
     found = [plain(row) for row in rows]
     page = None
@@ -113,7 +114,7 @@ def _scales(scenes: list[Scene], generator: Degradation, knots: tuple[float, ...
     there = sorted({scale for scene in scenes for scale in scene.scales})
     named = [scale for scale in knots or () if scale != 1]
     shown = ", ".join(f"{scale:g}" for scale in there)
-    for scale in named:
+    for scale in named or knots or ():
         if scale not in there:
             raise ValueError(f"expected --knots among the scales of the pairs ({shown}), got {scale:g}")
     low, high = generator.scale_range

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from degflow_aug.commands.shared.arguments import pick_device
+from degflow_aug.commands.shared.arguments import bundle_output, pick_device
 from degflow_aug.commands.shared.pairs_arguments import add_pairs_arguments, find_pairs, load_scenes
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.plain_text import say
@@ -45,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError: no bundle, no pairs at its knots, or images that are too small.
     """
+    named = bundle_output(args.out) if args.out is not None else None
     scenes = find_pairs(args)
     from degflow_aug.bundles.bundle import load_any_bundle, save_bundle
     from degflow_aug.bundles.spec import WEIGHTS, bundle_path
@@ -52,9 +52,9 @@ def run(args: argparse.Namespace) -> int:
 
     bundle = load_any_bundle(args.bundle)
     path = bundle_path(args.bundle)
-    if not args.out and path.parent == WEIGHTS:
+    if named is None and path.parent == WEIGHTS:
         raise ValueError(f"expected --out FILE.safetensors for a shipped bundle, got none; {path} would be overwritten")
-    out = Path(args.out) if args.out else path
+    out = named or path
     knots = [knot for knot in bundle.spec.knots if knot != 1]
     there = {scale for scene in scenes for scale in scene.scales}
     if missing := [f"x{knot:g}" for knot in knots if knot not in there]:

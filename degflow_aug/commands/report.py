@@ -56,7 +56,10 @@ def read_report(source: Path) -> tuple[Report, str]:
     try:
         report = _find_report(source)
         return report, report_page(report)
-    except (KeyError, TypeError, AttributeError, ArithmeticError, IndexError, RecursionError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        if isinstance(error, ValueError) and "expected" in str(error):
+            # A sentence of ours, not one of Python's.
+            raise
         said = f"{type(error).__name__}: {error}"
         raise ValueError(f"expected a run that can be read in {source}, got one that is damaged: {said}") from None
 

@@ -110,12 +110,17 @@ class Scores:
 
     @torch.no_grad()
     def add(self, methods: Mapping[str, Method], scene: EvaluationScene) -> None:
-        """Score the views of every method beside the real ones of a scene."""
+        """Score the views of every method beside the real ones of a scene.
+
+        Raises:
+            ValueError: a view that :func:`check_view` refuses.
+        """
         self._order.update(dict.fromkeys(methods))
         for scale, real in scene.views.items():
             for name, method in methods.items():
                 rendered = method(scene.hr, scale, real)
                 if rendered is not None:
+                    check_view(rendered, name, scene, scale)
                     self._found.setdefault((scene.camera, scale, name), []).append(_fidelity(rendered, real))
 
     def rows(self) -> list[Row]:
@@ -124,6 +129,15 @@ class Scores:
         order = list(self._order)
         keys = sorted(self._found, key=lambda key: (cameras.index(key[0]), key[1], order.index(key[2])))
         return [_mean_row(name, camera, scale, self._found[camera, scale, name]) for camera, scale, name in keys]
+
+
+def check_view(view: Tensor, name: str, scene: EvaluationScene, scale: float) -> None:
+    """Refuse a rendered view that is not of numbers, as of a generator whose weights overflow, by a ValueError."""
+    if not torch.isfinite(view).all():
+        raise ValueError(
+            f"expected numbers in the view of {scene.name} at x{scale:g} by {name}, got NaN or infinity; train the "
+            "bundle again"
+        )
 
 
 def _mean_row(method: str, camera: str, scale: float, values: list[tuple[float, float]]) -> Row:

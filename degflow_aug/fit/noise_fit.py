@@ -20,7 +20,7 @@ from degflow_aug.degradations.camera_choice import find_camera
 from degflow_aug.degradations.generator.several_cameras import SeveralCameras
 from degflow_aug.degradations.grid import to_lr_grid
 from degflow_aug.degradations.noise.residual_estimation import Pair, estimate_noise
-from degflow_aug.evaluation.evaluation import EvaluationScene
+from degflow_aug.evaluation.evaluation import EvaluationScene, check_view
 
 WINDOW, SCENES, RIM = 640, 64, 2
 AnyBundle = TypeVar("AnyBundle", bound=Bundle | KernelBundle)
@@ -72,13 +72,15 @@ def learn_noise(generator: Degradation, scenes: Iterable[EvaluationScene]) -> St
     """State of the :class:`ResidualNoise` between rendered and real LR images, in the middle of every scene.
 
     Raises:
-        ValueError: images too small to learn from, or no view at a knot.
+        ValueError: images too small to learn from, no view at a knot, or rendered views that are no numbers.
     """
     pairs: dict[float, list[Pair]] = defaultdict(list)
     for scene in scenes:
         hr = _middle(scene.hr)
         for scale, view in scene.views.items():
-            rendered, real = (to_lr_grid(image, scale) for image in (generator.render(hr, scale), _middle(view)))
+            made = generator.render(hr, scale)
+            check_view(made, "the generator", scene, scale)
+            rendered, real = (to_lr_grid(image, scale) for image in (made, _middle(view)))
             inner = (..., slice(RIM, rendered.shape[-2] - RIM), slice(RIM, rendered.shape[-1] - RIM))
             pairs[scale].append((rendered[inner].cpu(), real[inner].cpu()))
     if not pairs:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 _LUMA = (65.481, 128.553, 24.966)
-_WINDOW, _SIGMA = 11, 1.5
+SSIM_WINDOW, _SIGMA = 11, 1.5
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
@@ -37,8 +37,10 @@ def ssim_y(a: Tensor, b: Tensor, *, eight_bit: bool = False) -> Tensor:
     Raises:
         ValueError: images of different or other shapes, or below 11 pixels per side.
     """
-    if min(a.shape[-2:]) < _WINDOW:
-        raise ValueError(f"expected images of at least {_WINDOW}x{_WINDOW} for SSIM, got {a.shape[-2]}x{a.shape[-1]}")
+    if min(a.shape[-2:]) < SSIM_WINDOW:
+        raise ValueError(
+            f"expected images of at least {SSIM_WINDOW}x{SSIM_WINDOW} for SSIM, got {a.shape[-2]}x{a.shape[-1]}"
+        )
     x, y = _luma(a, b, eight_bit), _luma(b, a, eight_bit)
     mean_x, mean_y = _windowed(x), _windowed(y)
     variance_x = _windowed(x * x) - mean_x**2
@@ -64,9 +66,9 @@ def _windowed(image: Tensor) -> Tensor:
 
     As sums of shifted images, which in float64 on a CPU takes a sixth of the time of a convolution.
     """
-    weights = [math.exp(-(((position - _WINDOW // 2) / _SIGMA) ** 2) / 2) for position in range(_WINDOW)]
+    weights = [math.exp(-(((position - SSIM_WINDOW // 2) / _SIGMA) ** 2) / 2) for position in range(SSIM_WINDOW)]
     for dim in (-2, -1):
-        length = image.shape[dim] - _WINDOW + 1
+        length = image.shape[dim] - SSIM_WINDOW + 1
         total = torch.zeros_like(image.narrow(dim, 0, length))
         for start, weight in enumerate(weights):
             total.add_(image.narrow(dim, start, length), alpha=weight / sum(weights))

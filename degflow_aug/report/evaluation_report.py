@@ -99,13 +99,20 @@ def _camera_table(camera: str, rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _rank(row: Mapping[str, Any] | None) -> float:
-    if row is None:
+    if row is None or _is_broken(row):
         return -math.inf
     return math.inf if row["psnr_y"] is None else round(float(row["psnr_y"]), 2)
+
+
+def _is_broken(row: Mapping[str, Any]) -> bool:
+    """Tell views that were NaN from those that equal the real ones, whose PSNR is infinite and SSIM is not."""
+    return row["psnr_y"] is None and row["ssim_y"] is None
 
 
 def _cell(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return "-"
+    if _is_broken(row):
+        return "no number"
     psnr = "inf" if row["psnr_y"] is None else f"{float(row['psnr_y']):.2f}"
     return f"{psnr} / {number(row['ssim_y']):.4f}"

@@ -46,7 +46,7 @@ def training_report(folder: Path) -> Report:
         recorded = read_logs(folder)
     name, options = folder.resolve().name, _options(folder)
     validations = _validations(folder)
-    warnings = [*resumed(recorded.starts), *history_warnings(recorded, name)]
+    warnings = [*resumed(recorded.starts), *history_warnings(recorded, name), *_not_finite(validations)]
     chart = loss_chart(name, recorded)
     if chart is None:
         warnings.append("No losses were recorded.")
@@ -136,6 +136,17 @@ def _validations(folder: Path) -> dict[str, list[dict[str, Any]]]:
 def _value(values: Mapping[str, Any], metric: str) -> float:
     value = values.get(metric)
     return float(value) if isinstance(value, (int, float)) else math.nan
+
+
+def _not_finite(validations: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """Warn of metrics that are not finite in the last validation of a data set."""
+    return [
+        f"{dataset}: {name} of x{scale} was not finite at iteration {results[-1]['iter']}."
+        for dataset, results in validations.items()
+        for scale, values in results[-1]["scales"].items()
+        for name in results[-1]["mean"]
+        if not math.isfinite(_value(values, name))
+    ]
 
 
 def _charts(results: Sequence[Mapping[str, Any]]) -> list[Chart]:

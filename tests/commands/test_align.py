@@ -122,6 +122,11 @@ def test_scenes_that_fail_are_reported_and_not_written(
     shutil.copytree(shots / "cat", root / "cat")
     assert main(["align", str(root), "--out", str(out)]) == 1
     assert sorted(files(out)) == ["HR/cat.png", "LR2/cat.png", "align.json", "pattern.yml"]
+    # What is taken away stays in the set, which says so.
+    shutil.rmtree(root / "cat")
+    capsys.readouterr()
+    assert main(["align", str(root), "--out", str(out)]) == 1
+    assert f"{out} still has cat, no longer in {root}" in capsys.readouterr().err
 
 
 def test_the_scale_must_be_near_the_one_named(shots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

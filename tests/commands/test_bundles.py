@@ -120,6 +120,7 @@ def test_an_unknown_name_lists_the_known_ones(
     for arguments in (["bundles"], ["generate", str(hr_folder), "--scales", "2", "--out", out, "--bundle"]):
         said = refused(capsys, *arguments, "iphone")
         assert "a shipped one (city100-iphone, simulator), got iphone: nothing there" in said
+    assert "expected a bundle file" in refused(capsys, "bundles", "")
 
 
 def test_the_demo_shows_what_ships(

@@ -14,6 +14,7 @@ from degflow_aug import load_generator
 from degflow_aug.cli import main
 from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.degradations.bicubic import Bicubic
+from degflow_aug.evaluation.evaluation import Scores
 from degflow_aug.files.image_file import read_image, write_image
 from degflow_aug.metrics.fidelity import psnr_y, ssim_y
 
@@ -140,6 +141,7 @@ def test_a_pattern_comes_from_a_file(bundle: Path, tmp_path: Path, capsys: pytes
         (["--layout", "realsr"], "pairs at scales from 1 to 4, the range of the bundle, got 8; name the scales"),
         (["--layout", "realsr", "--knots", "2,3"], "--knots among the scales of the pairs (2, 8), got 3"),
         (["--layout", "realsr", "--knots", "8"], "the range of the bundle, got 8"),
+        (["--layout", "realsr", "--knots", "1"], "--knots among the scales of the pairs (2, 8), got 1"),
         (["--layout", "realsr", "--cameras", "Cannon"], "did you mean 'Canon'?"),
         (["--layout", "realsr", "--scenes", "070-080"], "scenes to select by '070-080'"),
         (["--layout", "realsr", "--pattern", "p.yml"], "with --layout pattern only, got --pattern p.yml"),
@@ -153,6 +155,17 @@ def test_pairs_that_do_not_fit(
 ) -> None:
     root = write_realsr(tmp_path / "RealSR", (2, 8))
     assert sentence in refused(capsys, "evaluate", bundle, "--pairs", root, *options, "--device", "cpu")
+
+
+def test_a_small_image_is_refused_before_any_is_compared(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_city100(tmp_path, ("A",), 2)
+    for kind in "HL":
+        write_image(root / f"A/002{kind}.png", photograph(1, 10, 40))
+    monkeypatch.setattr(Scores, "add", None)
+    said = refused(capsys, "evaluate", bundle, "--pairs", root, "--layout", "city100", "--device", "cpu")
+    assert "002H.png: expected at least 11x11 pixels to compare, got 40x10" in said
 
 
 def test_a_truncated_image_is_refused(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,6 +55,17 @@ def test_the_noise_of_the_pairs_gets_into_the_bundle(
     assert float((noisy - clean).std()) == pytest.approx(float((to_lr_grid(view, 2.0) - clean).std()), rel=0.1)
 
 
+@pytest.mark.parametrize("name", ["camera.pth", "folder.safetensors", ""])
+def test_no_work_is_done_for_an_output_that_is_no_bundle(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / "folder.safetensors").mkdir()
+    out = str(tmp_path / name) if name else ""
+    # The pairs, which are not there either, come later.
+    assert main(["noise", str(bundle), "--pairs", str(tmp_path / "none"), "--layout", "city100", "--out", out]) == 2
+    assert "expected --out to name a .safetensors file, got" in capsys.readouterr().err
+
+
 def test_images_too_small_are_one_sentence(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("HR", "x2", "x4"):
         (tmp_path / name).mkdir()

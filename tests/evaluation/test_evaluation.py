@@ -54,6 +54,12 @@ def test_views_count_as_they_would_in_files() -> None:
     assert all(math.isinf(row.psnr_y) for row in rows)
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_view_that_is_no_number_has_no_row(value: float) -> None:
+    with pytest.raises(ValueError, match="view of 1 at x2 by broken, got NaN or infinity"):
+        evaluate_views({"broken": lambda hr, scale, real: real.where(hr < 0.5, value)}, SCENES)
+
+
 def test_draws_are_averaged_and_absent_views_left_out() -> None:
     def draws(hr: Tensor, scale: float, real: Tensor) -> Tensor | None:
         return image(9, 3) if scale == 2 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,13 @@ def test_scenes_are_thinned_out_camera_by_camera() -> None:
     phone = [int(each.name) for each in kept if each.camera == "phone"]
     assert phone == list(range(0, 150, 3))
     assert [each.name for each in kept if each.camera == "zoom"] == ["000", "001", "002"]
+
+
+def test_views_that_are_no_numbers_are_refused() -> None:
+    kernels = torch.tensor([1, math.inf]).view(2, 1, 1, 1).expand(2, 3, 1, 1)
+    hr = to_tensor(photograph(0, 192, 192))[None]
+    with pytest.raises(ValueError, match="view of 0 at x2 by the generator, got NaN or infinity"):
+        learn_noise(FittedKernel(torch.tensor([1.0, 2.0]), kernels), [EvaluationScene("0", "", hr, {2.0: hr})])
 
 
 def test_images_too_small_are_told_from_other_mistakes() -> None:

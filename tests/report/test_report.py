@@ -33,6 +33,7 @@ ROWS = [
     {"method": method, "camera": "phone", "scale": 2.9, "psnr_y": psnr, "ssim_y": 0.9, "scenes": 3}
     for method, psnr in (("bicubic", 29.87), ("DegFlow", 33.42), ("RAE ceiling", 34.5))
 ]
+ROWS += [{**ROWS[0], "method": "broken", "psnr_y": None, "ssim_y": None}]
 EVALUATION = {
     "held_out": False, "noise": True, "rows": ROWS,
     "samples": [{"file": "../../00.png", "title": "phone/003 x2.9", "columns": ["HR", "real"]}],
@@ -101,7 +102,7 @@ def test_a_fit_shows_its_stages_and_its_table(tmp_path: Path) -> None:
         "lfm has not ended; the same command goes on with it.", "were trained on: none were held out",
         "/data/my <b>pairs</b> (pattern)", "degflow fit '<b>'", "2 to train on, phone/001 to phone/002",
         "rae: autoencoder 40 iterations in 20 s", "lfm: flow 5 iterations in 2.5 s", "33.42 / 0.9000",
-        "x2.9 (3 scenes)", "rae 40 20 s 2 1 0.025", "total 0.025", "pixel 0.0125",
+        "broken no number", "x2.9 (3 scenes)", "rae 40 20 s 2 1 0.025", "total 0.025", "pixel 0.0125",
     ):  # fmt: skip
         assert part in page.text, part
     # The name of the picture leads out of the folder, and is not followed.
@@ -123,7 +124,7 @@ def test_a_training_shows_losses_validations_and_pictures(tmp_path: Path) -> Non
     for part in (
         "liif: degflow train", "ArbitraryScaleSRModel, iteration 1000 of 1000", "1000 iterations in 1 min 40 s",
         "degflow train -opt liif.yml", "RealSR: validation at iteration 1000", "x2 3 31.2500", "x4 3 nan",
-        "mean 32.7500",
+        "mean 32.7500", "RealSR: psnr of x4 was not finite at iteration 1000.",
         "lowest mean 31.2500 @ 500", "highest mean 32.7500 @ 1000", "RealSR: psnr", "preview/0001000", "l_pix 0.001",
         "total_iter: 1000",
     ):  # fmt: skip
@@ -173,8 +174,9 @@ def test_what_is_no_run_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFi
     ):  # fmt: skip
         assert said in refused(capsys, "report", tmp_path / name)
     assert "expected --out to name a file" in refused(capsys, "report", write_fit(tmp_path), "--out", tmp_path)
-    (tmp_path / "camera.fit" / "plan.json").write_text('{"request": {}}', encoding="utf-8")
-    assert "one that is damaged" in refused(capsys, "report", tmp_path / "camera.fit")
+    for damaged in ('{"request": {}}', json.dumps({**PLAN, "seconds": "x"})):
+        (tmp_path / "camera.fit" / "plan.json").write_text(damaged, encoding="utf-8")
+        assert "one that is damaged" in refused(capsys, "report", tmp_path / "camera.fit")
     assert not list(tmp_path.rglob("*.html"))
 
 

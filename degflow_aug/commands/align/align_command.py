@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from degflow_aug.commands.align.view_scale import check_distinct, expected_scale
 from degflow_aug.commands.shared.arguments import argument, parse_scales, positive_number
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.plain_text import say
+from degflow_aug.console.progress import note
 from degflow_aug.console.sentence import sentence
 from degflow_aug.files.writing import sole_writer
 
@@ -80,11 +82,23 @@ def run(args: argparse.Namespace) -> int:
         for done, folder in enumerate(folders, 1):
             records.append(_scene(folder, aligned, args))
             progress("align", done, len(folders), math.nan)
+    _say_left(aligned, shots, [folder.name for folder in folders], args)
     if args.json:
         print_json({"out": args.out, "scales": aligned.scales(), "scenes": records})
     else:
         say(*alignment_table(records), *summary(records, args.out, aligned.scales()))
     return int(any(record["state"] == FAILED for record in records))
+
+
+def _say_left(aligned: AlignedSet, shots: Path, names: Sequence[str], args: argparse.Namespace) -> None:
+    """Note the scenes that stay in the set although their folders are gone from that of the photographs."""
+    left = [
+        name
+        for name, record in aligned.records.items()
+        if record["written"] and Path(record["made_of"].get("folder", "")).parent == shots and name not in names
+    ]
+    if left:
+        note(f"{args.out} still has {', '.join(left)}, no longer in {args.shots}; delete their files to drop them")
 
 
 def _scene(folder: Path, aligned: AlignedSet, args: argparse.Namespace) -> Record:

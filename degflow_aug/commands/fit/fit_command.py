@@ -11,6 +11,7 @@ from degflow_aug.commands.fit.outcome import measure, show, summary
 from degflow_aug.commands.fit.start import content_of, note_start
 from degflow_aug.commands.shared.arguments import (
     argument,
+    bundle_output,
     count,
     one_of,
     parse_scales,
@@ -124,8 +125,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError: pairs or options that cannot be used, or a work folder of another fit.
     """
-    if Path(args.out).suffix != ".safetensors" or Path(args.out).is_dir():
-        raise ValueError(f"expected --out to name a file that ends in .safetensors, got {args.out}")
+    bundle_output(args.out)
     check_report(args, args.out)
     if args.minutes and args.iters:
         raise ValueError("expected --minutes or --iters, got both; leave one out")

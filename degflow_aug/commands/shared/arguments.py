@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from degflow_aug.options.nearest_name import nearest_name
@@ -139,6 +140,21 @@ def _number(part: str, text: str) -> float:
 
 def _six_digits(scale: float) -> float:
     return float(f"{scale:.6g}")
+
+
+def bundle_output(name: str) -> Path:
+    """Return the path of a bundle to write.
+
+    Raises:
+        ValueError: another name than of a bundle, or a folder.
+    """
+    out = Path(name)
+    if out.suffix != ".safetensors" or out.is_dir():
+        raise ValueError(
+            f"expected --out to name a .safetensors file, got {'the folder ' if out.is_dir() else ''}{name}; "
+            "such as camera.safetensors"
+        )
+    return out
 
 
 def add_generator_arguments(parser: argparse.ArgumentParser) -> None:

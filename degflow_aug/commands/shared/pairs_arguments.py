@@ -128,13 +128,13 @@ def cameras_apart(wanted: bool | None, recipe: str, scenes: list[Scene]) -> list
 
 
 def load_scenes(
-    scenes: Sequence[Scene], scales: Sequence[float], device: torch.device, stage: str = "evaluate"
+    scenes: Sequence[Scene], scales: Sequence[float], device: torch.device, stage: str = "evaluate", least: int = 1
 ) -> Iterator[EvaluationScene]:
     """Whole scenes on the device, one at a time, with the progress of ``stage`` shown; those without any of the scales
     are left out.
 
     Raises:
-        ValueError: no scene has a view at any of the scales, or a view is of another size.
+        ValueError: no scene has a view at any of the scales, a view is of another size, or HR smaller than ``least``.
     """
     from degflow_aug.console.progress import track
     from degflow_aug.data.layouts.common_part import PairSize, scene_sizes
@@ -148,6 +148,11 @@ def load_scenes(
 
     taken = take_complete(scenes, (1.0, *scales), "keep")
     found = list(zip(taken, scene_sizes(taken, scales), strict=True))
+    for scene, (size, _) in found:
+        if min(size) < least:
+            raise ValueError(
+                f"{scene.hr}: expected at least {least}x{least} pixels to compare, got {size[1]}x{size[0]}"
+            )
     for scene, (size, parts) in track(found, stage, "scene"):
         views = {scale: path for scale in scales if (path := scene.views.get(scale)) is not None}
         on_grid = {scale: read(path, size, parts[path]) for scale, path in views.items()}
