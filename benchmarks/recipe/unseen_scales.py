@@ -1,10 +1,11 @@
-"""Views at scales nobody photographed, against the truth of the camera simulator.
+"""Views at scales nobody photographed, against the truth of a simulated phone.
 
-    python -m benchmarks.recipe.unseen_scales --minutes 20 [--photographs DIR --layout city100]
+    python -m benchmarks.recipe.unseen_scales --photographs City100/City100_iPhoneX --phone 1 --iters 2400
 
-Photographs are seen by the simulator at 1.5, 2, ... 4. One generator is fitted to the knots 1, 2 and 4, another to all
-scales, which is what the first could reach at most. Both are compared on held-out photographs with the truth, bicubic,
-Real-ESRGAN, the kernel fitted at the same knots, and the first one's autoencoder. Writes JSON and a table.
+Photographs are seen by a phone, drawn at random by its seed, at 1.5, 2, ... 4. One generator is fitted to the knots 1,
+2 and 4, another to all scales, which is what the first could reach at most, and a pipeline without networks to the
+knots. All are compared on held-out photographs with the truth. Run again, it goes on where it was. Writes JSON and a
+table.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from degflow_aug.options.yaml_file import load_yaml
 
 KNOTS = (1.0, 2.0, 4.0)
 SCALES = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
+PIPELINE = "pipeline"
+SHOWN = ("bicubic", "fitted kernel", "fitted pipeline", "DegFlow", "DegFlow, trained at all scales")
 
 
 def photographs(args: argparse.Namespace) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -43,68 +46,88 @@ def photographs(args: argparse.Namespace) -> tuple[dict[str, np.ndarray], dict[s
     return training, held_out
 
 
-def fit(work: Path, name: str, knots: tuple[float, ...], args: argparse.Namespace) -> subprocess.Popen[bytes]:
-    """Start ``degflow fit`` on the simulated pairs."""
+def cut(photograph: np.ndarray, side: int) -> np.ndarray:
+    """The middle of a photograph (H, W, 3), at most ``side`` pixels high and wide."""
+    top, left = (max(0, (extent - side) // 2) for extent in photograph.shape[:2])
+    return np.ascontiguousarray(photograph[top : top + side, left : left + side])
+
+
+def fit(work: Path, name: str, knots: tuple[float, ...], args: argparse.Namespace) -> None:
+    """Run ``degflow fit`` on the simulated pairs, or what is left of it."""
+    if (work / f"{name}.safetensors").is_file():
+        return
     command = [
         sys.executable, "-m", "degflow_aug", "fit", str(work / "train"),
         "--layout", "pattern", "--pattern", str(work / "train" / PATTERN_FILE),
-        "--knots", ",".join(f"{knot:g}" for knot in knots), "--preset", args.preset,
-        "--minutes", f"{args.minutes:g}", "--seed", str(args.seed), "--held-out", "none",
-        "--camera", "simulator", "--out", str(work / f"{name}.safetensors"),
+        "--knots", ",".join(f"{knot:g}" for knot in knots), "--held-out", "none", "--report", "none", "--device", "cpu",
+        "--camera", "simulated phone", "--out", str(work / f"{name}.safetensors"),
     ]  # fmt: skip
-    return subprocess.Popen(command)
+    settings = ["--preset", args.preset, "--iters", str(args.iters), "--seed", str(args.seed)]
+    command += ["--preset", "pipeline"] if name == PIPELINE else settings
+    if subprocess.run(command, check=False).returncode:
+        sys.exit("a fit failed; see its message above")
 
 
 def evaluate(work: Path) -> list[Row]:
     """Rows of both generators and their baselines on the held-out photographs, full frames."""
     scenes = find_scenes(work / "test", "pattern", pattern=load_yaml(work / "test" / PATTERN_FILE))
     dataset = AlignedScales(scenes, SCALES)
-    methods = methods_for(degflow_aug.load_generator(work / "knots.safetensors"))
-    everything = degflow_aug.load_generator(work / "all.safetensors")
-    methods["DegFlow, trained on all scales"] = lambda hr, scale, real: everything.render(hr, scale)
+    generators = {name: degflow_aug.load_generator(work / f"{name}.safetensors") for name in ("knots", "all", PIPELINE)}
+    methods = methods_for(generators["knots"])
+    methods["fitted pipeline"] = lambda hr, scale, real: generators[PIPELINE].render(hr, scale)
+    methods["DegFlow, trained at all scales"] = lambda hr, scale, real: generators["all"].render(hr, scale)
+    methods = {name: methods[name] for name in SHOWN}
 
     def items() -> object:
         for index in range(len(dataset)):
             item = dataset[index]
             views = {scale: view[None] for scale, view in zip(SCALES[1:], item["views"], strict=True)}
-            yield EvaluationScene(item["name"], "simulator", item["hr"][None], views)
+            yield EvaluationScene(item["name"], "simulated phone", item["hr"][None], views)
 
     return evaluate_views(methods, items())  # type: ignore[arg-type]
 
 
 def table(rows: list[Row]) -> str:
-    """Y-PSNR in dB, a column per scale."""
-    scales, found = sorted({row.scale for row in rows}), {(row.method, row.scale): row.psnr_y for row in rows}
-    methods = dict.fromkeys(row.method for row in rows)
-    cells = [[method, *(f"{found[method, scale]:.2f}" for scale in scales)] for method in methods]
-    return markdown_table(["Y-PSNR, dB", *(f"{scale:g}" for scale in scales)], cells)
+    """Y-PSNR in dB and Y-SSIM, a column per scale."""
+    scales, found = sorted({row.scale for row in rows}), {(row.method, row.scale): row for row in rows}
+
+    def cell(method: str, scale: float) -> str:
+        row = found[method, scale]
+        return f"{row.psnr_y:.2f} / {row.ssim_y:.4f}"
+
+    cells = [[method, *(cell(method, scale) for scale in scales)] for method in SHOWN]
+    return markdown_table(["", *(f"x{scale:g}" for scale in scales)], cells)
 
 
 def main() -> None:
-    """Simulate, fit both generators side by side, compare, write the results."""
+    """Simulate, fit, compare, write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--photographs", help="folder of pairs whose HR images are the photographs (default: scikit-image's)"
     )
     parser.add_argument("--layout", default="city100")
-    parser.add_argument("--train", default="001-060", help="scenes to train on")
-    parser.add_argument("--test", default="061-070", help="scenes held out")
-    parser.add_argument("--preset", default="tiny")
-    parser.add_argument("--minutes", type=float, default=20.0, help="of each fit; the two run at the same time")
+    parser.add_argument("--train", default="001-040", help="scenes to train on")
+    parser.add_argument("--test", default="041-048", help="scenes held out")
+    parser.add_argument("--side", type=int, default=600, help="pixels of the middle of each photograph that are taken")
+    parser.add_argument("--phone", type=int, help="seed of a random phone (default: the default phone)")
+    parser.add_argument("--preset", default="small")
+    parser.add_argument("--iters", type=int, default=2400, help="of each fit")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--work", type=Path, default=Path("unseen_scales"))
     parser.add_argument("--out", type=Path, default=RESULTS / "unseen_scales")
     args = parser.parse_args()
+    torch.set_num_threads(args.threads)
     training, held_out = photographs(args)
     with Progress() as progress:
-        write_simulated_pairs(training, SCALES[1:], args.work / "train", progress)
-        write_simulated_pairs(held_out, SCALES[1:], args.work / "test", progress)
-    running = [fit(args.work, "knots", KNOTS, args), fit(args.work, "all", SCALES, args)]
-    if any(process.wait() for process in running):
-        sys.exit("a fit failed; see its message above")
+        for part, found in (("train", training), ("test", held_out)):
+            images = {name: cut(image, args.side) for name, image in found.items()}
+            write_simulated_pairs(images, SCALES[1:], args.work / part, progress, args.phone)
+    for name, knots in (("knots", KNOTS), (PIPELINE, KNOTS), ("all", SCALES)):
+        fit(args.work, name, knots, args)
     rows = evaluate(args.work)
     known = facts(
-        torch.device("cpu"), seed=args.seed, minutes=args.minutes, preset=args.preset,
+        torch.device("cpu"), seed=args.seed, phone=args.phone, preset=args.preset,
         photographs={"train": len(training), "test": len(held_out)},
         training=load_bundle(args.work / "knots.safetensors").spec.training["iterations"],
     )  # fmt: skip

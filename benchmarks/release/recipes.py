@@ -18,7 +18,7 @@ class HeldOut:
         rerun: the command that measures the same.
         camera: City100's folder; empty for scikit-image's held-out photographs.
         scenes: of that folder.
-        simulated: take the HR images alone, and their views by the camera simulator.
+        simulated: take the HR images alone, and their views by the simulated phone.
     """
 
     data: str
@@ -37,7 +37,7 @@ class Recipe:
         training: City100's folders, each with its scenes from first to last.
         tests: what goes into the header.
         not_good_for: what the model card warns of.
-        simulated: train on the camera simulator's views of the HR images.
+        simulated: train on the simulated phone's views of the HR images.
         fit: further options of ``degflow fit``; those for several cameras belong here.
         licence: of the weights.
     """
@@ -90,7 +90,7 @@ RECIPES: dict[str, Recipe] = {
         ("a single camera at its best: compare its rows with those of the camera's own bundle", *_ONE_SETTING),
     ),
     "simulator": Recipe(
-        "The camera simulator of this package (`degradation: {type: Camera}`), which knows the truth at every scale.",
+        "The simulated phone of this package (`degradation: {type: Phone}`), which knows the truth at every scale.",
         ((IPHONE, 1, 60),),
         (
             HeldOut("scikit-image, simulated", "degflow demo --shipped", simulated=True),
@@ -101,7 +101,7 @@ RECIPES: dict[str, Recipe] = {
             ),
         ),
         (
-            "real cameras: it imitates a simulator, whose optics, noise and sharpening are made up",
+            "real cameras: it imitates a simulator, whose optics, noise and processing are made up",
             "training networks for real photographs; it is there to test the method where the truth is known",
             "scales above 4, its last knot",
             "RAW or linear images: it maps processed 8-bit sRGB to the same",

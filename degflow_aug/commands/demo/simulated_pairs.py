@@ -25,6 +25,7 @@ def write_simulated_pairs(
     scales: Sequence[float],
     folder: Path,
     report: Callable[[str, int, int, float], None],
+    device: int | None = None,
 ) -> Path:
     """Write every photograph as HR and its views at ``scales``; files that exist are kept.
 
@@ -33,6 +34,7 @@ def write_simulated_pairs(
         scales: scales of the views, each above 1.
         folder: gets ``HR/``, a folder a scale, and the file that describes them.
         report: called as (stage, photographs done, total, nan).
+        device: seed of a random phone; default: the phone of :class:`SimulatedPhone`.
 
     Returns:
         The description, for ``--layout pattern --pattern``.
@@ -43,7 +45,7 @@ def write_simulated_pairs(
     from degflow_aug.degradations.simulator.phone import SimulatedPhone
     from degflow_aug.files.writing import atomic_path
 
-    phone = SimulatedPhone()
+    phone = SimulatedPhone() if device is None else SimulatedPhone.random(device)
     phone.seed(0)
     for done, (name, photograph) in enumerate(photographs.items(), 1):
         hr = to_tensor(photograph)[None]
