@@ -33,6 +33,7 @@ KERNEL_FORMAT = "degflow-kernel-1"
 _MISFITS = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 # No weight or kernel is so large; a flipped bit of an exponent is, and images come out as NaN.
 _LARGEST = 1e8
+_LONGEST = 300
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -154,9 +155,11 @@ def _joined(states: Sequence[State], several: bool) -> State:
 
 
 def misfit(error: Exception) -> str:
-    """One line out of what PyTorch reports about tensors that do not fit: the first that names one."""
+    """One line out of what PyTorch reports about tensors that do not fit: the first that names one, shortened."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[1 if len(lines) > 1 and lines[0].startswith("Error(s)") else 0].strip()
+    line = lines[1 if len(lines) > 1 and lines[0].startswith("Error(s)") else 0].strip()
+    # It may quote whatever stands in the header.
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
 
 
 def _read(path: Path, *, tensors: bool) -> tuple[dict[str, str], dict[str, Tensor]]:
@@ -170,7 +173,7 @@ def _read(path: Path, *, tensors: bool) -> tuple[dict[str, str], dict[str, Tenso
             f"expected a safetensors bundle, got {path}: {error}; use `degflow convert` for official weights"
         ) from None
     if header.get("format") not in (FORMAT, KERNEL_FORMAT):
-        raise ValueError(f"expected a bundle of format {FORMAT}, got {path} with format {header.get('format')!r}")
+        raise ValueError(f"expected a bundle of format {FORMAT}, got {path} with format {header.get('format')!r:.80}")
     return header, found
 
 

@@ -145,6 +145,22 @@ def test_the_header_alone_tells_the_spec(sample: Bundle, path: Path, tmp_path: P
             read_spec(tmp_path / "broken.safetensors")
 
 
+@pytest.mark.parametrize("change", [
+    {"knots": [1.0, *(3 - each / 1e6 for each in range(100_000))]}, {"knots": ["x" * 100_000]},
+    {"camera": ["x"] * 100_000}, {"cameras": ["x" * 100_000]}, {"steps": 10**4000}, {"x" * 100_000: 1},
+])  # fmt: skip
+def test_what_stands_in_a_header_is_quoted_in_short(path: Path, change: dict[str, Any]) -> None:
+    tensors, header = contents(path)
+    rewrite(path, tensors, {**json.loads(header["spec"]), **change})
+    for read in (read_spec, load_bundle):
+        with pytest.raises(ValueError, match=r"expected a .*bundle") as error:
+            read(path)
+        assert len(str(error.value)) < 1000
+    rewrite(path, tensors, header["spec"], "x" * 100_000)
+    with pytest.raises(ValueError, match=r"with format 'x{79}$"):
+        read_spec(path)
+
+
 def test_a_bundle_from_before_licences_and_metrics_is_read(sample: Bundle, path: Path) -> None:
     tensors, header = contents(path)
     spec = json.loads(header["spec"])
