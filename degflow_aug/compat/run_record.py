@@ -7,7 +7,8 @@ those of its options that a training state overrules, and nobody is told.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,10 @@ _WITHOUT_EFFECT = {
     "datasets.train.num_prefetch_queue", "datasets.train.pin_memory", "datasets.train.persistent_workers",
     "path.ignore_resume_networks",
 }  # fmt: skip
+# One-step networks bring them along.
+_KEPT_BY_NETWORKS = {"network_g.prompt", "network_g.prompt_file", "degflow.lr_time", "degflow.mid_timestep"}
 _NOT_TRAINING = ("val.", "logger.", "datasets.val", "train.total_iter")
+_OF_PAIRS = re.compile(r"^datasets\.train\.(dataroot|layout|pattern|scenes|cameras|split)|\(datasets\.train\.dataroot")
 _WRITTEN = ("experiments", "results", "tb_logger")
 _WORKERS = "datasets.train.num_worker_per_gpu"
 _SHIPPED = Path(__file__).resolve().parents[1] / "weights"
@@ -102,8 +106,11 @@ def changes(before: Record, now: Record, iteration: int) -> list[str]:
                 f"{_shown(new.get(key))}; go on with the earlier options, or give this run a name of its own"
             )
         unused = key.startswith("path.") and not key.endswith(tuple(name.removeprefix("network") for name in anew))
+        unused |= key in _KEPT_BY_NETWORKS and "network_g" not in anew
         trains |= not unused and not key.startswith(_NOT_TRAINING)
         effect = "without effect, the run goes on from networks of its own" if unused else "takes effect from now on"
+        if key == "degflow.generator":
+            effect = "its kernel takes effect from now on, and the run goes on from networks of its own"
         said.append(f"{what} since iteration {iteration}: {effect}.")
     for name in anew:
         trains = True
@@ -116,6 +123,14 @@ def changes(before: Record, now: Record, iteration: int) -> list[str]:
     if trains:
         said.append(NOT_EQUAL)
     return said
+
+
+def kept_kernel(opt: Mapping[str, Any], said: Iterable[str]) -> list[str]:
+    """Say that a run keeps the kernel that it fitted to pairs which are others now, if it does."""
+    kernel = Path(opt["path"]["experiments_root"], "kernel.safetensors")
+    if not kernel.is_file() or not any(_OF_PAIRS.search(sentence) for sentence in said):
+        return []
+    return [f"{kernel} stays as it was fitted to the earlier pairs; take it away to have it fitted again."]
 
 
 def networks_anew(ignored: object) -> tuple[str, ...]:

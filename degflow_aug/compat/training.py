@@ -18,7 +18,7 @@ import torch
 from degflow_aug.compat import resume as compat_resume
 from degflow_aug.compat import weights
 from degflow_aug.compat.loading import settle_loading_options
-from degflow_aug.compat.run_record import NOT_EQUAL, Record, changes, record_of, recorded
+from degflow_aug.compat.run_record import NOT_EQUAL, Record, changes, kept_kernel, record_of, recorded
 from degflow_aug.compat.state import check_optimizers, checked, other_networks, save_training_state
 from degflow_aug.compat.validations import Validations
 from degflow_aug.console.plain_text import say
@@ -111,6 +111,7 @@ class ResumableTraining:
             self._news = [f"{path} is of an earlier version, which kept no options to compare with these."]
         else:
             self._news = changes(before, now, state["iter"])
+            self._news += kept_kernel(opt, self._news)
         sections = {key.partition(".")[0] for key in now["options"] if key.startswith("network_")}
         known = before["options"] if before else {}
         compat_resume.check_networks(

@@ -129,6 +129,11 @@ class OneStepModel(DegradedModel):
     def settle_time(self) -> None:
         """Know ``net_g.time`` before the first step, where a checkpoint has not told it."""
 
+    def say_kept(self, key: str, asked: float | None) -> None:
+        """Say that the time of a checkpoint counts, where the options ask for another one."""
+        if asked is not None and asked != self.net_g.time:
+            get_root_logger().warning(f"{key} has no effect: the network was trained at time {self.net_g.time:g}")
+
     @abstractmethod
     def loss_groups(self, batch: LRBatch) -> Iterator[Losses]:
         """Losses that go backward together, one group after another, so that the memory of each is free for the next.
@@ -245,9 +250,12 @@ class OneStepModel(DegradedModel):
             made_for = (content["spec"].get("network") or {}).get("prediction", net.prediction)
             if made_for != net.prediction:
                 raise ValueError(f"expected LoRA for prediction {net.prediction} in {load_path}, got for {made_for}")
+        asked_for = dict(net.prompt) if isinstance(net, OneStepNetwork) else {}
         net.load_trained_state(content["params"])
         if isinstance(net, OneStepNetwork):
             net.time = content["spec"].get("time", net.time)
+            if any(not torch.equal(value, net.prompt[key]) for key, value in asked_for.items()):
+                get_root_logger().warning(one_line(f"network_g.prompt has no effect: {load_path} brings its own"))
         asked = "" if param_key == "params" else f" in place of {param_key}"
         get_root_logger().info(one_line(f"{len(content['params'])} tensors loaded from {load_path}, params{asked}"))
 

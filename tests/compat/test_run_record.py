@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from degflow_aug import register
-from degflow_aug.compat.run_record import changes, record_of, recorded
+from degflow_aug.compat.run_record import changes, kept_kernel, record_of, recorded
 
 UNUSED = "without effect, the run goes on from networks of its own"
 NOT_EQUAL = "no longer equal to the bit"
@@ -66,6 +67,31 @@ def test_options_that_take_effect(opt: dict[str, Any], keys: str, value: Any) ->
     said = said_of(opt, before, keys)
     assert "changed from" in said
     assert said.endswith(f"takes effect from now on.{NOT_EQUAL}")
+
+
+@pytest.mark.parametrize(("key", "effect"), [
+    ("network_g.prompt", UNUSED), ("degflow.mid_timestep", UNUSED),
+    ("degflow.generator", "its kernel takes effect from now on, and the run goes on from networks of its own"),
+])  # fmt: skip
+def test_what_the_networks_of_the_run_bring_along(opt: dict[str, Any], key: str, effect: str) -> None:
+    section, _, name = key.partition(".")
+    before = record_of(opt)
+    opt[section][name] = "other"
+    said = changes(before, record_of(opt), 2)
+    assert re.fullmatch(f"{key} changed from none to 'other' since iteration 2: {effect}.", said[0])
+    if section == "network_g":
+        opt["path"]["ignore_resume_networks"] = "network_g"
+        assert changes(before, record_of(opt), 2)[0].endswith("takes effect from now on.")
+
+
+def test_the_kernel_of_a_run_is_said_to_be_of_the_earlier_pairs(opt: dict[str, Any]) -> None:
+    before, kernel = record_of(opt), Path("experiments/tiny/kernel.safetensors")
+    kernel.parent.mkdir()
+    opt["datasets"]["train"]["batch_size_per_gpu"] = 3
+    kernel.touch()
+    assert not kept_kernel(opt, changes(before, record_of(opt), 2))
+    Path("photos/1.png").write_bytes(b"another")
+    assert "kernel.safetensors stays as it was" in kept_kernel(opt, changes(before, record_of(opt), 2))[0]
 
 
 @pytest.mark.parametrize("key", ["name", "cache_mb", "pin_memory", "num_worker_per_gpu", "find_unused_parameters"])

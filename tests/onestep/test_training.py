@@ -102,6 +102,17 @@ def test_other_weights_at_the_same_path_are_told(
     ]
 
 
+def test_what_a_checkpoint_brings_along_is_told(shipped: Callable[[str], dict[str, Any]]) -> None:
+    """Its prompt, and the time that it was trained at."""
+    opt = shipped("omgsr_s")
+    before = run(opt, 1) / "models/net_g_1.pth"
+    opt["network_g"]["prompt"], opt["degflow"]["mid_timestep"] = "a cat", 300
+    with logged_messages("") as told:
+        run({**opt, "name": "tuned", "path": {**opt["path"], "pretrain_network_g": str(before)}}, 1)
+    for key in ("network_g.prompt", "degflow.mid_timestep"):
+        assert sum(sentence.startswith(f"{key} has no effect: ") for sentence in told) == 1
+
+
 def same(first: Any, second: Any) -> bool:
     """Whether two nested values are equal, tensors to the bit."""
     if isinstance(first, torch.Tensor):

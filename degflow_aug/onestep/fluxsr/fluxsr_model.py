@@ -50,9 +50,10 @@ class FluxSRModel(OneStepModel):
 
     def settle_time(self) -> None:
         """T_L of the checkpoint, which was trained at it, or of the options, or matched on pairs."""
-        if self.net_g.time is not None:
-            return
         time = self.options.lr_time
+        if self.net_g.time is not None:
+            self.say_kept("degflow.lr_time", None if time == "auto" else float(time))
+            return
         if time == "auto":
             time = match_lr_time(measure_gaps(self, self.options.match_pairs))
             get_root_logger().info(f"FluxSRModel: T_L {time:.4f}, matched on {self.options.match_pairs} pairs")

@@ -45,13 +45,17 @@ class OMGSRModel(OneStepModel):
 
     def settle_time(self) -> None:
         """The mid-timestep of the checkpoint, which was trained at it, or of the options, or matched on pairs."""
-        if self.net_g.time is not None:
-            return
         step = self.options.mid_timestep
+        if self.net_g.time is not None:
+            self.say_kept("degflow.mid_timestep", None if step == "auto" else self._time_of(step))
+            return
         if step == "auto":
             step = self._matched_step()
             get_root_logger().info(f"OMGSRModel: mid-timestep {step}, matched on {self.options.match_pairs} pairs")
-        self.net_g.time = float(step) if self.net_g.prediction == NOISE else sigma_of_step(int(step))
+        self.net_g.time = self._time_of(step)
+
+    def _time_of(self, step: int | str) -> float:
+        return float(step) if self.net_g.prediction == NOISE else sigma_of_step(int(step))
 
     def _matched_step(self) -> int:
         gaps = measure_gaps(self, self.options.match_pairs)
