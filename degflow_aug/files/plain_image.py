@@ -35,12 +35,14 @@ _LATE_BYTES, _LATE_WORDS = 65536, (b"eXIf", b"Raw profile type exif\0", *_COLOUR
 _LATE = re.compile(rb"eXIf|cICP|iCCP|gAMA|cHRM|[zt][TE][EX]t(?=Raw profile type exif\0)")
 _PIXEL_CHUNKS = (b"IHDR", b"IDAT")
 _CODE_POINTS, _BOXES, _NCLX = re.compile(b"cICP"), 65536, re.compile(rb"(?s)colrnclx(..)(..)")
+_DEPTH = re.compile(rb"(?s)pixi\0{4}[\1-\4](.)")
 
 
 def add_unread(image: Any, stream: BinaryIO) -> None:
     """Add to ``image.info`` what Pillow has not read of a file that it has opened and not decoded.
 
-    ``code_points`` are the primaries and the transfer of ITU-T H.273, of a PNG (cICP), AVIF or HEIC file (nclx).
+    ``code_points`` are the primaries and the transfer of ITU-T H.273, of a PNG (cICP), AVIF or HEIC file (nclx), whose
+    ``depth`` is in bits per channel.
     EXIF of PNG files is looked for in their last 64 KiB too; ``late_colours`` names a chunk there that does not count.
     XMP is taken out: Pillow would turn an image by it where EXIF says nothing, and OpenCV, by which BasicSR reads, does
     not.
@@ -54,8 +56,8 @@ def add_unread(image: Any, stream: BinaryIO) -> None:
         for _, content in _chunks(head, _CODE_POINTS):
             image.info["code_points"] = tuple(content[:2])
         most, clear = (1 << head[24]) - 1, image.info.get("transparency")
-        if image.mode == "L" and isinstance(clear, int) and clear <= most:
-            # Pillow compares this value of 2 or 4 bits with pixels in 8.
+        if image.mode in ("1", "L") and isinstance(clear, int) and clear <= most:
+            # Pillow compares this value of few bits with pixels of 8.
             image.info["transparency"] = clear * 255 // most
         stream.seek(max(place, stream.seek(0, io.SEEK_END) - _LATE_BYTES))
         tail = stream.read()
@@ -69,8 +71,10 @@ def add_unread(image: Any, stream: BinaryIO) -> None:
             image.info.update(found.im_info)
     elif image.format in ("AVIF", "HEIF"):
         stream.seek(0)
-        if (colours := _NCLX.search(stream.read(_BOXES))) is not None:
+        head = stream.read(_BOXES)
+        if (colours := _NCLX.search(head)) is not None:
             image.info["code_points"] = tuple(int.from_bytes(point, "big") for point in colours.groups())
+        image.info["depth"] = max((depth[1][0] for depth in _DEPTH.finditer(head)), default=8)
     stream.seek(place)
 
 
@@ -107,6 +111,8 @@ def check_plain(image: Any, bits: int, upright: bool, name: str) -> None:
         raise ValueError(f"{name}: expected gray or RGB of 8 or 16 bits a channel, got {image.mode}; convert it to RGB")
     if not set(_values(tags, _SAMPLE_FORMAT)) <= {1}:
         raise ValueError(f"{name}: expected unsigned values, got signed or floating ones; convert it to RGB")
+    if image.info.get("depth", 8) in (10, 12, 16):
+        notice(f"{name}: its {image.info['depth']} bits per channel are read as 8, as in all such files", "depth")
     if max(_values(tags, _COLOUR_MAP, 256)) < 256:
         raise ValueError(f"{name}: expected a palette of 16-bit values, got one of 8 bits or black; convert it to RGB")
     if 0 in _values(tags, _EXTRA_SAMPLES):

@@ -239,6 +239,21 @@ def test_avif_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert np.abs(read_image(tmp_path / "a.avif") - expected(RGB, DISPLAY_P3)).mean() < 2
 
 
+@pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
+@pytest.mark.parametrize("bits", [8, 10])
+def test_more_bits_of_avif_are_said_to_be_read_as_8(
+    bits: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notice, "_SAID", set())
+    data = _avif(1, 13)
+    place = data.index(b"pixi") + 8
+    data = data[: place + 1] + bytes([bits] * data[place]) + data[place + 1 + data[place] :]
+    flags = data.index(b"av1C") + 6
+    data = data[:flags] + bytes([data[flags] | (0x40 if bits == 10 else 0)]) + data[flags + 1 :]
+    assert open_header(io.BytesIO(data), "a") == (*RGB.shape[:2], 8)
+    assert caplog.messages == [f"a: its {bits} bits per channel are read as 8, as in all such files"] * (bits > 8)
+
+
 def test_heic_is_read(tmp_path: Path) -> None:
     heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
     image = Image.fromarray(RGB)
