@@ -116,6 +116,7 @@ def test_what_people_read_goes_to_stderr(bundle: Path, tmp_path: Path, capsys: p
         (["convert", "--rae", "a.pth", "--flow", "b.pth", "--out", "o.pth"], "expected --out to name"),
         (["fit", "p", "--layout", "city100", "--out", "o.safetensors", "--minutes", "1", "--iters", "1"], "got both"),
         (["demo", "--shipped", "--iters", "1"], "--shipped or a budget"),
+        (["demo", "--minutes", "1", "--iters", "1"], "--minutes or --iters, got both"),
         (["report", "nowhere"], "nowhere: nothing there"),
         (["generate", "--bundel", "x"], "did you mean '--bundle'?"),
         (["test", "-opt", "missing.yml"], "missing.yml"),

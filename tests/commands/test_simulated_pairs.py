@@ -30,12 +30,14 @@ def test_what_is_written_is_what_the_phone_saw(tmp_path: Path) -> None:
     assert reports == [("simulated phone", 1, 1)]
 
 
-def test_files_that_exist_are_kept(tmp_path: Path) -> None:
+def test_files_that_are_whole_are_kept(tmp_path: Path) -> None:
     hr = photograph(1, 48, 64)
     write_simulated_pairs({"one": hr}, (2.0,), tmp_path, lambda *state: None)
+    (tmp_path / "HR" / "one.png").write_bytes((tmp_path / "HR" / "one.png").read_bytes()[:-1])
     before = (tmp_path / "x2" / "one.png").stat().st_mtime_ns
     write_simulated_pairs({"one": hr}, (2.0,), tmp_path, lambda *state: None)
     assert (tmp_path / "x2" / "one.png").stat().st_mtime_ns == before
+    assert np.array_equal(read_image(tmp_path / "HR" / "one.png"), hr)
     assert not list(tmp_path.rglob("*.partial"))
 
 

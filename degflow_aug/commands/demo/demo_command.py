@@ -50,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError: the folder cannot be written, or holds a demo with other settings.
     """
+    if args.minutes and args.iters:
+        raise ValueError("expected --minutes or --iters, got both; leave one out")
     if args.shipped:
         if args.minutes or args.iters:
             raise ValueError("expected --shipped or a budget for training, got both; leave one out")

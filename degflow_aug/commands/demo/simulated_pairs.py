@@ -27,7 +27,7 @@ def write_simulated_pairs(
     report: Callable[[str, int, int, float], None],
     device: int | None = None,
 ) -> Path:
-    """Write every photograph as HR and its views at ``scales``; files that exist are kept.
+    """Write every photograph as HR and its views at ``scales``; files that are there whole are kept.
 
     Args:
         photographs: (H, W, 3), 8 bit, by name.
@@ -67,9 +67,10 @@ def layout_arguments(folder: Path) -> list[str]:
 
 def _write_once(path: Path, image: Callable[[], Tensor]) -> None:
     from degflow_aug.data.tensors import to_array
-    from degflow_aug.files.image_file import write_image
+    from degflow_aug.files.fingerprint import is_as_written
+    from degflow_aug.files.image_file import bytes_of, write_image
 
-    if not path.is_file():
+    if not is_as_written(bytes_of(path), None):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_image(path, to_array(image()[0]))
 
