@@ -64,10 +64,11 @@ def check_scans(jpeg: bytes, pixels: int, name: str) -> bytes:
                 )
             following = _MARKER.search(jpeg, place)
             data = jpeg[place : following.start() if following else len(jpeg)]
-            frame.scan(content, data, interval, name)
+            restarts = frame.scan(content, data, interval, name)
             # Arithmetic coding may leave out zeros at the end.
             filling = b"" if frame.marker >= _ARITHMETIC else _FILLING
-            filled = _END_OF_DATA.sub(filling + rb"\g<0>", data.rstrip(b"\xff"))
+            # No more than there are restarts, or a file of nothing but markers would fill the memory.
+            filled = _END_OF_DATA.sub(filling + rb"\g<0>", data.rstrip(b"\xff"), restarts + 1)
             parts += [jpeg[copied:place], filled, filling]
             place = copied = place + len(data)
     if not frame.is_whole():
@@ -115,8 +116,8 @@ class _Frame:
         keys = ((component, index) for component in self._factors for index in range(64))
         return all(self._left_out.get(key) == 0 for key in keys)
 
-    def scan(self, head: bytes, data: bytes, interval: int, name: str) -> None:
-        """Take in a scan, and check that its restart markers are there, in order."""
+    def scan(self, head: bytes, data: bytes, interval: int, name: str) -> int:
+        """Take in a scan, check that its restart markers are there, in order, and count them."""
         count = int.from_bytes(head[:1], "big")
         components = head[1 : 1 + 2 * count : 2]
         first, last, approximation = (*head[1 + 2 * count : 4 + 2 * count], 0, 0, 0)[:3]
@@ -128,8 +129,9 @@ class _Frame:
                 self._left_out[key] = approximation & 15
         restarts = (self._units(components) - 1) // interval if interval else 0
         found = [marker[1][0] & 7 for marker in _RESTART.finditer(data)] if restarts else []
-        if found[:restarts] != [index % 8 for index in range(restarts)]:
+        if len(found) < restarts or any(mark != index % 8 for index, mark in enumerate(found[:restarts])):
             raise ValueError(f"{name}: expected a whole image, got a JPEG without some of its restart markers")
+        return restarts
 
     def _units(self, components: bytes) -> int:
         """Count the units of a scan that an interval of restarts counts: blocks, of one component or of several."""

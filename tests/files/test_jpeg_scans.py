@@ -54,6 +54,13 @@ def test_a_large_jpeg_may_have_fewer_scans() -> None:
         jpeg_scans.check_scans(_progressive(20), jpeg_scans.MOST_SCANNED // 20, "a.jpg")
 
 
+@pytest.mark.parametrize("marker", [b"\xff\x01", b"\xff\xd0", b"\xff\xff\x02"])
+def test_a_scan_of_nothing_but_markers_fills_no_memory(marker: bytes) -> None:
+    data = _saved(RGB)
+    made = data[:-2] + marker * 100_000 + data[-2:]
+    assert len(jpeg_scans.check_scans(made, RGB.size, "a.jpg")) < len(made) + 1000
+
+
 def test_a_film_behind_a_photograph_does_not_count() -> None:
     image = decode_image(_progressive(1, b"\xff\xda" * 1000), "a.jpg")
     np.testing.assert_array_equal(image, decode_image(_progressive(1), "a.jpg"))
