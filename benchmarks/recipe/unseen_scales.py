@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -99,7 +100,7 @@ def table(rows: list[Row]) -> str:
     return markdown_table(["", *(f"x{scale:g}" for scale in scales)], cells)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Simulate, fit, compare, write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
@@ -116,7 +117,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--work", type=Path, default=Path("unseen_scales"))
     parser.add_argument("--out", type=Path, default=RESULTS / "unseen_scales")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     torch.set_num_threads(args.threads)
     training, held_out = photographs(args)
     with Progress() as progress:

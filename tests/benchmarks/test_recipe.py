@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from helpers.photographs import photograph
 from helpers.tiny_camera import write_pairs
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 import benchmarks.recipe.__main__ as recipe
 import degflow_aug
+from benchmarks.recipe import unseen_scales
 from benchmarks.recipe.variants import VARIANTS
 from degflow_aug.evaluation.rows import Row
+from degflow_aug.files.image_file import write_image
 from degflow_aug.fit.presets import preset
 from degflow_aug.fit.stage_options import FitSettings, stage_options
 from degflow_aug.options.sections import read_options
@@ -75,3 +78,18 @@ def test_whole_run(tmp_path: Path) -> None:
     assert [line.split(" |")[0] for line in text.splitlines()[2:]] == [
         "| bicubic", "| fitted kernel", "| ours", "| no refine",
     ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_unseen_scales_from_photographs_to_the_table(tmp_path: Path) -> None:
+    photographs = tmp_path / "City100_A"
+    photographs.mkdir()
+    for scene in range(1, 4):
+        for kind in "HL":
+            write_image(photographs / f"{scene:03}{kind}.png", photograph(scene, 128, 136))
+    unseen_scales.main([
+        "--photographs", str(tmp_path), "--train", "001-002", "--test", "003", "--side", "128", "--phone", "1",
+        "--preset", "tiny", "--iters", "4", "--work", str(tmp_path / "work"), "--out", str(tmp_path / "unseen"),
+    ])  # fmt: skip
+    text = (tmp_path / "unseen.md").read_text(encoding="utf-8")
+    assert [line.split(" |")[0].strip("| ") for line in text.splitlines()[2:]] == list(unseen_scales.SHOWN)
