@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from degflow_aug.commands.shared.arguments import (
+    NUMBER,
     add_generator_arguments,
     argument,
     build_generator,
+    count,
     parse_scales,
     pick_device,
     started_as,
@@ -29,10 +32,16 @@ from degflow_aug.files.writing import fitting_path
 from degflow_aug.report.report_file import NONE, add_report_argument, check_report, exit_code, report_at_the_end
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from degflow_aug.data.layouts.scene import Scene
     from degflow_aug.degradations.base import Degradation
     from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
     from degflow_aug.degradations.generator.degflow import DegFlow
+    from degflow_aug.evaluation.evaluation import Evaluation, EvaluationScene
+    from degflow_aug.evaluation.realism_rows import RealismRow
+
+    Generator: TypeAlias = DegFlow | FittedKernel
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +61,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="another bundle, in a row of its name; repeatable",
     )
     add_oracle_argument(parser)
+    parser.add_argument(
+        "--noise", type=argument(_strength), metavar="STRENGTH",
+        help="measure as well how real BUNDLE's LR with noise of this strength is, by a two-sample test (1: the "
+        "pairs' own, 0: none)",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=count, metavar="N", help="of that noise and test (default: 0)")
     add_json_argument(parser)
     add_report_argument(parser, "NAME.evaluation.html beside the bundle; of a shipped one, here")
     add_generator_arguments(parser)
@@ -63,11 +78,13 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError: no bundle, no pairs, or pairs that the bundle cannot be compared with.
     """
+    if args.seed is not None and args.noise is None:
+        raise ValueError(f"expected --seed with --noise, which it is for, got --seed {args.seed} alone; add --noise 1")
     check_report(args, args.bundle)
     scenes = _find_scenes(args)
-    generator = build_generator(args.bundle, args)
+    generator = build_generator(args.bundle, args, args.noise or 0.0)
     scales = _scales(scenes, generator, args.knots)
-    from degflow_aug.evaluation.evaluation import evaluate_generator
+    from degflow_aug.evaluation.realism_rows import format_realism
     from degflow_aug.evaluation.rows import format_table
     from degflow_aug.evaluation.samples import draw_samples
     from degflow_aug.metrics.fidelity import SSIM_WINDOW
@@ -78,21 +95,45 @@ def run(args: argparse.Namespace) -> int:
     for opponent in opponents.values():
         _check_cameras(scenes, opponent)
     read = load_scenes(scenes, scales, pick_device(args.device), least=SSIM_WINDOW)
-    rows, middles = evaluate_generator(generator, read, note, opponents)
+    (rows, middles), real = _measure(args, generator, read, opponents)
     found = [plain(row) for row in rows]
     page = None
     if args.report != NONE:
         page = report_at_the_end(
             Path(args.report) if args.report else _beside(args.bundle),
             lambda: evaluation_report(
-                _name(args.bundle), found, draw_samples(generator, middles), _facts(args), args.oracle
+                _name(args.bundle), found, draw_samples(generator, middles), _facts(args), args.oracle, real
             ),
         )
     if args.json:
-        print_json({"bundle": args.bundle, "pairs": args.pairs, "rows": found, "report": page})
+        measured = {} if args.noise is None else {"noise": args.noise, "seed": args.seed or 0, "realism": real}
+        print_json({"bundle": args.bundle, "pairs": args.pairs, "rows": found, "report": page, **measured})
     else:
         say(*format_table(rows, args.oracle).split("\n"))
+        if real:
+            say("", *format_realism(real).split("\n"))
     return exit_code(args, page)
+
+
+def _measure(
+    args: argparse.Namespace, generator: Generator, scenes: Iterable[EvaluationScene], opponents: dict[str, Generator]
+) -> tuple[Evaluation, list[RealismRow]]:
+    """Compare views with the real ones, and with ``--noise`` LR as well."""
+    from degflow_aug.evaluation.evaluation import evaluate_generator
+    from degflow_aug.evaluation.realism import Realism
+
+    if args.noise is None:
+        return evaluate_generator(generator, scenes, note, opponents), []
+    generator.seed(args.seed or 0)
+    gathered = Realism(generator)
+    return evaluate_generator(generator, scenes, note, opponents, gathered.add), gathered.rows(args.seed or 0)
+
+
+def _strength(text: str) -> float:
+    """Parse a strength of noise, as option files have it."""
+    if not NUMBER.fullmatch(text) or not float(text) <= 100:
+        raise ValueError(f"expected a number from 0 to 100, got '{text}'")
+    return float(text)
 
 
 def _find_scenes(args: argparse.Namespace) -> list[Scene]:
@@ -127,7 +168,7 @@ def _scales(scenes: list[Scene], generator: Degradation, knots: tuple[float, ...
     return named or there
 
 
-def _opponents(args: argparse.Namespace, generator: DegFlow | FittedKernel) -> dict[str, DegFlow | FittedKernel]:
+def _opponents(args: argparse.Namespace, generator: Generator) -> dict[str, Generator]:
     """Build the bundles of ``--beside``, by the names of their rows.
 
     Raises:
@@ -135,7 +176,7 @@ def _opponents(args: argparse.Namespace, generator: DegFlow | FittedKernel) -> d
     """
     from degflow_aug.evaluation.evaluation import methods_for
 
-    found: dict[str, DegFlow | FittedKernel] = {}
+    found: dict[str, Generator] = {}
     for bundle in args.beside:
         name = _name(bundle)
         if name in found or name in methods_for(generator):

@@ -49,6 +49,7 @@ def evaluate_generator(
     scenes: Iterable[EvaluationScene],
     note: Note = lambda text: None,
     opponents: Mapping[str, DegFlow | FittedKernel] | None = None,
+    watch: Callable[[EvaluationScene], None] = lambda scene: None,
 ) -> Evaluation:
     """Compare the views of all of :func:`methods_for` with the real ones, as :func:`evaluate_views` does.
 
@@ -60,6 +61,7 @@ def evaluate_generator(
         scenes: one camera after the other; read once, one in memory at a time.
         note: see :func:`methods_for`; made for the first camera only.
         opponents: others whose views have a row each, by its name; they choose cameras as the generator does.
+        watch: is given each scene, while the generator has its camera.
 
     Raises:
         ValueError: a scene of a camera that the generator or an opponent does not know.
@@ -79,6 +81,7 @@ def evaluate_generator(
         for scene in group:
             found.add(methods, scene)
             keep_middle(middles, scene)
+            watch(scene)
     for each in several:
         each.use_camera(None)
     return Evaluation(found.rows(), middles)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from degflow_aug.evaluation.realism_rows import REALISM_HEAD, REALISM_LEGEND, RealismRow, realism_cells, reasons
 from degflow_aug.evaluation.rows import ORACLE, label
 from degflow_aug.files.run_history import versions
 from degflow_aug.pages.report_content import Chart, Report, Series, Strip, Table
@@ -23,6 +24,7 @@ def evaluation_report(
     samples: Sequence[Sample],
     facts: Mapping[str, str],
     oracle: bool = False,
+    realism: Sequence[RealismRow] = (),
 ) -> Report:
     """Report ``degflow evaluate``, or a fit without networks; with the oracle's row where asked for."""
     rows = shown_rows(rows, oracle)
@@ -35,7 +37,7 @@ def evaluation_report(
         subtitle=f"views at {at} of {', '.join(cameras)} against real ones" if rows else "not compared with real views",
         facts=known,
         charts=rows_charts(rows),
-        tables=rows_tables(rows),
+        tables=[*rows_tables(rows), *_realism_tables(realism)],
         strips=[Strip(sample.title, sample.pixels, sample.columns) for sample in samples],
     )
 
@@ -68,6 +70,16 @@ def rows_charts(rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
                 series.append(Series(label(method), [scale for scale, _ in of], [value for _, value in of]))
             charts.append(Chart(f"{camera}: Y-PSNR, dB", series, x_name="scale"))
     return charts
+
+
+def _realism_tables(rows: Sequence[RealismRow]) -> list[Table]:
+    """Make a table per camera: a row per scale, and a note where it has no two-sample test."""
+    tables = []
+    for camera in dict.fromkeys(row.camera for row in rows):
+        own = [row for row in rows if row.camera == camera]
+        cells, note = [realism_cells(row) for row in own], ". ".join([REALISM_LEGEND, *reasons(own)])
+        tables.append(Table(f"{camera}: generated LR against real LR", REALISM_HEAD, cells, note))
+    return tables
 
 
 def number(value: Any) -> float:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.photographs import photograph
+from helpers.random_networks import random_noise
 from helpers.refusals import refused
 
 from degflow_aug import load_generator
+from degflow_aug.bundles.bundle import load_bundle, save_bundle
 from degflow_aug.cli import main
 from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.evaluation.evaluation import Scores
 from degflow_aug.files.image_file import read_image, write_image
+from degflow_aug.metrics import two_sample
 from degflow_aug.metrics.fidelity import psnr_y, ssim_y
 
 
@@ -186,3 +190,70 @@ def test_pairs_on_the_lr_grid_are_compared_on_that_of_hr(
     write_image(root / "A" / "001L.png", to_array(Bicubic()(hr, 2.9)[0]))
     found = rows(capsys, bundle, "--pairs", root, "--layout", "city100")
     assert next(row for row in found if row["method"] == "bicubic")["psnr_y"] > 45
+
+
+def write_noisy(bundle: Path, path: Path) -> Path:
+    """The bundle with noise at 2 and 4."""
+    save_bundle(path, replace(load_bundle(bundle), noise=[random_noise().state_dict()]))
+    return path
+
+
+def write_pattern(root: Path, scenes: int, size: int) -> tuple[str, ...]:
+    """Scenes with views at 2; the options that name them."""
+    for number in range(scenes):
+        for folder, seed in (("HR", number), ("LR2", number + 50)):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            write_image(root / folder / f"{number}.png", photograph(seed, size, size))
+    (root / "pattern.yml").write_text('hr: "HR/{id}.png"\nviews: {2: "LR2/{id}.png"}\n')
+    return "--pairs", str(root), "--layout", "pattern", "--pattern", str(root / "pattern.yml")
+
+
+def test_noise_is_told_from_real_where_scenes_are_enough(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(two_sample, "STEPS", 3)
+    noisy, page = write_noisy(bundle, tmp_path / "noisy.safetensors"), tmp_path / "page.html"
+    pairs = write_pattern(tmp_path, two_sample.LEAST_SCENES, 2 * two_sample.PATCH)
+    found = []
+    for seed in ("3", "3", "4"):
+        options = ["--noise", "1", "--seed", seed, "--json", "--device", "cpu", "--report", str(page)]
+        assert main(["evaluate", str(noisy), *pairs, *options]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    (row,) = found[0]["realism"]
+    assert (row["scale"], row["scenes"], row["reason"]) == (2, two_sample.LEAST_SCENES, "")
+    assert set(row["two_sample"]) == set(two_sample.CLASSIFIERS)
+    assert all(0 <= each["auc"] <= 1 and each["patches"] == 6 for each in row["two_sample"].values())
+    assert found[0] == found[1] != found[2]
+    assert "generated LR against real LR" in page.read_text(encoding="utf-8")
+    # Views have no noise: their rows are those of the command without it.
+    assert found[0]["rows"] == rows(capsys, noisy, *pairs)
+
+
+def test_too_few_scenes_or_too_small_ones_are_told_in_a_line(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for scenes, size, sentence in (
+        (3, 64, "x2: expected at least 6 scenes for a two-sample test, got 3; add pairs"),
+        (6, 62, "x2: expected LR of at least 32x32 pixels for a two-sample test, got 31x31; take larger images"),
+    ):
+        pairs = write_pattern(tmp_path / str(scenes), scenes, size)
+        assert main(["evaluate", str(bundle), *pairs, "--noise", "0", "--report", "none", "--device", "cpu"]) == 0
+        said = capsys.readouterr().out.splitlines()
+        assert sentence in said
+        assert any(line.split()[:4] == ["x2", str(scenes), "-", "-"] for line in said)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--seed", "1"], "expected --seed with --noise, which it is for, got --seed 1 alone; add --noise 1"),
+        (["--noise", "1"], "expected noise of 0 for a generator that has learned none, got 1"),
+        (["--noise", "-1"], "expected a number from 0 to 100, got '-1'"),
+        (["--noise", "101"], "expected a number from 0 to 100, got '101'"),
+        (["--noise", "nan"], "expected a number from 0 to 100, got 'nan'"),
+    ],
+)
+def test_noise_that_cannot_be_measured(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], sentence: str
+) -> None:
+    assert sentence in refused(capsys, "evaluate", bundle, *write_pattern(tmp_path, 1, 40), *options)

@@ -176,19 +176,20 @@ def add_generator_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def build_generator(bundle: str, args: argparse.Namespace) -> DegFlow | FittedKernel:
+def build_generator(bundle: str, args: argparse.Namespace, noise: float = 0.0) -> DegFlow | FittedKernel:
     """Build the generator of a bundle by the options of :func:`add_generator_arguments`, on its device.
 
     Raises:
-        ValueError: no bundle, or an option that does not fit it; a bundle that knows several cameras is not asked for
-            one here.
+        ValueError: no bundle, or an option or noise that does not fit it; a bundle that knows several cameras is not
+            asked for one here.
     """
     device = pick_device(args.device)
     from degflow_aug.bundles.bundle import load_any_bundle
     from degflow_aug.degradations.build import generator_of
 
+    camera = named_camera(args.camera)
     generator = generator_of(
-        load_any_bundle(bundle), solver=args.solver, steps=args.steps, tile=args.tile, camera=named_camera(args.camera)
+        load_any_bundle(bundle), solver=args.solver, steps=args.steps, tile=args.tile, camera=camera, noise=noise
     )
     return generator.to(device)
 
