@@ -104,7 +104,11 @@ def _gap(expected: float, value: float) -> float:
 
 def _score(values: Sequence[Any]) -> Score:
     method, scale, scene, psnr_y, ssim_y = values
-    return Score(str(method), float(scale), str(scene), float(psnr_y), float(ssim_y))
+    score = Score(str(method), float(scale), str(scene), float(psnr_y), float(ssim_y))
+    # Equal images have an infinite Y-PSNR.
+    if not (math.isfinite(score.scale) and score.psnr_y > -math.inf and math.isfinite(score.ssim_y)):
+        raise ValueError(f"no number in {list(score)}")
+    return score
 
 
 def _mean(scores: Sequence[Score], column: str) -> float:

@@ -106,7 +106,16 @@ def test_a_difference_is_found() -> None:
     assert largest_difference(before, perfect) == largest_difference(perfect, before) == math.inf
 
 
-@pytest.mark.parametrize("metrics", [[3], [{}], [{"data": "a", "rerun": "b", "scores": [[1, 2]]}], 3])
+def scored(*values: object) -> list[dict[str, object]]:
+    """Metrics of one score."""
+    return [{"data": "a", "rerun": "b", "scores": [list(values)]}]
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [[3], [{}], scored(1, 2), 3, scored("a", 2, "0", math.nan, 1), scored("a", 2, "0", 30, math.nan),
+     scored("a", math.inf, "0", 30, 1)],
+)  # fmt: skip
 def test_other_content_is_refused(metrics: object) -> None:
     with pytest.raises(ValueError, match=r"expected metrics as Measurement\.plain makes them"):
         read_measurements(GeneratorSpec(rae={}, velocity={}, knots=(1.0, 2.0), s_max=2.0, metrics=metrics))  # type: ignore[arg-type]
