@@ -12,7 +12,7 @@ import queue
 import random
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
@@ -20,6 +20,9 @@ from typing import Any
 import numpy as np
 import torch
 import torch.utils.data
+
+from degflow_aug.files.home_path import home_path
+from degflow_aug.files.lmdb_store import read_lmdb_value
 
 
 def seed_worker(worker_id: int, num_workers: int = 0, rank: int = 0, seed: int = 0) -> None:
@@ -67,6 +70,21 @@ class PrefetchGenerator:
         return batch
 
 
+class LmdbBackend:
+    """Takes the place of BasicSR's class of this name: opens the LMDB for each read.
+
+    BasicSR keeps it open, and a second data set of the same LMDB, such as that of validation, ends the run.
+    """
+
+    def __init__(self, db_paths: str | Sequence[str], client_keys: str | Sequence[str] = "default", **_: Any) -> None:
+        names, folders = ([each] if isinstance(each, str) else list(each) for each in (client_keys, db_paths))
+        self._folders = dict(zip(names, map(home_path, folders), strict=True))
+
+    def get(self, filepath: str, client_key: str) -> bytes:
+        """The value of a key in the LMDB that goes by ``client_key``."""
+        return read_lmdb_value(self._folders[client_key] / str(filepath))
+
+
 def settle_loading_options(dataset_opt: dict[str, Any], logger: logging.Logger) -> None:
     """Correct, in place and with a warning, the loading options that this machine or this loader cannot honour.
 
@@ -112,11 +130,13 @@ def patch() -> None:
     """Install the worker seeds and the prefetcher in BasicSR, and the quiet ends in torch and in workers."""
     import basicsr.data
     import basicsr.data.prefetch_dataloader
+    from basicsr.utils import FileClient
     from torch.utils.data import dataloader
 
     quiet_end(dataloader._MultiProcessingDataLoaderIter)
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = tell_of_workers_once
 
+    FileClient._backends["lmdb"] = LmdbBackend
     basicsr.data.worker_init_fn = seed_worker
     basicsr.data.prefetch_dataloader.PrefetchGenerator = PrefetchGenerator

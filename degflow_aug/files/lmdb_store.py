@@ -37,9 +37,17 @@ def read_lmdb_image(path: Path) -> np.ndarray:
     Raises:
         ValueError: there is no such LMDB or key, or the value is no image that can be read.
     """
+    return decode_image(read_lmdb_value(path), str(path))
+
+
+def read_lmdb_value(path: Path) -> bytes:
+    """Read what ``x.lmdb/key`` holds.
+
+    Raises:
+        ValueError: there is no such LMDB or key.
+    """
     with _value(path) as value:
-        data = bytes(value)
-    return decode_image(data, str(path))
+        return bytes(value)
 
 
 def read_lmdb_header(path: Path) -> ImageHeader:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from degflow_aug import compat
 from degflow_aug.compat.loading import PrefetchGenerator, seed_worker, settle_loading_options
+from degflow_aug.files.image_file import encode_image
+from degflow_aug.files.lmdb_store import LmdbWriter
 
 if not compat.has_basicsr():
     pytest.skip("BasicSR is not installed", allow_module_level=True)
@@ -22,6 +25,18 @@ if not compat.has_basicsr():
 @pytest.fixture(scope="module", autouse=True)
 def patched() -> None:
     compat.patch_training()
+
+
+def test_two_data_sets_of_basicsr_read_one_lmdb(tmp_path: Path) -> None:
+    pytest.importorskip("lmdb")
+    from basicsr.utils import FileClient
+
+    with LmdbWriter(tmp_path / "x.lmdb") as writer:
+        writer.put("a", encode_image(np.zeros((4, 5, 3), np.uint8)), (4, 5, 3))
+    clients = [FileClient("lmdb", db_paths=[str(tmp_path / "x.lmdb")], client_keys=["gt"]) for _ in range(2)]
+    assert len({bytes(client.get("a", "gt")) for client in clients}) == 1
+    with pytest.raises(ValueError, match="expected an image with key 'b', got none"):
+        clients[0].get("b", "gt")
 
 
 class RandomNumbers(Dataset):

@@ -55,6 +55,7 @@ def check_basicsr_pairs(section: Mapping[str, Any], scale: object, where: str) -
         if not root.is_dir():
             raise ValueError(f"{root}: expected the folder of images that {where} names, got none{look_alike(root)}")
     stored = hr_root.suffix == lr_root.suffix == ".lmdb"
+    _check_backend(section, stored, where)
     pairs = _stored_pairs(hr_root, lr_root, where) if stored else _pairs(section, hr_root, lr_root, where)
     if not pairs:
         raise ValueError(f"{hr_root}: expected images in it (dataroot_gt in {where}), got none")
@@ -76,6 +77,18 @@ def _check_keys(section: Mapping[str, Any], scale: object, where: str, training:
             raise ValueError(f"expected {key} in {where}, which PairedImageDataset reads, got none; add it")
     if scale is None:
         raise ValueError(f"expected scale at the top of the option file, which {where} reads, got none; add it")
+
+
+def _check_backend(section: Mapping[str, Any], stored: bool, where: str) -> None:
+    backend = section["io_backend"]
+    kind = backend.get("type") if isinstance(backend, Mapping) else backend
+    if (kind == "lmdb") != stored:
+        raise ValueError(
+            f"expected io_backend: {{type: {'lmdb' if stored else 'disk'}}} in {where} for "
+            f"{section['dataroot_gt']} and {section['dataroot_lq']}, got {kind!r}; lmdb is for two folders x.lmdb"
+        )
+    if stored and section.get("meta_info_file"):
+        raise ValueError(f"expected no meta_info_file with LMDBs, which are read whole, in {where}; take it out")
 
 
 def _stored_pairs(hr_root: Path, lr_root: Path, where: str) -> list[tuple[Path, Path]]:

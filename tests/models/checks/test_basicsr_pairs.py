@@ -65,6 +65,12 @@ def test_names_that_basicsr_cannot_pair(tmp_path: Path, rename: dict[str, str], 
         check_basicsr_pairs(section, 2, "datasets.val")
 
 
+def test_folders_are_no_lmdbs(tmp_path: Path) -> None:
+    section = {**_section(tmp_path, ((48, 64), (24, 32))), "io_backend": {"type": "lmdb"}}
+    with pytest.raises(ValueError, match=r"expected io_backend: {type: disk} in datasets\.val for .*, got 'lmdb'"):
+        check_basicsr_pairs(section, 2, "datasets.val")
+
+
 def test_a_list_of_hr_files_is_what_counts(tmp_path: Path) -> None:
     section = _section(tmp_path, ((48, 64), (24, 32)), ((48, 64), (12, 16)))
     (tmp_path / "list.txt").write_text("a.png (48,64,3)\n")
@@ -101,6 +107,12 @@ def test_pairs_in_lmdbs(tmp_path: Path, lr: dict[str, tuple[int, int]], said: st
     section |= {f"dataroot_{name}": str(tmp_path / f"{name}.lmdb") for name in ("gt", "lq")}
     with pytest.raises(ValueError, match=said) if said else nullcontext():
         check_basicsr_pairs(section, 2, "datasets.val")
+    for more, sentence in (
+        ({"io_backend": {"type": "disk"}}, "type: lmdb"),
+        ({"meta_info_file": "x"}, "no meta_info_f"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            check_basicsr_pairs({**section, **more}, 2, "datasets.val")
 
 
 @pytest.mark.parametrize("template", ["x4", "{}x{}", "{0", "{name}"])
