@@ -21,7 +21,6 @@ import numpy as np
 from PIL import (
     BmpImagePlugin,
     Image,
-    ImageOps,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
@@ -61,6 +60,8 @@ MORE_SUFFIXES = (
 )
 """Of formats that only some installations can read."""
 _ORIENTATION = 274
+# Pillow's own function writes EXIF anew, and fails where that is damaged.
+_TURNS: dict[Any, Image.Transpose] = dict(zip(range(2, 9), map(Image.Transpose, (0, 3, 1, 5, 4, 6, 2)), strict=True))
 _TURNED = (5, 6, 7, 8)
 _EXIF = 34665
 _BITS_PER_SAMPLE = 258
@@ -106,7 +107,8 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
         _WHOLE.add(hash(data))
     if _may_be_transparent(image):
         _without_alpha(np.asarray(image.convert("RGBA")), name)
-    return np.array(to_srgb(ImageOps.exif_transpose(image), profile))
+    turn = _TURNS.get(Image.Image.getexif(image).get(_ORIENTATION))
+    return np.array(to_srgb(image if turn is None else image.transpose(turn), profile))
 
 
 def open_header(stream: BinaryIO, name: str) -> ImageHeader:
@@ -178,7 +180,7 @@ def _open(stream: BinaryIO, name: str) -> tuple[Any, ImageHeader]:
             f"{name}: expected at most {PIXELS_A_BYTE} pixels a byte of the file, got {width}x{height} in {size} "
             "bytes; no photograph is so small, so it is damaged or made to fill the memory"
         )
-    check_plain(image, bits, orientation not in (2, 3, 4, *_TURNED), name)
+    check_plain(image, bits, orientation not in _TURNS, name)
     if not is_in_srgb(image, name) and bits == 16:
         raise ValueError(
             f"{name}: expected a 16-bit image with colours in sRGB, got another profile; convert it to sRGB"

@@ -97,6 +97,7 @@ def check_plain(image: Any, bits: int, upright: bool, name: str) -> None:
     try:
         raw = bool(tags) and _is_raw(image)
         whole = not tags or raw or _has_all_parts(image)
+        dark = max(_values(tags, _COLOUR_MAP, 256)) < 256
     except Exception as error:  # damaged bytes make decoders raise anything
         raise ValueError(f"{name}: expected a whole image, got one with damaged tags ({error})") from error
     if raw:
@@ -113,7 +114,7 @@ def check_plain(image: Any, bits: int, upright: bool, name: str) -> None:
         raise ValueError(f"{name}: expected unsigned values, got signed or floating ones; convert it to RGB")
     if image.info.get("depth", 8) in (10, 12, 16):
         notice(f"{name}: its {image.info['depth']} bits per channel are read as 8, as in all such files", "depth")
-    if max(_values(tags, _COLOUR_MAP, 256)) < 256:
+    if dark:
         raise ValueError(f"{name}: expected a palette of 16-bit values, got one of 8 bits or black; convert it to RGB")
     if 0 in _values(tags, _EXTRA_SAMPLES):
         notice(f"{name}: left out channels beside colour and alpha, as in all such TIFF files", "channels")

@@ -95,6 +95,9 @@ def test_a_tiff_palette_of_8_bits_is_refused() -> None:
     small = data[:start] + struct.pack("<768H", *[*range(256)] * 3) + data[start + 1536 :]
     with pytest.raises(ValueError, match="a: expected a palette of 16-bit values"):
         open_header(io.BytesIO(small), "a")
+    unknown = data.replace(struct.pack("<HHI", 320, 3, 768), struct.pack("<HHI", 320, 7, 768))
+    with pytest.raises(ValueError, match="a: expected a whole image"):
+        open_header(io.BytesIO(unknown), "a")
 
 
 def _in_parts(order: str, big: bool, tiled: bool, change: Callable[[list[int], list[int]], None]) -> bytes:

@@ -152,6 +152,23 @@ def _behind_pixels(png: bytes, content: bytes) -> bytes:
     return png[:-12] + chunk + png[-12:]
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_damaged_tags_beside_an_orientation_keep_size_and_pixels_alike(kind: str) -> None:
+    exif = Image.Exif()
+    exif[271], exif[274] = "somebody", 6
+    data = _saved(RGB, kind, exif=exif)
+    order = ">" if b"MM\0*" in data else "<"
+    start = data.index(struct.pack(order + "HH", 271, 2))
+    for tag, type_ in [(256, 2), (282, 2), (513, 2), *((271, type_) for type_ in range(14))]:
+        damaged = data[:start] + struct.pack(order + "HH", tag, type_) + data[start + 4 :]
+        if kind == "PNG":
+            place = damaged.index(b"eXIf")
+            end = place + 4 + int.from_bytes(damaged[place - 4 : place], "big")
+            damaged = damaged[:end] + struct.pack(">I", zlib.crc32(damaged[place:end])) + damaged[end + 4 :]
+        assert open_header(io.BytesIO(damaged), "a")[:2] == decode_image(damaged, "a").shape[:2]
+
+
 @pytest.mark.parametrize(("kind", "options"), [
     ("JPEG", {"xmp": XMP}), ("TIFF", {"tiffinfo": {700: XMP}}), ("WEBP", {"xmp": XMP, "lossless": True}),
     ("PNG", {"pnginfo": XMP_OF_PNG}), *([("AVIF", {"xmp": XMP})] if features.check("avif") else []),
