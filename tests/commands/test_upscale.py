@@ -86,10 +86,11 @@ def test_a_folder_is_gone_on_with(model: Path, capsys: pytest.CaptureFixture[str
     made = {path.name: path.read_bytes() for path in sorted(Path("sr/deeper").glob("*.png"))}
     assert sorted(made) == ["00.png", "01.png", "02.png"]
     Path("sr/deeper/01.png").unlink()
+    Path("sr/deeper/02.png").write_bytes(made["02.png"][:-1])
     Path("lr/bad.png").unlink()
     assert upscale("lr", "sr", "--model", model, "--json") == 0
     told = json.loads(capsys.readouterr().out)
-    assert (told["images"], told["there_before"], told["skipped"]) == (1, 2, [])
+    assert (told["images"], told["there_before"], told["skipped"]) == (2, 1, [])
     assert {path.name: path.read_bytes() for path in sorted(Path("sr/deeper").glob("*.png"))} == made
     assert upscale("lr", "sr", "--model", model, "--scale", "2") == 2
     assert "expected to continue with scales" in capsys.readouterr().err
