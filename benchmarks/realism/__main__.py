@@ -20,8 +20,9 @@ from typing import Any
 import torch
 
 from benchmarks.realism.methods import Methods, build_methods
-from benchmarks.realism.metrics import MIDDLE, Likeness
+from benchmarks.realism.metrics import MIDDLE, Likeness, Metric
 from benchmarks.realism.report import Row, Summary, as_json, finite, plot, summarise, tables
+from benchmarks.realism.samples import Samples
 from benchmarks.realism.strips import Strips
 from benchmarks.shared.gaussian_baseline import GaussianBlur, fit_gaussian
 from benchmarks.shared.results import facts, results_folder, write_results
@@ -40,20 +41,26 @@ LEGEND = (
     "distance: mean difference of radial power. Noise KLD: what real LR has beside a method's LR without its random "
     "part, against that random part (of Real-ESRGAN, what sets it apart from bicubic); large where a method draws "
     "nothing. NIQE shift: |NIQE of the generated view - NIQE of the real one|. ± half of what seeds differ by. The RAE "
-    "ceiling is given the real view."
+    "ceiling is given the real view. Two-sample AUC: of networks "
+    "that tell the LR of a method, all seeds together, from real LR by what a low-pass leaves, on thirds of the scenes "
+    "that they have not seen; 0.5 where they cannot, ± half of what the thirds differ by. Chroma at edges: by which "
+    "share its ratio to luma in that random part is off the ratio in what real LR has."
 )
 
 
 @torch.no_grad()
-def measure(methods: Methods, scenes: Iterable[EvaluationScene], likeness: Likeness, strips: Strips) -> list[Row]:
-    """A row for every scene, scale, method and seed; of the first seeds the strips get their crops."""
+def measure(
+    methods: Methods, scenes: Iterable[EvaluationScene], likeness: Likeness, strips: Strips, samples: Samples
+) -> list[Row]:
+    """A row for every scene, scale, method and seed; the samples get all LR, the strips crops of the first seeds."""
     rows: list[Row] = []
     for scene in scenes:
         for scale, real in scene.views.items():
             shown = {}
             for name, seeds in methods.items():
-                for seed, method in enumerate(seeds):
-                    rendered = method(scene.hr, scale, real)
+                made = [method(scene.hr, scale, real) for method in seeds]
+                samples.add(name, scale, real, [each for each in made if each is not None])
+                for seed, rendered in enumerate(made):
                     if rendered is None:
                         continue
                     shown.setdefault(name, rendered.view)
@@ -114,10 +121,10 @@ def bundle_facts(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def report(title: str, summary: Summary, likeness: Likeness, notes: Sequence[str]) -> str:
+def report(title: str, summary: Summary, metrics: Sequence[Metric], notes: Sequence[str]) -> str:
     """The tables with what they mean and what was left out."""
     left_out = "\n".join(f"- {note}" for note in notes)
-    return "\n\n".join(filter(None, (f"# {title}", tables(summary, likeness.metrics), LEGEND, left_out)))
+    return "\n\n".join(filter(None, (f"# {title}", tables(summary, metrics), LEGEND, left_out)))
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -159,11 +166,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scales = sorted({scale for scene in scenes for scale in scene.scales})
     fitted = gaussian(args)
     methods = build_methods(args.ours, args.paper, args.all_scales, fitted, notes.append)
-    likeness, strips = Likeness(args.vgg, notes.append), Strips(scales)
-    rows = measure(methods, load_scenes(scenes, scales, CPU), likeness, strips)
-    summary = summarise(rows, likeness.metrics)
+    likeness, strips, samples = Likeness(args.vgg, notes.append), Strips(scales), Samples()
+    rows = measure(methods, load_scenes(scenes, scales, CPU), likeness, strips, samples)
+    of_all, across = samples.summary(notes.append)
+    metrics, summary = [*likeness.metrics, *of_all], summarise(rows, likeness.metrics) | across
     title = f"Likeness to real LR: {args.name}, held-out scenes: {len(scenes)}"
-    write(args, title, rows, summary, likeness, strips, notes, {
+    write(args, title, rows, summary, metrics, strips, notes, {
         "scenes": [scene.name for scene in scenes], "scales": scales, "bundles": bundle_facts(args),
         "gaussian_sigmas": fitted and {f"{scale:g}": sigma for scale, sigma in fitted.sigmas.items()},
         "seconds": round(time.monotonic() - began, 1),
@@ -171,8 +179,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def write(
-    args: argparse.Namespace, title: str, rows: Sequence[Row], summary: Summary, likeness: Likeness, strips: Strips,
-    notes: Sequence[str], known: dict[str, Any],
+    args: argparse.Namespace, title: str, rows: Sequence[Row], summary: Summary, metrics: Sequence[Metric],
+    strips: Strips, notes: Sequence[str], known: dict[str, Any],
 ) -> None:  # fmt: skip
     """JSON, Markdown, figure and strips beside each other."""
     stem = (args.out or results_folder(CPU)) / args.name
@@ -180,8 +188,8 @@ def write(
         "facts": facts(CPU, **known), "notes": list(notes), "summary": as_json(summary),
         "rows": [{key: finite(value) for key, value in row.items()} for row in rows],
     }  # fmt: skip
-    write_results(stem, content, text := report(title, summary, likeness, notes))
-    plot(stem.with_name(stem.name + ".png"), title, summary, likeness.metrics)
+    write_results(stem, content, text := report(title, summary, metrics, notes))
+    plot(stem.with_name(stem.name + ".png"), title, summary, metrics)
     strips.write(stem.with_name(stem.name + "_strips.png"))
     print(text)
 

@@ -98,7 +98,7 @@ def _title(metric: Metric) -> str:
 
 
 def _text(summary: Summary, metric: Metric, method: str, scale: float) -> str:
-    cell = summary[metric.key][method].get(scale)
+    cell = summary[metric.key].get(method, {}).get(scale)
     if cell is None or math.isnan(cell.mean):
         return "-"
     spread = "" if cell.spread is None else f" ± {cell.spread:.{metric.digits}f}"
@@ -117,7 +117,7 @@ def plot(path: Path, title: str, summary: Summary, metrics: Sequence[Metric]) ->
     for metric in metrics:
         series = {}
         for number, method in enumerate(methods):
-            cells = {scale: _plotted(metric, cell) for scale, cell in summary[metric.key][method].items()}
+            cells = {scale: _plotted(metric, cell) for scale, cell in summary[metric.key].get(method, {}).items()}
             series[method] = [
                 (scale if len(scales) > 1 else float(number), cell.mean, cell.spread or 0.0)
                 for scale, cell in cells.items()

@@ -28,7 +28,7 @@ class LRSample:
         return len(self._scenes)
 
     def add(self, real: Tensor, generated: Tensor, reference: Tensor) -> None:
-        """Keep real LR (1, 3, h, w) in [0, 1], generated LR (draws, 3, h, w), and LR (1, 3, h, w) without noise."""
+        """Keep real LR (1, 3, h, w) in [0, 1], generated LR (draws, 3, h, w), and LR without noise, one or as many."""
         self._scenes.append((_kept(real), _kept(generated), _kept(reference)))
 
     def two_sample(self, classifier: str, seed: int = 0) -> TwoSample:

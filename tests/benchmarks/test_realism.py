@@ -22,6 +22,7 @@ from benchmarks.realism import cameras, noise
 from benchmarks.realism.methods import CEILING, NOISY, OURS, REALESRGAN, Rendered, build_methods
 from benchmarks.realism.metrics import METRICS, Likeness
 from benchmarks.realism.report import as_json, summarise, tables
+from benchmarks.realism.samples import AUC, CHROMA, Samples
 from benchmarks.realism.strips import Strips
 from benchmarks.shared.gaussian_baseline import GaussianBlur, blur, fit_gaussian
 from degflow_aug import compat, load_generator
@@ -32,6 +33,7 @@ from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.grid import resize, to_lr_grid
 from degflow_aug.evaluation.evaluation import EvaluationScene
 from degflow_aug.files.image_file import read_image, write_image
+from degflow_aug.metrics import two_sample
 
 needs_basicsr = pytest.mark.skipif(not compat.has_basicsr(), reason="BasicSR is not installed")
 SIZE = 208
@@ -81,7 +83,7 @@ def test_the_real_view_is_perfect_and_nearer_blur_is_better() -> None:
         likeness.leave_out(key, "it does not rank blur")
     hr = image(0)
     scene = EvaluationScene("a", "camera", hr, {2.0: blurred(hr, 1.0), 4.0: blurred(hr, 2.0)})
-    rows = realism.measure(methods, [scene], likeness, Strips([2.0, 4.0]))
+    rows = realism.measure(methods, [scene], likeness, Strips([2.0, 4.0]), Samples())
     real = [row for row in rows if row["method"] == "real"]
     assert all((row["psnr_y"], row["gradient"], row["spectrum"]) == (math.inf, 0, 0) for row in real)
     summary = summarise(rows, likeness.metrics)
@@ -92,6 +94,24 @@ def test_the_real_view_is_perfect_and_nearer_blur_is_better() -> None:
             assert len(set(values)) == 3
     assert as_json(summary)["psnr_y"]["real"]["2"] == {"mean": None, "spread": None}
     assert "| real | inf | inf |" in tables(summary, likeness.metrics)
+
+
+def test_a_sample_is_that_of_all_seeds_and_says_why_it_has_no_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(two_sample, "STEPS", 2)
+    samples, notes = Samples(), list[str]()
+    for seed in range(two_sample.LEAST_SCENES):
+        view, real, other = image(seed), image(seed + 20), image(seed + 40)
+        lr = [to_lr_grid(each, 2.0) for each in (view, real, other)]
+        samples.add("drawn", 2.0, real, [Rendered(view, lr[0], lr[2]), Rendered(view, lr[1], lr[2])])
+        samples.add("never", 2.0, real, [])
+        if seed:
+            samples.add("drawn", 4.0, real, [deterministic(view, 4.0)])
+    metrics, summary = samples.summary(notes.append)
+    assert (metrics, list(summary["auc"])) == ([AUC, CHROMA], ["drawn"])
+    assert list(summary["auc"]["drawn"]) == [2.0]
+    assert list(summary["edge_chroma"]["drawn"]) == [2.0], "at 4 there is no noise"
+    assert len(notes) == 1
+    assert notes[0].startswith("two-sample AUC: not measured at x4; expected")
 
 
 def test_means_over_scenes_then_spread_over_seeds() -> None:
