@@ -14,6 +14,7 @@ from basicsr.models.video_recurrent_gan_model import VideoRecurrentGANModel
 from basicsr.utils.registry import METRIC_REGISTRY, MODEL_REGISTRY
 
 from degflow_aug.compat.options import check_options
+from degflow_aug.files.notice import notice
 from degflow_aug.models.checks.images import check_enlarges, check_judges, is_of_pairs
 from degflow_aug.models.checks.registered_types import (
     check_datasets,
@@ -62,6 +63,8 @@ def check_training_options(opt: dict[str, Any], source: str) -> None:
         raise ValueError(f"expected a section network_g in {source}, got {opt.get('network_g')!r}")
     if issubclass(model, _WITH_DISCRIMINATORS):
         check_adversary(opt, model.__name__, instead="SRModel")
+    elif model.__module__.startswith("basicsr.") and (opt.get("network_d") or opt["train"].get("gan_opt")):
+        notice(f"{model.__name__} trains no discriminator: network_d and train.gan_opt have no effect")
     options = get_type_hints(model).get("options")
     if not hasattr(model, "read") and dataclasses.is_dataclass(options):
         read_options(options, opt.get("degflow") or {}, "degflow")  # type: ignore[arg-type]

@@ -183,18 +183,36 @@ OF_BASICSR: list[tuple[str, dict[str, Any], str]] = [
 ]  # fmt: skip
 
 
+def of_basicsr(root: Path, model: str) -> dict[str, Any]:
+    """The options of a model of BasicSR's, with a discriminator, on its own data set."""
+    opt = options(root, "gan")
+    opt["model_type"] = model
+    for phase in ("train", "val"):
+        pairs = {"type": "PairedImageDataset", "dataroot_lq": str(root / "lr"), **PAIRS}
+        opt["datasets"][phase] |= {"dataroot_gt": str(root / "hr"), **pairs}
+    for key in ("layout", "lq"):
+        opt["datasets"]["val"].pop(key)
+    return change(opt, degradation=None, degflow=None)
+
+
+def test_a_discriminator_that_nobody_trains_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from degflow_aug.files import notice
+    from degflow_aug.models.checks.training_options import check_training_options
+
+    monkeypatch.setattr(notice, "_SAID", set())
+    for model in ("SRModel", "ESRGANModel"):
+        caplog.clear()
+        check_training_options(of_basicsr(tmp_path, model), "run.yml")
+        assert ("SRModel trains no discriminator" in caplog.text) is (model == "SRModel")
+
+
 @pytest.mark.parametrize(("model", "changes", "sentence"), OF_BASICSR)
 def test_what_models_of_basicsr_need_is_one_sentence_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], model: str, changes: dict[str, Any], sentence: str
 ) -> None:
-    opt = options(tmp_path, "gan")
-    opt["model_type"] = model
-    for phase in ("train", "val"):
-        pairs = {"type": "PairedImageDataset", "dataroot_lq": str(tmp_path / "lr"), **PAIRS}
-        opt["datasets"][phase] |= {"dataroot_gt": str(tmp_path / "hr"), **pairs}
-    for key in ("layout", "lq"):
-        opt["datasets"]["val"].pop(key)
-    assert run(change(opt, degradation=None, degflow=None, **changes)) == 2
+    assert run(change(of_basicsr(tmp_path, model), **changes)) == 2
     said = capsys.readouterr().err.splitlines()
     assert re.fullmatch(f"degflow: .*{sentence}.*", said[-1]), said[-1]
     assert not Path("experiments").exists()
