@@ -12,6 +12,7 @@ import functools
 import importlib.util
 import io
 import logging
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any, BinaryIO, NamedTuple
@@ -59,14 +60,14 @@ MORE_SUFFIXES = (
     *(HEIC_SUFFIXES if importlib.util.find_spec("pillow_heif") else ()),
 )
 """Of formats that only some installations can read."""
-_ORIENTATION = 274
+_ORIENTATION, _EXIF, _BITS_PER_SAMPLE = 274, 34665, 258
 # Pillow's own function writes EXIF anew, and fails where that is damaged.
-_TURNS: dict[Any, Image.Transpose] = dict(zip(range(2, 9), map(Image.Transpose, (0, 3, 1, 5, 4, 6, 2)), strict=True))
+_TURNS = dict(zip(range(2, 9), map(Image.Transpose, (0, 3, 1, 5, 4, 6, 2)), strict=True))
 _TURNED = (5, 6, 7, 8)
-_EXIF = 34665
-_BITS_PER_SAMPLE = 258
 # Hashes of files with JPEG data that was whole: looking takes as long as decoding them.
 _WHOLE: set[int] = set()
+# OpenCV 4 and 5.
+_QUIET, _set_log_level = threading.Lock(), getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
 
 
 class ImageHeader(NamedTuple):
@@ -107,7 +108,7 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
         _WHOLE.add(hash(data))
     if _may_be_transparent(image):
         _without_alpha(np.asarray(image.convert("RGBA")), name)
-    turn = _TURNS.get(Image.Image.getexif(image).get(_ORIENTATION))
+    turn = _TURNS.get(Image.Image.getexif(image).get(_ORIENTATION, 1))
     return np.array(to_srgb(image if turn is None else image.transpose(turn), profile))
 
 
@@ -256,7 +257,10 @@ def _load_png(image: Any, data: bytes) -> None:
 def _decode_16_bits(image: Any, data: bytes, name: str) -> np.ndarray:
     _load(image, data, name)
     encoded = only_pixels(data) if image.format == "PNG" else data
-    pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
+    with _QUIET:  # OpenCV would write of damaged tags to stderr, past Python
+        level = _set_log_level(0)
+        pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
+        _set_log_level(level)
     if pixels is None or pixels.dtype != np.uint16:
         raise ValueError(
             f"{name}: expected 16-bit gray or RGB, got one that is damaged or that OpenCV cannot decode; save it as a "

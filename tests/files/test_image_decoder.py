@@ -11,6 +11,7 @@ import sys
 import zlib
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -180,6 +181,17 @@ for kind in ("TIFF", "JPEG", "PNG", "WEBP"):
         except ValueError:
             pass
 """
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("shape", [(24, 40), (24, 40, 3)])
+def test_what_opencv_minds_does_not_reach_stderr(shape: tuple[int, ...], capfd: pytest.CaptureFixture[str]) -> None:
+    data = cv2.imencode(".tif", np.ones(shape, np.uint16))[1].tobytes()
+    start = int.from_bytes(data[4:8], "little")
+    for place in range(start, start + 150):
+        with contextlib.suppress(ValueError):
+            decode_image(data[:place] + bytes([data[place] ^ 32]) + data[place + 1 :], "a")
+    assert capfd.readouterr().err == ""
 
 
 def test_what_pillow_minds_does_not_reach_stderr() -> None:
