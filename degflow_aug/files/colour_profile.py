@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import io
 import itertools
+import math
 import re
-from typing import Any
+import struct
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms
@@ -21,6 +23,7 @@ _GAMMA, _PRIMARIES, _NEAR = 1 / 2.2, (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15,
 # Of ITU-T H.273: BT.709 or not told, sRGB or not told, and light beyond white.
 _SRGB_PRIMARIES, _SRGB_TRANSFERS, _HDR = (1, 2), (13, 2), {16: "PQ", 18: "HLG"}
 _SRGB_POINTS, _POINTS_OF_PROFILE = (1, 13), re.compile(rb"(?s)cicp\0{4}.(.)")
+_BMP_HEADER, _TIFF_COLOURS = 14, (318, 319, 301)
 _COLOUR_SPACE, _UNCALIBRATED, _ADOBE = 40961, 65535, 2
 
 
@@ -102,6 +105,44 @@ def _told_beside(image: Image.Image, points: tuple[int, int], has_profile: bool)
     if str(index).startswith("R03") or space == _ADOBE:
         return "in Adobe RGB"
     return "not in sRGB by their EXIF" if space == _UNCALIBRATED else ""
+
+
+def bmp_colours(stream: BinaryIO) -> dict[str, Any]:
+    """What a BMP header of version 4 or 5 says, in Pillow's words: a profile, or gamma and chromaticity.
+
+    The profile is None where it is in another file.
+    """
+    stream.seek(_BMP_HEADER)
+    header = stream.read(124)
+    length, kind = int.from_bytes(header[:4], "little"), header[56:60]
+    if length >= 124 and kind == b"DEBM":
+        start, size = struct.unpack_from("<II", header, 112)
+        stream.seek(_BMP_HEADER + start)
+        return {"icc_profile": stream.read(size) or None}
+    if length >= 124 and kind == b"KNIL":
+        return {"icc_profile": None}
+    if length < 108 or kind != bytes(4):
+        return {}
+    red, green, blue = (struct.unpack_from("<3I", header, 60 + 12 * index) for index in range(3))
+    white = tuple(map(sum, zip(red, green, blue, strict=True)))
+    points = [part / sum(light) for light in (white, red, green, blue) if sum(light) for part in light[:2]]
+    gammas = [gamma / 65536 for gamma in struct.unpack_from("<3I", header, 96) if gamma]
+    return {
+        **({"chromaticity": tuple(points)} if len(points) == 8 else {}),
+        **({"gamma": len(gammas) / sum(gammas)} if gammas else {}),
+    }
+
+
+def tiff_colours(tags: Any) -> dict[str, Any]:
+    """What the tags of a TIFF say of white point, primaries and transfer function, in Pillow's words for PNG."""
+    told = (tags.get(tag) for tag in _TIFF_COLOURS)
+    white, primaries, light = (value if isinstance(value, tuple) else () for value in told)
+    levels = len(light) // 3 if len(light) % 3 == 0 else len(light)
+    middle = light[levels // 2] / 65535 if levels > 2 else 0
+    return {
+        **({"chromaticity": (*white, *primaries)} if (len(white), len(primaries)) == (2, 6) else {}),
+        **({"gamma": math.log(levels // 2 / (levels - 1)) / math.log(middle)} if 0 < middle < 1 else {}),
+    }
 
 
 class _Conversion:

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 from PIL import PngImagePlugin, TiffImagePlugin
 
+from degflow_aug.files.colour_profile import bmp_colours, tiff_colours
 from degflow_aug.files.notice import notice
 
 PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"\0\0\0\0IEND\xaeB`\x82"
@@ -42,7 +43,8 @@ def add_unread(image: Any, stream: BinaryIO) -> None:
     """Add to ``image.info`` what Pillow has not read of a file that it has opened and not decoded.
 
     ``code_points`` are the primaries and the transfer of ITU-T H.273, of a PNG (cICP), AVIF or HEIC file (nclx), whose
-    ``depth`` is in bits per channel.
+    ``depth`` is in bits per channel. ``icc_profile``, ``gamma`` and ``chromaticity`` are those of BMP and TIFF headers
+    too.
     EXIF of PNG files is looked for in their last 64 KiB too; ``late_colours`` names a chunk there that does not count.
     XMP is taken out: Pillow would turn an image by it where EXIF says nothing, and OpenCV, by which BasicSR reads, does
     not.
@@ -75,6 +77,10 @@ def add_unread(image: Any, stream: BinaryIO) -> None:
         if (colours := _NCLX.search(head)) is not None:
             image.info["code_points"] = tuple(int.from_bytes(point, "big") for point in colours.groups())
         image.info["depth"] = max((depth[1][0] for depth in _DEPTH.finditer(head)), default=8)
+    elif image.format == "BMP":
+        image.info.update(bmp_colours(stream))
+    elif image.format == "TIFF":
+        image.info.update(tiff_colours(image.tag_v2))
     stream.seek(place)
 
 

@@ -31,10 +31,13 @@ def _saved(image: np.ndarray, kind: str, icc: bytes, **options: Any) -> bytes:
 
 
 @pytest.mark.parametrize("primaries", [DISPLAY_P3, ADOBE_RGB])
-@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG"])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG", "BMP"])
 def test_other_colours_are_those_ofsrgb_levels(kind: str, primaries: tuple[tuple[float, float], ...]) -> None:
     options: dict[str, Any] = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}.get(kind, {})
-    image = decode_image(_saved(RGB, kind, profile(primaries), **options), f"{kind} {primaries}")
+    icc = profile(primaries)
+    # Pillow writes none in BMP files.
+    data = _bmp(b"DEBM", icc=icc) if kind == "BMP" else _saved(RGB, kind, icc, **options)
+    image = decode_image(data, f"{kind} {primaries}")
     error = np.abs(image - expected(RGB, primaries))
     assert error.mean() < 2 if kind == "JPEG" else error.max() < 2
 
@@ -77,6 +80,11 @@ def test_it_is_said_once_per_profile(tmp_path: Path, caplog: pytest.LogCaptureFi
     ]
 
 
+def test_a_profile_in_another_file_is_said_and_left(caplog: pytest.LogCaptureFixture) -> None:
+    np.testing.assert_array_equal(decode_image(_bmp(b"KNIL", icc=b"p3.icc"), "linked.bmp"), RGB)
+    assert "a profile that is damaged or lacks parts" in caplog.text
+
+
 @pytest.mark.parametrize("icc", [b"nothing", profile(DISPLAY_P3, 2.3)[:200], profile(None, 2.3)])
 def test_a_profile_that_does_not_fit_is_said_and_left(icc: bytes, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
@@ -114,6 +122,27 @@ def _adobe(kind: str) -> bytes:
     return stream.getvalue()
 
 
+def _bmp(space: bytes, gamma: float = 0, primaries: tuple[tuple[float, float], ...] = (), icc: bytes = b"") -> bytes:
+    """A BMP image with a header of version 5."""
+    pixels = RGB[::-1, :, ::-1]
+    rows = np.pad(pixels.reshape(len(pixels), -1), ((0, 0), (0, -3 * RGB.shape[1] % 4))).tobytes()
+    head = struct.pack("<IiiHHIIiiII16x4s", 124, RGB.shape[1], RGB.shape[0], 1, 24, 0, len(rows), 0, 0, 0, 0, space)
+    # As much light of each as white takes, by which the end points are scaled.
+    lights = [(x / y * part, part, (1 - x - y) / y * part) for (x, y), part in zip(primaries, WHITE, strict=False)]
+    head += b"".join(struct.pack("<I", round(value * 2**30)) for light in lights for value in light).ljust(36, b"\0")
+    head += struct.pack("<3I", *[round(gamma * 65536)] * 3) + struct.pack("<4I", 4, 124 + len(rows), len(icc), 0)
+    return b"BM" + struct.pack("<IHHI", 138 + len(rows) + len(icc), 0, 0, 138) + head + rows + icc
+
+
+def _tiff(**tags: Any) -> bytes:
+    """A TIFF image whose tags tell colours."""
+    numbers = {"white": 318, "primaries": 319, "transfer": 301}
+    return _saved(RGB, "TIFF", b"", tiffinfo={numbers[name]: value for name, value in tags.items()})
+
+
+WHITE = (0.2126, 0.7152, 0.0722)
+SRGB_PRIMARIES = ((0.64, 0.33), (0.3, 0.6), (0.15, 0.06))
+LEVELS = [round(65535 * (level / 255) ** 1.8) for level in range(256)]
 SAME_PRIMARIES = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
 ADOBE_PRIMARIES = (31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000)
 
@@ -126,8 +155,15 @@ ADOBE_PRIMARIES = (31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000)
     (_adobe("JPEG"), "in Adobe RGB"), (_adobe("PNG"), "in Adobe RGB"), (_adobe("WEBP"), "in Adobe RGB"),
     (PNG[:33] + _chunk(b"gAMA", 45455) + _chunk(b"cHRM", *SAME_PRIMARIES) + PNG[33:], ""),
     (_cicp(1, 13), ""),
+    (_bmp(bytes(4), 1), "of gamma 1"), (_bmp(bytes(4), 0, ADOBE_RGB), "of other primaries"),
+    (_bmp(bytes(4), 2.2, SRGB_PRIMARIES), ""), (_bmp(bytes(4)), ""), (_bmp(b"BGRs", 1), ""),
+    (_tiff(primaries=(0.64, 0.33, 0.21, 0.71, 0.15, 0.06), white=(0.3127, 0.329)), "of other primaries"),
+    (_tiff(transfer=tuple(LEVELS)), "of gamma 1.8"),
+    (_tiff(primaries=(0.64, 0.33, 0.3, 0.6, 0.15, 0.06), white=(0.3127, 0.329)), ""), (_tiff(white=(0.3, 0.3)), ""),
 ], ids=[
     "linear", "primaries", "code points", "linear code", "exif", "exif of png", "exif of webp", "same", "same code",
+    "linear bmp", "bmp primaries", "same bmp", "bmp without", "srgb bmp", "tiff primaries", "tiff gamma", "same tiff",
+    "tiff without",
 ])  # fmt: skip
 def test_colours_told_without_a_profile_are_said(
     data: bytes, said: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
