@@ -138,9 +138,33 @@ def _file_of(opt: Mapping[str, Any], network: str, iteration: int) -> Path:
     return Path(opt["path"]["models"], f"net_{network.removeprefix('network_')}_{iteration}.pth")
 
 
+def set_resumed_networks(opt: Mapping[str, Any], iteration: int) -> None:
+    """Set, as BasicSR's ``check_resume``, the paths of the networks to continue at ``iteration``, and what they hold.
+
+    ``param_key_*`` tells of pretrained weights, and so remains with the networks that start anew alone. BasicSR takes
+    ``params_ema`` from these, and leaves other names to the networks of the run, which have none of them.
+    """
+    from basicsr.utils import check_resume
+
+    path = opt["path"]
+    keys = {key: value for key, value in path.items() if key.startswith("param_key_")}
+    check_resume(opt, iteration)
+    anew = networks_anew(path.get("ignore_resume_networks"))
+    path |= {key: value if key.replace("param_key", "network") in anew else "params" for key, value in keys.items()}
+
+
 def check_pretrained(opt: Mapping[str, Any], resumed: bool) -> None:
-    """Raise a ValueError where a file of ``path.pretrain_network_*`` is not there, and the run would read it."""
+    """Raise a ValueError where a file of ``path.pretrain_network_*`` is not there, and the run would read it.
+
+    A run that goes on needs the networks of ``path.ignore_resume_networks`` too: others would go on as they are.
+    """
     anew = networks_anew(opt["path"].get("ignore_resume_networks"))
+    known = [key for key in opt if key.startswith("network_")]
+    if resumed and (unknown := [name for name in anew if name not in known]):
+        raise ValueError(
+            f"expected names out of {', '.join(known)} in path.ignore_resume_networks, got {unknown[0]!r}; "
+            "a list has several"
+        )
     for network in (key for key in opt if key.startswith("network_") and (not resumed or key in anew)):
         path = opt["path"].get(f"pretrain_{network}")
         if path and not home_path(path).is_file():

@@ -70,7 +70,7 @@ class ResumableTraining:
             RunFinished: the run has ended before, and is not to be longer.
             ValueError: a state that cannot go on with these options.
         """
-        from basicsr.utils import check_resume, set_random_seed
+        from basicsr.utils import set_random_seed
 
         self.iteration, self._state, self._news = 0, None, []
         marks, total = compat_resume.marks_of(opt), int(opt["train"]["total_iter"])
@@ -89,7 +89,7 @@ class ResumableTraining:
         self._compare(opt, path, state)
         opt["path"]["resume_state"] = str(path)
         compat_resume.prepare_folders(opt)
-        check_resume(opt, state["iter"])
+        compat_resume.set_resumed_networks(opt, state["iter"])
         self.iteration, self._state = state["iter"], state
         self.validations = Validations(opt, self.iteration, marks if recorded(state) else None)
         set_random_seed(stream_seed(opt, self.iteration) % 2**32)

@@ -79,6 +79,8 @@ def test_explicit_state_continues_under_a_new_name(whole_run: tuple[Path, list[i
             {"path__pretrain_network_g": "no.pth", "path__ignore_resume_networks": ["network_g"]},
             r"expected a checkpoint at no\.pth \(path\.pretrain_network_g\), got no such file",
         ),
+        ({"path__ignore_resume_networks": "net_g"}, r"names out of network_g in path.*, got 'net_g'; a list"),
+        ({"path__ignore_resume_networks": ["network_g", "network_d"]}, r"out of network_g in .*, got 'network_d'"),
     ],
 )
 def test_what_a_state_cannot_go_on_with_is_refused_before_anything_is_written(
@@ -90,6 +92,24 @@ def test_what_a_state_cannot_go_on_with_is_refused_before_anything_is_written(
     with pytest.raises(ValueError, match=sentence):
         train(options, "--auto_resume")
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+@pytest.mark.parametrize("part", ["generator", "Params_EMA", "params_ema", None])
+@pytest.mark.parametrize("anew", [False, True])
+def test_the_name_of_pretrained_weights_is_not_looked_for_in_the_networks_of_the_run(
+    whole_run: tuple[Path, list[int]], tmp_path: Path, part: str | None, anew: bool
+) -> None:
+    shutil.copytree(whole_run[0] / "experiments", tmp_path / "experiments")
+    own = torch.load(tmp_path / "experiments/tiny/models/net_g_7.pth", weights_only=True)["params"]
+    theirs = {key: value + 1 for key, value in own.items()}
+    torch.save({part or "params": theirs, **({"params": own} if part else {})}, tmp_path / "start.pth")
+    changes: dict[str, Any] = {"path__pretrain_network_g": str(tmp_path / "start.pth"), "path__param_key_g": part}
+    if anew:
+        changes["path__ignore_resume_networks"] = ["network_g"]
+    options = write_experiment(tmp_path, images=7, train__total_iter=8, **changes)
+    train(options, "--auto_resume")
+    trained = torch.load(tmp_path / "experiments/tiny/models/net_g_8.pth", weights_only=True)["params"]
+    assert all((trained[key] - (theirs if anew else own)[key]).abs().max() < 0.1 for key in own)
 
 
 @pytest.mark.parametrize("key", ["pretrain_network_g", "resume_state"])
