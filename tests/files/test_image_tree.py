@@ -107,7 +107,9 @@ def test_nothing_is_said_of_folders_that_hold_what_is_taken(tmp_path: Path, capl
     ("city100", "001H.PNG", "001L.PNG", "IMG_1.HEIC"),
     ("city100", "a/001H.PNG", "a/001L.PNG", "a/other.PNG"),
     ("realsr", "a/Train/2/a_1_HR.png", "a/Train/2/a_1_LR2.png", "a/Train/2/a_1.CR3"),
+    ("realsr", "a/Train/2/a_1_HR.png", "a/Train/2/a_1_LR2.png", "b.zip"),
     ("realarbisr", "Train/HR2/1.png", "Train/LR2/1.png", "Train/LR2/1.jxl"),
+    ("realarbisr", "Train/HR2/1.png", "Train/LR2/1.png", "Train/HR_3"),
     ("pattern", "HR/1.png", "L/1.png", "L/1.jpg"),
     ("folders", "HR/1.png", "L/1.png", "HR/1.gif"),
 ])  # fmt: skip

@@ -31,6 +31,7 @@ def find_realarbisr(place: Place) -> Iterator[FoundImage]:
             folders.setdefault(scale, {})[kind] = folder
     if not folders:
         raise ValueError(f"{parent}: expected folders HR1dot5, LR1dot5, HR2, LR2, ... in it, got none")
+    say_left_out(parent, [folder / "any" for both in folders.values() for folder in both.values()])
     camera = folder_name(place.root)
     for scale, both in sorted(folders.items()):
         if len(both) < 2:

@@ -77,6 +77,7 @@ def _find(root: Path, split: str, own_hr: bool) -> Iterator[FoundImage]:
     splits = [(camera, folder) for camera, folder in cameras if folder.name.lower() == split.lower()]
     if not splits:
         raise ValueError(f"{root}: expected folders {{camera}}/{split}/{{scale}}, got none{_hint(root, split)}")
+    say_left_out(root, [folder / "any" for _, folder in splits])
     for camera, folder in splits:
         named = [(match, child) for child in folders(folder) if (match := _SCALE.fullmatch(child.name))]
         scales = one_per_scale((float(match[1]), child) for match, child in named)
