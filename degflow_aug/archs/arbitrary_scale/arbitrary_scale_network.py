@@ -12,9 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from degflow_aug.archs.arbitrary_scale.encoders import Encoder, build_encoder
+from degflow_aug.archs.arbitrary_scale.feature_lookup import check_image
 from degflow_aug.archs.network_arguments import plain
 
 Features = tuple[Tensor, ...]
+_LOWEST, _HIGHEST = -0.35, 1.35
+"""Values of LR beyond are refused, as those of HR are by degradations."""
 
 
 class ArbitraryScaleNetwork(nn.Module):
@@ -76,11 +79,12 @@ def upscale(network: ArbitraryScaleNetwork, lq: Tensor, size: tuple[int, int], m
         (B, 3, H, W), not clamped; the same for every limit.
 
     Raises:
-        ValueError: an empty size, or no memory.
+        ValueError: LR of another kind or far from [0, 1], no size, an empty one, or no memory.
     """
+    _check_values(lq)
+    if not isinstance(size, (tuple, list)) or len(size) != 2 or min(size) < 1 or memory_mb <= 0:
+        raise ValueError(f"expected a size (H, W) of at least 1x1 and memory above 0 MB, got {size!r}, {memory_mb}")
     height, width = size
-    if min(size) < 1 or memory_mb <= 0:
-        raise ValueError(f"expected a size of at least 1x1 and memory above 0 MB, got {height}x{width}, {memory_mb}")
     features = network.encode(lq)
     batch = lq.shape[0]
     chunk = max(1, int(memory_mb * 2**20 / (4 * batch * network.floats_per_query)))
@@ -91,3 +95,13 @@ def upscale(network: ArbitraryScaleNetwork, lq: Tensor, size: tuple[int, int], m
         for part in coord.split(chunk)
     ]
     return torch.cat(colours, dim=1).transpose(1, 2).reshape(batch, 3, height, width)
+
+
+def _check_values(lq: Tensor) -> None:
+    if not isinstance(lq, Tensor) or not lq.is_floating_point():
+        got = str(lq.dtype) if isinstance(lq, Tensor) else type(lq).__name__
+        raise ValueError(f"expected LR as a float tensor (B, 3, h, w) in [0, 1], got {got}; divide 8-bit values by 255")
+    check_image(lq)
+    low, high = (value.item() for value in torch.aminmax(lq))
+    if not (low >= _LOWEST and high <= _HIGHEST):
+        raise ValueError(f"expected LR in [0, 1], got values from {low:g} to {high:g}; divide 8-bit values by 255")

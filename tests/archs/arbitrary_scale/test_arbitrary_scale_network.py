@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -49,10 +52,10 @@ def test_pixel_centres_are_the_middles_of_equal_parts(height: int, width: int) -
 
 @pytest.mark.parametrize("memory_mb", [1e-9, 0.01, 0.05, 1024])
 def test_every_limit_gives_the_image_that_was_asked_for(memory_mb: float) -> None:
-    network, lq = Ramp(), torch.stack([torch.zeros(3, 2, 2), torch.full((3, 2, 2), 5.0)])
+    network, lq = Ramp(), torch.stack([torch.zeros(3, 2, 2), torch.full((3, 2, 2), 0.5)])
     image = upscale(network, lq, (9, 14), memory_mb)
     assert image.shape == (2, 3, 9, 14)
-    for sample, base in enumerate((0, 5)):
+    for sample, base in enumerate((0, 0.5)):
         for i, j in ((0, 0), (3, 8), (8, 13)):
             truth = [base - 1 + (2 * i + 1) / 9, base - 1 + (2 * j + 1) / 14, base + 4 / (9 * 14)]
             assert image[sample, :, i, j].tolist() == pytest.approx(truth, abs=1e-6)
@@ -74,7 +77,19 @@ def test_nothing_is_kept_for_a_gradient() -> None:
     assert not upscale(Ramp(), torch.zeros(1, 3, 2, 2, requires_grad=True), (3, 3)).requires_grad
 
 
-@pytest.mark.parametrize(("size", "memory"), [((0, 4), 1), ((4, -1), 1), ((4, 4), 0), ((4, 4), -3)])
-def test_an_empty_image_and_no_memory_are_refused(size: tuple[int, int], memory: float) -> None:
-    with pytest.raises(ValueError, match=rf"at least 1x1 and memory above 0 MB, got {size[0]}x{size[1]}, {memory}"):
+@pytest.mark.parametrize(
+    ("size", "memory"), [((0, 4), 1), ((4, -1), 1), ((4, 4), 0), ((4, 4), -3), (2.0, 1), ([2.0], 1)]
+)
+def test_an_empty_image_and_no_memory_are_refused(size: Any, memory: float) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"at least 1x1 and memory above 0 MB, got {size}, {memory}")):
         upscale(Ramp(), torch.zeros(1, 3, 2, 2), size, memory)
+
+
+@pytest.mark.parametrize(("lq", "got"), [
+    (torch.full((1, 3, 2, 2), 255.0), "values from 255 to 255"), (-torch.ones(1, 3, 2, 2), "values from -1 to -1"),
+    (torch.full((1, 3, 2, 2), torch.nan), "values from nan"), (torch.zeros(1, 3, 2, 2).byte(), "torch.uint8"),
+    (np.zeros((1, 3, 2, 2), np.float32), "ndarray"), (torch.zeros(0, 3, 2, 2), "(0, 3, 2, 2)"),
+])  # fmt: skip
+def test_lr_that_is_no_batch_of_images_is_refused(lq: Any, got: str) -> None:
+    with pytest.raises(ValueError, match=f"expected LR .*got {re.escape(got)}"):
+        upscale(Ramp(), lq, (4, 4))
