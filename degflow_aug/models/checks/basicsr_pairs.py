@@ -102,8 +102,7 @@ def _stored_pairs(hr_root: Path, lr_root: Path, where: str) -> list[tuple[Path, 
 def _pairs(section: Mapping[str, Any], hr_root: Path, lr_root: Path, where: str) -> list[tuple[Path, Path]]:
     """The pairs as BasicSR makes them: by a list of HR files, or of all files in the two folders."""
     listed, template = section.get("meta_info_file"), str(section.get("filename_tmpl", "{}"))
-    # BasicSR takes what is before the first space for the name.
-    names = [line.split(" ")[0] for line in read_lines(Path(at_home(str(listed))))] if listed else _files(hr_root)
+    names = _listed(Path(at_home(str(listed))), where) if listed else _files(hr_root)
     left = set() if listed else set(_files(lr_root))
     pairs = []
     for name in names:
@@ -119,13 +118,30 @@ def _pairs(section: Mapping[str, Any], hr_root: Path, lr_root: Path, where: str)
         left.discard(lr_name)
         pairs.append((hr_root / name, lr_root / lr_name))
     if not listed:
-        say_left_out(hr_root, [hr for hr, _ in pairs])
+        for root, files in zip((hr_root, lr_root), zip(*pairs, strict=True), strict=False):
+            say_left_out(root, files)
     if left:
         raise ValueError(
             f"{lr_root / min(left)}: expected an HR image for each file of dataroot_lq in {where}, got none in "
             f"{hr_root}; take the file out"
         )
     return pairs
+
+
+def _listed(path: Path, where: str) -> list[str]:
+    """The names in a list. BasicSR takes what is before the first space for one, also in lines that are empty."""
+    names = [line.split(" ")[0] for line in read_lines(path)]
+    try:
+        with path.open(encoding="utf-8") as file:
+            found = [line.strip().split(" ")[0] for line in file]
+    except UnicodeDecodeError:
+        found = []
+    if names != found:
+        raise ValueError(
+            f"{path}: expected UTF-8 without a mark of byte order and without empty lines, as PairedImageDataset reads "
+            f"meta_info_file in {where}, got others; save it so"
+        )
+    return names
 
 
 def _fill(template: str, stem: str, where: str) -> str:
@@ -157,6 +173,10 @@ def _check_sizes(
     hr: Path, lr: Path, header: Callable[[Path], ImageHeader], scale: float, side: object, where: str
 ) -> Size:
     large, small = header(hr)[:2], header(lr)[:2]
+    if isinstance(side, int) and side % scale:
+        raise ValueError(
+            f"expected gt_size in {where} as a multiple of scale {scale:g}, got {side}; change one of them"
+        )
     if isinstance(side, int) and min(large) < side:
         raise ValueError(
             f"expected HR of at least {side}x{side} pixels (gt_size) in {where}, got {hr} of {large[0]}x{large[1]}; "

@@ -71,6 +71,26 @@ def test_folders_are_no_lmdbs(tmp_path: Path) -> None:
         check_basicsr_pairs(section, 2, "datasets.val")
 
 
+@pytest.mark.parametrize("data", [
+    b"\xef\xbb\xbfa.png (48,64,3)\n", "a.png (48,64,3)\n".encode("utf-16"), b"a.png\n\nb.png\n", b"\na.png\n",
+])  # fmt: skip
+def test_a_list_that_basicsr_reads_otherwise_is_refused(tmp_path: Path, data: bytes) -> None:
+    section = _section(tmp_path, *[((48, 64), (24, 32))] * 2)
+    (tmp_path / "list.txt").write_bytes(data)
+    section["meta_info_file"] = str(tmp_path / "list.txt")
+    with pytest.raises(ValueError, match=r"list\.txt: expected UTF-8 without .* in datasets\.train"):
+        check_basicsr_pairs(section, 2, "datasets.train")
+    (tmp_path / "list.txt").write_bytes(b"a.png (48,64,3)\r\nb.png")
+    check_basicsr_pairs(section, 2, "datasets.train")
+
+
+def test_crops_are_whole_lr_pixels(tmp_path: Path) -> None:
+    section = {**_section(tmp_path, ((48, 64), (24, 32))), "gt_size": 15}
+    with pytest.raises(ValueError, match=r"gt_size in datasets\.train as a multiple of scale 2, got 15"):
+        check_basicsr_pairs(section, 2, "datasets.train")
+    check_basicsr_pairs(section, 2, "datasets.val")
+
+
 def test_a_list_of_hr_files_is_what_counts(tmp_path: Path) -> None:
     section = _section(tmp_path, ((48, 64), (24, 32)), ((48, 64), (12, 16)))
     (tmp_path / "list.txt").write_text("a.png (48,64,3)\n")
