@@ -21,7 +21,8 @@ from degflow_aug.files.tensor_file import bare, check_weights, load_tensors
 PARTS = ("params", "params_ema")
 _DEEPEST, _NAMED = 3, 5
 Shapes = Mapping[str, torch.Size]
-Choice = tuple[str, dict[str, Tensor]]
+Named = tuple[str, dict[str, Tensor]]
+Choice = tuple[str, dict[str, Tensor], int]
 
 
 def fill_network(
@@ -47,7 +48,7 @@ def fill_network(
     own, kind = network.state_dict(), type(network).__name__
     shapes = {key: value.shape for key, value in own.items()}
     choices = find_weights(load_tensors(path), shapes, path, part, instead)
-    name, weights = choices[0]
+    name, weights, _ = choices[0]
     fitting = _fitting(weights, shapes)
     check_weights(fitting, path, counts={key for key, value in own.items() if not value.is_floating_point()})
     count = f"{len(fitting)} of {len(shapes)} tensors of this {kind}"
@@ -85,7 +86,7 @@ def find_weights(
         part, instead: as for :func:`fill_network`.
 
     Returns:
-        Names and tensors, the best first.
+        Names, tensors and how deep they lie, the best first.
 
     Raises:
         ValueError: no mapping of tensors, or no part of that name.
@@ -96,12 +97,16 @@ def find_weights(
             f"expected network weights below at most {_DEEPEST} names in {path}, got a file that holds something else"
         )
     found = [(state, name, each) for state, tensors in states for name, each in _readings(state, tensors, shapes, path)]
-    choices = [(name, each) for state, name, each in found if part in (None, *PARTS, state, name)]
+    choices = [
+        (name, each, state.count("."))
+        for state, name, each in found
+        if part in (None, *PARTS, state, _last(state), name)
+    ]
     if not choices:
         raise ValueError(f"expected weights named {part!r} in {path} (param_key), got {_listed(list(content))}")
     # Sorting leaves equals in their order; of one name, what has nothing beside the network comes first.
     choices.sort(key=lambda choice: len(choice[1].keys() - shapes.keys()))
-    choices.sort(key=lambda choice: _distance(choice[0], part or "params", instead))
+    choices.sort(key=lambda choice: (_distance(choice[0], part or "params", instead), choice[2]))
     return sorted(choices, key=lambda choice: -len(_fitting(choice[1], shapes)))
 
 
@@ -111,12 +116,12 @@ def _fitting(weights: Mapping[str, Tensor], shapes: Shapes) -> dict[str, Tensor]
 
 def _check_sole(choices: Sequence[Choice], shapes: Shapes, path: str | Path, asked: tuple[str, str | None]) -> None:
     """Refuse to choose between other weights that fit as well and are named as little like those asked for."""
-    first, best = choices[0][0], _fitting(choices[0][1], shapes)
-    for name, weights in choices[1:]:
+    first, best, top = choices[0][0], _fitting(choices[0][1], shapes), choices[0][2]
+    for name, weights, depth in choices[1:]:
         fitting = _fitting(weights, shapes)
-        if len(fitting) < len(best) or _distance(name, *asked) != _distance(first, *asked):
+        if len(fitting) < len(best) or (_distance(name, *asked), depth) != (_distance(first, *asked), top):
             return
-        if name != first and any(key not in fitting or not torch.equal(fitting[key], best[key]) for key in best):
+        if any(key not in fitting or not _same(fitting[key], value) for key, value in best.items()):
             raise ValueError(
                 f"expected weights named {asked[0]!r} in {path}, got two others that fit, {first} and {name}; "
                 "name one of them as path.param_key_g (param_key_d for network_d)"
@@ -126,24 +131,24 @@ def _check_sole(choices: Sequence[Choice], shapes: Shapes, path: str | Path, ask
 def _in_place_of(part: str | None, choices: Sequence[Choice], shapes: Shapes) -> str:
     """What to add where another name was taken than the one asked for."""
     taken = choices[0][0]
-    if part in (None, taken) or (part, taken) == ("params", ""):
+    if part in (None, taken, _last(taken)) or (part, taken) == ("params", ""):
         return ""
-    fits = [len(_fitting(weights, shapes)) for name, weights in choices if name == part]
+    fits = [len(_fitting(weights, shapes)) for name, weights, _ in choices if name == part]
     return f" in place of {part}, " + (f"of which {max(fits)} fit" if fits else "which is not there")
 
 
-def _states(content: Any, name: str = "", depth: int = 0) -> Iterator[Choice]:
-    """Every mapping with tensors, and the key that it lies under."""
+def _states(content: Any, name: str = "", depth: int = 0) -> Iterator[Named]:
+    """Every mapping with tensors, and the keys that it lies under, with dots between them."""
     if not isinstance(content, Mapping) or depth > _DEEPEST:
         return
     tensors = {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)}
     if tensors:
         yield name, tensors
     for key, value in content.items():
-        yield from _states(value, str(key), depth + 1)
+        yield from _states(value, f"{name}.{key}" if name else str(key), depth + 1)
 
 
-def _readings(name: str, state: Mapping[str, Tensor], shapes: Shapes, path: str | Path) -> Iterator[Choice]:
+def _readings(name: str, state: Mapping[str, Tensor], shapes: Shapes, path: str | Path) -> Iterator[Named]:
     """A state as it is and without wrappers, the parts of it whose keys begin with a name, and what an EMA leaves."""
     yield name, dict(state)
     plain = bare(state, path)
@@ -158,11 +163,22 @@ def _readings(name: str, state: Mapping[str, Tensor], shapes: Shapes, path: str 
     yield name, plain
 
 
+def _same(first: Tensor, second: Tensor) -> bool:
+    # Torch compares neither tensors of 8 bits nor those of two types.
+    return first is second or torch.equal(first.float(), second.float())
+
+
+def _last(name: str) -> str:
+    """The innermost of the keys in a name."""
+    return name.rpartition(".")[2]
+
+
 def _distance(name: str, part: str, instead: str | None) -> tuple[bool, ...]:
     """How far a name is from the one asked for: EMA for EMA, and the plain names before others."""
     plain = name.replace("-", "_").lower()
     alike = ("ema" in plain) == ("ema" in part)
-    return not alike, plain != part, name != instead, plain not in (*PARTS, ""), name != part
+    inner = _last(plain)
+    return not alike, part not in (plain, inner), name != instead, inner not in (*PARTS, ""), name != part
 
 
 def _listed(names: list[Any]) -> str:

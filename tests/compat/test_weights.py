@@ -69,6 +69,11 @@ FIRST, SECOND = network(1).state_dict(), network(2).state_dict()
         ({"Params": FIRST, "Params_EMA": SECOND}, "params", 1),
         ({"PARAMS": FIRST, "PARAMS_EMA": SECOND}, "params_ema", 2),
         ({"params": FIRST, "Params": SECOND}, "params", 1),
+        ({"history": {"params": SECOND}, "params": FIRST}, "params", 1),
+        ({"best": {"params": FIRST}, "last": {"params": SECOND}}, "last.params", 2),
+        ({"one": {"gen": FIRST}, "two": {"gen": FIRST}}, "gen", 1),
+        ({"one": FIRST, "two": {key: value.double() for key, value in FIRST.items()}}, "params", 1),
+        ({"ema": {"last": named("net.", SECOND)}, "state_dict": named("net.", FIRST)}, "params", 1),
         ({**FIRST, **named("ema.", SECOND)}, "params", 1),
         ({"state_dict": {**FIRST, **named("ema.", SECOND)}}, "params_ema", 2),
         ({**FIRST, **named("ema_model.module.", SECOND), "ema_model.n_averaged": torch.tensor(3)}, "params", 1),
@@ -169,6 +174,7 @@ def logged(filled: nn.Module, path: Path, caplog: pytest.LogCaptureFixture, **ho
             "params_ema in place of params, of which 1 fit",
         ),
         ({"state_dict": named("net_g.", FIRST)}, "params", "FILE, net_g in place of params, which is not there"),
+        ({"model": {"params": FIRST}}, "params", "FILE, model.params"),
         ({"one": FIRST, "two": FIRST}, "params", "FILE, one in place of params, which is not there"),
         (FIRST, "params", "FILE, bare keys"),
     ],
@@ -198,6 +204,28 @@ def test_of_two_that_fit_as_well_none_is_guessed(content: Any, tmp_path: Path) -
         filled = network(9)
         fill_network(filled, path, **how)  # type: ignore[arg-type]
         assert same(filled, network(2))
+
+
+@pytest.mark.parametrize(
+    ("content", "part", "names"),
+    [
+        ({"best": {"params": FIRST}, "last": {"params": SECOND}}, "params", "best.params and last.params"),
+        ({"one": {"gen": FIRST}, "two": {"gen": SECOND}}, "gen", "one.gen and two.gen"),
+        (
+            {"1": {"state_dict": named("net.", FIRST)}, "2": {"state_dict": named("net.", SECOND)}},
+            "params",
+            "net and net",
+        ),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_nor_of_two_that_go_by_one_name(
+    content: dict[str, Any], part: str, names: str, turned: bool, tmp_path: Path
+) -> None:
+    if turned:
+        content, names = dict(reversed(content.items())), " and ".join(reversed(names.split(" and ")))
+    with pytest.raises(ValueError, match=f"got two others that fit, {names}; name one"):
+        fill_network(network(9), saved(tmp_path, content), part=part)
 
 
 @pytest.mark.parametrize(
