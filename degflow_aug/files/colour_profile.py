@@ -22,6 +22,8 @@ _GRAYS = ("1", "L", "LA")
 _GAMMA, _PRIMARIES, _NEAR = 1 / 2.2, (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06), 0.02
 # Of ITU-T H.273: BT.709 or not told, sRGB or not told, and light beyond white.
 _SRGB_PRIMARIES, _SRGB_TRANSFERS, _HDR = (1, 2), (13, 2), {16: "PQ", 18: "HLG"}
+# Matrix and range: RGB, or not told, and full.
+_FULL_RANGE = (b"\0\1", b"\2\1")
 _SRGB_POINTS, _POINTS_OF_PROFILE = (1, 13), re.compile(rb"(?s)cicp\0{4}.(.)")
 _BMP_HEADER, _TIFF_COLOURS = 14, (318, 319, 301)
 _COLOUR_SPACE, _UNCALIBRATED, _ADOBE = 40961, 65535, 2
@@ -46,7 +48,7 @@ def is_in_srgb(image: Image.Image, name: str) -> bool:
         name: what the line calls it. It is said once per profile.
 
     Raises:
-        ValueError: a PQ or HLG transfer.
+        ValueError: a PQ or HLG transfer, or a PNG of narrow range.
     """
     profile = used_profile(image)
     points = image.info.get("code_points", (2, 2))
@@ -55,6 +57,10 @@ def is_in_srgb(image: Image.Image, name: str) -> bool:
         if transfer in _HDR:
             got = f"HDR ({_HDR[transfer]})"
             raise ValueError(f"{name}: expected an image that levels of sRGB can hold, got {got}; convert it to sRGB")
+    if image.info.get("code_range", _FULL_RANGE[0]) not in _FULL_RANGE:
+        raise ValueError(
+            f"{name}: expected RGB of full range, got a cICP chunk that tells narrow range or YCbCr; convert it to sRGB"
+        )
     left_out = image.info.get("late_colours", "")
     if left_out or image.info.get("icc_profile", b"") is None:
         why = f"{left_out} behind the pixels" if left_out else "a profile that is damaged or lacks parts"

@@ -42,9 +42,9 @@ _DEPTH = re.compile(rb"(?s)pixi\0{4}[\1-\4](.)")
 def add_unread(image: Any, stream: BinaryIO) -> None:
     """Add to ``image.info`` what Pillow has not read of a file that it has opened and not decoded.
 
-    ``code_points`` are the primaries and the transfer of ITU-T H.273, of a PNG (cICP), AVIF or HEIC file (nclx), whose
-    ``depth`` is in bits per channel. ``icc_profile``, ``gamma`` and ``chromaticity`` are those of BMP and TIFF headers
-    too.
+    ``code_points`` are the primaries and the transfer of ITU-T H.273, of a PNG (cICP), AVIF or HEIC file (nclx).
+    ``code_range`` is the rest of cICP, ``depth`` is in bits per channel of AVIF and HEIC. ``icc_profile``, ``gamma``
+    and ``chromaticity`` are those of BMP and TIFF headers too.
     EXIF of PNG files is looked for in their last 64 KiB too; ``late_colours`` names a chunk there that does not count.
     XMP is taken out: Pillow would turn an image by it where EXIF says nothing, and OpenCV, by which BasicSR reads, does
     not.
@@ -56,7 +56,7 @@ def add_unread(image: Any, stream: BinaryIO) -> None:
         stream.seek(0)
         head = stream.read(place)
         for _, content in _chunks(head, _CODE_POINTS):
-            image.info["code_points"] = tuple(content[:2])
+            image.info["code_points"], image.info["code_range"] = tuple(content[:2]), content[2:]
         most, clear = (1 << head[24]) - 1, image.info.get("transparency")
         if image.mode in ("1", "L") and isinstance(clear, int) and clear <= most:
             # Pillow compares this value of few bits with pixels of 8.
@@ -94,15 +94,15 @@ def check_plain(image: Any, bits: int, upright: bool, name: str) -> None:
         name: what errors call it.
 
     Raises:
-        ValueError: several pages, strips or tiles without their bytes, a camera raw, CMYK, floating point, signed or
-            32-bit values, or 16 bits of a kind that cannot be read exactly.
+        ValueError: several pages, strips, tiles or rows without their bytes, a camera raw, CMYK, floating point, signed
+            or 32-bit values, or 16 bits of a kind that cannot be read exactly.
     """
     if getattr(image, "is_animated", False):
         raise ValueError(f"{name}: expected one image, got several frames or pages; save the one that is meant")
     tags = image.tag_v2 if image.format == "TIFF" else {}
     try:
         raw = bool(tags) and _is_raw(image)
-        whole = not tags or raw or _has_all_parts(image)
+        whole = _fills_rows(image) if image.format == "BMP" else not tags or raw or _has_all_parts(image)
         dark = max(_values(tags, _COLOUR_MAP, 256)) < 256
     except Exception as error:  # damaged bytes make decoders raise anything
         raise ValueError(f"{name}: expected a whole image, got one with damaged tags ({error})") from error
@@ -112,7 +112,8 @@ def check_plain(image: Any, bits: int, upright: bool, name: str) -> None:
             "or save the image as PNG"
         )
     if not whole:
-        raise ValueError(f"{name}: expected a whole image, got a TIFF without some of its strips or tiles")
+        parts = "strips or tiles" if tags else "pixels, where a row ends early or is skipped; save it uncompressed"
+        raise ValueError(f"{name}: expected a whole image, got a {image.format} without some of its {parts}")
     modes = {"I;16", "I;16B", "I;16L", "RGB", "RGBA", "RGBX"} if bits == 16 else READABLE_MODES
     if image.mode not in modes:
         raise ValueError(f"{name}: expected gray or RGB of 8 or 16 bits a channel, got {image.mode}; convert it to RGB")
@@ -195,6 +196,30 @@ def _has_all_parts(image: Any) -> bool:
         if not place or size < max(needed, 1) or place + (needed or size) > end:
             return False
     return len(parts) == of_layer * layers
+
+
+def _fills_rows(image: Any) -> bool:
+    """Tell whether the runs of a compressed BMP fill each row, and skip no pixel, which Pillow would take for black."""
+    kind, _, place, arguments = image.tile[0]
+    if kind != "bmp_rle":
+        return True
+    image.fp.seek(0)
+    data, x = image.fp.read(), 0
+    while place + 1 < len(data):
+        count, value = data[place : place + 2]
+        place += 2
+        if count or value > 2:
+            x += count or value
+            if not count:  # pixels one by one, of 4 bits or 8, up to an even place
+                place += (value + 1) // 2 if arguments[1] else value
+                place += place % 2
+        elif value == 1:
+            break
+        elif value == 2 or x < image.width:
+            return False
+        else:
+            x = 0
+    return True
 
 
 def _wide_places(image: Any) -> tuple[int, ...]:

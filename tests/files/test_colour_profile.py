@@ -185,6 +185,15 @@ def test_hdr_is_refused_by_the_header(make: Callable[[int, int], bytes], transfe
             read(make(9, transfer))
 
 
+@pytest.mark.parametrize("content", [0, 0x0101, 0x0200], ids=["narrow", "YCbCr", "narrow, matrix not told"])
+def test_png_of_narrow_range_is_refused_by_the_header(content: int) -> None:
+    full = 0x010D0000
+    for read in (lambda data: open_header(io.BytesIO(data), "a"), lambda data: decode_image(data, "a")):
+        read(PNG[:33] + _chunk(b"cICP", full | 0x0201) + PNG[33:])
+        with pytest.raises(ValueError, match="a: expected RGB of full range, got a cICP chunk that tells narrow range"):
+            read(PNG[:33] + _chunk(b"cICP", full | content) + PNG[33:])
+
+
 def _iccp(icc: bytes) -> bytes:
     """The chunk of a PNG that holds this profile."""
     png = _saved(RGB[:1, :1], "PNG", icc)

@@ -87,6 +87,43 @@ def test_pixels_are_of_colours_that_the_palette_has(depth: int) -> None:
         decode_image(bmp[:46] + struct.pack("<I", 9) + bmp[50:], "a")
 
 
+def _rle_bmp(runs: bytes, depth: int = 8) -> bytes:
+    """A gray BMP (3, 4) of compressed rows."""
+    palette = b"".join(bytes([level, level, level, 0]) for level in range(1 << depth))
+    start = 54 + len(palette)
+    head = struct.pack(
+        "<IHHIIiiHHIIiiII", start + len(runs), 0, 0, start, 40, 4, 3, 1, depth, 1 if depth == 8 else 2, *[0] * 5
+    )
+    return b"BM" + head + palette + runs
+
+
+RUN, ROW, END, DELTA = bytes([4, 9]), b"\0\0", b"\0\1", b"\0\2"
+
+
+@pytest.mark.parametrize(("runs", "depth", "rows"), [
+    (3 * (RUN + ROW) + END, 8, [9, 9, 9, 9]),
+    (2 * (RUN + ROW) + RUN + END, 8, [9, 9, 9, 9]),
+    (3 * (b"\0\3\1\2\3\0" + b"\1\7" + ROW) + END, 8, [1, 2, 3, 7]),
+    (3 * (b"\0\4\x12\x34" + ROW) + END, 4, [1, 2, 3, 4]),
+    (3 * (b"\2\x99" + ROW) + END, 8, None),
+    (3 * (b"\2\x99" + ROW) + END, 4, None),
+    (3 * (b"\0\3\1\2\3\0" + ROW) + END, 8, None),
+    (RUN + ROW + DELTA + b"\0\1" + RUN + END, 8, None),
+    (RUN + ROW + ROW + RUN + END, 8, None),
+    (RUN + ROW + RUN + END, 8, None),
+], ids=[
+    "whole", "without the last end", "one by one", "of 4 bits", "short", "short of 4 bits", "short one by one",
+    "skipped", "empty row", "fewer rows",
+])  # fmt: skip
+def test_a_compressed_bmp_has_all_its_pixels(runs: bytes, depth: int, rows: list[int] | None) -> None:
+    data = _rle_bmp(runs, depth)
+    if rows is not None:
+        assert decode_image(data, "a")[..., 0].tolist() == 3 * [rows]
+        return
+    with pytest.raises(ValueError, match="a: expected a whole image, got"):
+        decode_image(data, "a")
+
+
 def test_a_tiff_palette_of_8_bits_is_refused() -> None:
     stream = io.BytesIO()
     Image.fromarray(RGB[..., 0]).convert("P").save(stream, "TIFF")
