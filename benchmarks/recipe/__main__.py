@@ -35,7 +35,7 @@ from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.evaluation.evaluation import Method, evaluate_views
 from degflow_aug.evaluation.rows import Row
 from degflow_aug.fit.camera_fit import CameraFit, FitPlan
-from degflow_aug.fit.presets import Preset, preset
+from degflow_aug.fit.presets import Preset, for_knots, preset
 from degflow_aug.fit.stage_options import FitSettings
 from degflow_aug.options.yaml_file import load_yaml
 
@@ -90,8 +90,8 @@ def held_out(args: argparse.Namespace) -> tuple[list[Any], list[float]]:
 def camera_fit(name: str, seed: int, args: argparse.Namespace, progress: Progress) -> CameraFit:
     """The fit of a variant with a seed, in its folder."""
     variant: Variant = VARIANTS[name]
-    chosen: Preset = variant.change(preset(args.preset, "ours"))
     knots = (1.0, *held_out(args)[1]) if variant.every_scale else tuple(args.knots)
+    chosen: Preset = variant.change(for_knots(preset(args.preset, "ours"), len(knots)))
     work = args.work / args.name / args.preset / f"{name.replace(' ', '_')}_{seed}"
     asked = {"preset": args.preset, "recipe": name, "scenes": [], "minutes": args.minutes, "seed": seed}
     plan = FitPlan.open(work, asked)

@@ -27,6 +27,7 @@ from degflow_aug.commands.demo.simulated_pairs import PATTERN_FILE, bundled_phot
 from degflow_aug.console.progress import Progress
 from degflow_aug.data.aligned_scales_dataset import AlignedScales
 from degflow_aug.data.layouts.find import find_scenes
+from degflow_aug.degradations.simulator.phone import SimulatedPhone
 from degflow_aug.evaluation.evaluation import EvaluationScene, evaluate_views, methods_for
 from degflow_aug.evaluation.rows import Row
 from degflow_aug.files.image_file import read_image
@@ -120,10 +121,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     torch.set_num_threads(args.threads)
     training, held_out = photographs(args)
+    phone = SimulatedPhone() if args.phone is None else SimulatedPhone.random(args.phone)
     with Progress() as progress:
         for part, found in (("train", training), ("test", held_out)):
             images = {name: cut(image, args.side) for name, image in found.items()}
-            write_simulated_pairs(images, SCALES[1:], args.work / part, progress, args.phone)
+            write_simulated_pairs(images, SCALES[1:], args.work / part, progress, phone)
     for name, knots in (("knots", KNOTS), (PIPELINE, KNOTS), ("all", SCALES)):
         fit(args.work, name, knots, args)
     rows = evaluate(args.work)

@@ -79,14 +79,18 @@ def paper(chosen: Preset) -> Preset:
     return with_options({"lfm": {"lpips_weight": 0.0}})(found)
 
 
+REAL_ALONE = {"pseudo_share": 0.0, "zoom_share": 0.0}
 VARIANTS: dict[str, Variant] = {
     "ours": Variant(lambda chosen: chosen, "the default"),
     "no pseudo-views": Variant(
-        with_options({"rae": {"pseudo_share": 0.0}, "lfm": {"pseudo_spacing": 0.0}, "refine": {"pseudo_share": 0.0}}),
+        with_options({"rae": {"pseudo_share": 0.0}, "lfm": {"pseudo_spacing": 0.0}, "refine": REAL_ALONE}),
         "real views alone in all stages",
     ),
     "no pseudo-views in refine": Variant(
-        with_options({"refine": {"pseudo_share": 0.0}}), "rendered views are compared with real ones alone"
+        with_options({"refine": REAL_ALONE}), "rendered views are compared with real ones alone"
+    ),
+    "no smaller pairs": Variant(
+        with_options({"refine": {"pseudo_share": 0.5, "zoom_share": 0.0}}), "pseudo-views alone between knots"
     ),
     "not anchored": Variant(unanchored, "the decoder adds to the HR image, not to the fitted camera's view"),
     "pipeline": Variant(

@@ -96,8 +96,8 @@ def _network(stage: str, preset: Preset, cameras: int) -> dict[str, Any]:
 
 
 def crop_side(recipe: StagePreset) -> int:
-    """Side of the images that a stage is given: the crop and what its losses leave out around it."""
-    return recipe.crop + int(2 * recipe.options.get("crop_margin", 0))
+    """Side of the images that a stage is given: the crop, what its losses leave out around it, and what it zooms in."""
+    return recipe.crop + int(2 * recipe.options.get("crop_margin", 0)) + int(recipe.options.get("zoom_room", 0))
 
 
 def _section(stage: str, preset: Preset, settings: FitSettings) -> dict[str, Any]:

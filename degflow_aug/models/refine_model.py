@@ -22,6 +22,7 @@ from degflow_aug.models.stages.sample_cameras import camera_numbers, sample_kern
 from degflow_aug.models.stages.stage_model import GeneratorStage
 from degflow_aug.models.stages.teacher import check_cameras, check_end, load_teacher
 from degflow_aug.models.stages.view_targets import draw_view_targets
+from degflow_aug.models.stages.zoomed_pairs import draw_zoom, zoom_pairs
 from degflow_aug.options.sections import read_options
 from degflow_aug.options.stages import RefineOptions
 
@@ -48,7 +49,8 @@ class RefineModel(GeneratorStage):
         self.knots = torch.tensor(options.knots, device=self.device)
         self.perceptual: LPIPSLoss | None = None
         if self.is_train:
-            self._check_crop(opt["datasets"]["train"]["gt_size"] - 2 * options.crop_margin)
+            self._side = opt["datasets"]["train"]["gt_size"] - options.zoom_room
+            self._check_crop(self._side - 2 * options.crop_margin)
         self.anchored = self.get_bare_model(self.net_g).rae.anchored
         if self.anchored or (self.is_train and options.pseudo_share):
             self.kernel = kernel_after(self.start, opt, self.options).to(self.device)
@@ -82,7 +84,8 @@ class RefineModel(GeneratorStage):
         multiple = network.rae.multiple * network.velocity.multiple
         if side < 1 or side % multiple:
             raise ValueError(
-                f"expected datasets.train.gt_size less twice degflow.crop_margin in multiples of {multiple}, got {side}"
+                "expected datasets.train.gt_size less degflow.zoom_room and twice degflow.crop_margin in multiples of "
+                f"{multiple}, got {side}"
             )
 
     def feed_data(self, data: dict[str, Any]) -> None:
@@ -97,16 +100,17 @@ class RefineModel(GeneratorStage):
 
     def compute_losses(self) -> dict[str, Tensor]:
         """L1 distance in [-1, 1], and LPIPS, between rendered and real views or pseudo-views."""
+        path_views, scales, pseudo_share = self._draw_pairs()
         target = draw_view_targets(
-            self.path_views,
+            path_views,
             self.available,
-            self.knots,
+            scales,
             self.options.knots,
             self.sample_kernel,
-            self.options.pseudo_share,
+            pseudo_share,
         ).without_rim(self.options.crop_margin)
         inner = (..., *[slice(self.options.crop_margin, -self.options.crop_margin or None)] * 2)
-        whole = self.path_views[:, 0]
+        whole = path_views[:, 0]
         hr, base = whole[inner] * 2 - 1, None
         if self.anchored:
             assert self.sample_kernel is not None
@@ -121,6 +125,17 @@ class RefineModel(GeneratorStage):
         if self.perceptual is not None:
             losses["lpips"] = self.options.lpips_weight * self.perceptual(rendered, target.beside(rendered))
         return losses
+
+    def _draw_pairs(self) -> tuple[Tensor, Tensor, float]:
+        """Images (B, K, 3, P, P), HR first, their scales (K,), and the share of pseudo-views beside them: the pairs as
+        they are, or all of them made smaller by one factor."""
+        share = self.options.zoom_share
+        if not share or float(torch.rand(())) >= share:
+            return self.path_views[..., : self._side, : self._side], self.knots, self.options.pseudo_share
+        network: DegFlowGenerator = self.get_bare_model(self.net_g)
+        multiple, side = network.rae.multiple * network.velocity.multiple, self.path_views.shape[-1]
+        square, size = draw_zoom(side, multiple + 2 * self.options.crop_margin, multiple, self.options.knots[1])
+        return zoom_pairs(self.path_views, square, size), self.knots * (size / square), 0.0
 
     def trained_parts(self) -> tuple[ResidualAutoencoder, NCSNpp]:
         """Both parts of the network."""

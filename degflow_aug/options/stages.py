@@ -174,6 +174,9 @@ class RefineOptions(StageOptions):
         steps: Euler steps of the rendering, here and in the bundle.
         pseudo_share: share of samples that are compared with a pseudo-view at a scale drawn anywhere between the
             knots, and not with a real view.
+        zoom_share: share of batches whose pairs are made smaller by a factor drawn for the batch, up to the first knot
+            above 1: real pairs at lower scales, in place of pseudo-views.
+        zoom_room: pixels of ``gt_size`` that only such batches use, which become smaller.
         crop_margin: pixels cut off each side of a crop after its pseudo-views are made, so that no mirrored edge shows.
         train_rae: train the autoencoder too, and not the velocity network alone.
         lpips_weight: weight of LPIPS beside the L1 distance.
@@ -183,6 +186,8 @@ class RefineOptions(StageOptions):
     generator: str = ""
     steps: Steps = 2
     pseudo_share: Share = 0.5
+    zoom_share: Share = 0.0
+    zoom_room: Pixels = 0
     crop_margin: Pixels = 0
     train_rae: bool = True
     lpips_weight: Amount = 0.0

@@ -147,7 +147,7 @@ def test_other_sizes_are_refused(camera: tuple[Path, Path], tmp_path: Path) -> N
 
 
 def test_crops_that_the_networks_cannot_take_are_refused(camera: tuple[Path, Path], tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"gt_size less twice degflow\.crop_margin in multiples of 16, got 46"):
+    with pytest.raises(ValueError, match=r"degflow\.crop_margin in multiples of 16, got 46"):
         build(options(camera, tmp_path, crop_margin=1))
 
 
@@ -159,3 +159,23 @@ def test_an_anchored_generator_keeps_its_kernel(camera: tuple[Path, Path], tmp_p
     assert torch.equal(model.kernel.kernels, start.kernels[0]["kernels"])
     with pytest.raises(ValueError, match=r"expected degflow\.knots \[1\.0, 2\.0, 4\.0\], those of the generator"):
         build(options(camera, tmp_path, knots=[1.0, 4.0]))
+
+
+def test_pairs_made_smaller_are_pairs_at_lower_scales(camera: tuple[Path, Path], tmp_path: Path) -> None:
+    model = build(options(camera, tmp_path, zoom_share=1.0, zoom_room=0))
+    network = model.get_bare_model(model.net_g)
+    smallest = network.rae.multiple * network.velocity.multiple + 16
+    model.feed_data(batches(model.opt, 1)[0])
+    found = []
+    for seed in range(8):
+        torch.manual_seed(seed)
+        images, scales, pseudo_share = model._draw_pairs()
+        ratio = float(scales[-1]) / KNOTS[-1]
+        assert pseudo_share == 0
+        assert images.shape[:3] == model.path_views.shape[:3]
+        assert images.shape[-1] >= smallest
+        torch.testing.assert_close(scales, torch.tensor(KNOTS) * ratio)
+        found.append(ratio)
+        torch.manual_seed(seed)
+        assert torch.isfinite(model.compute_losses()["image"])
+    assert 0.5 - 1e-6 <= min(found) < 0.75 < max(found) <= 1

@@ -179,7 +179,7 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Progress) -
     register()
     from degflow_aug.compat.history import device_name
     from degflow_aug.fit.camera_fit import CameraFit, FitPlan
-    from degflow_aug.fit.presets import preset, with_lpips, with_one_step
+    from degflow_aug.fit.presets import for_knots, preset, with_lpips, with_one_step
     from degflow_aug.fit.stage_options import FitSettings, check_sides
 
     work = work_folder(args)
@@ -203,7 +203,7 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Progress) -
         "seed": args.seed, "camera": camera, "files": how_found(args), "one_step": args.one_step,
         "cameras": apart or None, "content": content_of(scenes, Path(args.pairs)),
     }  # fmt: skip
-    chosen = preset(args.preset, recipe)
+    chosen = for_knots(preset(args.preset, recipe), len(knots))
     chosen = with_lpips(with_one_step(chosen, args.one_step) if args.one_step else chosen, args.lpips_vgg)
     settings = FitSettings(
         scenes=scenes, knots=knots, camera=camera, work=work, seed=args.seed, gpus=gpus,
