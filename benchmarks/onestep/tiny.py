@@ -10,6 +10,7 @@ import yaml
 from degflow_aug.cli import main
 from degflow_aug.commands.demo.simulated_pairs import bundled_photographs, write_simulated_pairs
 from degflow_aug.console.progress import Progress
+from degflow_aug.degradations.simulator.camera import SimulatedCamera
 from degflow_aug.files.image_file import write_image
 from degflow_aug.options.yaml_file import load_yaml
 
@@ -26,7 +27,7 @@ def write_photograph_pairs(folder: Path, count: int | None = None) -> Path:
         write_image(folder / "hr" / f"{name}.png", image[TRAINED_ON, TRAINED_ON])
     with Progress() as progress:
         others = {name: image[HELD_OUT, HELD_OUT] for name, image in photographs.items()}
-        write_simulated_pairs(others, (SCALE,), folder / "pairs", progress)
+        write_simulated_pairs(others, (SCALE,), folder / "pairs", progress, SimulatedCamera())
     return folder
 
 

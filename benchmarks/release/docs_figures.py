@@ -24,7 +24,7 @@ from degflow_aug.commands.demo.simulated_pairs import bundled_photographs
 from degflow_aug.commands.shared.contact_sheet import middle_crop, write_contact_sheet
 from degflow_aug.data.tensors import to_tensor
 from degflow_aug.degradations.generator.degflow import DegFlow
-from degflow_aug.degradations.simulator.camera import SimulatedCamera
+from degflow_aug.degradations.simulator.phone import SimulatedPhone
 from degflow_aug.files.image_file import write_image
 from degflow_aug.flow.solver import TimeMap
 from degflow_aug.flow.trajectory import trajectory
@@ -75,7 +75,7 @@ def draw_pipeline(path: Path) -> None:
 
 
 @torch.no_grad()
-def latents(generator: DegFlow, camera: SimulatedCamera, hr: Tensor) -> Tensor:
+def latents(generator: DegFlow, camera: SimulatedPhone, hr: Tensor) -> Tensor:
     """Standardised latents (S, n) of the camera's true views at ``PATH_SCALES``."""
     rae = generator.rae
     views = torch.cat([camera.render(hr, scale) for scale in PATH_SCALES])
@@ -108,7 +108,7 @@ def draw_path(path: Path, generator: DegFlow, points: Tensor) -> None:
     write_plot(path, title, series, Axis("first principal direction"), Axis("second"))
 
 
-def draw_views(path: Path, generator: DegFlow, camera: SimulatedCamera, hr: Tensor) -> None:
+def draw_views(path: Path, generator: DegFlow, camera: SimulatedPhone, hr: Tensor) -> None:
     """Crops of HR and of views, one column per scale."""
 
     def enlarged(view: Tensor) -> np.ndarray:
@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the figures")
     out = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
-    generator, camera = load_generator(BUNDLE), SimulatedCamera()
+    generator, camera = load_generator(BUNDLE), SimulatedPhone()
     camera.seed(0)
     photograph = to_tensor(bundled_photographs()[1][PHOTOGRAPH])[None]
     top, left = CORNER

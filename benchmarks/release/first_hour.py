@@ -24,6 +24,7 @@ import torch
 from benchmarks.shared.results import facts, markdown_table, write_results
 from degflow_aug.commands.demo.simulated_pairs import bundled_photographs, write_simulated_pairs
 from degflow_aug.console.progress import Progress
+from degflow_aug.degradations.simulator.camera import SimulatedCamera
 from degflow_aug.files.image_file import write_image
 from degflow_aug.options.yaml_file import load_yaml
 
@@ -53,7 +54,7 @@ def prepare(work: Path) -> None:
     training, held_out = bundled_photographs()
     photographs = {**training, **held_out}
     with Progress() as progress:
-        write_simulated_pairs(photographs, (2.0, 4.0), work / "simulated", progress)
+        write_simulated_pairs(photographs, (2.0, 4.0), work / "simulated", progress, SimulatedCamera())
     pairs = work / "my_pairs"
     pairs.mkdir(exist_ok=True)
     for there, here in (("HR", "HR"), ("x2", "LR2"), ("x4", "LR4")):

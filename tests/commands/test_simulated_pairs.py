@@ -27,7 +27,7 @@ def test_what_is_written_is_what_the_phone_saw(tmp_path: Path) -> None:
     phone.seed(0)
     expected = to_array(phone.render(to_tensor(hr)[None], 1.5)[0])
     assert np.array_equal(read_image(scene.views[1.5]), expected)
-    assert reports == [("simulated phone", 1, 1)]
+    assert reports == [("simulated photographs", 1, 1)]
 
 
 def test_files_that_are_whole_are_kept(tmp_path: Path) -> None:

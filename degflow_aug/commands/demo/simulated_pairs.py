@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from degflow_aug.degradations.base import Degradation
+
 PATTERN_FILE = "pattern.yml"
 TESTED = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
 """Scales of the held-out views."""
@@ -25,7 +27,7 @@ def write_simulated_pairs(
     scales: Sequence[float],
     folder: Path,
     report: Callable[[str, int, int, float], None],
-    device: int | None = None,
+    camera: Degradation | None = None,
 ) -> Path:
     """Write every photograph as HR and its views at ``scales``; files that are there whole are kept.
 
@@ -34,7 +36,7 @@ def write_simulated_pairs(
         scales: scales of the views, each above 1.
         folder: gets ``HR/``, a folder a scale, and the file that describes them.
         report: called as (stage, photographs done, total, nan).
-        device: seed of a random phone; default: the phone of :class:`SimulatedPhone`.
+        camera: what photographs them; default: the simulated phone.
 
     Returns:
         The description, for ``--layout pattern --pattern``.
@@ -45,14 +47,14 @@ def write_simulated_pairs(
     from degflow_aug.degradations.simulator.phone import SimulatedPhone
     from degflow_aug.files.writing import atomic_path
 
-    phone = SimulatedPhone() if device is None else SimulatedPhone.random(device)
-    phone.seed(0)
+    camera = camera or SimulatedPhone()
+    camera.seed(0)
     for done, (name, photograph) in enumerate(photographs.items(), 1):
         hr = to_tensor(photograph)[None]
         _write_once(folder / "HR" / f"{name}.png", functools.partial(torch.clone, hr))
         for scale in scales:
-            _write_once(folder / f"x{scale:g}" / f"{name}.png", functools.partial(phone.render, hr, scale))
-        report("simulated phone", done, len(photographs), math.nan)
+            _write_once(folder / f"x{scale:g}" / f"{name}.png", functools.partial(camera.render, hr, scale))
+        report("simulated photographs", done, len(photographs), math.nan)
     views = {f"{scale:g}": f"x{scale:g}/{{id}}.png" for scale in scales}
     with atomic_path(folder / PATTERN_FILE) as partial:
         # JSON is YAML, and leaves no doubt about types.
