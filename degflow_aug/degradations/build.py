@@ -8,6 +8,7 @@ degradation: {type: DegFlow, bundle: city100-iphone, scale_range: [1, 4], solver
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -147,8 +148,11 @@ def generator_of(bundle: Bundle | KernelBundle, **settings: Any) -> DegFlow | Fi
     if isinstance(bundle, Bundle):
         return DegFlow.from_bundle(bundle, **settings)
     noise, camera = settings.pop("noise", 0.0), settings.pop("camera", None)
+    settings.pop("tile", None)
+    known = inspect.signature(DegFlow.from_bundle).parameters
     for name, value in settings.items():
-        if name != "tile" and value not in (None, False, "none"):
+        # By their words, because 0 is equal to False.
+        if name not in known or repr(value) not in ("None", repr(known[name].default)):
             raise ValueError(
                 f"expected no {name} for a bundle that holds a fitted kernel alone, got {value}; it has no networks, "
                 "so leave that out"

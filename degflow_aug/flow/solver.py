@@ -117,7 +117,7 @@ def solver_step(name: str) -> Step:
     Raises:
         ValueError: no such solver.
     """
-    if name not in SOLVERS:
+    if not isinstance(name, str) or name not in SOLVERS:
         raise ValueError(f"expected a solver out of {', '.join(SOLVERS)}, got {name!r}")
     return SOLVERS[name]
 

@@ -13,9 +13,9 @@ from helpers.random_networks import random_rae, random_velocity
 from torch import Tensor
 
 from degflow_aug import compat, load_generator
-from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, save_bundle
+from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, KernelBundle, KernelSpec, save_bundle
 from degflow_aug.degradations.bicubic import Bicubic, BicubicOptions
-from degflow_aug.degradations.build import TYPES, build_degradation, register_degradation
+from degflow_aug.degradations.build import TYPES, build_degradation, generator_of, register_degradation
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.mixture import Mixture
@@ -151,6 +151,17 @@ def test_nothing_of_the_section_is_changed(camera_bundle: Path) -> None:
     assert section == copy
 
 
+@pytest.mark.parametrize("settings", [
+    {"solver": 0}, {"steps": False}, {"amp": False}, {"compile": 0}, {"extrapolate": 0}, {"stpes": None},
+])  # fmt: skip
+def test_a_kernel_alone_takes_no_settings_of_networks(settings: dict[str, Any]) -> None:
+    bundle = KernelBundle(KernelSpec((1.0, 2.9), "phone", {}), [KERNEL.state_dict()], [])
+    unset = {"solver": None, "steps": None, "extrapolate": False, "amp": "none", "compile": False, "tile": 512}
+    assert isinstance(generator_of(bundle, **unset), FittedKernel)
+    with pytest.raises(ValueError, match=f"expected .*{next(iter(settings))}"):
+        generator_of(bundle, **settings)
+
+
 @pytest.mark.parametrize(
     ("section", "message"),
     [
@@ -168,6 +179,7 @@ def test_nothing_of_the_section_is_changed(camera_bundle: Path) -> None:
         ({"type": "DegFlow", "bundle": "{bundle}", "steps": 0}, r"from 1 to 1000 in degradation\.steps, got 0"),
         ({"type": "DegFlow", "bundle": "{bundle}", "steps": 2.5}, r"whole number .* in degradation\.steps, got 2\.5"),
         ({"type": "DegFlow", "bundle": "{bundle}", "solver": "hen"}, r"a solver out of euler, .*, got 'hen'"),
+        ({"type": "DegFlow", "bundle": "{bundle}", "solver": ""}, r"a solver out of .*, got '' \(in degradation"),
         ({"type": "DegFlow", "bundle": "{bundle}", "amp": "fp16"}, "amp to be none or bf16, got 'fp16'"),
         (
             {"type": "DegFlow", "bundle": "{bundle}", "scale_range": [1, 4]},

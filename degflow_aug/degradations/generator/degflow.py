@@ -28,6 +28,7 @@ from degflow_aug.degradations.grid import check_scale, resample_patches, to_lr_g
 from degflow_aug.degradations.image_check import check_image
 from degflow_aug.degradations.noise.residual_noise import CameraNoise, ResidualNoise, noise_of
 from degflow_aug.flow.solver import TimeMap
+from degflow_aug.options.values import convert
 
 
 class DegFlow(SeveralCameras):
@@ -93,7 +94,7 @@ class DegFlow(SeveralCameras):
         self.knots = tuple(knots)
         self.time_map = TimeMap(s_max)
         self.solver, self.steps, self.tile, self.amp = solver, steps, tile, amp
-        self.scale_range = (1.0, math.inf if extrapolate else self.knots[-1])
+        self.scale_range = (1.0, math.inf if convert(extrapolate, bool | None, "extrapolate") else self.knots[-1])
         self.anchor = anchor_at(kernel, knots) if rae.anchored else None
         # Compiled networks want one shape, so they decode whole patches.
         self.whole_patches = bool(compile)
@@ -125,7 +126,7 @@ class DegFlow(SeveralCameras):
             bundle.velocity,
             knots=spec.knots,
             s_max=spec.s_max,
-            solver=solver or spec.solver,
+            solver=spec.solver if solver is None else solver,
             steps=spec.steps if steps is None else steps,
             tile=tile,
             extrapolate=extrapolate,

@@ -29,7 +29,7 @@ Window = tuple[slice, slice]
 
 def check_execution(amp: str, compile: bool | str) -> None:
     """Raise a ValueError for an unknown precision or mode of compilation."""
-    if isinstance(compile, str) and compile not in COMPILE_MODES:
+    if isinstance(convert(compile, bool | str | None, "compile"), str) and compile not in COMPILE_MODES:
         raise ValueError(f"expected compile as true, false or out of {', '.join(COMPILE_MODES)}, got {compile!r}")
     if amp not in ("none", "bf16"):
         raise ValueError(f"expected amp to be none or bf16, got {amp!r}")

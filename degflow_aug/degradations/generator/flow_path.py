@@ -67,6 +67,7 @@ def solver_for(velocity: NCSNpp, solver: str | None, steps: int | None) -> tuple
     Raises:
         ValueError: an unknown solver, one that the network cannot do, or no step.
     """
-    solver = solver or (JUMP if velocity.end is not None else "heun")
+    if solver is None:
+        solver = JUMP if velocity.end is not None else "heun"
     check_solver(solver, end_time=velocity.end is not None)
     return solver, default_steps(solver) if steps is None else int(convert(steps, Steps, "steps"))
