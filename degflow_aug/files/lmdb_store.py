@@ -6,10 +6,8 @@ Keys are image names without suffix, values the bytes of PNG files. An image in 
 
 from __future__ import annotations
 
-import errno
 import io
 import mmap
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +19,7 @@ import numpy as np
 from degflow_aug.files.image_decoder import ImageHeader, decode_image, open_header
 from degflow_aug.files.image_tree import check_inside
 from degflow_aug.files.text_file import read_listed_names
-from degflow_aug.files.writing import atomic_path, refuse_link
+from degflow_aug.files.writing import atomic_path, refuse_link, reserve_room
 
 META_INFO = "meta_info.txt"
 _PNG_COMPRESSION = 1
@@ -103,7 +101,7 @@ class LmdbWriter:
         for name in ("data.mdb", "lock.mdb"):
             refuse_link(self.path / name)
         _clear_stillborn(self.path)
-        _reserve_lock(self.path)
+        reserve_room(self.path / "lock.mdb", _LOCK_BYTES)
         try:
             # Grown when full: a map of a terabyte, as BasicSR makes it, is a file of that size on some file systems.
             self._environment = _open_environment(self.path, map_size=_FIRST_MAP_BYTES)
@@ -220,23 +218,6 @@ def _open_environment(folder: Path, **options: Any) -> Any:
 
 def _size_by_header(environment: Any) -> int:
     return int((environment.info()["last_pgno"] + 1) * environment.stat()["psize"])
-
-
-def _reserve_lock(folder: Path) -> None:
-    """Find room for the file of locks, or say that there is none.
-
-    The library makes it without and maps it: where memory files are full, the system ends the process at its first use.
-    """
-    if not hasattr(os, "posix_fallocate"):
-        return
-    file = os.open(folder / "lock.mdb", os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        os.posix_fallocate(file, 0, _LOCK_BYTES)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise OSError(f"{folder}: expected room for an LMDB, got none; free some space") from None
-    finally:
-        os.close(file)
 
 
 def _clear_stillborn(folder: Path) -> None:

@@ -141,3 +141,20 @@ def sole_writer(output: str | Path, lock: str | Path | None = None) -> Iterator[
             # What is not empty stays.
             for folder in made:
                 folder.rmdir()
+
+
+def reserve_room(path: Path, size: int) -> None:
+    """Find room for a file of ``size`` bytes that a library makes without and maps, or say that there is none.
+
+    Where memory files are full, the system ends the process at the first use of such a file.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        os.posix_fallocate(file, 0, size)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise OSError(f"{path.parent}: expected room for {path.name}, got none; free some space") from None
+    finally:
+        os.close(file)

@@ -274,7 +274,7 @@ def test_no_room_for_the_file_of_locks_is_told_before_it_is_mapped(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "posix_fallocate", refuse)
-        with pytest.raises(OSError, match=r"x\.lmdb: expected room for an LMDB, got none; free some space"):
+        with pytest.raises(OSError, match=r"x\.lmdb: expected room for lock\.mdb, got none; free some space"):
             LmdbWriter(tmp_path / "x.lmdb")
     LmdbWriter(tmp_path / "x.lmdb").close()
     assert (tmp_path / "x.lmdb" / "lock.mdb").stat().st_size >= 8192
