@@ -17,9 +17,9 @@ from degflow_aug.data.tensors import to_tensor
 from degflow_aug.draws import SampleDraw, resolve_draw
 from degflow_aug.files.image_decoder import ImageHeader
 from degflow_aug.files.image_file import read_header, read_image
-from degflow_aug.files.image_tree import TreeImage, check_inside, find_images
+from degflow_aug.files.image_tree import TreeImage, check_inside, find_images, say_other_size
 from degflow_aug.files.lmdb_store import lmdb_keys, read_lmdb_header, read_lmdb_image
-from degflow_aug.files.text_file import read_listed_names
+from degflow_aug.files.text_file import read_listed
 
 _KIND = "HRCropDataset"
 _LAYOUT_KEYS = ("split", "cameras", "pattern", "scenes")
@@ -76,6 +76,7 @@ class HRCrops(CachedImages):
         self.images = list(images)
         for image in self.images:
             height, width, bits = header(image.path)
+            say_other_size(image.path, image.listed, (height, width))
             self._admit(image.path, (height, width), bits)
 
     def __len__(self) -> int:
@@ -165,8 +166,10 @@ def _read_list(path: Path, root: Path, lmdb: bool) -> list[TreeImage]:
     """Read a list of images: names below ``root``, each perhaps followed by its shape."""
     if not path.is_file():
         raise ValueError(f"{path}: expected the list of images that meta_info names, got none")
-    names = [Path(check_inside(name, path)) for name in read_listed_names(path)]
-    if not names:
+    listed = {Path(check_inside(name, path)): shape for name, shape in read_listed(path).items()}
+    if not listed:
         raise ValueError(f"{path}: expected a line for each image, its path below {root}, got none")
-    files = [name.with_suffix("") for name in names] if lmdb else names
-    return [TreeImage(name.with_suffix("").as_posix(), root / file) for name, file in zip(names, files, strict=True)]
+    return [
+        TreeImage((stem := name.with_suffix("")).as_posix(), root / (stem if lmdb else name), shape)
+        for name, shape in listed.items()
+    ]

@@ -22,10 +22,12 @@ class TreeImage(NamedTuple):
     Attributes:
         name: its path below the folder without suffix, parts joined by ``/``; unique in the tree.
         path: the file.
+        listed: (height, width, ...) by a list of images, empty where none tells it.
     """
 
     name: str
     path: Path
+    listed: tuple[int, ...] = ()
 
 
 def find_images(root: str | Path, skip: str | Path | None = None) -> list[TreeImage]:
@@ -76,6 +78,17 @@ def say_left_out(folder: Path, taken: Iterable[Path]) -> None:
     kept = set(taken)
     kept |= {parent for path in kept for parent in path.parents}
     _say_unread(folder, (path for path in folder.iterdir() if path not in kept))
+
+
+def say_other_size(path: Path, listed: tuple[int, ...], size: tuple[int, ...]) -> None:
+    """Say in a line that a list tells another (height, width, ...) of an image than its header, the first time."""
+    if listed and listed[:2] != size[:2]:
+        told, got = (f"{height}x{width}" for height, width in (listed[:2], size[:2]))
+        notice(
+            f"{path}: {got} pixels (height x width) by the image, which counts here and in all such cases, and {told} "
+            "by the list that names it",
+            "listed",
+        )
 
 
 def check_inside(name: str, source: Path) -> str:

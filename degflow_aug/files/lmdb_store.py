@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import mmap
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +18,10 @@ from typing import Any
 import numpy as np
 
 from degflow_aug.files.image_decoder import ImageHeader, decode_image, open_header
-from degflow_aug.files.image_tree import check_inside
-from degflow_aug.files.text_file import read_listed_names
+from degflow_aug.files.image_tree import check_inside, say_other_size
+from degflow_aug.files.notice import notice
+from degflow_aug.files.plain_image import PNG_START
+from degflow_aug.files.text_file import read_listed
 from degflow_aug.files.writing import atomic_path, refuse_link, reserve_room
 
 META_INFO = "meta_info.txt"
@@ -60,10 +63,10 @@ def read_lmdb_header(path: Path) -> ImageHeader:
 
 
 def lmdb_keys(folder: str | Path) -> list[str]:
-    """Read the keys of an LMDB folder from its meta_info.txt.
+    """Read the keys of an LMDB folder from its meta_info.txt; what that leaves out, or tells otherwise, is said.
 
     Raises:
-        ValueError: the folder is not such an LMDB, or it was not finished.
+        ValueError: the folder is not such an LMDB, it was not finished, or it lists an image twice.
     """
     folder = Path(folder)
     meta_info = folder / META_INFO
@@ -71,10 +74,20 @@ def lmdb_keys(folder: str | Path) -> list[str]:
         raise ValueError(f"{folder}: expected an LMDB folder, x.lmdb with data.mdb in it, got none")
     if not meta_info.is_file():
         raise ValueError(f"{meta_info}: expected the list of keys, got none; finish the run that was writing it")
-    names = read_listed_names(meta_info)
-    if not names:
+    listed = read_listed(meta_info)
+    if not listed:
         raise ValueError(f"{meta_info}: expected lines 'name.png (height,width,channels) compression', got none")
-    return [check_inside(name.rsplit(".", 1)[0], meta_info) for name in names]
+    keys = {check_inside(name.rsplit(".", 1)[0], meta_info): shape for name, shape in listed.items()}
+    with _reading(folder) as (environment, transaction):
+        more = environment.stat()["entries"]
+        for key, shape in keys.items():
+            value = transaction.get(os.fsencode(key))
+            more -= value is not None
+            if value is not None and value[:8] == PNG_START:
+                say_other_size(folder / key, shape, _png_shape(value, key))
+    if more:
+        notice(f"{folder}: left out {more} images that meta_info.txt does not list")
+    return list(keys)
 
 
 class LmdbWriter:
@@ -176,22 +189,29 @@ class LmdbWriter:
 
 
 @contextmanager
-def _value(path: Path) -> Iterator[memoryview]:
-    """Give the value of ``x.lmdb/key``.
+def _reading(folder: Path) -> Iterator[tuple[Any, Any]]:
+    """Give the environment and a transaction.
 
     The environment is opened for one read: it may neither cross a fork nor be open twice in a process, and opening
     takes a hundredth of the time of decoding.
     """
-    folder = next((parent for parent in path.parents if parent.suffix == ".lmdb"), None)
-    if folder is None or not (folder / "data.mdb").is_file():
-        raise ValueError(f"{path}: expected x.lmdb/key in an LMDB folder, got no such folder")
-    key = path.relative_to(folder).as_posix()
     with (
         _OPEN,
         _in_our_words(folder),
         _open_environment(folder, readonly=True, lock=False, readahead=False) as environment,
         environment.begin(buffers=True) as transaction,
     ):
+        yield environment, transaction
+
+
+@contextmanager
+def _value(path: Path) -> Iterator[memoryview]:
+    """Give the value of ``x.lmdb/key``."""
+    folder = next((parent for parent in path.parents if parent.suffix == ".lmdb"), None)
+    if folder is None or not (folder / "data.mdb").is_file():
+        raise ValueError(f"{path}: expected x.lmdb/key in an LMDB folder, got no such folder")
+    key = path.relative_to(folder).as_posix()
+    with _reading(folder) as (_, transaction):
         value = transaction.get(key.encode("utf-8"))
         if value is None:
             raise ValueError(f"{folder}: expected an image with key '{key}', got none; write the LMDB again")
@@ -247,7 +267,7 @@ def _in_our_words(folder: Path) -> Iterator[None]:
 def _png_shape(data: bytes | memoryview, name: str) -> tuple[int, int, int]:
     """(H, W, C) from the first chunk of a PNG file."""
     start = bytes(data[:26])
-    if len(start) < 26 or start[:8] != b"\x89PNG\r\n\x1a\n":
+    if len(start) < 26 or start[:8] != PNG_START:
         raise ValueError(f"{name}: expected the bytes of a PNG file, got others")
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(start[25], 0)
     return int.from_bytes(start[20:24], "big"), int.from_bytes(start[16:20], "big"), channels

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import os
 import re
 from pathlib import Path
 
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-_SHAPE = re.compile(r"\s*\(\s*[0-9]+\s*(?:,\s*[0-9]+\s*){1,2}\)(?:\s+[0-9]+)?$")
+_SHAPE = re.compile(r"\s*\((\s*[0-9]{1,9}\s*(?:,\s*[0-9]{1,9}\s*){1,2})\)(?:\s+[0-9]+)?$")
 
 
 def decode(data: bytes, errors: str = "strict") -> str:
@@ -49,10 +50,26 @@ def read_lines(path: Path, errors: str = "strict") -> list[str]:
     return [line for line in lines if line]
 
 
-def read_listed_names(path: Path) -> list[str]:
-    """Read a list of images as BasicSR writes it: of ``IMG (1).png (64,80,3) 1`` the name alone.
+def split_listed(line: str) -> tuple[str, tuple[int, ...]]:
+    """Split a line of such a list into the name and the shape, empty where none stands there."""
+    shape = _SHAPE.search(line)
+    return (line[: shape.start()], tuple(map(int, shape[1].split(",")))) if shape else (line, ())
+
+
+def read_listed(path: Path) -> dict[str, tuple[int, ...]]:
+    """Read a list of images as BasicSR writes it: of ``IMG (1).png (64,80,3) 1`` the name and the shape.
+
+    The shape is empty where none stands there.
 
     Raises:
-        ValueError, OSError: as :func:`read_lines`.
+        ValueError, OSError: as :func:`read_lines`, and an image that is listed twice, also with another suffix.
     """
-    return [_SHAPE.sub("", line) for line in read_lines(path, "surrogateescape")]
+    listed: dict[str, tuple[int, ...]] = {}
+    seen: dict[str, str] = {}
+    for line in read_lines(path, "surrogateescape"):
+        name, shape = split_listed(line)
+        first = seen.setdefault(os.path.splitext(os.path.normpath(name))[0], name)
+        if name in listed or first != name:
+            raise ValueError(f"{path}: expected each image once, got '{first}' and '{name}'; take one line out")
+        listed[name] = shape
+    return listed

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from degflow_aug.data.hr_crop_dataset import HRCropDataset, HRCrops
 from degflow_aug.draws import DrawSampler
+from degflow_aug.files import notice
 from degflow_aug.files.image_file import encode_image, write_image
 from degflow_aug.files.image_tree import find_images
 from degflow_aug.files.lmdb_store import LmdbWriter
@@ -81,6 +82,20 @@ def test_lists_as_basicsr_writes_them(tmp_path: Path, line: str) -> None:
         HRCropDataset(options)
     (tmp_path / "list.txt").unlink()
     with pytest.raises(ValueError, match=r"list\.txt: expected the list of images that meta_info names"):
+        HRCropDataset(options)
+
+
+def test_lists_that_do_not_fit_their_images(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notice, "_SAID", set())
+    options = _options(_tree(tmp_path / "images"), meta_info=str(tmp_path / "list.txt"))
+    (tmp_path / "list.txt").write_text("000.png (48,64,3)\ndeep/001.png (64,48,3)\n")
+    assert len(HRCropDataset(options)) == 2
+    assert len(caplog.records) == 1
+    assert "deep/001.png: 48x64 pixels (height x width) by the image" in caplog.text
+    (tmp_path / "list.txt").write_text("000.png\ndeep/001.png\n000.png (48,64,3)\n")
+    with pytest.raises(ValueError, match=r"list\.txt: expected each image once, got '000\.png'"):
         HRCropDataset(options)
 
 

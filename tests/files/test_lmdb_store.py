@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from helpers import trees
 
-from degflow_aug.files import lmdb_store
+from degflow_aug.files import lmdb_store, notice
 from degflow_aug.files.image_file import encode_image
 from degflow_aug.files.lmdb_store import LmdbWriter, lmdb_keys, read_lmdb_header, read_lmdb_image
 
@@ -88,6 +88,25 @@ def test_basicsr_reads_what_is_written_and_the_reverse(tmp_path: Path) -> None:
     make_lmdb_from_imgs(str(tmp_path / "images"), str(theirs), ["a_1.png"], ["a_1"], map_size=1 << 20)
     assert lmdb_keys(theirs) == ["a_1"]
     np.testing.assert_array_equal(read_lmdb_image(theirs / "a_1"), trees.coordinates(9, 7, 3))
+
+
+def test_what_the_list_leaves_out_or_tells_otherwise_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notice, "_SAID", set())
+    path = _write(tmp_path / "a.lmdb", ["1", "2", "3", "4"])
+    assert lmdb_keys(path) == ["1", "2", "3", "4"]
+    assert not caplog.records
+    (path / "meta_info.txt").write_text("2.png (12,16,3) 1\n3.png (16,12,3) 1\n1.png (9,9,3) 1\n")
+    assert lmdb_keys(path) == ["2", "3", "1"]
+    assert [record.message for record in caplog.records] == [
+        f"{path}/3: 12x16 pixels (height x width) by the image, which counts here and in all such cases, and 16x12 by "
+        "the list that names it",
+        f"{path}: left out 1 images that meta_info.txt does not list",
+    ]
+    (path / "meta_info.txt").write_text("2.png (12,16,3) 1\n2.jpg\n")
+    with pytest.raises(ValueError, match=r"meta_info\.txt: expected each image once, got '2\.png' and '2\.jpg'"):
+        lmdb_keys(path)
 
 
 def test_a_run_is_resumed(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from degflow_aug.files.text_file import decode, read_lines, read_listed_names
+from degflow_aug.files.text_file import decode, read_lines, read_listed
 
 LINES = ["IMG (1).png (64,80,3)", "写真.png", "b c.png"]
 
@@ -19,7 +19,7 @@ def test_lines_are_read_however_they_are_written(encoding: str, end: str, tmp_pa
     path = tmp_path / "list.txt"
     path.write_bytes((text if encoding == "utf-8-sig" or end != "\n" else text.lstrip()).lstrip().encode(encoding))
     assert read_lines(path) == LINES
-    assert read_listed_names(path) == ["IMG (1).png", *LINES[1:]]
+    assert list(read_listed(path)) == ["IMG (1).png", *LINES[1:]]
     assert decode(path.read_bytes()).startswith("IMG")
 
 
@@ -37,12 +37,24 @@ def test_lines_are_read_however_they_are_written(encoding: str, end: str, tmp_pa
 )
 def test_a_name_is_what_stands_before_the_shape(line: str, name: str, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text(f"{line}\n", encoding="utf-8")
-    assert read_listed_names(tmp_path / "list.txt") == [name]
+    assert list(read_listed(tmp_path / "list.txt")) == [name]
+
+
+@pytest.mark.parametrize("other", ["a/b.png", "a/b.png (9,9,3)", "a//b.png", "./a/b.png", "a/b.jpg"])
+def test_an_image_that_is_listed_twice_is_named(other: str, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text(f"a/b.png (64,80,3) 1\nb.png\n{other}\n")
+    with pytest.raises(ValueError, match=r"list\.txt: expected each image once, got 'a/b\.png' and"):
+        read_listed(tmp_path / "list.txt")
+
+
+def test_shapes_are_read(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("a.png (64,80,3) 1\nb.png ( 64, 80 )\nc.png\n")
+    assert read_listed(tmp_path / "list.txt") == {"a.png": (64, 80, 3), "b.png": (64, 80), "c.png": ()}
 
 
 def test_names_that_are_no_text_are_kept(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_bytes(b"caf\xe9.png\n")
-    assert [os.fsencode(name) for name in read_listed_names(tmp_path / "list.txt")] == [b"caf\xe9.png"]
+    assert [os.fsencode(name) for name in read_listed(tmp_path / "list.txt")] == [b"caf\xe9.png"]
 
 
 @pytest.mark.parametrize("data", [b"\xff\xfea", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"])

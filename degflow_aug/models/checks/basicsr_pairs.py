@@ -13,9 +13,9 @@ from degflow_aug.files.alike import look_alike
 from degflow_aug.files.home_path import at_home
 from degflow_aug.files.image_decoder import ImageHeader
 from degflow_aug.files.image_file import is_image_name, read_header
-from degflow_aug.files.image_tree import say_left_out
+from degflow_aug.files.image_tree import say_left_out, say_other_size
 from degflow_aug.files.lmdb_store import lmdb_keys, read_lmdb_header
-from degflow_aug.files.text_file import read_lines
+from degflow_aug.files.text_file import read_lines, split_listed
 
 Size = tuple[int, int]
 _KEYS = ("dataroot_gt", "dataroot_lq")
@@ -102,12 +102,19 @@ def _stored_pairs(hr_root: Path, lr_root: Path, where: str) -> list[tuple[Path, 
 def _pairs(section: Mapping[str, Any], hr_root: Path, lr_root: Path, where: str) -> list[tuple[Path, Path]]:
     """The pairs as BasicSR makes them: by a list of HR files, or of all files in the two folders."""
     listed, template = section.get("meta_info_file"), str(section.get("filename_tmpl", "{}"))
-    names = _listed(Path(at_home(str(listed))), where) if listed else _files(hr_root)
+    names = _listed(Path(at_home(str(listed))), where) if listed else [(name, ()) for name in _files(hr_root)]
     left = set() if listed else set(_files(lr_root))
-    pairs = []
-    for name in names:
+    pairs: list[tuple[Path, Path]] = []
+    taken: dict[str, str] = {}
+    for name, shape in names:
         stem, suffix = os.path.splitext(os.path.basename(name))
         lr_name = f"{_fill(template, stem, where)}{suffix}"
+        if lr_name in taken:
+            raise ValueError(
+                f"{listed}: expected each image once in {where}, and LR of its own for it, got {lr_root / lr_name} for "
+                f"'{taken[lr_name]}' and for '{name}'; take one line out"
+            )
+        taken[lr_name] = name
         for path, kind in ((hr_root / name, "HR"), (lr_root / lr_name, "LR")):
             if not path.is_file():
                 other = f" of {hr_root / name}" if kind == "LR" else f", which {listed} lists"
@@ -115,6 +122,8 @@ def _pairs(section: Mapping[str, Any], hr_root: Path, lr_root: Path, where: str)
                     f"{path}: expected the {kind} image{other} in {where}, got none; PairedImageDataset pairs files by "
                     "name and suffix: add it, rename the two alike, or set filename_tmpl"
                 )
+        if shape and is_image_name(name):
+            say_other_size(hr_root / name, shape, read_header(hr_root / name))
         left.discard(lr_name)
         pairs.append((hr_root / name, lr_root / lr_name))
     if not listed:
@@ -128,9 +137,10 @@ def _pairs(section: Mapping[str, Any], hr_root: Path, lr_root: Path, where: str)
     return pairs
 
 
-def _listed(path: Path, where: str) -> list[str]:
-    """The names in a list. BasicSR takes what is before the first space for one, also in lines that are empty."""
-    names = [line.split(" ")[0] for line in read_lines(path)]
+def _listed(path: Path, where: str) -> list[tuple[str, tuple[int, ...]]]:
+    """Names and shapes in a list. BasicSR takes what is before the first space for a name, also in empty lines."""
+    lines = read_lines(path)
+    names = [line.split(" ")[0] for line in lines]
     try:
         with path.open(encoding="utf-8") as file:
             found = [line.strip().split(" ")[0] for line in file]
@@ -141,7 +151,7 @@ def _listed(path: Path, where: str) -> list[str]:
             f"{path}: expected UTF-8 without a mark of byte order and without empty lines, as PairedImageDataset reads "
             f"meta_info_file in {where}, got others; save it so"
         )
-    return names
+    return [(name, split_listed(line)[1]) for name, line in zip(names, lines, strict=True)]
 
 
 def _fill(template: str, stem: str, where: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from helpers import trees
 
+from degflow_aug.files import notice
 from degflow_aug.files.image_file import encode_image
 from degflow_aug.files.lmdb_store import LmdbWriter
 from degflow_aug.models.checks.basicsr_pairs import check_basicsr_pairs
@@ -99,6 +100,30 @@ def test_a_list_of_hr_files_is_what_counts(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("a.png (48,64,3)\nmissing.png (48,64,3)\n")
     with pytest.raises(ValueError, match=r"gt/missing\.png: expected the HR image, which .*list\.txt lists"):
         check_basicsr_pairs(section, 2, "datasets.val")
+
+
+@pytest.mark.parametrize(
+    ("more", "first"), [("b.png (48,64,3)", "b.png"), ("./a.png", "a.png"), ("deep/b.png", "b.png")]
+)
+def test_each_listed_image_has_lr_of_its_own(tmp_path: Path, more: str, first: str) -> None:
+    section = _section(tmp_path, *[((48, 64), (24, 32))] * 2)
+    trees.save(tmp_path / "gt/deep/b.png", np.zeros((48, 64, 3), np.uint8))
+    (tmp_path / "list.txt").write_text(f"a.png (48,64,3)\nb.png\n{more}\n")
+    section["meta_info_file"] = str(tmp_path / "list.txt")
+    with pytest.raises(ValueError, match=rf"list\.txt: expected each image once in datasets\.val.* for '{first}' and"):
+        check_basicsr_pairs(section, 2, "datasets.val")
+
+
+def test_a_list_of_other_sizes_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notice, "_SAID", set())
+    section = _section(tmp_path, *[((48, 64), (24, 32))] * 2)
+    (tmp_path / "list.txt").write_text("a.png (48,64,3)\nb.png (96,64,3)\n")
+    check_basicsr_pairs({**section, "meta_info_file": str(tmp_path / "list.txt")}, 2, "datasets.val")
+    assert [record.message[: record.message.index(" pixels")] for record in caplog.records] == [
+        f"{tmp_path}/gt/b.png: 48x64"
+    ]
 
 
 def test_hr_that_is_smaller_than_its_crops(tmp_path: Path) -> None:
