@@ -15,7 +15,7 @@ I and local contrast: noise that a camera has left in flat areas is smooth, that
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -104,6 +104,14 @@ class ResidualNoise(nn.Module):
                 f"expected the state of a residual noise, got none with {missing[0]!r}; run `degflow noise` again"
             )
         return cls(*(state[name] for name in BUFFERS))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> ResidualNoise:
+        """As a module does, but for buffers of five axes, which torch knows in no ``memory_format`` of four."""
+
+        def applied(part: Tensor) -> Tensor:
+            return fn(part.flatten(0, 1)).contiguous().unflatten(0, part.shape[:2]) if part.ndim == 5 else fn(part)
+
+        return super()._apply(applied, recurse)
 
     @torch.no_grad()
     def forward(self, lr: Tensor, scales: Tensor, strength: float, generator: torch.Generator) -> Tensor:

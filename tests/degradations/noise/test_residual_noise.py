@@ -172,6 +172,18 @@ def test_a_round_trip_through_its_state() -> None:
     assert torch.equal(copy(lr, scales, 1.0, seeded()), noise()(lr, scales, 1.0, seeded()))
 
 
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_memory_format_of_four_axes_leaves_shapes_and_noise(inside: bool) -> None:
+    made, lr = noise(), torch.rand(2, 3, 16, 20, generator=seeded())
+    before, wanted = {name: part.clone() for name, part in made.state_dict().items()}, drawn(made, lr, 2.5)
+    (torch.nn.Sequential(made) if inside else made).to(memory_format=torch.channels_last)
+    after = made.state_dict()
+    assert all(torch.equal(part, after[name]) for name, part in before.items())
+    assert torch.equal(drawn(made, lr, 2.5), wanted)
+    assert made.double().kernels.dtype == made.tails.dtype == torch.float64
+    assert made.to("meta").kernels.shape == before["kernels"].shape
+
+
 def test_a_state_of_the_first_form_is_refused_in_one_sentence() -> None:
     first = {"scales": torch.ones(1), "contrasts": torch.ones(12), "deviations": torch.ones(1, 12)}
     with pytest.raises(ValueError, match=r"^expected the state of a residual noise, .* run `degflow noise` again$"):
