@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 
 from degflow_aug.data.generated_store import FileStore, FolderStore, LmdbStore
-from degflow_aug.data.layouts.generated import FORMAT, MANIFEST
 from degflow_aug.files.fingerprint import digest_of, is_as_written
-from degflow_aug.files.image_tree import TreeImage
+from degflow_aug.files.image_tree import FORMAT, MANIFEST, TreeImage
 from degflow_aug.files.notice import notice
 from degflow_aug.files.writing import PARTIAL_SUFFIX, appended, atomic_path, hidden_name, refuse_link
 

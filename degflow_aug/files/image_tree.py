@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path, PurePath
@@ -13,6 +14,9 @@ from degflow_aug.files.image_decoder import HEIC_SUFFIXES
 from degflow_aug.files.image_file import IMAGE_SUFFIXES, is_image_name
 from degflow_aug.files.notice import notice
 
+MANIFEST = "manifest.json"
+FORMAT = "degflow-generated-1"
+"""What the manifest of a set says that ``degflow generate`` or ``upscale`` has written."""
 _UNREAD_HEIC = tuple(suffix for suffix in HEIC_SUFFIXES if suffix not in IMAGE_SUFFIXES)
 
 
@@ -33,8 +37,8 @@ class TreeImage(NamedTuple):
 def find_images(root: str | Path, skip: str | Path | None = None) -> list[TreeImage]:
     """Find the images below ``root``, a folder or one file, sorted by name on every file system.
 
-    Hidden files and folders are left out, other files that are no images with a line; links are followed, each folder
-    once.
+    Hidden files and folders are left out; with a line, other files that are no images, and what ``degflow generate``
+    and ``upscale`` have written below ``root``. Links are followed, each folder once.
 
     Args:
         root: the folder, or an image file, which is then the only one.
@@ -51,7 +55,8 @@ def find_images(root: str | Path, skip: str | Path | None = None) -> list[TreeIm
         raise ValueError(f"{root}: expected a folder of images or an image file, got {got}")
     found: dict[str, Path] = {}
     unread: list[Path] = []
-    for path in walk(root, Path(skip).resolve() if skip is not None else None):
+    made: list[Path] = []
+    for path in walk(root, Path(skip).resolve() if skip is not None else None, made=made):
         if not is_image_name(path.name):
             unread.append(path)
             continue
@@ -63,11 +68,24 @@ def find_images(root: str | Path, skip: str | Path | None = None) -> list[TreeIm
             )
         found[name] = path
     say_alike(root, found)
+    for folder in made:
+        notice(f"{root}: left out {folder}, which degflow has made of other images; read it by its own path")
     if not found:
         got = _list_unread(unread) or "none"
         raise ValueError(f"{root}: expected images ({', '.join(IMAGE_SUFFIXES)}) here or in folders below, got {got}")
     _say_unread(root, unread)
     return [TreeImage(name, found[name]) for name in sorted(found)]
+
+
+def is_generated_set(folder: Path) -> bool:
+    """Tell whether ``degflow generate`` or ``upscale`` has written to a folder, by its manifest."""
+    try:
+        if not (folder / MANIFEST).is_file():
+            return False
+        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.get("format") == FORMAT
 
 
 def say_left_out(folder: Path, taken: Iterable[Path]) -> None:
@@ -126,13 +144,16 @@ def _kind(path: Path) -> str:
     return path.suffix.lower() or "without suffix"
 
 
-def walk(root: Path, skip: Path | None = None, names: Collection[str] = ()) -> Iterator[Path]:
+def walk(
+    root: Path, skip: Path | None = None, names: Collection[str] = (), made: list[Path] | None = None
+) -> Iterator[Path]:
     """List the files below a folder, links followed once each, but none of hidden folders.
 
     Args:
         root: the folder.
         skip: a folder to leave out, resolved.
         names: folders of these names are left out.
+        made: generated sets below ``root`` are left out, and put here.
     """
     seen: set[Path] = set()
     for folder, folders, files in os.walk(root, followlinks=True):
@@ -141,6 +162,10 @@ def walk(root: Path, skip: Path | None = None, names: Collection[str] = ()) -> I
             folders.clear()
             continue
         seen.add(here)
+        if made is not None and Path(folder) != root and is_generated_set(Path(folder)):
+            made.append(Path(folder))
+            folders.clear()
+            continue
         # Sorted, so that of two links to one folder the same is taken on every machine.
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in names)
         yield from (Path(folder, name) for name in sorted(files))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from degflow_aug.cli import main
 from degflow_aug.data.hr_crop_dataset import HRCropDataset
 from degflow_aug.data.layouts.find import find_pair_scenes
 from degflow_aug.files import image_tree
-from degflow_aug.files.image_tree import find_images, say_left_out
+from degflow_aug.files.image_tree import FORMAT, MANIFEST, find_images, say_left_out
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -45,6 +46,19 @@ def test_one_file(tmp_path: Path) -> None:
 def test_a_folder_can_be_left_out(tmp_path: Path) -> None:
     touch(tmp_path, "a.png", "out/2/a.png")
     assert names(tmp_path, tmp_path / "c" / ".." / "out") == ["a"]
+
+
+@pytest.mark.parametrize("made", ["lr", "a/b/up scaled"])
+def test_what_was_made_of_other_images_is_left_out_with_a_word(
+    tmp_path: Path, made: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    touch(tmp_path, "a.png", f"{made}/2/a.png", "mine/b.png")
+    (tmp_path / "mine" / MANIFEST).write_text("{}")
+    (tmp_path / made / MANIFEST).write_text(json.dumps({"format": FORMAT}))
+    assert names(tmp_path) == ["a", "mine/b"]
+    assert f"left out {tmp_path / made}, which degflow has made of other images" in caplog.text
+    assert names(tmp_path / made) == ["2/a"]
+    assert names(tmp_path / made / "2") == ["a"]
 
 
 def test_two_suffixes_of_one_name_are_refused(tmp_path: Path) -> None:

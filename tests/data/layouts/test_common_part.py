@@ -14,9 +14,9 @@ from helpers import trees
 from degflow_aug.data.aligned_scales_dataset import AlignedScales
 from degflow_aug.data.any_scale_pair_dataset import AnyScalePairs
 from degflow_aug.data.layouts.common_part import pair_sizes
-from degflow_aug.data.layouts.generated import FORMAT, MANIFEST
 from degflow_aug.data.layouts.scene import Scene
 from degflow_aug.data.layouts.scene_pairs import Pair
+from degflow_aug.files.image_tree import FORMAT, MANIFEST
 
 
 def _pairs(root: Path, scale: float, *sizes: tuple[tuple[int, int], tuple[int, int]]) -> list[Pair]:
