@@ -90,8 +90,8 @@ RECIPES: dict[str, Recipe] = {
         ("a single camera at its best: compare its rows with those of the camera's own bundle", *_ONE_SETTING),
     ),
     "simulator": Recipe(
-        "The simulated phone of this package (`degradation: {type: Phone}`), which knows the truth at every scale. Until "
-        "2026-11-30 the bundle of this name had learned the simulated camera (`type: Camera`).",
+        "The simulated phone of this package (`degradation: {type: Phone}`), which knows the truth at every scale. "
+        "Until 2026-11-30 the bundle of this name had learned the simulated camera (`type: Camera`).",
         ((IPHONE, 1, 60),),
         (
             HeldOut("scikit-image, simulated", "degflow demo --shipped", simulated=True),
