@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from degflow_aug.data.layouts import SPLIT_LAYOUTS
 from degflow_aug.files.home_path import home_path
 from degflow_aug.options.basicsr_keys import LOADER
 from degflow_aug.options.nearest_name import nearest_name
@@ -108,8 +109,13 @@ def selection(opt: Mapping[str, Any], training: bool) -> dict[str, Any]:
     ``pattern`` may be the file that holds the templates, such as ``pattern.yml`` of ``degflow align``.
 
     Raises:
-        ValueError, OSError: that file cannot be read.
+        ValueError, OSError: that file cannot be read, or a split of a layout that has none.
     """
+    if opt.get("split") is not None and opt.get("layout") is not None and opt["layout"] not in SPLIT_LAYOUTS:
+        raise ValueError(
+            f"expected split with the layouts {', '.join(SPLIT_LAYOUTS)}, got {opt['split']!r} with {opt['layout']!r}; "
+            "name scenes instead"
+        )
     split = opt.get("split") or ("Train" if training else "Test")
     pattern = opt.get("pattern")
     if isinstance(pattern, (str, os.PathLike)):

@@ -90,7 +90,8 @@ OPTIMIZER: Table = {
 
 _BETTER = Literal["higher", "lower"] | None
 _BORDER = Pixels | Literal["scale"]
-_ORDER = Literal["HWC", "CHW"]
+# Images of validation are (H, W, C): in another order scores would be of stripes.
+_ORDER = Literal["HWC"]
 _PAIR_METRIC: Table = {
     "better": _BETTER, "crop_border": _BORDER, "input_order": _ORDER, "test_y_channel": bool, "type": str,
 }  # fmt: skip

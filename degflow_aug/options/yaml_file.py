@@ -7,6 +7,7 @@ silently wins. Here the first is a float, the others are text, and equal keys ar
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,17 +65,17 @@ class OptionLoader(yaml.SafeLoader):
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         """Check one mapping as it was written, before merges (``<<``) bring in keys that it may override."""
         node = super().compose_mapping_node(anchor)
-        first_lines: dict[tuple[str, str], int] = {}
+        first_lines: dict[object, int] = {}
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 continue
-            line = key.start_mark.line + 1
-            if (key.tag, key.value) in first_lines:
-                first = first_lines[key.tag, key.value]
+            line, same = key.start_mark.line + 1, _identity(key)
+            if same in first_lines:
+                first = first_lines[same]
                 raise yaml.composer.ComposerError(
                     problem=f"the key '{key.value}' twice (first on line {first})", problem_mark=key.start_mark
                 )
-            first_lines[key.tag, key.value] = line
+            first_lines[same] = line
         return node
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
@@ -85,6 +86,14 @@ class OptionLoader(yaml.SafeLoader):
             pair for index, pair in enumerate(node.value)
             if not _is_scalar(pair[0]) or last[pair[0].tag, pair[0].value] == index
         ]  # fmt: skip
+
+
+def _identity(key: yaml.ScalarNode) -> object:
+    """What equal keys of a dictionary have in common: 2 and 2.0 are one."""
+    with suppress(ValueError):
+        if key.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float"):
+            return float(key.value.replace("_", ""))
+    return key.tag, key.value
 
 
 _DATE = "tag:yaml.org,2002:timestamp"

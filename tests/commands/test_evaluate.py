@@ -149,6 +149,8 @@ def test_a_pattern_comes_from_a_file(bundle: Path, tmp_path: Path, capsys: pytes
         (["--layout", "realsr", "--cameras", "Cannon"], "did you mean 'Canon'?"),
         (["--layout", "realsr", "--scenes", "070-080"], "scenes to select by '070-080'"),
         (["--layout", "realsr", "--pattern", "p.yml"], "with --layout pattern only, got --pattern p.yml"),
+        (["--layout", "city100", "--split", "Test"], "--split with a RealSR layout, got --layout city100"),
+        (["--layout", "pattern", "--pattern", "p.yml", "--split", "x"], "--split with a RealSR layout"),
         (["--layout", "pattern"], "got no --pattern with pattern"),
         (["--layout", "city100"], "001H.PNG"),
         (["--layout", "pattern", "--pattern", "missing.yml"], "No such file or directory: missing.yml"),

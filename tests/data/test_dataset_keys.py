@@ -54,3 +54,11 @@ def test_values(tmp_path: Path) -> None:
 def test_other_values_are_refused(function: Any, value: Any) -> None:
     with pytest.raises(ValueError, match="expected a"):
         function({"a": value})
+
+
+@pytest.mark.parametrize("layout", ["city100", "pattern", "folders"])
+def test_layouts_without_a_split_refuse_one(layout: str) -> None:
+    with pytest.raises(ValueError, match=f"expected split with the layouts .*, got 'Test' with '{layout}'"):
+        keys.selection({"layout": layout, "split": "Test"}, False)
+    keys.selection({"layout": layout, "split": None}, False)
+    assert keys.selection({"layout": "realarbisr", "split": "Test"}, True)["split"] == "Test"

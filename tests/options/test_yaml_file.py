@@ -62,6 +62,8 @@ def test_merge_into_a_mapping_that_is_merged_again() -> None:
     [
         ("a: 1\nb: 2\na: 3\n", r"'a' twice \(first on line 1\) on line 3"),
         ("train:\n  lr: 1\n  lr: 1\n", r"'lr' twice \(first on line 2\) on line 3"),
+        ("lq: {2: a, 2.0: b}\n", r"'2.0' twice \(first on line 1\) on line 1"),
+        ("1.5: a\n2: b\n1.50: c\n", r"'1.50' twice \(first on line 1\) on line 3"),
         ("a: {b: 1, b: 2}\n", r"'b' twice \(first on line 1\) on line 1"),
     ],
 )

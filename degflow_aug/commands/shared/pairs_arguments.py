@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from degflow_aug.commands.shared.arguments import one_of
-from degflow_aug.data.layouts import LAYOUTS
+from degflow_aug.data.layouts import LAYOUTS, SPLIT_LAYOUTS
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +26,8 @@ def add_pairs_arguments(parser: argparse.ArgumentParser, split: str) -> None:
     parser.add_argument(
         "--pattern", metavar="FILE.yml", help="for layout pattern: where files lie, see degflow_aug/docs/fit.md"
     )
-    parser.add_argument("--split", default=split, help=f"for the RealSR layouts: Train or Test (default: {split})")
+    parser.add_argument("--split", help=f"for the RealSR layouts: Train or Test (default: {split})")
+    parser.set_defaults(default_split=split)
     parser.add_argument("--cameras", metavar="A,B", help="cameras to take (default: all)")
     parser.add_argument("--scenes", metavar="001-060,075", help="scenes to take (default: all)")
 
@@ -85,8 +86,16 @@ def split_scenes(args: argparse.Namespace) -> tuple[list[Scene], list[Scene]]:
 
 
 def how_found(args: argparse.Namespace) -> dict[str, Any]:
-    """What decides which files the scenes are, beside the folder of the pairs and the scenes themselves."""
-    return {"split": args.split, "pattern": _pattern(args), "cameras": _cameras(args)}
+    """What decides which files the scenes are, beside the folder of the pairs and the scenes themselves.
+
+    Raises:
+        ValueError: a split of a layout that has none, or a pattern that cannot be read.
+    """
+    if args.split is not None and args.layout not in SPLIT_LAYOUTS:
+        raise ValueError(
+            f"expected --split with a RealSR layout, got --layout {args.layout}; name scenes by --scenes instead"
+        )
+    return {"split": args.split or args.default_split, "pattern": _pattern(args), "cameras": _cameras(args)}
 
 
 def knots_of(named: tuple[float, ...] | None, scenes: list[Scene]) -> tuple[float, ...]:

@@ -15,5 +15,8 @@ LAYOUTS = {
 }
 """Layouts of views on the HR grid, and the functions that find them: all commands and data sets take these."""
 
+SPLIT_LAYOUTS = ("realsr", "realsr_v3", "realarbisr")
+"""Layouts with folders for training and for testing, between which ``split`` chooses."""
+
 PAIR_LAYOUTS = {**LAYOUTS, "realarbisr": "realarbisr.find_realarbisr", "folders": "folders.find_folders"}
 """The same with layouts whose LR images have a size of their own, which data sets of pairs take besides."""

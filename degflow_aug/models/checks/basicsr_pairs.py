@@ -15,6 +15,7 @@ from degflow_aug.files.image_decoder import ImageHeader
 from degflow_aug.files.image_file import is_image_name, read_header
 from degflow_aug.files.image_tree import say_left_out, say_other_size
 from degflow_aug.files.lmdb_store import lmdb_keys, read_lmdb_header
+from degflow_aug.files.notice import notice
 from degflow_aug.files.text_file import read_lines, split_listed
 
 Size = tuple[int, int]
@@ -75,6 +76,14 @@ def _check_keys(section: Mapping[str, Any], scale: object, where: str, training:
         # BasicSR takes a flip that is null for none.
         if key not in section or (section[key] is None and not key.startswith("use_")):
             raise ValueError(f"expected {key} in {where}, which PairedImageDataset reads, got none; add it")
+    for key in ("mean", "std"):
+        if section.get(key) is not None:
+            if not training:
+                raise ValueError(
+                    f"expected no {key} in {where}, whose scores would be of normalised images, got {section[key]}; "
+                    "take it out"
+                )
+            notice(f"{where}.{key}: the network trains on normalised images, which no validation makes")
     if scale is None:
         raise ValueError(f"expected scale at the top of the option file, which {where} reads, got none; add it")
 

@@ -92,6 +92,19 @@ def test_crops_are_whole_lr_pixels(tmp_path: Path) -> None:
     check_basicsr_pairs(section, 2, "datasets.val")
 
 
+@pytest.mark.parametrize("key", ["mean", "std"])
+def test_normalised_images_have_no_scores(
+    tmp_path: Path, key: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notice, "_SAID", set())
+    section = {**_section(tmp_path, ((48, 64), (24, 32))), key: [0.5, 0.5, 0.5]}
+    with pytest.raises(ValueError, match=rf"no {key} in datasets\.val, whose scores would be of normalised images"):
+        check_basicsr_pairs(section, 2, "datasets.val")
+    check_basicsr_pairs({**section, "gt_size": 16}, 2, "datasets.train")
+    assert [record.message.partition(":")[0] for record in caplog.records] == [f"datasets.train.{key}"]
+    check_basicsr_pairs({**section, key: None}, 2, "datasets.val")
+
+
 def test_a_list_of_hr_files_is_what_counts(tmp_path: Path) -> None:
     section = _section(tmp_path, ((48, 64), (24, 32)), ((48, 64), (12, 16)))
     (tmp_path / "list.txt").write_text("a.png (48,64,3)\n")
