@@ -85,7 +85,21 @@ def save_bundle(path: str | Path, bundle: Bundle | KernelBundle) -> None:
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as partial:
-        partial.write_bytes(save(tensors, metadata={"format": kind, "spec": json.dumps(asdict(bundle.spec))}))
+        data = save(tensors, metadata={"format": kind, "spec": json.dumps(asdict(bundle.spec))})
+        partial.write_bytes(_with_facts_in_order(data))
+
+
+def _with_facts_in_order(data: bytes) -> bytes:
+    """The bytes of a safetensors file with the facts of its header in alphabetical order.
+
+    safetensors writes them in any order, so that one bundle had two digests, and `degflow generate` took it for two.
+    """
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    facts = dict(sorted(header.pop("__metadata__").items()))
+    text = json.dumps({"__metadata__": facts, **header}, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def read_spec(path_or_name: str | Path) -> GeneratorSpec | KernelSpec:
