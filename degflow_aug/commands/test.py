@@ -17,7 +17,9 @@ from degflow_aug.options.yaml_file import load_yaml
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command, which are those of BasicSR's test.py for one process."""
     parser.add_argument("-opt", required=True, metavar="FILE.yml", help="option file with datasets.test_1, ...")
-    parser.add_argument("--force_yml", nargs="+", metavar="KEY=VALUE", help="change options: val:save_img=true")
+    parser.add_argument(
+        "--force_yml", nargs="+", action="extend", metavar="KEY=VALUE", help="change options: val:save_img=true"
+    )
     add_json_argument(parser)
     parser.epilog = "Tables go to stdout, the log to stderr; files to results/NAME below the working directory."
 

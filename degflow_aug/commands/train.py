@@ -35,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="who starts the processes; pytorch for torchrun (default: none)",
     )
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument("--force_yml", nargs="+", metavar="KEY=VALUE", help="change options: train:total_iter=100")
+    parser.add_argument(
+        "--force_yml", nargs="+", action="extend", metavar="KEY=VALUE", help="change options: train:total_iter=100"
+    )
     parser.epilog = "Ctrl-C finishes the step, saves and stops; a second one stops at once. --auto_resume goes on."
 
 

@@ -84,7 +84,9 @@ def _parse_command_line(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--debug", action="store_true", help="log every iteration, validate and save every few")
     # torch.distributed.launch writes it with a hyphen since torch 2.0; torchrun uses the environment.
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0)
-    parser.add_argument("--force_yml", nargs="+", help="change options, for example train:ema_decay=0.999")
+    parser.add_argument(
+        "--force_yml", nargs="+", action="extend", help="change options, for example train:ema_decay=0.999"
+    )
     return parser.parse_args(argv)
 
 

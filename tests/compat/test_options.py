@@ -122,6 +122,11 @@ def test_missing_keys_are_named(tmp_path: Path, key: str) -> None:
         parse(tmp_path, **{key: None})
 
 
+def test_force_yml_counts_as_often_as_it_is_given(tmp_path: Path) -> None:
+    opt = parse(tmp_path, "--force_yml", "name=a", "train:total_iter=7", "--force_yml", "name=b", "manual_seed=3")
+    assert (opt["name"], opt["train"]["total_iter"], opt["manual_seed"]) == ("b", 7, 3)
+
+
 def test_force_yml_sets_values_and_runs_nothing(tmp_path: Path) -> None:
     entry = 'name"]; __import__("os").environ.setdefault("DEGFLOW_INJECTED", "yes"); opt["name=tiny'
     opt = parse(tmp_path, "--force_yml", entry, "train:optim_g:lr=1e-4", "datasets:train:mean=[0, 1]", "a=b=c")
