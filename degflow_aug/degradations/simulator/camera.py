@@ -11,8 +11,8 @@ from torch import Tensor
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.convolution import convolve
 from degflow_aug.degradations.grid import lr_size
+from degflow_aug.degradations.lanczos import sample
 from degflow_aug.degradations.simulator.content_noise import content_noise
-from degflow_aug.degradations.simulator.lanczos import sample
 from degflow_aug.degradations.simulator.optics import CameraOptics, point_spread
 
 

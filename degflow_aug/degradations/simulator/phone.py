@@ -9,8 +9,8 @@ from torch import Tensor
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.convolution import convolve
 from degflow_aug.degradations.grid import lr_size
+from degflow_aug.degradations.lanczos import sample
 from degflow_aug.degradations.simulator.content_noise import content_noise
-from degflow_aug.degradations.simulator.lanczos import sample
 from degflow_aug.degradations.simulator.optics import point_spread
 from degflow_aug.degradations.simulator.phone_processing import (
     add_contrast,

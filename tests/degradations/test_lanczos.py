@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from degflow_aug.degradations.simulator.lanczos import sample
+from degflow_aug.degradations.lanczos import sample
 
 
 def waves(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
