@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from degflow_aug.degradations.lanczos import sample
+from degflow_aug.degradations.lanczos import LOBES, sample
 
 
 def waves(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
@@ -32,3 +32,18 @@ def test_whole_positions_return_the_pixels() -> None:
 def test_constants_stay_at_the_border() -> None:
     image = torch.full((1, 3, 3, 2), 0.37)
     torch.testing.assert_close(sample(image, (9, 9), 0.4, (-0.8, -0.8)), torch.full((1, 3, 9, 9), 0.37))
+
+
+def test_weights_of_a_width_are_those_of_the_wider_windowed_sinc() -> None:
+    # A row per pixel, 1 there, gives the weight of that pixel in each of twenty.
+    pixels = torch.eye(30, dtype=torch.float64)[:, None, None].expand(-1, 1, 30, -1)
+    weights = sample(pixels, (30, 20), 1.5, (0.0, 0.25), width=1.5)[:, 0, 9].T
+    torch.testing.assert_close(weights.sum(1), torch.ones(20, dtype=torch.float64))
+    # The middle of pixel 9 lies at 13.75, 0.25 from pixel 14 and 1.25 from pixel 15.
+    ratio = weights[9, 15] / weights[9, 14]
+
+    def lanczos(x: float) -> float:
+        a, b = math.pi * x / 1.5, math.pi * x / 1.5 / LOBES
+        return math.sin(a) / a * math.sin(b) / b
+
+    assert float(ratio) == pytest.approx(lanczos(1.25) / lanczos(0.25))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-LOBES = 4
+from degflow_aug.degradations.lanczos import sample
 
 
 def zoom_pairs(images: Tensor, side: int, size: int) -> Tensor:
@@ -28,21 +28,14 @@ def zoom_pairs(images: Tensor, side: int, size: int) -> Tensor:
     Returns:
         (B, K, 3, size, size) in [0, 1]: views at scales lower by side / size.
     """
+    step = side / size
+    offset = (step - 1) / 2
+
+    def smaller(square: Tensor, width: float) -> Tensor:
+        return sample(square.flatten(0, 1), (size, size), step, (offset, offset), width).unflatten(0, square.shape[:2])
+
     square = images[..., :side, :side]
-    hr, views = square[:, :1], square[:, 1:]
-    filtered, sampled = (lanczos_weights(side, size, width).to(images) for width in (side / size, 1.0))
-    return torch.cat([filtered @ hr @ filtered.T, sampled @ views @ sampled.T], 1).clamp(0, 1)
-
-
-def lanczos_weights(side: int, size: int, width: float) -> Tensor:
-    """Weights (size, side) of a row of ``size`` pixels on ``side`` pixels, of sum 1 each, in float64.
-
-    L(x) = sinc(x / w) sinc(x / 4w) for |x| < 4w, x the distance of pixel centres, w the width; cut off at the ends.
-    """
-    centres = (torch.arange(size, dtype=torch.float64)[:, None] + 0.5) * side / size - 0.5
-    distance = (centres - torch.arange(side, dtype=torch.float64)) / width
-    weights = torch.sinc(distance) * torch.sinc(distance / LOBES) * (distance.abs() < LOBES)
-    return weights / weights.sum(1, keepdim=True)
+    return torch.cat([smaller(square[:, :1], step), smaller(square[:, 1:], 1.0)], 1).clamp(0, 1)
 
 
 def draw_zoom(side: int, smallest: int, multiple: int, largest: float) -> tuple[int, int]:
