@@ -113,8 +113,8 @@ def check_options(opt: dict[str, Any], source: str, is_train: bool) -> None:
 
     Whole numbers written as others, such as 5e3, become whole ones.
 
-    A model class may name further keys in ``option_keys``, a mapping from section (``options`` is the top level) to
-    keys; a dataset class in ``option_keys``, a sequence of keys.
+    A model class names the keys that it reads beside those of every model in ``option_keys``, a mapping from section
+    (``options`` is the top level) to keys; a dataset class in ``option_keys``, a sequence of keys.
 
     Raises:
         ValueError: names the key and the nearest known one.
@@ -135,6 +135,8 @@ def check_options(opt: dict[str, Any], source: str, is_train: bool) -> None:
     if ours or model.__module__.startswith("basicsr."):
         extra = {**getattr(model, "option_keys", {}), **_dataset_keys(DATASET_REGISTRY)}
         check_basicsr_options(opt, extra, strict=ours)
+        if not ours:
+            _check_foreign_sections(opt, model_type)
         _settle_arguments(opt)
         if is_train:
             _check_loggers(opt)
@@ -142,6 +144,17 @@ def check_options(opt: dict[str, Any], source: str, is_train: bool) -> None:
     own = model.__module__.startswith(("basicsr.", "degflow_aug.")) or bool((opt.get("train") or {}).get("scheduler"))
     if is_train and own and getattr(model, "setup_schedulers", None) is BaseModel.setup_schedulers:
         check_schedule(opt["train"])
+
+
+def _check_foreign_sections(opt: Mapping[str, Any], model_type: str) -> None:
+    """Refuse this package's sections beside a model of BasicSR's, which reads neither."""
+    for section in ("degradation", "degflow"):
+        if opt.get(section):
+            ours = "DegradedESRGANModel" if opt.get("network_d") else "DegradedSRModel"
+            raise ValueError(
+                f"expected no section {section} for {model_type}, which does not read it; use {ours} (or "
+                "ArbitraryScaleSRModel), or take the section out"
+            )
 
 
 def _check_loggers(opt: Mapping[str, Any]) -> None:

@@ -160,7 +160,7 @@ def check_pretrained(opt: Mapping[str, Any], resumed: bool) -> None:
     """
     anew = networks_anew(opt["path"].get("ignore_resume_networks"))
     known = [key for key in opt if key.startswith("network_")]
-    if resumed and (unknown := [name for name in anew if name not in known]):
+    if unknown := [name for name in anew if name not in known]:
         raise ValueError(
             f"expected names out of {', '.join(known)} in path.ignore_resume_networks, got {unknown[0]!r}; "
             "a list has several"

@@ -205,6 +205,11 @@ class AnyScalePairDataset(AnyScalePairs):
             raise ValueError(
                 f"expected crop of {_KIND} in the val phase only, got {opt['crop']!r}; set lr_size instead"
             )
+        for key in ("lr_size", "gt_size"):
+            if not training and opt.get(key) is not None:
+                raise ValueError(
+                    f"expected {key} of {_KIND} in the train phase only, got {opt[key]!r}; set crop instead"
+                )
         scenes = find_pair_scenes(
             keys.path(opt, "dataroot_gt", _KIND),
             keys.required(opt, "layout", _KIND),

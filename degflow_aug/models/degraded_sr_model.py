@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +18,18 @@ from degflow_aug.models.sr.degraded_model import DegradedModel
 from degflow_aug.models.sr.lr_source import FixedScale, LRBatch, check_fixed_scale
 from degflow_aug.models.sr.preview import Example, first_examples
 from degflow_aug.models.sr.sr_losses import check_losses
+from degflow_aug.options.model_keys import More
 from degflow_aug.options.sections import read_options
 from degflow_aug.options.super_resolution import SROptions
 
 
 class DegradedSRModel(DegradedModel):
     """Trains ``network_g`` (EDSR, RRDBNet, SwinIR, ...) at the top-level ``scale``."""
+
+    option_keys: ClassVar[More] = {
+        **DegradedModel.option_keys,
+        "options": (*DegradedModel.option_keys["options"], "scale"),
+    }
 
     def __init__(self, opt: dict[str, Any]) -> None:
         super().__init__(opt, self.read(opt), FixedScale(float(opt["scale"])))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from basicsr.losses import build_loss
@@ -15,6 +15,7 @@ from degflow_aug.degradations.generator.execution import EncodedHR
 from degflow_aug.models.stages.kernel_source import kernel_for
 from degflow_aug.models.stages.sample_cameras import camera_numbers, sample_kernel
 from degflow_aug.models.stages.stage_model import StageModel
+from degflow_aug.options.model_keys import More
 from degflow_aug.options.sections import read_options
 from degflow_aug.options.stages import RAEOptions
 
@@ -23,6 +24,7 @@ class RAEModel(StageModel):
     """Trains ``ResidualAutoencoder``: decode(encode(view), features(HR)) = view, one view drawn per sample."""
 
     options: RAEOptions
+    option_keys: ClassVar[More] = {**StageModel.option_keys, "train": ("pixel_opt",)}
 
     def __init__(self, opt: dict[str, Any]) -> None:
         options = read_options(RAEOptions, opt["degflow"], "degflow")

@@ -32,6 +32,7 @@ from degflow_aug.onestep.plain_adversary import PlainAdversary
 from degflow_aug.onestep.rank_agreement import average_gradients, start_alike
 from degflow_aug.onestep.restoration.enlargement import enlarge
 from degflow_aug.onestep.restoration.restoration import Restorer
+from degflow_aug.options.model_keys import ADVERSARY, More
 from degflow_aug.options.sections import read_options
 
 Losses = dict[str, Tensor]
@@ -50,6 +51,11 @@ class OneStepModel(DegradedModel):
     options: OneStepOptions
     net_g: OneStepNetwork
     adversary_type = PlainAdversary
+    option_keys: ClassVar[More] = {
+        "options": ("degradation", "network_d", "scale"),
+        "train": ("gan_opt", "optim_d", "perceptual_opt", "pixel_opt"),
+        "path": ADVERSARY["path"],
+    }
     option_type: ClassVar[type[OneStepOptions]] = OneStepOptions
     networks: ClassVar[tuple[str, ...]] = ()
     enlargement: ClassVar[str] = "bicubic"

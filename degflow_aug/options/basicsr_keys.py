@@ -1,6 +1,7 @@
 """The option keys that BasicSR 1.4.2 reads, and those that this package adds, with what their values may be.
 
-Data only: a table per section, from keys to hints as :mod:`degflow_aug.options.values` knows them.
+Data only: a table per section, from keys to hints as :mod:`degflow_aug.options.values` knows them. Which of them a
+model of this package reads is in :mod:`degflow_aug.options.model_keys`.
 """
 
 from __future__ import annotations
@@ -22,26 +23,35 @@ _DECAY = Annotated[float, Between(0, 1, open="high")]
 _KERNEL_SIDE = Annotated[int, Between(1, 255)] | None
 
 # RealESRGANModel and RealESRNetModel read their degradation from the top level.
-_REALESRGAN: Table = {
-    "gan_gt_usm": bool, "gaussian_noise_prob": Share, "gaussian_noise_prob2": Share, "gray_noise_prob": Share,
-    "gray_noise_prob2": Share, "gt_size": Side, "gt_usm": bool, "high_order_degradation": bool,
-    "jpeg_range": _RANGE, "jpeg_range2": _RANGE, "l1_gt_usm": bool, "noise_range": _RANGE, "noise_range2": _RANGE,
-    "percep_gt_usm": bool, "poisson_scale_range": _RANGE, "poisson_scale_range2": _RANGE,
-    "queue_size": Annotated[int, Between(1, 10**6)], "resize_prob": _WEIGHTS, "resize_prob2": _WEIGHTS,
+_REALESRGAN_NOISE: Table = {
+    "gaussian_noise_prob": Share, "gaussian_noise_prob2": Share, "gray_noise_prob": Share, "gray_noise_prob2": Share,
+    "jpeg_range": _RANGE, "jpeg_range2": _RANGE, "noise_range": _RANGE, "noise_range2": _RANGE,
+    "poisson_scale_range": _RANGE, "poisson_scale_range2": _RANGE, "resize_prob": _WEIGHTS, "resize_prob2": _WEIGHTS,
     "resize_range": _RANGE, "resize_range2": _RANGE, "second_blur_prob": Share,
 }  # fmt: skip
+_REALESRGAN_BLUR: Table = {
+    "betag_range": _RANGE, "betag_range2": _RANGE, "betap_range": _RANGE, "betap_range2": _RANGE,
+    "blur_kernel_size": _KERNEL_SIDE, "blur_kernel_size2": _KERNEL_SIDE, "blur_sigma": _RANGE, "blur_sigma2": _RANGE,
+    "final_sinc_prob": Share | None, "kernel_list": tuple[str, ...] | None, "kernel_list2": tuple[str, ...] | None,
+    "kernel_prob": _WEIGHTS, "kernel_prob2": _WEIGHTS, "sinc_prob": Share | None, "sinc_prob2": Share | None,
+}  # fmt: skip
+REALESRGAN = frozenset((*_REALESRGAN_NOISE, *_REALESRGAN_BLUR))
+"""What Real-ESRGAN's models and data set read of their degradation, and this package in ``degradation:``."""
 
 ADDED: Table = {
     "auto_resume": bool, "dist": bool, "is_train": bool, "rank": CountFrom0, "root_path": str, "world_size": Count,
 }  # fmt: skip
-"""What parse_options and train_pipeline add to the options they were given."""
+"""What parse_options and train_pipeline write over the options that they were given."""
 
 TOP_LEVEL: Table = {
     "datasets": Mapping, "degflow": _SECTION, "degradation": _SECTION, "dist_params": _SECTION,
     "find_unused_parameters": bool, "logger": _SECTION, "manual_seed": Annotated[int, Between(0, 2**32 - 2**16)] | None,
     "model_type": str, "name": str, "network_*": _SECTION, "num_gpu": _Processes | Literal["auto"],
     "path": _SECTION, "scale": Annotated[int, Between(1, 256)], "train": _SECTION, "val": _SECTION,
-    **ADDED, **_REALESRGAN,
+    # RealESRGANModel and RealESRNetModel:
+    "gan_gt_usm": bool, "gt_size": Side, "gt_usm": bool, "high_order_degradation": bool, "l1_gt_usm": bool,
+    "percep_gt_usm": bool, "queue_size": Annotated[int, Between(1, 10**6)],
+    **ADDED, **_REALESRGAN_NOISE,
 }  # fmt: skip
 
 SECTIONS: dict[str, Table] = {
@@ -120,20 +130,23 @@ LOADER: Table = {
     "use_shuffle": bool | None,
 }  # fmt: skip
 
+IN_VALIDATION: Table = {
+    "batch_size_per_gpu": 1, "dataset_enlarge_ratio": 1, "gt_size": None, "lr_size": None, "num_worker_per_gpu": 0,
+    "use_hflip": False, "use_rot": False, "use_shuffle": False,
+}  # fmt: skip
+"""What validation and tests do whatever a section says: whole images, one by one, in their order, none turned."""
+
 # What the data sets of BasicSR and of this package read beside it.
 DATASET: Table = {
-    "betag_range": _RANGE, "betag_range2": _RANGE, "betap_range": _RANGE, "betap_range2": _RANGE,
-    "blur_kernel_size": _KERNEL_SIDE, "blur_kernel_size2": _KERNEL_SIDE, "blur_sigma": _RANGE, "blur_sigma2": _RANGE,
-    "cache_data": bool | None, "color": _NAME, "dataroot_flow": _NAME, "filename_tmpl": _NAME,
-    "final_sinc_prob": Share | None, "flip_sequence": bool | None, "gt_size": Side | None,
+    **_REALESRGAN_BLUR, "cache_data": bool | None, "color": Literal["y", "rgb"] | None, "dataroot_flow": _NAME,
+    "filename_tmpl": _NAME, "flip_sequence": bool | None, "gt_size": Side | None,
     "interval_list": tuple[Count, ...] | None, "io_backend": Mapping | str | None,
-    "kernel_list": tuple[str, ...] | None, "kernel_list2": tuple[str, ...] | None, "kernel_prob": _WEIGHTS,
-    "kernel_prob2": _WEIGHTS, "mean": tuple[float, ...] | None, "meta_info": _NAME, "meta_info_file": _NAME,
-    "num_frame": _FROM_MINUS_ONE | None, "padding": _NAME, "random_reverse": bool | None, "sinc_prob": Share | None,
-    "sinc_prob2": Share | None, "std": tuple[float, ...] | None, "test_mode": bool | None,
+    "mean": tuple[float, ...] | None, "meta_info": _NAME, "meta_info_file": _NAME, "num_frame": _FROM_MINUS_ONE | None,
+    "padding": _NAME, "random_reverse": bool | None, "std": tuple[float, ...] | None, "test_mode": bool | None,
     "use_duf_downsampling": bool | None, "use_hflip": bool | None, "use_rot": bool | None, "val_partition": _NAME,
 }  # fmt: skip
 IO_BACKEND: Table = {"type": Literal["disk", "lmdb", "memcached"]}
+MEMCACHED = ("client_cfg", "server_list_cfg", "sys_path")
 OWN_DATASET: Table = {
     "cache_mb": Annotated[float, Between(0, 2**30)] | None, "cameras": str | tuple[str, ...] | None,
     "crop": Side | None, "dataroot_views": _SECTION, "hr": _SECTION, "incomplete": _NAME,
@@ -145,8 +158,25 @@ OWN_DATASET: Table = {
 OWN_DATASET_TYPES = frozenset({
     "AlignedScalesDataset", "AnyScalePairDataset", "HRCropDataset", "MixedPairDataset", "NoiseImageDataset",
 })  # fmt: skip
-DATASET_TYPES = frozenset({
-    "FFHQDataset", "PairedImageDataset", "REDSDataset", "REDSRecurrentDataset", "RealESRGANDataset",
-    "RealESRGANPairedDataset", "SingleImageDataset", "VideoRecurrentTestDataset", "VideoTestDUFDataset",
-    "VideoTestDataset", "VideoTestVimeo90KDataset", "Vimeo90KDataset", "Vimeo90KRecurrentDataset",
-})  # fmt: skip
+_LIST = ("io_backend", "meta_info_file")
+_TURNS = ("gt_size", "use_hflip", "use_rot")
+_PAIRS = (*_TURNS, "io_backend", "filename_tmpl", "mean", "std")
+_CLIPS = (*_TURNS, *_LIST, "num_frame", "random_reverse")
+_REDS = (*_CLIPS, "interval_list", "val_partition")
+_VIDEO = (*_LIST, "cache_data", "num_frame", "padding")
+DATASET_TYPES: dict[str, tuple[str, ...]] = {
+    "FFHQDataset": ("io_backend", "mean", "std", "use_hflip"),
+    "PairedImageDataset": (*_PAIRS, "color", "meta_info_file"),
+    "REDSDataset": (*_REDS, "dataroot_flow"),
+    "REDSRecurrentDataset": (*_REDS, "test_mode"),
+    "RealESRGANDataset": ("io_backend", "meta_info", "use_hflip", "use_rot", *_REALESRGAN_BLUR),
+    "RealESRGANPairedDataset": (*_PAIRS, "meta_info"),
+    "SingleImageDataset": (*_LIST, "color", "mean", "std"),
+    "VideoRecurrentTestDataset": _VIDEO,
+    "VideoTestDUFDataset": (*_VIDEO, "use_duf_downsampling"),
+    "VideoTestDataset": _VIDEO,
+    "VideoTestVimeo90KDataset": (*_LIST, "cache_data", "num_frame"),
+    "Vimeo90KDataset": _CLIPS,
+    "Vimeo90KRecurrentDataset": (*_CLIPS, "flip_sequence"),
+}  # fmt: skip
+"""The data sets of BasicSR, and what each reads beside the keys of the loader."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from degflow_aug.options import basicsr_keys
+from degflow_aug.options.model_keys import More, check_dataset_values, check_keys_read
 from degflow_aug.options.sections import check_known_keys
 from degflow_aug.options.values import check_numbers, convert, settle, shown
-
-More = Mapping[str, Iterable[str]]
 
 
 def check_basicsr_options(opt: dict[str, Any], extra: More | None = None, *, strict: bool = True) -> None:
@@ -20,11 +19,11 @@ def check_basicsr_options(opt: dict[str, Any], extra: More | None = None, *, str
     a type that is neither BasicSR's nor named in ``extra`` are not checked: their keys are not known here.
 
     Args:
-        opt: the whole option mapping, before or after ``parse_options``; whole numbers written as others, such as 5e3,
-            become whole ones.
-        extra: further keys a section takes: ``{"train": ("clip_grad",), "datasets.MyDataset": ("knots",)}``; the
-            top level is called ``options``.
-        strict: refuse keys that nothing reads; otherwise types alone are checked.
+        opt: the whole option mapping, before ``parse_options``; whole numbers written as others, such as 5e3, become
+            whole ones.
+        extra: the keys that a section takes beside those of every model of this package: ``{"train": ("pixel_opt",),
+            "datasets.MyDataset": ("knots",)}``; the top level is called ``options``.
+        strict: refuse keys that the model does not read; otherwise types alone are checked.
 
     Raises:
         ValueError: an unknown key (with the nearest known one), a value of another type or out of bounds.
@@ -40,16 +39,30 @@ def check_basicsr_options(opt: dict[str, Any], extra: More | None = None, *, str
             raise ValueError(f"expected names as keys of the options, got {shown(key)}")
     tables = {"": basicsr_keys.TOP_LEVEL, **basicsr_keys.SECTIONS}
     for name, table in tables.items():
-        section = opt if not name else _section(opt, name)
-        if strict:
-            check_known_keys(section, (*table, *more.get(name or "options", ())), name or "the options")
-        settle(section, table, name)
+        settle(opt if not name else _section(opt, name), table, name)
+    if strict:
+        check_keys_read(opt, more)
+        _check_scale(opt, more)
     _check_wandb(_section(opt, "logger"), strict)
     _check_training(_section(opt, "train"), strict)
     _check_metrics(_section(_section(opt, "val"), "metrics", "val."), strict)
     datasets = _section(opt, "datasets")
     for phase in datasets:
-        _check_dataset(_section(datasets, phase, "datasets."), f"datasets.{phase}", more, strict)
+        dataset = _section(datasets, phase, "datasets.")
+        _check_dataset(dataset, f"datasets.{phase}", strict)
+        if strict:
+            check_dataset_values(opt, str(phase), dataset)
+
+
+def _check_scale(opt: Mapping[str, Any], more: Mapping[str, tuple[str, ...]]) -> None:
+    """Refuse the scale of one who trains at others, unless a data set goes by it."""
+    types = {str(dataset.get("type")) for dataset in _section(opt, "datasets").values() if isinstance(dataset, dict)}
+    unread = "scale" not in more.get("options", ()) and types <= basicsr_keys.OWN_DATASET_TYPES
+    if unread and opt.get("scale", 1) != 1:
+        raise ValueError(
+            f"expected scale: 1 for {opt.get('model_type')}, whose scales are in degflow and in its data sets, got "
+            f"{opt['scale']}"
+        )
 
 
 def _section(options: Mapping[str, Any], name: str, prefix: str = "") -> dict[str, Any]:
@@ -134,19 +147,18 @@ def _check_metrics(metrics: Mapping[str, Any], strict: bool) -> None:
         settle(metric, table, where)
 
 
-def _check_dataset(dataset: dict[str, Any], where: str, more: Mapping[str, tuple[str, ...]], strict: bool) -> None:
+def _check_dataset(dataset: dict[str, Any], where: str, strict: bool) -> None:
     dataset_type = str(dataset.get("type"))
-    own = more.get(f"datasets.{dataset_type}")
-    if own is None and dataset_type in basicsr_keys.DATASET_TYPES:
-        own = tuple(basicsr_keys.DATASET)
-    if own is not None and strict:
-        check_known_keys(dataset, (*basicsr_keys.LOADER, *own), where)
     settle(dataset, basicsr_keys.LOADER, where)
-    if dataset_type in basicsr_keys.DATASET_TYPES | basicsr_keys.OWN_DATASET_TYPES:
+    if dataset_type in {*basicsr_keys.DATASET_TYPES, *basicsr_keys.OWN_DATASET_TYPES}:
         table = {**basicsr_keys.DATASET, **basicsr_keys.OWN_DATASET}
         settle(dataset, table, where)
         if isinstance(dataset.get("io_backend"), dict):
-            settle(dataset["io_backend"], basicsr_keys.IO_BACKEND, f"{where}.io_backend")
+            backend = dataset["io_backend"]
+            settle(backend, basicsr_keys.IO_BACKEND, f"{where}.io_backend")
+            if strict:
+                more = basicsr_keys.MEMCACHED if backend.get("type") == "memcached" else ()
+                check_known_keys(backend, ("type", *more), f"{where}.io_backend")
         for part in ("real", "hr"):
             settle(_section(dataset, part, f"{where}."), table, f"{where}.{part}")
     check_numbers(dataset, where)

@@ -33,7 +33,11 @@ def our_model() -> Iterator[type]:
     """A model that counts as this package's."""
     from basicsr.utils.registry import MODEL_REGISTRY
 
-    ours = type("OptionsTestModel", (), {"__module__": "degflow_aug.models.test", "option_keys": {"train": ("clip",)}})
+    ours = type(
+        "OptionsTestModel",
+        (),
+        {"__module__": "degflow_aug.models.test", "option_keys": {"train": ("clip", "pixel_opt")}},
+    )
     MODEL_REGISTRY.register(ours)
     yield ours
     del MODEL_REGISTRY._obj_map["OptionsTestModel"]

@@ -19,6 +19,9 @@ from degflow_aug.files.image_decoder import ImageHeader
 SCALES = (1.5, 2, 2.9, 4)
 
 
+WHOLE = {"phase": "val", "lr_size": None, "gt_size": None}
+
+
 def _options(root: Path, **changes: Any) -> dict[str, Any]:
     return {
         "name": "set", "type": "AnyScalePairDataset", "phase": "train", "scale": 4, "dataroot_gt": str(root),
@@ -28,7 +31,7 @@ def _options(root: Path, **changes: Any) -> dict[str, Any]:
 
 
 def _val_options(root: Path, **changes: Any) -> dict[str, Any]:
-    return _options(root, **{"phase": "val", "lr_size": None, "gt_size": None, **changes})
+    return _options(root, **{**WHOLE, **changes})
 
 
 def _folders(root: Path, scale: float, **changes: Any) -> dict[str, Any]:
@@ -233,8 +236,10 @@ def test_patches_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     ({"lr_size": None}, "expected lr_size for AnyScalePairDataset, got none"),
     ({"lr_size": 0}, "lr_size of 1 or more, got 0"),
     ({"crop": 64}, "crop of AnyScalePairDataset in the val phase only"),
-    ({"phase": "val", "crop": 0}, "crop of 1 or more, got 0"),
-    ({"phase": "val", "crop": "half"}, "crop of AnyScalePairDataset as a whole number, got 'half'"),
+    ({**WHOLE, "crop": 0}, "crop of 1 or more, got 0"),
+    ({**WHOLE, "crop": "half"}, "crop of AnyScalePairDataset as a whole number, got 'half'"),
+    ({**WHOLE, "gt_size": 32}, "gt_size of AnyScalePairDataset in the train phase only, got 32"),
+    ({**WHOLE, "lr_size": 8, "phase": "test"}, "lr_size of AnyScalePairDataset in the train phase only, got 8"),
     ({"layout": None}, "expected layout"),
     ({"scales": [3]}, "expected pairs at scale 3, got 2.9"),
     ({"scales": 2}, "expected scales as a list"),

@@ -13,6 +13,8 @@ from helpers.basicsr_experiment import OPTIONS
 from degflow_aug.options import basicsr_keys
 from degflow_aug.options.basicsr_sections import check_basicsr_options
 
+READ = {"options": ("degradation", "scale"), "train": ("pixel_opt",)}
+
 
 def options(**changes: Any) -> dict[str, Any]:
     """The tiny experiment's options with ``section__key=value`` changed."""
@@ -55,20 +57,20 @@ def options(**changes: Any) -> dict[str, Any]:
 )
 def test_mistakes_in_standard_sections(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        check_basicsr_options(options(**change))
+        check_basicsr_options(options(**change), READ)
 
 
 def test_correct_options_pass() -> None:
-    check_basicsr_options(options())
-    check_basicsr_options(options(path=None, degflow={"anything": 1}, degradation={"type": "DegFlow"}, network_x={}))
+    check_basicsr_options(options(), READ)
+    check_basicsr_options(options(path=None, degflow={"anything": 1}, degradation={"type": "DegFlow"}), READ)
     optimizer = {"type": "AdamW", "lr": 1e-4, "weight_decay": 0.1, "betas": [0.9, 0.99]}
-    check_basicsr_options(options(train__optim_g=optimizer))
+    check_basicsr_options(options(train__optim_g=optimizer), READ)
 
 
 def test_unknown_datasets_are_checked_once_they_declare_their_keys() -> None:
     opt = options(datasets__train__typ="x")
-    check_basicsr_options(opt)
-    extra = {"datasets.RecordingDataset": ("io_backend", "gt_size", "use_hflip", "use_rot")}
+    check_basicsr_options(opt, READ)
+    extra = {**READ, "datasets.RecordingDataset": ("io_backend", "gt_size", "use_hflip", "use_rot")}
     with pytest.raises(ValueError, match=r"'typ' in datasets\.train; did you mean 'type'"):
         check_basicsr_options(opt, extra)
     check_basicsr_options(options(), extra)
@@ -77,8 +79,8 @@ def test_unknown_datasets_are_checked_once_they_declare_their_keys() -> None:
 def test_extra_keys_extend_a_section() -> None:
     opt = options(train__clip_grad=1.0, stage=2)
     with pytest.raises(ValueError, match="unknown key"):
-        check_basicsr_options(opt)
-    check_basicsr_options(opt, {"train": ("clip_grad",), "options": ("stage",)})
+        check_basicsr_options(opt, READ)
+    check_basicsr_options(opt, {"train": ("clip_grad", "pixel_opt"), "options": ("stage", "scale")})
 
 
 def test_every_option_that_basicsr_reads_is_known() -> None:

@@ -51,8 +51,9 @@ def test_keys_are_known(file: Path) -> None:
     from basicsr.utils.registry import MODEL_REGISTRY
 
     opt = load_yaml(file)
-    check_basicsr_options(opt)
-    read_options(get_type_hints(MODEL_REGISTRY.get(opt["model_type"]))["options"], opt.get("degflow") or {}, "degflow")
+    model = MODEL_REGISTRY.get(opt["model_type"])
+    check_basicsr_options(opt, model.option_keys)
+    read_options(get_type_hints(model)["options"], opt.get("degflow") or {}, "degflow")
     assert opt["name"] == file.stem
     if "periods" in opt.get("train", {}).get("scheduler", {}):
         assert opt["train"]["total_iter"] == opt["train"]["scheduler"]["periods"][0]

@@ -87,9 +87,10 @@ def reference() -> str:
         parts += [f"### `type: {name}`\n", f"{_summary(degradation)}\n", _table(degradation)]
     parts += [
         "## BasicSR's sections\n",
-        "BasicSR's documentation says what they do; `val.best` and `crop_border: scale` are ours. With models of\n"
-        "BasicSR's own, types are checked and further keys are let through. Arguments of networks and losses have to\n"
-        "be of the type of their default.\n",
+        "BasicSR's documentation says what they do; `val.best` and `crop_border: scale` are ours. Models and data\n"
+        "sets of ours take those that they read, and say of others where they belong. With models of BasicSR's own,\n"
+        "types are checked and further keys are let through, but `degflow` and `degradation`. Arguments of networks\n"
+        "and losses have to be of the type of their default.\n",
     ]
     for title, table in _BASICSR.items():
         parts += [f"### {title}\n", _hint_table({key: table[key] for key in table if key not in basicsr_keys.ADDED})]

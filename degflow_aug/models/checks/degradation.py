@@ -26,7 +26,7 @@ def check_covers(section: Mapping[str, Any] | None, low: float, high: float) -> 
 
 
 def check_has_lr(opt: Mapping[str, Any]) -> None:
-    """Look whether a training set of HR images comes with a degradation.
+    """Look whether a training set of HR images comes with a degradation, and one of pairs without.
 
     Raises:
         ValueError: it does not.
@@ -36,4 +36,9 @@ def check_has_lr(opt: Mapping[str, Any]) -> None:
         raise ValueError(
             f"expected a degradation: section with {kind} in datasets.train, which has HR images without LR, got none; "
             "add one, such as degradation: {type: Bicubic}"
+        )
+    if kind in ("AnyScalePairDataset", "PairedImageDataset", "RealESRGANPairedDataset") and opt.get("degradation"):
+        raise ValueError(
+            f"expected no section degradation with {kind} in datasets.train, which brings LR of its own, got one; take "
+            "it out, or train on HRCropDataset or MixedPairDataset"
         )

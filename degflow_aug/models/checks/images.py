@@ -35,6 +35,28 @@ def side_multiple(network: nn.Module) -> int:
     return math.lcm(*(size for size in sizes if isinstance(size, int)))
 
 
+def check_channels(opt: Mapping[str, Any], hr_side: Any) -> None:
+    """Look whether ``network_g`` takes the images of every data set, of which those of BasicSR may be of Y alone.
+
+    Args:
+        opt: the options.
+        hr_side: as for :func:`check_enlarges`.
+
+    Raises:
+        ValueError: it does not take those of one, which is named.
+    """
+    of_y = [phase for phase, section in opt["datasets"].items() if section.get("color") == "y"]
+    for channels, phases in ((1, of_y), (3, [phase for phase in opt["datasets"] if phase not in of_y])):
+        if phases:
+            try:
+                check_enlarges(opt["network_g"], opt.get("scale", 1), hr_side, channels)
+            except ValueError as mistake:
+                if not of_y:
+                    raise
+                gives = "Y alone" if channels == 1 else "three channels"
+                raise ValueError(f"{mistake}; datasets.{phases[0]} gives {gives}, see its color") from None
+
+
 def check_enlarges(section: Mapping[str, Any], scale: int, hr_side: Any, channels: int = 3) -> None:
     """Look whether ``network_g`` takes LR of training's side and channels, and enlarges it by ``scale``.
 

@@ -10,7 +10,8 @@ from typing import Any
 from basicsr.utils.registry import MODEL_REGISTRY
 
 from degflow_aug.compat.options import check_options
-from degflow_aug.models.checks.images import check_enlarges, is_of_pairs
+from degflow_aug.files.notice import notice
+from degflow_aug.models.checks.images import check_channels, is_of_pairs
 from degflow_aug.models.checks.registered_types import check_datasets, check_networks
 from degflow_aug.models.checks.run import (
     check_dataset_names,
@@ -41,6 +42,8 @@ def check_testing_options(opt: dict[str, Any], source: str) -> None:
     check_dataset_names(opt["datasets"])
     if issubclass(MODEL_REGISTRY.get(opt["model_type"]), SRValidation):
         check_has_images_to_restore(opt["datasets"])
+        if opt.get("degradation"):
+            notice("the section degradation has no effect: a test takes the LR images of its data sets")
     val = opt.get("val")
     if not isinstance(val, Mapping) or not (check_metrics(val) or val.get("save_img")):
         raise ValueError(f"expected val.metrics or val: save_img: true in {source}, got neither; a test needs one")
@@ -49,11 +52,7 @@ def check_testing_options(opt: dict[str, Any], source: str) -> None:
     check_datasets(opt)
     model = MODEL_REGISTRY.get(opt["model_type"])
     if model.__name__.startswith("Degraded") or is_of_pairs(model):
-        check_enlarges(opt["network_g"], opt.get("scale", 1), _SIDE * opt.get("scale", 1), _channels(opt["datasets"]))
-
-
-def _channels(datasets: Mapping[str, Any]) -> int:
-    return 1 if any(section.get("color") == "y" for section in datasets.values()) else 3
+        check_channels(opt, _SIDE * opt.get("scale", 1))
 
 
 def _check_phases(datasets: object, source: str) -> None:

@@ -15,7 +15,7 @@ from basicsr.utils.registry import METRIC_REGISTRY, MODEL_REGISTRY
 
 from degflow_aug.compat.options import check_options
 from degflow_aug.files.notice import notice
-from degflow_aug.models.checks.images import check_enlarges, check_judges, is_of_pairs
+from degflow_aug.models.checks.images import check_channels, check_judges, is_of_pairs
 from degflow_aug.models.checks.registered_types import (
     check_datasets,
     check_losses_and_optimizers,
@@ -84,14 +84,10 @@ def check_training_options(opt: dict[str, Any], source: str) -> None:
 def _check_images(opt: Mapping[str, Any]) -> None:
     """What a model of BasicSR's passes to its networks; data sets of pairs may be of Y alone."""
     train = opt["datasets"]["train"]
-    side, scale, channels = (
-        train.get("gt_size", opt.get("gt_size")),
-        opt.get("scale"),
-        1 if train.get("color") == "y" else 3,
-    )
-    if isinstance(scale, int) and isinstance(opt.get("network_g"), Mapping):
-        check_enlarges(opt["network_g"], scale, side, channels)
-        check_judges(opt.get("network_d"), side, channels)
+    side = train.get("gt_size", opt.get("gt_size"))
+    if isinstance(opt.get("scale"), int) and isinstance(opt.get("network_g"), Mapping):
+        check_channels(opt, side)
+        check_judges(opt.get("network_d"), side, 1 if train.get("color") == "y" else 3)
 
 
 def _check_validation(opt: Mapping[str, Any], model: type) -> None:
@@ -104,6 +100,10 @@ def _check_validation(opt: Mapping[str, Any], model: type) -> None:
         check_metrics(val)
     if issubclass(model, (SRValidation, ScaleValidation)):
         check_has_images_to_restore(opt["datasets"])
+        if val.get("suffix") is not None:
+            raise ValueError(f"expected no val.suffix in training, which names images otherwise, got {val['suffix']!r}")
+        if not opt.get("val") and len(opt["datasets"]) > 1:
+            notice("there is no section val: nothing is validated")
     for name, metric in (val.get("metrics") or {}).items():
         registered_type(METRIC_REGISTRY, metric, f"val.metrics.{name}")
     if issubclass(model, SRValidation):

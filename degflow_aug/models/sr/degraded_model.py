@@ -23,6 +23,7 @@ from degflow_aug.models.sr.sr_losses import SRLosses
 from degflow_aug.models.training.interrupt import DivergenceGuard, TrainingDiverged
 from degflow_aug.models.training.trained_model import TrainedModel
 from degflow_aug.models.validation.sr_validation import SRValidation
+from degflow_aug.options.model_keys import ADVERSARY, More
 from degflow_aug.options.super_resolution import SROptions
 
 
@@ -36,6 +37,11 @@ class DegradedModel(SRValidation, TrainedModel):
     options: SROptions
     adversary: Adversary | None = None
     adversary_type: ClassVar[type[Adversary]] = Adversary
+    option_keys: ClassVar[More] = {
+        "options": ("degradation", "find_unused_parameters", "network_d"),
+        "train": ("gan_opt", "ldl_opt", "perceptual_opt", "pixel_opt", *ADVERSARY["train"]),
+        "path": ADVERSARY["path"],
+    }
 
     def __init__(self, opt: dict[str, Any], options: SROptions, patches: Patches) -> None:
         super().__init__(opt, options)

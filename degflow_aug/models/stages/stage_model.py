@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from basicsr.utils.dist_util import master_only
@@ -19,6 +19,7 @@ from degflow_aug.degradations.fitted.camera_kernels import FittedCamera, states_
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.models.training.trained_model import TrainedModel
 from degflow_aug.models.validation.scale_validation import ScaleValidation
+from degflow_aug.options.model_keys import More
 from degflow_aug.options.stages import StageOptions
 
 
@@ -26,6 +27,7 @@ class StageModel(ScaleValidation, TrainedModel):
     """Subclasses write ``compute_losses`` and ``generate_view``."""
 
     options: StageOptions
+    option_keys: ClassVar[More] = {"options": ("find_unused_parameters",)}
 
     def model_to_device(self, net: nn.Module) -> nn.Module:
         """As every model, with channels beside each other in memory: the norms over channels read them so."""

@@ -55,3 +55,10 @@ def test_hr_images_want_a_degradation(kind: str) -> None:
         check_has_lr(opt)
     check_has_lr({**opt, "degradation": {"type": "Bicubic"}})
     check_has_lr({"datasets": {"train": {"type": "PairedImageDataset"}}})
+
+
+@pytest.mark.parametrize("kind", ["AnyScalePairDataset", "PairedImageDataset", "RealESRGANPairedDataset"])
+def test_pairs_have_no_use_for_a_degradation(kind: str) -> None:
+    opt = {"datasets": {"train": {"type": kind}}, "degradation": {"type": "Bicubic"}}
+    with pytest.raises(ValueError, match=f"no section degradation with {kind} in datasets.train, which brings LR"):
+        check_has_lr(opt)

@@ -153,6 +153,8 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("gan", {"network_d": {"type": "VGGStyleDiscriminator", "num_in_ch": 3, "num_feat": 4}}, "in network_d .* 32x32"),
     ("arbitrary", {"path__pretrain_network_g": "none.pth"}, "a checkpoint at none.pth .*, got no such file"),
     ("gan", {"path__pretrain_network_d": "none.pth"}, "a checkpoint at none.pth .*, got no such file"),
+    ("arbitrary", {"val__suffix": "a"}, "no val.suffix in training, which names images otherwise, got 'a'"),
+    ("fixed", {"path__ignore_resume_networks": ["network_G"]}, "names out of network_g in .*, got 'network_G'"),
 ]  # fmt: skip
 
 
@@ -179,6 +181,9 @@ OF_BASICSR: list[tuple[str, dict[str, Any], str]] = [
     ("SRModel", {"val__metrics__psnr__crop_border": None}, "expected crop_border in val.metrics.psnr, got none"),
     ("SRModel", {"val__metrics__psnr__crop_border": 24}, "inside crop_border 24 .*, got an image of 48x48"),
     ("SRModel", {"val__metrics__psnr": {"type": "calculate_ssim", "crop_border": 19}}, "11x11 pixels .* 48x48"),
+    *[("SRModel", {f"datasets__{phase}__color": "y"}, f"; datasets.{phase} gives Y alone, see its color")
+      for phase in ("train", "val")],
+    ("SRModel", {"datasets__val__color": "gray"}, "expected y or rgb in datasets.val.color, got 'gray'"),
     ("VideoRecurrentGANModel", {}, "the key fix_flow in run.yml, which BasicSR's VideoRecurrentGANModel reads"),
 ]  # fmt: skip
 
@@ -348,7 +353,11 @@ def test_a_damaged_image_in_the_middle_is_one_sentence_and_loses_nothing(
     [
         ("arbitrary", {"train__optim_g": {"type": "SGD", "lr": 1e-3}}, ("train.optim_g.type", "type of optimiser")),
         ("arbitrary", {"train__optim_g": {"type": "AdamW", "lr": 1e-3}}, ("train.optim_g.type", "type of optimiser")),
-        ("gan", {"model_type": "DegradedSRModel", "network_d": None, "train__gan_opt": None}, ("model_", "1 optimis")),
+        (
+            "gan",
+            {"model_type": "DegradedSRModel", **dict.fromkeys(("network_d", "train__gan_opt", "train__optim_d"))},
+            ("model_", "1 optimis"),
+        ),
     ],
 )
 def test_resuming_with_other_options_is_one_sentence(
