@@ -80,9 +80,9 @@ def build_methods(
     """
     generators = [degflow_aug.load_generator(path) for path in ours]
     sources = [Source(generator) for generator in generators]
-    methods: Methods = {BICUBIC: [_from_view(Source(Bicubic()))]}
+    methods: Methods = {BICUBIC: [from_view(Source(Bicubic()))]}
     if gaussian:
-        methods[GAUSSIAN] = [_from_view(Source(gaussian))]
+        methods[GAUSSIAN] = [from_view(Source(gaussian))]
     else:
         note(f"{GAUSSIAN}: left out, there are no training scenes to fit it to; name some with --train")
     if generators:
@@ -93,7 +93,7 @@ def build_methods(
         note(f"{REALESRGAN}: left out, BasicSR is not installed")
     for name, paths in ((PAPER, paper), (ALL_SCALES, all_scales)):
         if paths:
-            methods[name] = [_from_view(Source(degflow_aug.load_generator(path))) for path in paths]
+            methods[name] = [from_view(Source(degflow_aug.load_generator(path))) for path in paths]
     return {name: methods[name] for name in ORDER if name in methods}
 
 
@@ -101,12 +101,12 @@ def _rows_of_ours(
     paths: Sequence[Path], generators: Sequence[DegFlow], sources: Sequence[Source], note: Callable[[str], None]
 ) -> Methods:
     """Our generators, the same with noise, their autoencoders, and what the first bundle has without networks."""
-    methods: Methods = {OURS: [_from_view(source) for source in sources]}
+    methods: Methods = {OURS: [from_view(source) for source in sources]}
     methods[CEILING] = [_ceiling(generator) for generator in generators]
     kernels = generators[0].kernels
     for name, kind in FITTED.items():
         if set(kind.state_keys) <= set(kernels):
-            methods[name] = [_from_view(Source(kind.of_state(kernels)))]
+            methods[name] = [from_view(Source(kind.of_state(kernels)))]
         else:
             note(f"{name}: left out, the first bundle holds none")
     if all(load_bundle(path).noise for path in paths):
@@ -118,7 +118,7 @@ def _rows_of_ours(
     return methods
 
 
-def _from_view(source: Source) -> Method:
+def from_view(source: Source) -> Method:
     """A deterministic degradation; its LR is its view on the LR grid, as the real LR is the real view there."""
 
     def method(hr: Tensor, scale: float, real: Tensor) -> Rendered | None:

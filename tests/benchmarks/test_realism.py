@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 import benchmarks.realism.__main__ as realism
-from benchmarks.realism import cameras, noise
+from benchmarks.realism import cameras, noise, real_cameras
 from benchmarks.realism.methods import CEILING, NOISY, OURS, REALESRGAN, Rendered, build_methods
 from benchmarks.realism.metrics import METRICS, Likeness
 from benchmarks.realism.report import as_json, summarise, tables
@@ -259,3 +259,21 @@ def test_variance_of_the_gaussian_is_linear_in_the_square_of_the_scale() -> None
     expected = gaussian_filter(hr.numpy(), (0, 0, *[fitted.sigma(3.0)] * 2), truncate=6.0, mode="reflect")
     torch.testing.assert_close(fitted.render(hr, 3.0), torch.from_numpy(expected))
     assert torch.equal(fitted.render(hr, 1.0), hr)
+
+
+@pytest.mark.slow
+@needs_basicsr
+def test_real_cameras_from_pairs_to_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(two_sample, "STEPS", 2)
+    folders = {"Group_A": 9, "Group_B": 12}
+    for name, scenes in folders.items():
+        write_pairs(tmp_path / name, scenes=scenes, size=96, scales=(2.0,))
+    real_cameras.main([
+        "--pairs", *(str(tmp_path / name) for name in folders), "--preset", "tiny", "--iters", "4", "--threads", "1",
+        "--work", str(tmp_path / "work"), "--out", str(tmp_path / "real"),
+    ])  # fmt: skip
+    content = json.loads((tmp_path / "real.json").read_text(encoding="utf-8"))
+    assert {row["method"] for row in content["rows"]} >= {"bicubic", "fitted kernel", "fitted pipeline", OURS}
+    assert content["facts"]["scenes"]["Group_A"] == {"train": 6, "test": 3}
+    # Three scenes of one camera are too few for a two-sample test; the seven of the group are not.
+    assert OURS in content["realism"]["Group"][AUC.key]
