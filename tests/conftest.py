@@ -66,3 +66,12 @@ def tiny_backbones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         tiny_backbones.write_tiny_backbones(folder)
         yield folder
+
+
+@pytest.fixture
+def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A CUDA device whose tensors have no values; see ``helpers.fake_cuda``."""
+    from helpers.fake_cuda import fake_cuda
+
+    with fake_cuda(monkeypatch) as mode:
+        yield mode

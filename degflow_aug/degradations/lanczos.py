@@ -35,8 +35,8 @@ def _sample_axis(image: Tensor, axis: int, positions: Tensor, width: float) -> T
     taps = first[:, None] + torch.arange(2 * reach)
     distance = (positions[:, None] - taps) / width
     weights = torch.sinc(distance) * torch.sinc(distance / LOBES) * (distance.abs() < LOBES)
-    weights = (weights / weights.sum(1, keepdim=True)).to(image)
-    indices = reflect_indices(taps, image.shape[axis]).to(image.device)
+    weights = (weights / weights.sum(1, keepdim=True)).to(image, non_blocking=True)
+    indices = reflect_indices(taps, image.shape[axis]).to(image.device, non_blocking=True)
     shape = (-1, 1) if axis == -2 else (-1,)
     terms = (image.index_select(axis, indices[:, k]) * weights[:, k].view(shape) for k in range(2 * reach))
     result = next(terms)

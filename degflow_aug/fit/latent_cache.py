@@ -57,12 +57,12 @@ class LatentCache:
 
     @torch.no_grad()
     def _encode(self, model: LatentStageModel, item: dict[str, Any]) -> dict[str, Any]:
-        hr, views, available = (item[key][None].to(model.device) for key in ("hr", "views", "available"))
+        hr, views = (item[key][None].to(model.device) for key in ("hr", "views"))
         numbers = camera_numbers({"camera": [item["camera"]]}, model.options.cameras, model.device)
         kernel = sample_kernel(model.kernel, numbers)
-        images, exists = views_along_path(hr, views, available, model.options.knots, model.scales, kernel)
+        images, exists = views_along_path(hr, views, item["available"][None], model.options.knots, model.scales, kernel)
         latents, features = model.encode_path(images, exists)
-        kept = {"latents": latents[:, 0].cpu(), "available": exists[0].cpu(), "camera": item["camera"]}
+        kept = {"latents": latents[:, 0].cpu(), "available": exists[0], "camera": item["camera"]}
         if model.conditioned:
             kept["condition"] = hr_condition(features)[0].half().cpu()
         if self.with_images:

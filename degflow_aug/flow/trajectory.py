@@ -106,7 +106,8 @@ def spline_curvature(points: Tensor, times: Tensor) -> Tensor:
     if count > 3:
         matrix = matrix + torch.diag(widths[1:-1], 1) + torch.diag(widths[1:-1], -1)
     jumps = 6 * (slopes[1:] - slopes[:-1])
-    curvature[1:-1] = torch.linalg.solve(matrix, jumps.flatten(1)).reshape(jumps.shape)
+    # The matrix is diagonally dominant; linalg.solve would wait for a GPU to see that it is not singular.
+    curvature[1:-1] = torch.linalg.solve_ex(matrix, jumps.flatten(1)).result.reshape(jumps.shape)
     return curvature
 
 

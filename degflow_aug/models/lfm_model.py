@@ -44,7 +44,7 @@ class LFMModel(LatentStageModel):
     def compute_losses(self) -> dict[str, Tensor]:
         """Velocity loss at a time drawn per sample, and the image losses of the jump from there."""
         t = draw_times(self.latents.shape[1], self.device) * path_ends(self.times, self.available)
-        point = path_points(self.trajectory, self.latents, self.times, t, self.available)
+        point = path_points(self.trajectory, self.latents, self.times, t, self.known)
         velocity = self.network(point.position, t, self.condition, camera=self.camera).float()
         losses = {"velocity": self.options.velocity_weight * velocity_loss(velocity, point).mean()}
         if self.perceptual is not None:

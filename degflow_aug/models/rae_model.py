@@ -13,6 +13,7 @@ from degflow_aug.degradations.fitted.camera_kernels import FittedCamera
 from degflow_aug.degradations.fitted.pseudo_views import FittedViews, pseudo_views
 from degflow_aug.degradations.generator.execution import EncodedHR
 from degflow_aug.models.stages.kernel_source import kernel_for
+from degflow_aug.models.stages.paths import draw_available
 from degflow_aug.models.stages.sample_cameras import camera_numbers, sample_kernel
 from degflow_aug.models.stages.stage_model import StageModel
 from degflow_aug.options.model_keys import More
@@ -30,6 +31,7 @@ class RAEModel(StageModel):
         options = read_options(RAEOptions, opt["degflow"], "degflow")
         super().__init__(opt, options)
         self.kernel: FittedCamera | None = None
+        self.knots = torch.tensor(options.knots[1:], device=self.device)
         if self.is_train:
             pixel = opt["train"].get("pixel_opt")
             self.pixel_loss = build_loss(pixel).to(self.device) if pixel else nn.L1Loss()
@@ -50,9 +52,9 @@ class RAEModel(StageModel):
         scale (B,)."""
         batch = self.hr.shape[0]
         rows = torch.arange(batch, device=self.device)
-        choice = torch.multinomial(self.available.float(), 1)[:, 0]
+        choice = draw_available(self.available)
         kind = torch.rand(batch, device=self.device)
-        targets, scales = self.views[rows, choice], torch.tensor(self.options.knots[1:], device=self.device)[choice]
+        targets, scales = self.views[rows, choice], self.knots[choice]
         if self.options.pseudo_share:
             assert self.sample_kernel is not None
             pseudo, between, exists = self._draw_pseudo_views(self.sample_kernel)

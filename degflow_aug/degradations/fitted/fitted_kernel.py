@@ -170,7 +170,7 @@ class FittedKernel(NoisyDegradation):
     @torch.no_grad()
     def render(self, hr: Tensor, scale: float) -> Tensor:
         """View of ``hr`` at ``scale``: (B, 3, H, W) in [0, 1], borders reflected."""
-        scales = self.knots.new_tensor([self.check(hr, scale)])
+        scales = self.knots.new_full((1,), self.check(hr, scale))
         return self._placed(scales, hr).views(hr).clamp(0, 1)
 
     @torch.no_grad()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -101,8 +102,15 @@ class RealESRGAN(Degradation):
         return ((image * 255).round().clamp(0, 255) / 255).contiguous()
 
     def _jpeg(self, image: Tensor, qualities: Tensor) -> Tensor:
-        # DiffJPEG overwrites the qualities it is given.
-        return self._filter("DiffJPEG", image.device)(image.clamp(0, 1), quality=qualities.to(image, copy=True))
+        """What DiffJPEG's own ``forward`` does, which would read every quality back from a GPU."""
+        from basicsr.utils.diffjpeg import quality_to_factor
+
+        jpeg: Any = self._filter("DiffJPEG", image.device)
+        factors = torch.stack([quality_to_factor(quality) for quality in qualities]).to(image, non_blocking=True)
+        height, width = image.shape[-2:]
+        padded = F.pad(image.clamp(0, 1), (0, -width % 16, 0, -height % 16))
+        coded = jpeg.compress(padded, factor=factors)
+        return jpeg.decompress(*coded, *padded.shape[-2:], factor=factors)[..., :height, :width]
 
     def _filter(self, name: str, device: torch.device) -> nn.Module:
         """BasicSR's DiffJPEG or USMSharp on ``device``, made on first use."""
@@ -119,7 +127,7 @@ def _blur(image: Tensor, kernels: Tensor) -> Tensor:
     """Filter every sample of (B, 3, H, W) with its own kernel of (B, k, k)."""
     from basicsr.utils.img_process_util import filter2D
 
-    on_device, reach = kernels.to(image), kernels.shape[-1] // 2
+    on_device, reach = kernels.to(image, non_blocking=True), kernels.shape[-1] // 2
     # filter2D views what it is given, and DiffJPEG returns channels last.
     return _with_border(image.contiguous(), lambda padded: filter2D(padded, on_device), margin=reach + 1)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -18,8 +16,8 @@ def add_noise(image: Tensor, order: OrderDraw) -> Tensor:
     The noise is drawn on the image's device from the order's seed, so it repeats on one kind of device.
     """
     generator = torch.Generator(device=image.device).manual_seed(order.noise_seed)
-    strengths = order.strengths.to(image).view(-1, 1, 1, 1)
-    gray = order.gray.to(image).view(-1, 1, 1, 1)
+    strengths = order.strengths.to(image, non_blocking=True).view(-1, 1, 1, 1)
+    gray = order.gray.to(image, non_blocking=True).view(-1, 1, 1, 1)
     any_gray = bool(order.gray.any())
     make = _gaussian if order.gaussian else _poisson
     return (image + make(image, strengths, gray, any_gray, generator)).clamp(0, 1)
@@ -37,7 +35,8 @@ def _gaussian(image: Tensor, sigma: Tensor, gray: Tensor, any_gray: bool, genera
 def _poisson(image: Tensor, factor: Tensor, gray: Tensor, any_gray: bool, generator: torch.Generator) -> Tensor:
     gray_noise = torch.zeros_like(image[:, :1])
     if any_gray:
-        luma = (image * image.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+        weights = torch.tensor(LUMA).to(image, non_blocking=True)
+        luma = (image * weights.view(1, 3, 1, 1)).sum(1, keepdim=True)
         gray_noise = _shot_noise(luma, generator)
     return (_shot_noise(image, generator) * (1 - gray) + gray_noise * gray) * factor
 
@@ -47,7 +46,11 @@ def _shot_noise(image: Tensor, generator: torch.Generator) -> Tensor:
 
     What is not a number stays that, for the training's guard to name; the generator refuses it.
     """
-    image = (image * 255).round().clamp(0, 255) / 255
-    counts = [2.0 ** math.ceil(math.log2(len(torch.unique(sample)))) for sample in image]
-    photons = image.new_tensor(counts).view(-1, 1, 1, 1)
+    levels = (image * 255).round().clamp(0, 255)
+    image = levels / 255
+    # Counted on the device: torch.unique, whose result has a size of its own, would wait for it.
+    present = levels.new_zeros(len(levels), 256)
+    present.scatter_(1, levels.nan_to_num().long().flatten(1), 1.0)
+    powers = 2.0 ** torch.arange(9, device=image.device)
+    photons = powers[torch.bucketize(present.sum(1), powers)].to(image.dtype).view(-1, 1, 1, 1)
     return torch.poisson((image * photons).nan_to_num(), generator=generator) / photons - image

@@ -41,7 +41,8 @@ class SimulatedCamera(Degradation):
         if scale == 1:
             return self._quantised(wide).to(hr.dtype)
         gain = min(scale - 1, 1.0)
-        light = convolve(wide.clamp(0, 1) ** self.optics.gamma, point_spread(self.optics, scale)[None].to(wide))
+        spread = point_spread(self.optics, scale)[None].to(wide, non_blocking=True)
+        light = convolve(wide.clamp(0, 1) ** self.optics.gamma, spread)
         light = sample(light, lr_size(hr.shape[-2], hr.shape[-1], scale), scale, self._offsets(scale)).clamp(0, 1)
         if self.optics.shot_noise or self.optics.read_noise:
             variance = gain * (self.optics.shot_noise * light + self.optics.read_noise)
@@ -76,5 +77,5 @@ class SimulatedCamera(Degradation):
         reach = int(np.ceil(4 * sigma))
         position = torch.arange(-reach, reach + 1, dtype=torch.float64)
         profile = torch.exp(-((position / sigma) ** 2) / 2)
-        kernel = (profile[:, None] * profile / profile.sum() ** 2).to(image)
+        kernel = (profile[:, None] * profile / profile.sum() ** 2).to(image, non_blocking=True)
         return image + self.optics.sharpening * gain * (image - convolve(image, kernel[None, None]))

@@ -22,6 +22,8 @@ from degflow_aug.models.stages.stage_model import GeneratorStage
 from degflow_aug.models.stages.view_targets import ViewTarget, draw_view_targets
 from degflow_aug.options.stages import PathOptions
 
+CACHED = ("latents", "condition", "available", "path_views")
+
 
 class LatentStageModel(GeneratorStage):
     """Trains an ``NCSNpp`` on latents of a frozen RAE. Subclasses write ``compute_losses`` and ``needs_images``.
@@ -80,6 +82,9 @@ class LatentStageModel(GeneratorStage):
         the path, standardised, and available (B, K); condition (B, rae.condition_channels, h, w) where the network
         takes one; path_views (B, K, 3, P, P) in 8 bits where a loss looks at images. Both: camera, a name a sample,
         where the options tell cameras apart.
+
+        ``available`` is kept on the CPU too, as ``known``: what is there decides on shapes, which a GPU would be waited
+        for. BasicSR's CUDA prefetcher, which moves every tensor, brings that wait.
         """
         numbers = camera_numbers(data, self.options.cameras, self.device)
         self.camera = None if numbers is None else one_hot(numbers, len(self.options.cameras))
@@ -92,31 +97,33 @@ class LatentStageModel(GeneratorStage):
             self._feed_images(data)
 
     def _feed_latents(self, data: dict[str, Any]) -> None:
-        self.latents = data["latents"].to(self.device).transpose(0, 1).float()
-        self.condition = data["condition"].to(self.device).float() if "condition" in data else None
-        self.available = data["available"].to(self.device)
+        moved = {key: value.to(self.device, non_blocking=True) for key, value in data.items() if key in CACHED}
+        self.latents = moved["latents"].transpose(0, 1).float()
+        self.condition = moved["condition"].float() if "condition" in data else None
+        self.known, self.available = data["available"].cpu(), moved["available"]
         if self.needs_images:
-            self.path_views = data["path_views"].to(self.device).float() / 255
+            self.path_views = moved["path_views"].float() / 255
             with torch.no_grad():
                 self.features = self.rae.encode(self.path_views[:, 0] * 2 - 1)[1]
 
     @torch.no_grad()
     def _feed_images(self, data: dict[str, Any]) -> None:
-        hr, views, available = (data[key].to(self.device, non_blocking=True) for key in ("hr", "views", "available"))
-        self.path_views, self.available = views_along_path(
-            hr, views, available, self.options.knots, self.scales, self.sample_kernel
+        hr, views = (data[key].to(self.device, non_blocking=True) for key in ("hr", "views"))
+        self.path_views, self.known = views_along_path(
+            hr, views, data["available"].cpu(), self.options.knots, self.scales, self.sample_kernel
         )
+        self.available = self.known.to(self.device, non_blocking=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.amp == "bf16"):
-            self.latents, self.features = self.encode_path(self.path_views, self.available)
+            self.latents, self.features = self.encode_path(self.path_views, self.known)
             self.condition = hr_condition(self.features) if self.conditioned else None
 
     def encode_path(self, views: Tensor, available: Tensor) -> tuple[Tensor, HRFeatures]:
         """Standardised latents (K, B, c, h, w) of views (B, K, 3, P, P) in [0, 1], zero where not available, and the
-        features of HR, the first of them. Missing views are not encoded."""
+        features of HR, the first of them. Missing views are not encoded; ``available`` (B, K) is on the CPU."""
         start, features = self.rae.encode(views[:, 0] * 2 - 1)
         latents = start.new_zeros(*views.shape[:2], *start.shape[1:])
         latents[:, 0] = start
-        there = available[:, 1:]
+        there = tuple(index.to(views.device, non_blocking=True) for index in available[:, 1:].nonzero(as_tuple=True))
         latents[:, 1:][there] = self.rae.encode(views[:, 1:][there] * 2 - 1)[0].to(latents.dtype)
         standard = self.rae.standardise(latents.flatten(0, 1)).unflatten(0, views.shape[:2])
         return standard.transpose(0, 1).float(), features

@@ -24,13 +24,14 @@ def views_along_path(
     Args:
         hr: (B, 3, H, W) in [0, 1].
         views: (B, K-1, 3, H, W) in [0, 1] at ``knots[1:]``.
-        available: (B, K-1) bool, which of them exist.
+        available: (B, K-1) bool, which of them exist; on any device.
         knots: scales of HR and its views, 1 first.
         scales: scales of the path; those that are no knot need ``kernel``.
         kernel: what pseudo-views are made with.
 
     Returns:
-        (B, len(scales), 3, H, W) in [0, 1] and (B, len(scales)) bool; a pseudo-view exists where its two knots do.
+        (B, len(scales), 3, H, W) in [0, 1], and (B, len(scales)) bool beside ``available``; a pseudo-view exists where
+        its two knots do.
 
     Raises:
         ValueError: a scale between the knots, and no kernel.
@@ -57,6 +58,15 @@ def path_ends(times: Tensor, available: Tensor) -> Tensor:
     return (available * times).amax(1)
 
 
+def draw_available(available: Tensor) -> Tensor:
+    """One of the available ones (B, K) of each sample, each as likely: an index (B,) on the device.
+
+    What ``torch.multinomial`` draws, which looks at its weights first and so would wait for a GPU.
+    """
+    weights = available.float()
+    return (weights / torch.empty_like(weights).exponential_()).argmax(1)
+
+
 def path_points(trajectory: Trajectory, points: Tensor, times: Tensor, t: Tensor, available: Tensor) -> PathPoint:
     """Points of each sample's own path.
 
@@ -65,7 +75,7 @@ def path_points(trajectory: Trajectory, points: Tensor, times: Tensor, t: Tensor
         points: (K, B, ...) latents; those of missing knots are not looked at.
         times: (K,).
         t: (B,), each within its sample's path: at most :func:`path_ends`.
-        available: (B, K) bool; the first knot and one more at least.
+        available: (B, K) bool, the first knot and one more at least; on the CPU, where reading it waits for no GPU.
 
     Returns:
         One point a sample, ``next_index`` counted among all K knots.
@@ -76,11 +86,11 @@ def path_points(trajectory: Trajectory, points: Tensor, times: Tensor, t: Tensor
     found: list[PathPoint] = []
     rows: list[Tensor] = []
     for index, mask in enumerate(masks):
-        members = (group == index).nonzero().flatten()
-        own = mask.nonzero().flatten()
+        chosen = ((group == index).nonzero().flatten(), mask.nonzero().flatten())
+        members, own = (each.to(points.device, non_blocking=True) for each in chosen)
         point = trajectory(points[own][:, members], times[own], t[members])
         found.append(PathPoint(**{**point.__dict__, "next_index": own[point.next_index]}))
-        rows.append(members)
-    order = torch.cat(rows).argsort()
+        rows.append(chosen[0])
+    order = torch.cat(rows).argsort().to(points.device, non_blocking=True)
     columns = zip(*(point.__dict__.values() for point in found), strict=True)
     return PathPoint(*(torch.cat(parts)[order] for parts in columns))

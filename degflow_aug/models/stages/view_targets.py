@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from degflow_aug.degradations.fitted.pseudo_views import FittedViews, pseudo_views
+from degflow_aug.models.stages.paths import draw_available
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def draw_view_targets(
         ValueError: a share, and no kernel or crops smaller than it.
     """
     rows = torch.arange(len(path_views), device=path_views.device)
-    index = 1 + torch.multinomial(available[:, 1:].float(), 1)[:, 0]
+    index = 1 + draw_available(available[:, 1:])
     side = path_views.shape[-1]
     known = torch.ones(len(rows), 1, side, side, dtype=torch.bool, device=path_views.device)
     target = ViewTarget(scales[index], path_views[rows, index], known)

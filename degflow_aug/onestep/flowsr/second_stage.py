@@ -103,7 +103,7 @@ class Consistency:
         """
         model, space = self.model, self.model.net_g.latents
         earlier, later = (
-            times.to(hr)
+            times.to(hr, non_blocking=True)
             for times in draw_fast_slow(len(hr), fast=self.options.fast_steps, slow=self.options.slow_steps)
         )
         share = per_sample(later, hr)

@@ -137,5 +137,5 @@ def unpack(tokens: Tensor, height: int, width: int) -> Tensor:
 
 def positions(rows: int, columns: int, device: torch.device) -> Tensor:
     """(rows columns, 3): 0, row and column of every token."""
-    row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
-    return torch.stack((torch.zeros_like(row), row, column), dim=-1).reshape(-1, 3).float().to(device)
+    row, column = torch.meshgrid(*(torch.arange(count, device=device) for count in (rows, columns)), indexing="ij")
+    return torch.stack((torch.zeros_like(row), row, column), dim=-1).reshape(-1, 3).float()

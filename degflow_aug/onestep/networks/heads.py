@@ -34,7 +34,7 @@ class Blur(nn.Module):
         """(B, C, h, w) -> (B, C, about h / 2, about w / 2)."""
         if min(features.shape[-2:]) < 2:
             return features
-        kernel = torch.tensor([1.0, 2.0, 1.0], device=features.device, dtype=features.dtype) / 4
+        kernel = torch.tensor([1.0, 2.0, 1.0]).to(features, non_blocking=True) / 4
         weight = torch.outer(kernel, kernel).expand(features.shape[1], 1, 3, 3)
         return F.conv2d(F.pad(features, (1, 1, 1, 1), mode="reflect"), weight, stride=2, groups=features.shape[1])
 

@@ -115,11 +115,12 @@ class OneStepNetwork(nn.Module):
 
     def noise_level(self) -> tuple[Tensor, Tensor]:
         """Shares of signal and noise at ``time``, on the device, so that nobody waits for them."""
-        (time,) = self.times(1)
+        times = self.times(1)
         if self.prediction == VELOCITY:
-            return 1 - time, time
+            return 1 - times[0], times[0]
         assert isinstance(self.backbone, UNetBackbone)
-        bar = self.backbone.alpha_bars[time.long()]
+        # An index without an axis would be read back.
+        bar = self.backbone.alpha_bars[times.long()][0]
         return bar.sqrt(), (1 - bar).sqrt()
 
     def forward(self, images: Tensor) -> Tensor:

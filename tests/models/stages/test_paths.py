@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from degflow_aug.flow.trajectory import TRAJECTORIES, trajectory
-from degflow_aug.models.stages.paths import path_ends, path_points
+from degflow_aug.models.stages.paths import draw_available, path_ends, path_points
 
 TIMES = torch.tensor([0.0, 0.2, 0.45, 0.7, 1.0], dtype=torch.float64)
 
@@ -76,3 +76,12 @@ def test_gradients_reach_the_available_latents_only() -> None:
 def test_paths_end_at_the_last_knot_they_have() -> None:
     available = torch.tensor([[True, True, True], [True, True, False], [True, False, True]])
     assert path_ends(torch.tensor([0.0, 0.4, 1.0]), available).tolist() == pytest.approx([1.0, 0.4, 1.0])
+
+
+def test_an_available_one_is_drawn_as_multinomial_does() -> None:
+    available = every_mask(5)[:, 1:]
+    torch.manual_seed(0)
+    found = [draw_available(available) for _ in range(3)]
+    torch.manual_seed(0)
+    for each in found:
+        assert torch.equal(each, torch.multinomial(available.float(), 1)[:, 0])
