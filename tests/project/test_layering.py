@@ -48,8 +48,9 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "validation": {"training"},
         "checks": {"validation", "training"},
         "stages": {"checks", "validation", "training"},
-        "sr": {"checks", "validation", "training"},
-        "": {"sr", "stages", "checks", "validation", "training"},
+        "inference": {"checks", "validation", "training"},
+        "sr": {"inference", "checks", "validation", "training"},
+        "": {"sr", "stages", "inference", "checks", "validation", "training"},
     },
     "onestep": {
         "losses": set(),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from helpers.peak_memory import PeakMemory
 from helpers.query_reference import run_mlp
 
 from degflow_aug.archs.arbitrary_scale.implicit_mlp import MLP, build_imnet
+from degflow_aug.models.inference.peak_memory import PeakMemory
 
 
 @pytest.mark.parametrize("hidden", [[], [5], [7, 3, 4]])

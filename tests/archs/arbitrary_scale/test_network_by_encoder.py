@@ -7,7 +7,6 @@ import math
 
 import pytest
 import torch
-from helpers.peak_memory import PeakMemory
 from helpers.query_reference import EDSR, images, random_queries
 from helpers.random_networks import randomise
 from torch import Tensor
@@ -18,6 +17,7 @@ from degflow_aug.archs.arbitrary_scale.ciaosr_arch import CiaoSR
 from degflow_aug.archs.arbitrary_scale.liif_arch import LIIF
 from degflow_aug.archs.arbitrary_scale.lte_arch import LTE
 from degflow_aug.archs.arbitrary_scale.metasr_arch import MetaSR
+from degflow_aug.models.inference.peak_memory import PeakMemory
 
 ENCODERS = {
     "edsr-baseline": EDSR,
