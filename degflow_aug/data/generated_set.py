@@ -77,13 +77,13 @@ class GeneratedSet:
     def _was_done(self, image: TreeImage) -> bool:
         return {**self._records.get(image.name, {}), "made": None} == {**file_record(image), "made": None}
 
-    def write(self, image: TreeImage, scale: float, pixels: np.ndarray) -> None:
-        """Write the result at one scale, (H, W, 3) in uint8; threads may call it at once.
+    def write(self, image: TreeImage, scale: float, pixels: np.ndarray, chunks: bytes = b"") -> None:
+        """Write the result at one scale, (H, W, 3) in uint8 or uint16; threads may call it at once.
 
         Raises:
             OSError: it cannot be written.
         """
-        self.store.write(image.name, scale, pixels)
+        self.store.write(image.name, scale, pixels, chunks)
 
     def finish(self, image: TreeImage, record: Record) -> None:
         """Mark an image done whose results are all written; ``record`` is its file when it was read."""

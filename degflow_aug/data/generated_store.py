@@ -52,11 +52,11 @@ class FolderStore:
         """Read what is there of the image, by scale."""
         return [bytes_of(self._path(name, scale)) for scale in self.scales]
 
-    def write(self, name: str, scale: float, pixels: np.ndarray) -> None:
-        """Write (H, W, 3) in uint8, whole or not at all; threads may call it at once."""
+    def write(self, name: str, scale: float, pixels: np.ndarray, chunks: bytes = b"") -> None:
+        """Write (H, W, 3) in uint8 or uint16, whole or not at all; threads may call it at once."""
         path = self._path(name, scale)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_image(path, pixels)
+        write_image(path, pixels, chunks)
 
     def commit(self, name: str) -> None:
         """Do nothing: files are there as soon as they are written."""
@@ -124,7 +124,7 @@ class LmdbStore:
         """Read what is there of the image, by scale."""
         return [writer.get(name) for writer in self._writers.values()]
 
-    def write(self, name: str, scale: float, pixels: np.ndarray) -> None:
+    def write(self, name: str, scale: float, pixels: np.ndarray, chunks: bytes = b"") -> None:
         """Encode (H, W, 3) in uint8, to be stored by :meth:`commit`; threads may call it at once."""
         self._encoded[name, scale] = encode_image(pixels), pixels.shape
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,8 +22,8 @@ def to_tensor(image: np.ndarray) -> Tensor:
     return torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32, order="C")).div_(peak)
 
 
-def to_array(image: Tensor) -> np.ndarray:
-    """(3, H, W) in [0, 1] -> (H, W, 3) in uint8, rounded; values outside [0, 1] are clipped.
+def to_array(image: Tensor, dtype: Any = np.uint8) -> np.ndarray:
+    """(3, H, W) in [0, 1] -> (H, W, 3) in uint8 or uint16, rounded; values outside [0, 1] are clipped.
 
     Raises:
         ValueError: another shape, or values that are not finite.
@@ -32,7 +33,8 @@ def to_array(image: Tensor) -> np.ndarray:
     pixels = image.detach().float().cpu()
     if not bool(torch.isfinite(pixels).all()):
         raise ValueError("expected an image with values in [0, 1], got NaN or infinity; look where they arise")
-    return pixels.clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    levels = pixels.clamp(0, 1).mul(np.iinfo(dtype).max).round().to(torch.uint8 if dtype == np.uint8 else torch.int32)
+    return levels.permute(1, 2, 0).contiguous().numpy().astype(dtype, copy=False)
 
 
 def resize_frame(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -92,7 +92,7 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
         ValueError: the file is cut off, damaged, of another format, transparent, none that :func:`check_plain` takes,
             or has more than ``PIXEL_LIMIT`` pixels, or more than ``SMALL`` and ``PIXELS_A_BYTE`` for each of its bytes.
     """
-    image, header = _open(io.BytesIO(data), name)
+    image, header = open_image(io.BytesIO(data), name)
     if header.bits == 16:
         return _decode_16_bits(image, data, name)
     profile = used_profile(image)
@@ -117,7 +117,7 @@ def open_header(stream: BinaryIO, name: str) -> ImageHeader:
 
     Only where there may be transparent pixels, the image is decoded to see whether there are any.
     """
-    image, header = _open(stream, name)
+    image, header = open_image(stream, name)
     if _may_be_transparent(image):
         stream.seek(0)
         decode_image(stream.read(), name)
@@ -130,7 +130,7 @@ def exif_tags(stream: BinaryIO, name: str) -> dict[int, Any]:
     Raises:
         ValueError: what :func:`open_header` refuses, or an EXIF section that cannot be read.
     """
-    image, _ = _open(stream, name)
+    image, _ = open_image(stream, name)
     try:
         # The getexif of Pillow's PNG class would decode the pixels to look for a tag behind them.
         found = image.getexif() if image.format == "TIFF" else Image.Image.getexif(image)
@@ -155,7 +155,7 @@ def silence_libtiff() -> None:
         return
 
 
-def _open(stream: BinaryIO, name: str) -> tuple[Any, ImageHeader]:
+def open_image(stream: BinaryIO, name: str) -> tuple[Any, ImageHeader]:
     """Open with Pillow, not yet decoded, and read the header."""
     start = stream.read(32)
     size = stream.seek(0, io.SEEK_END)

@@ -16,6 +16,8 @@ from degflow_aug.files.writing import atomic_path
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 LOSSLESS_SUFFIXES = (".png", ".tif", ".tiff")
+_PNG_HEADER = 33
+"""Bytes of a PNG's signature and first chunk."""
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -62,8 +64,8 @@ def encode_image(image: np.ndarray, suffix: str = ".png") -> bytes:
     return data.tobytes()
 
 
-def write_image(path: str | Path, image: np.ndarray) -> None:
-    """Write RGB (H, W, 3) in uint8 or uint16 to a PNG or TIFF file, whole or not at all.
+def write_image(path: str | Path, image: np.ndarray, chunks: bytes = b"") -> None:
+    """Write RGB (H, W, 3) in uint8 or uint16 to a PNG or TIFF file, whole or not at all; a PNG with these chunks.
 
     Raises:
         ValueError: what :func:`encode_image` refuses.
@@ -72,7 +74,7 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
     path = Path(path)
     data = encode_image(image, path.suffix)
     with atomic_path(path) as partial:
-        partial.write_bytes(data)
+        partial.write_bytes(data[:_PNG_HEADER] + chunks + data[_PNG_HEADER:])
 
 
 def bytes_of(path: Path) -> bytes | None:
