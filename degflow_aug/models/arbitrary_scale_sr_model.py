@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import upscale
 from degflow_aug.archs.arbitrary_scale.queries import scattered_queries, window_queries
 from degflow_aug.degradations.base import patch_sides
 from degflow_aug.degradations.build import scale_range_of
@@ -16,6 +15,7 @@ from degflow_aug.models.checks.degradation import check_covers, check_has_lr
 from degflow_aug.models.checks.images import check_judges
 from degflow_aug.models.checks.registered_types import is_arbitrary_scale
 from degflow_aug.models.checks.run import check_adversary
+from degflow_aug.models.inference.enlarger import enlarge_whole
 from degflow_aug.models.sr.degraded_model import DegradedModel
 from degflow_aug.models.sr.lr_source import LRBatch, RandomScales
 from degflow_aug.models.sr.preview import Example
@@ -103,12 +103,7 @@ class ArbitraryScaleSRModel(DegradedModel):
     @torch.no_grad()
     def super_resolve(self, lq: Tensor, size: tuple[int, int]) -> Tensor:
         """The image (1, 3, *size) that the network sees in ``lq`` (1, 3, h, w), in [0, 1]."""
-        network = self.trained_network()
-        training = network.training
-        network.eval()
-        image = upscale(network, lq, size, self.options.memory_mb)
-        network.train(training)
-        return image.float().clamp(0, 1)
+        return enlarge_whole(self.trained_network(), lq, size, None, self.options.memory_mb)
 
     def examples(self) -> list[Example]:
         """A sample without LR of its own at every preview scale; if all have, the first three as they are."""

@@ -8,12 +8,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from degflow_aug.degradations.convolution import pad_to_multiple
-from degflow_aug.degradations.grid import resize
 from degflow_aug.models.checks.degradation import check_covers, check_has_lr
-from degflow_aug.models.checks.images import check_enlarges, check_judges, side_multiple
+from degflow_aug.models.checks.images import check_enlarges, check_judges
 from degflow_aug.models.checks.registered_types import is_arbitrary_scale
 from degflow_aug.models.checks.run import check_adversary
+from degflow_aug.models.inference.enlarger import enlarge_whole
 from degflow_aug.models.sr.degraded_model import DegradedModel
 from degflow_aug.models.sr.lr_source import FixedScale, LRBatch, check_fixed_scale
 from degflow_aug.models.sr.preview import Example, first_examples
@@ -91,16 +90,9 @@ class DegradedSRModel(DegradedModel):
     def super_resolve(self, lq: Tensor, size: tuple[int, int]) -> Tensor:
         """(1, 3, h, w) enlarged by the network's scale, then brought to ``size`` by bicubic interpolation if need be.
 
-        LR is padded by mirroring to what the network can take; see :func:`side_multiple`.
+        See :func:`enlarge_whole`.
         """
-        network = self.trained_network()
-        training = network.training
-        network.eval()
-        padded = pad_to_multiple(lq, side_multiple(network))
-        scale = int(self.opt["scale"])
-        image = network(padded)[..., : lq.shape[-2] * scale, : lq.shape[-1] * scale]
-        network.train(training)
-        return resize(image, size).clamp(0, 1)
+        return enlarge_whole(self.trained_network(), lq, size, int(self.opt["scale"]))
 
     def examples(self) -> list[Example]:
         """The first three samples of the batch."""

@@ -85,16 +85,22 @@ def upscale(network: ArbitraryScaleNetwork, lq: Tensor, size: tuple[int, int], m
     if not isinstance(size, (tuple, list)) or len(size) != 2 or min(size) < 1 or memory_mb <= 0:
         raise ValueError(f"expected a size (H, W) of at least 1x1 and memory above 0 MB, got {size!r}, {memory_mb}")
     height, width = size
+    cell = torch.tensor([2 / height, 2 / width], device=lq.device)
+    colours = answer(network, lq, pixel_centres(height, width, lq.device), cell, memory_mb)
+    return colours.transpose(1, 2).reshape(len(lq), 3, height, width)
+
+
+@torch.no_grad()
+def answer(network: ArbitraryScaleNetwork, lq: Tensor, coord: Tensor, cell: Tensor, memory_mb: float = 1024) -> Tensor:
+    """Predict the colours (B, Q, 3) of LR (B, 3, h, w) at coord (Q, 2) for pixels of size cell (2), part by part."""
     features = network.encode(lq)
     batch = lq.shape[0]
     chunk = max(1, int(memory_mb * 2**20 / (4 * batch * network.floats_per_query)))
-    coord = pixel_centres(height, width, lq.device)
-    cell = torch.tensor([2 / height, 2 / width], device=lq.device)
     colours = [
         network.query(features, part.expand(batch, -1, -1), cell.expand(batch, len(part), 2))
         for part in coord.split(chunk)
     ]
-    return torch.cat(colours, dim=1).transpose(1, 2).reshape(batch, 3, height, width)
+    return torch.cat(colours, dim=1)
 
 
 def _check_values(lq: Tensor) -> None:

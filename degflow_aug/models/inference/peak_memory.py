@@ -12,7 +12,10 @@ from torch.utils._pytree import tree_leaves
 
 
 class PeakMemory(TorchDispatchMode):
-    """Within ``with``, ``peak`` is the largest number of bytes of tensors made inside and alive after an operation."""
+    """Within ``with``, ``peak`` is the largest number of bytes of tensors made inside and alive after an operation.
+
+    On ``meta`` too, where code costs neither time nor memory. What kernels need to work in is not counted.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,15 +27,20 @@ class PeakMemory(TorchDispatchMode):
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         # Views of what was there before cost nothing; views of what was made here keep it alive.
-        made = {tensor.untyped_storage().data_ptr() for tensor in self._alive()}
-        given = {leaf.untyped_storage().data_ptr() for leaf in tree_leaves(args) if isinstance(leaf, torch.Tensor)}
+        made = {_storage(tensor) for tensor in self._alive()}
+        given = {_storage(leaf) for leaf in tree_leaves(args) if isinstance(leaf, torch.Tensor)}
         for leaf in tree_leaves(result):
-            if isinstance(leaf, torch.Tensor) and leaf.untyped_storage().data_ptr() not in given - made:
+            if isinstance(leaf, torch.Tensor) and _storage(leaf) not in given - made:
                 self._made.append(weakref.ref(leaf))
-        storages = [tensor.untyped_storage() for tensor in self._alive()]
-        self.peak = max(self.peak, sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values()))
+        sizes = {_storage(tensor): tensor.untyped_storage().nbytes() for tensor in self._alive()}
+        self.peak = max(self.peak, sum(sizes.values()))
         return result
 
     def _alive(self) -> list[torch.Tensor]:
         self._made = [reference for reference in self._made if reference() is not None]
         return [tensor for reference in self._made if (tensor := reference()) is not None]
+
+
+def _storage(tensor: torch.Tensor) -> int:
+    """A key of the storage; on ``meta`` there is no address, and the object stands for it."""
+    return tensor.untyped_storage()._cdata

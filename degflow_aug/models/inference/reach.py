@@ -1,0 +1,67 @@
+"""How far a network looks: the LR pixels around a place that its answer there depends on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+_THIN = 16
+"""Pixels of the strips that are looked at, where the network does not ask for more: no convolution minds the border."""
+
+
+def reach_of(
+    network: nn.Module, enlarge: Callable[[nn.Module, Tensor], Tensor], multiple: int, limit: int
+) -> int | None:
+    """Measure how far from a pixel of LR its colour counts, up to ``limit`` pixels, whatever the weights are.
+
+    A block of NaN in the middle of a strip comes out as NaN wherever a network looks at it, also by weights of zero.
+    In float64 on a CPU, where PyTorch convolves by matrix products: faster ways (Winograd's) spread it further.
+
+    Args:
+        network: its weights do not matter; it is copied.
+        enlarge: what the network makes of LR (1, 3, h, w): (1, 3, h f, w f) with a whole number f.
+        multiple: what the sides of LR have to be a multiple of; the network may answer otherwise at every pixel of a
+            block of that side.
+        limit: the most that is of interest, at least 1.
+
+    Returns:
+        The reach, a multiple of ``multiple``; None if it is above ``limit`` or cannot be told.
+    """
+    copy = deepcopy(network).cpu().double()
+    thin = multiple * math.ceil(_THIN / multiple)
+    side = 4 * thin
+    while True:
+        try:
+            found = max(_along(copy, enlarge, multiple, side, thin, axis) for axis in (-2, -1))
+        except (RuntimeError, TypeError, ValueError):
+            # A network that fixes its precision, or its size.
+            return None
+        if found < side // 2 - multiple:
+            return found if found <= limit else None
+        if found > limit:
+            return None
+        side *= 2
+
+
+@torch.no_grad()
+def _along(
+    network: nn.Module, enlarge: Callable[[nn.Module, Tensor], Tensor], multiple: int, side: int, thin: int, axis: int
+) -> int:
+    """Pixels between the block of NaN and the furthest one that it has changed, along one axis of a strip."""
+    shape = [1, 3, thin, thin]
+    shape[axis] = side
+    strip = torch.full(shape, 0.5, dtype=torch.float64)
+    start = side // 2 // multiple * multiple
+    strip.narrow(axis, start, multiple).fill_(math.nan)
+    made = enlarge(network, strip)
+    factor = made.shape[axis] // side
+    changed = made.isnan().any(dim=1)[0].any(dim=-1 if axis == -2 else -2).nonzero().flatten()
+    if not len(changed):
+        raise ValueError(f"expected NaN to pass through the network, got none of it from {type(network).__name__}")
+    before = start - int(changed[0]) // factor
+    behind = int(changed[-1]) // factor - (start + multiple - 1)
+    return multiple * math.ceil(max(before, behind, 0) / multiple)
