@@ -27,9 +27,10 @@ Choice = tuple[str, dict[str, Tensor], int]
 
 def fill_network(
     network: nn.Module, path: str | Path, strict: bool = True, part: str | None = "params", instead: str | None = None
-) -> None:
+) -> str:
     """Fill a network from a checkpoint of BasicSR, of this package, or of another trainer, and log what was taken.
 
+    Returns the name of what was taken, empty where weights lie bare.
     Weights lie under ``part``, or any other name, or bare; ``module.``, ``_orig_mod.`` and a name of theirs may come
     before all keys, in any order. Of several that fit, ``part`` counts, then what is named like it.
 
@@ -72,6 +73,7 @@ def fill_network(
     said = f"{count} loaded from {path}, {name or 'bare keys'}{_in_place_of(part, choices, shapes)}"
     log = logging.getLogger("basicsr")
     log.warning(one_line(f"{said}; left out: {odd}")) if odd else log.info(one_line(said))
+    return name
 
 
 def find_weights(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from degflow_aug.models.training.checkpoint import find_checkpoint, read_trained_state
+from degflow_aug.models.training.checkpoint import network_file, read_trained_state
 from degflow_aug.onestep.networks.noise_levels import STEPS
 from degflow_aug.onestep.networks.onestep_arch import OneStepFlux, OneStepUNet
 from degflow_aug.onestep.networks.onestep_network import NOISE, OneStepNetwork
@@ -40,7 +40,7 @@ def load_system(path_or_run: str, experiments: str | Path = "experiments", pretr
     Raises:
         ValueError: no such checkpoint, one of another kind, or no published weights.
     """
-    file = _find(path_or_run, experiments)
+    file = network_file(path_or_run, experiments)
     content = read_trained_state(file)
     spec, state = content["spec"], content["params"]
     section = spec.get("network")
@@ -81,15 +81,3 @@ def _check_spec(
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _find(path_or_run: str, experiments: str | Path) -> Path:
-    folder = Path(path_or_run)
-    if (folder / "models").is_dir():
-        path_or_run, experiments = folder.resolve().name, folder.resolve().parent
-    try:
-        return find_checkpoint(path_or_run, experiments)
-    except ValueError:
-        raise ValueError(
-            f"expected --model as a checkpoint, a run's folder or its name below {experiments}, got {path_or_run!r}"
-        ) from None

@@ -71,3 +71,28 @@ def find_checkpoint(path_or_run: str, experiments: str | Path, option: str = "de
             f"expected {option} to be a stage 1 checkpoint or run name, got {path_or_run!r}; train stage 1 first"
         )
     return numbered[-1]
+
+
+def network_file(path_or_run: str, experiments: str | Path = "experiments", best: bool = False) -> Path:
+    """The network that ``--model`` names: a checkpoint, or the newest of a run, given by its folder or its name.
+
+    Args:
+        path_or_run: what is named.
+        experiments: where runs are that are named by their name.
+        best: take the best one of ``val.best`` where the run has it.
+
+    Raises:
+        ValueError: nothing of that kind.
+    """
+    folder = Path(path_or_run)
+    if (folder / "models").is_dir():
+        path_or_run, experiments = folder.resolve().name, folder.resolve().parent
+    kept = Path(experiments) / path_or_run / "models" / "net_g_best.pth"
+    if best and path_or_run and kept.is_file():
+        return kept
+    try:
+        return find_checkpoint(path_or_run, experiments)
+    except ValueError:
+        raise ValueError(
+            f"expected --model as a checkpoint, a run's folder or its name below {experiments}, got {path_or_run!r}"
+        ) from None
