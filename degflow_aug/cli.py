@@ -39,7 +39,7 @@ COMMANDS = {
     "options": "list the option files that come with the package, or print one",
     "noise": "teach a bundle the noise of its real pairs, which degflow fit has done already",
     "generate": "write the LR images of a folder of HR images at any scales",
-    "upscale": "enlarge images and folders by a trained one-step system (FlowSR, OMGSR, FluxSR)",
+    "upscale": "enlarge photographs and folders by a trained network, at any scale that it has",
     "trajectories": "make FLUX's noise-image pairs, on which FluxSR is trained",
     "preview": "show one image at all scales next to other degradations: a page with a slider, and a picture",
     "evaluate": "compare a bundle's views, and those of the baselines, with real ones",

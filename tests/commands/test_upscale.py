@@ -121,7 +121,7 @@ def test_tiles_and_colours_are_options(model: Path, capsys: pytest.CaptureFixtur
         (["photo.png", "large.jpg"], ".png file"),
         (["photo.png", "folder.png"], "the folder"),
         (["photo.png", "out", "--model", "nowhere.pth"], "expected --model"),
-        (["photo.png", "out", "--model", "rae.pth"], "FlowSR, OMGSR or FluxSR"),
+        (["photo.png", "out", "--model", "rae.pth"], "expected the option file of its run"),
     ],
 )
 def test_mistakes_are_one_sentence(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -19,6 +20,8 @@ from helpers.tiny_camera import write_pairs
 
 import degflow_aug
 from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, load_bundle, save_bundle
+from degflow_aug.data.tensors import to_array
+from degflow_aug.files.image_file import read_image
 from degflow_aug.files.run_history import HISTORY, read_history
 from degflow_aug.metrics.lpips_loss import VGG_FILE
 from degflow_aug.options.basicsr_sections import check_basicsr_options
@@ -175,15 +178,48 @@ def write_start(opt: dict[str, Any], folder: Path) -> dict[str, torch.Tensor]:
 def test_trains_validates_and_saves(file: Path, resumes: bool, project: Path) -> None:
     pytest.importorskip("basicsr", reason="training needs BasicSR")
     opt = small(load_yaml(file))
+    opt["val"]["save_img"] = True
     start = write_start(opt, project) if opt["path"]["pretrain_network_g"] else {}
     check_run(opt, project, resumes)
     experiment = project / "experiments" / opt["name"]
+    check_upscales(opt, experiment)
     # A few steps of 1e-4 do not lead far away.
     trained = torch.load(experiment / "models/net_g_2.pth", weights_only=True)["params_ema"]
     assert all((trained[key] - value).abs().max() < 1e-3 for key, value in start.items())
     assert (experiment / "models/net_g_best.pth").is_file()
     assert (experiment / "visualization/preview/0000002.png").is_file()
     assert list(experiment.glob("validation/*_4.json"))
+
+
+def check_upscales(opt: dict[str, Any], experiment: Path) -> None:
+    """What ``degflow upscale`` makes of LR, here brought from the HR grid, is what the run has validated."""
+    from degflow_aug.data.any_scale_pair_dataset import AnyScalePairDataset
+    from degflow_aug.models.inference.enlarger import Enlarger
+    from degflow_aug.models.inference.trained_network import load_trained
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(experiment.parents[1])
+        item = AnyScalePairDataset({**opt["datasets"]["val"], "phase": "val"})[0]
+    trained = load_trained(str(experiment / "models/net_g_4.pth"))
+    size = (item["gt"].shape[1], item["gt"].shape[2])
+    made = to_array(Enlarger(trained.network, trained.scale)(item["lq"][None], size))
+    file = f"{item['name'].partition('_x')[0]}_x{item['scale']:.6g}_4.png"
+    (validated,) = experiment.glob(f"visualization/**/{file}")
+    assert np.array_equal(made, read_image(validated))
+    assert (trained.kind, trained.part) == (opt["network_g"]["type"], "params_ema")
+    assert load_trained(str(experiment)).file.name == "net_g_best.pth"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["LTE", "MetaSR", "CiaoSR"])
+def test_others_of_any_scale_train_and_upscale(kind: str, project: Path) -> None:
+    pytest.importorskip("basicsr", reason="training needs BasicSR")
+    opt = small(load_yaml(FOLDER / "liif_cpu.yml"))
+    imnet = {"LTE": {"imnet_spec": opt["network_g"].pop("imnet_spec")}, "CiaoSR": {"non_local_attn": False}}
+    opt["network_g"] |= {"type": kind, **imnet.get(kind, {})}
+    opt["val"]["save_img"] = True
+    check_run(opt, project, resumes=False)
+    check_upscales(opt, project / "experiments" / opt["name"])
 
 
 @pytest.mark.parametrize("scales", [(2.9,), (2.0,), (1.5, 2.0, 3.0), (2.0, 4.0, 6.0)])

@@ -1,56 +1,87 @@
-"""``degflow upscale``: enlarge images and folders of any size by a trained one-step system."""
+"""``degflow upscale``: enlarge images and folders of any size by a trained network."""
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-from dataclasses import replace
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from degflow_aug.commands.shared.arguments import one_of, pick_device, positive_number
+from degflow_aug.commands.shared.arguments import argument, one_of, pick_device, positive_number, started_as
+from degflow_aug.commands.upscale.upscalers import LARGEST_SCALE, find_upscaler
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.plain_text import say
 from degflow_aug.console.progress import note, track
 from degflow_aug.files.writing import sole_writer
+from degflow_aug.report.report_file import check_page
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
 
-    from degflow_aug.onestep.onestep_checkpoint import TrainedSystem
-    from degflow_aug.onestep.restoration.restoration import Restorer
-
-LARGEST_SCALE = 16.0
+    from degflow_aug.commands.upscale.upscalers import Upscaler
+    from degflow_aug.files.image_tree import TreeImage
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument("source", metavar="IN", help="an image, or a folder searched with all below it")
     parser.add_argument("out", metavar="OUT", help="a folder for OUT/NAME.png; for one image also a .png file")
-    parser.add_argument("--model", required=True, metavar="RUN_OR_LORA", help="a run, its folder, or a net_g_*.pth")
+    parser.add_argument("--model", required=True, metavar="RUN_OR_FILE", help="a run, its folder, or a net_g_*.pth")
     parser.add_argument(
-        "--scale", type=positive_number, metavar="S", help="any from 1 to 16 (default: that of training)"
+        "--scale",
+        type=positive_number,
+        metavar="S",
+        help="any from 1 to 16, such as 2.7; networks of a fixed scale have their own",
+    )
+    parser.add_argument(
+        "--size",
+        type=argument(parse_size),
+        metavar="WxH",
+        help="instead of a scale: the largest result that fits into so many pixels, such as 4000x3000",
+    )
+    parser.add_argument(
+        "--memory-mb",
+        type=positive_number,
+        metavar="MB",
+        help="what a network may take beside its weights and the result; larger images go in tiles (default: 2048)",
+    )
+    parser.add_argument(
+        "--compare", metavar="FILE.html", help="also a page with a divider between bicubic and the network"
     )
     parser.add_argument(
         "--tile",
-        default="auto",
         metavar="PIXELS",
-        help="side of overlapping tiles of the result; auto: of the system's own side; 0: none (default: auto)",
+        help="for one-step systems: side of overlapping tiles of the result; auto: of the system's own side; 0: none "
+        "(default: auto)",
     )
     parser.add_argument(
         "--colour",
         type=one_of("adain", "wavelet", "none"),
         metavar="adain|wavelet|none",
-        help="how colours are kept (default: as in training)",
+        help="for one-step systems: how colours are kept (default: as in training)",
     )
-    parser.add_argument("--pretrained", default="", help="published weights, where they are elsewhere than in training")
+    parser.add_argument(
+        "--pretrained", help="for one-step systems: published weights, where they are elsewhere than in training"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto: a GPU where there is one)")
     add_json_argument(parser)
     parser.epilog = (
-        "Run again, it goes on where it was stopped. An image that cannot be read is skipped and reported, and makes\n"
-        "the exit code 1."
+        "Of a run the best network is taken, or the newest where none is best. 16-bit images stay so; EXIF and\n"
+        "ICC profiles are kept. Run again, it goes on where it was stopped. An image that cannot be read is skipped\n"
+        "and reported, and makes the exit code 1."
     )
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """``4000x3000``, width first, -> (3000, 4000).
+
+    Raises:
+        ValueError: not of that form.
+    """
+    sides = re.fullmatch(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})", text.lower())
+    if sides is None:
+        raise ValueError(f"expected width and height such as 4000x3000, got '{text}'")
+    return int(sides[2]), int(sides[1])
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,29 +91,29 @@ def run(args: argparse.Namespace) -> int:
         ValueError, OSError: nothing can be made, or not written.
     """
     source, out = Path(args.source), Path(args.out)
-    tile = _tile(args.tile)
     if args.scale is not None and not 1 <= args.scale <= LARGEST_SCALE:
         raise ValueError(f"expected --scale from 1 to {LARGEST_SCALE:g}, got {args.scale:g}")
+    if args.scale is not None and args.size is not None:
+        raise ValueError("expected --scale or --size, got both; leave one out")
     device = pick_device(args.device)
     single = out.suffix.lower() == ".png"
     _check_places(source, out, single)
-    from degflow_aug.onestep.onestep_checkpoint import load_system
+    if args.compare:
+        check_page("--compare", Path(args.compare), source)
+    from degflow_aug.files.image_tree import find_images
 
-    system = load_system(args.model, pretrained=args.pretrained)
-    scale = args.scale or system.scale
-    restorer = _restorer(system, device, tile, args.colour)
-    if single:
-        return _one(restorer, source, out, scale, args)
-    return _folder(restorer, system, source, out, scale, args)
+    images = find_images(source, skip=None if single else out)
+    upscaler = find_upscaler(args, device, shown=len(images) == 1)
+    _check_sizes(upscaler, images)
+    counts = _one(upscaler, images[0], out) if single else _folder(upscaler, images, source, out)
+    if args.compare:
+        from degflow_aug.commands.upscale.beside_bicubic import write_comparison
 
-
-def _tile(text: str) -> int | None:
-    """Parse ``--tile``: None for auto, or pixels of the result."""
-    if text == "auto":
-        return None
-    if not (text.isascii() and text.isdigit()) or not (int(text) == 0 or 64 <= int(text) <= 2**16):
-        raise ValueError(f"expected --tile as auto, 0 or pixels from 64 on, got '{text}'")
-    return int(text)
+        made = {each.path: out if single else out / f"{each.name}.png" for each in images}
+        there = {path: result for path, result in made.items() if result.is_file()}
+        write_comparison(Path(args.compare), there, upscaler.name, started_as(args))
+    _say(args, upscaler, **counts)
+    return 1 if counts["skipped"] else 0
 
 
 def _check_places(source: Path, out: Path, single: bool) -> None:
@@ -99,70 +130,67 @@ def _check_places(source: Path, out: Path, single: bool) -> None:
         raise ValueError(f"{out}: expected OUT apart from the images in {origin}, got the same place")
 
 
-def _restorer(system: TrainedSystem, device: torch.device, tile: int | None, colour: str | None) -> Restorer:
-    from degflow_aug.onestep.restoration.restoration import Restorer
+def _check_sizes(upscaler: Upscaler, images: list[TreeImage]) -> None:
+    """Refuse a ``--size`` that does not fit an image; those that cannot be read are skipped later."""
+    from degflow_aug.files.image_file import image_size
 
-    restorer = Restorer(system.network.to(device), colour or system.colour_fix, enlargement=system.enlargement)
-    if tile is None:
-        return restorer
-    return replace(restorer, tile=tile // system.network.latents.factor, autoencoder_tile=tile)
+    for image in images if upscaler.box else ():
+        try:
+            size = image_size(image.path)
+        except ValueError:
+            continue
+        upscaler.size_of(*size, image.path)
 
 
-def _one(restorer: Restorer, source: Path, out: Path, scale: float, args: argparse.Namespace) -> int:
+def _one(upscaler: Upscaler, image: TreeImage, out: Path) -> dict[str, Any]:
+    from degflow_aug.data.photo_tags import png_tags
     from degflow_aug.files.image_file import read_image, write_image
 
-    image = read_image(source)
-    _note_large_tiles(args.tile, image, scale)
+    pixels = read_image(image.path)
+    size = upscaler.size_of(pixels.shape[0], pixels.shape[1], image.path)
     out.parent.mkdir(parents=True, exist_ok=True)
     with sole_writer(out):
-        write_image(out, _upscale(restorer, image, scale))
-    _say(args, out, scale, made=1, there=0, skipped=[])
-    return 0
+        _say_model(upscaler)
+        write_image(out, _upscale(upscaler, pixels, size), png_tags(image.path, size))
+    return {"made": 1, "there": 0, "skipped": []}
 
 
-def _folder(
-    restorer: Restorer, system: TrainedSystem, source: Path, out: Path, scale: float, args: argparse.Namespace
-) -> int:
+def _say_model(upscaler: Upscaler) -> None:
+    if upscaler.said:
+        note(upscaler.said)
+
+
+def _folder(upscaler: Upscaler, images: list[TreeImage], source: Path, out: Path) -> dict[str, Any]:
     from degflow_aug.data.generated_set import GeneratedSet, file_record
+    from degflow_aug.data.photo_tags import png_tags
     from degflow_aug.files.image_file import read_image
-    from degflow_aug.files.image_tree import find_images
 
-    images = find_images(source, skip=out)
-    generated = GeneratedSet(out, _settings(restorer, system, source, scale), images)
+    origin = str((source.parent if source.is_file() else source).absolute())
+    scale = upscaler.scale or 0.0
+    generated = GeneratedSet(out, {"source": origin, "format": "files", **upscaler.settings}, images)
     skipped = []
     with sole_writer(out, out / ".0.lock"), generated:
+        _say_model(upscaler)
         pending = generated.begin(track(images, "look at what is there", "image"), first_process=True)
         for image in track(pending, "upscale", "image", done=len(images) - len(pending)):
             record = file_record(image)
             try:
-                made = _upscale(restorer, read_image(image.path), scale)
+                pixels = read_image(image.path)
+                size = upscaler.size_of(pixels.shape[0], pixels.shape[1], image.path)
+                made, chunks = _upscale(upscaler, pixels, size), png_tags(image.path, size)
             except ValueError as error:
                 reason = " ".join(str(error).split())
                 note(f"skipped {reason if str(image.path) in reason else f'{image.path}: {reason}'}")
                 generated.skip(image, record, reason)
                 skipped.append(image.name)
                 continue
-            generated.write(image, scale, made)
+            generated.write(image, scale, made, chunks)
             generated.finish(image, record)
-    _say(args, out, scale, made=len(pending) - len(skipped), there=len(images) - len(pending), skipped=skipped)
-    return 1 if skipped else 0
+    return {"made": len(pending) - len(skipped), "there": len(images) - len(pending), "skipped": skipped}
 
 
-def _settings(restorer: Restorer, system: TrainedSystem, source: Path, scale: float) -> dict[str, Any]:
-    """Return what the files depend on; a folder is continued only with the same."""
-    return {
-        "source": str((source.parent if source.is_file() else source).absolute()),
-        "published": {key: system.network.spec.get(key) for key in ("pretrained", "vae", "dtype")},
-        "model": hashlib.sha256(system.file.read_bytes()).hexdigest(),
-        "scales": [scale],
-        "format": "files",
-        "colour": restorer.colour_fix,
-        "tile": restorer.tile,
-    }
-
-
-def _upscale(restorer: Restorer, image: np.ndarray, scale: float) -> np.ndarray:
-    """Enlarge (H, W, 3) to (round(H s), round(W s), 3) in uint8.
+def _upscale(upscaler: Upscaler, image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Enlarge (H, W, 3) in uint8 or uint16 to (*size, 3) of the same type.
 
     Raises:
         ValueError: more memory needed than the GPU has.
@@ -171,26 +199,20 @@ def _upscale(restorer: Restorer, image: np.ndarray, scale: float) -> np.ndarray:
 
     from degflow_aug.data.tensors import to_array, to_tensor
 
-    device = next(restorer.network.parameters()).device
-    size = (round(image.shape[0] * scale), round(image.shape[1] * scale))
     try:
-        return to_array(restorer(to_tensor(image)[None].to(device), size)[0])
+        return to_array(upscaler.enlarge(to_tensor(image)[None].to(upscaler.device), size), image.dtype)
     except torch.cuda.OutOfMemoryError:
         raise ValueError(
-            f"expected memory for {size[1]}x{size[0]} pixels on {device}, got too little; lower --tile, or use "
-            "--device cpu"
+            f"expected memory for {size[1]}x{size[0]} pixels on {upscaler.device}, got too little; lower --memory-mb "
+            "(--tile of one-step systems), or use --device cpu"
         ) from None
 
 
-def _note_large_tiles(tile: str, image: np.ndarray, scale: float) -> None:
-    """Note where the tiles that were asked for are larger than the image."""
-    largest = round(max(image.shape[:2]) * scale)
-    if tile not in ("auto", "0") and int(tile) >= largest:
-        note(f"the result of {largest} pixels is no larger than a tile of {tile}, and is made in one piece")
-
-
-def _say(args: argparse.Namespace, out: Path, scale: float, made: int, there: int, skipped: list[str]) -> None:
+def _say(args: argparse.Namespace, upscaler: Upscaler, made: int, there: int, skipped: list[str]) -> None:
     if args.json:
-        print_json({"out": out, "scale": scale, "images": made, "there_before": there, "skipped": skipped})
+        facts = {"out": args.out, "scale": upscaler.scale, "images": made, "there_before": there, "skipped": skipped}
+        print_json({**facts, **({"compare": args.compare} if args.compare else {})})
     else:
-        say(f"{out}: {made} images at x{scale:g} ({there} were there), {len(skipped)} skipped")
+        height, width = upscaler.box or (0, 0)
+        asked = f"in {width}x{height}" if upscaler.scale is None else f"at x{upscaler.scale:g}"
+        say(f"{args.out}: {made} images {asked} ({there} were there), {len(skipped)} skipped")
