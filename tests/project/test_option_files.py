@@ -197,6 +197,7 @@ def check_upscales(opt: dict[str, Any], experiment: Path) -> None:
     from degflow_aug.models.inference.enlarger import Enlarger
     from degflow_aug.models.inference.trained_network import load_trained
 
+    degflow_aug.register()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(experiment.parents[1])
         item = AnyScalePairDataset({**opt["datasets"]["val"], "phase": "val"})[0]
