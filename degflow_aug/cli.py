@@ -75,8 +75,10 @@ class Parser(argparse.ArgumentParser):
         """Parse ``arguments``; paths in them may begin with ``~`` or ``$HOME``, also behind ``=``.
 
         Raises:
-            ValueError: an unknown option (with the nearest known one), a missing one, or a bad value.
+            ValueError: an unknown option (with the nearest known one), a missing one, one that is given twice and
+                counts once, or a bad value.
         """
+        given: dict[str, str] = {}
         for argument in arguments:
             if argument == "--":
                 break
@@ -85,6 +87,17 @@ class Parser(argparse.ArgumentParser):
             if is_option and option not in self._option_string_actions:
                 known = nearest_name(option, self._option_string_actions)
                 raise ValueError(f"unknown option {option} of {self.prog}{known or f'; see {self.prog} --help'}")
+            if is_option:
+                action = self._option_string_actions[option]
+                before = given.setdefault(action.dest, "")
+                # One that takes no value says the same again, unless it is the other of --this and --no-this.
+                if (
+                    before
+                    and not isinstance(action, argparse._AppendAction)
+                    and (action.nargs != 0 or before != option)
+                ):
+                    raise ValueError(f"expected {option} once, got it after {before}; its last value alone would count")
+                given[action.dest] = option
         return self.parse_args([_at_home(argument) for argument in arguments])
 
 

@@ -188,8 +188,12 @@ def with_lpips(chosen: Preset, vgg_path: str) -> Preset:
     without LPIPS for ``none``. The weights are looked for now and not after hours of stage 1.
 
     Raises:
-        ValueError: the recipe wants LPIPS and the weights are not there.
+        ValueError: the recipe wants LPIPS and the weights are not there, or wants none and weights are named.
     """
+    if vgg_path and not any(stage.options.get("lpips_weight") for stage in chosen.stages.values()):
+        raise ValueError(
+            f"expected --lpips-vgg with --recipe paper, got {vgg_path!r} with a recipe without LPIPS; leave it out"
+        )
     stages = {}
     for name, stage in chosen.stages.items():
         if stage.options.get("lpips_weight"):

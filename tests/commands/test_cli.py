@@ -75,10 +75,22 @@ def test_the_module_is_the_program() -> None:
         (["generate", "a", "--bundle", "b", "--out", "o", "--scales", "nan"], "got 'nan'"),
         (["generate", "a", "--bundle", "b", "--out", "o", "--scales", "-2"], "got '-2'"),
         (["evaluate", "b", "--pairs", "p", "--layout", "city10"], "did you mean 'city100'?"),
+        ([*["generate"], *REQUIRED["generate"], "--scales", "2"], "expected --scales once, got it after --scales"),
+        (["generate", "a", "--out=o", "--out=p"], "expected --out once"),
+        (["train", "-opt", "a.yml", "-opt", "b.yml"], "expected -opt once"),
+        (["fit", "p", "--cameras-apart", "--no-cameras-apart"], "expected --no-cameras-apart once, got it after --cam"),
     ],
 )
 def test_mistakes_are_one_sentence(arguments: list[str], part: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert part in refused(capsys, *arguments)
+
+
+def test_flags_and_lists_may_be_given_again(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["options", "liif_cpu"]) == 0
+    said = refused(
+        capsys, "train", "-opt", "none.yml", "--debug", "--debug", "--force_yml", "a=1", "--force_yml", "b=1"
+    )
+    assert "none.yml" in said
 
 
 @settings(max_examples=60, deadline=None)

@@ -29,9 +29,10 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def arguments(pairs: Path, out: Path, *more: str) -> list[str]:
+    size = () if "--preset" in more else ("--preset", "tiny")
     return [
         "fit", str(pairs), "--layout", "pattern", "--pattern", str(pairs / "pattern.yml"), "--out", str(out),
-        "--preset", "tiny", "--iters", "8", *more,
+        *size, "--iters", "8", *more,
     ]  # fmt: skip
 
 
@@ -183,6 +184,16 @@ def test_paper_recipe_asks_for_lpips_weights_at_once(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "nothing"))
     asked = arguments(pairs, tmp_path / "camera.safetensors", "--recipe", "paper")
     assert "VGG16 weights for LPIPS" in refused(capsys, *asked)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("more", [(), ("--one-step",), ("--preset", "official", "--recipe", "ours")])
+@pytest.mark.parametrize("weights", ["vgg.pth", "none"])
+def test_weights_of_lpips_want_a_recipe_with_lpips(
+    weights: str, more: tuple[str, ...], pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = arguments(pairs, tmp_path / "camera.safetensors", *more, "--lpips-vgg", weights)
+    assert f"--lpips-vgg with --recipe paper, got '{weights}'" in refused(capsys, *asked)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.photographs import photograph, write_photographs
-from helpers.refusals import refused
+from helpers.refusals import but_for, refused
 from PIL import Image
 
 from degflow_aug import load_generator
@@ -27,7 +27,7 @@ SCALES = (1.0, 2.0, 2.7)
 
 def command(hr: Path, out: Path, bundle: Path, *more: str, scales: str = "1,2,2.7") -> list[str]:
     """Arguments of the command on the CPU."""
-    named = ["--bundle", str(bundle), "--scales", scales, "--out", str(out), "--device", "cpu"]
+    named = map(str, but_for(["--bundle", bundle, "--scales", scales, "--out", out, "--device", "cpu"], more))
     return ["generate", str(hr), *named, *more]
 
 

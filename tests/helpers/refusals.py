@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from degflow_aug.cli import main
@@ -16,3 +18,9 @@ def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
     assert said.err.startswith("degflow: ")
     assert said.err.count("\n") == 1
     return said.err
+
+
+def but_for(defaults: Sequence[object], more: Sequence[object]) -> list[object]:
+    """``--name value --name value``, without those that ``more`` names: an option may be given once."""
+    pairs = zip(defaults[::2], defaults[1::2], strict=True)
+    return [word for name, value in pairs if name not in more for word in (name, value)]
