@@ -56,6 +56,7 @@ class GeneratedSet:
         """List those of ``mine`` that are not done, and remove what killed processes left of them."""
         if first_process:
             self._remove_partial(self.root, {MANIFEST})
+            self._say_left_over()
         pending = [image for image in mine if not self.is_done(image)]
         if again := [image.name for image in pending if self._was_done(image)]:
             notice(
@@ -65,6 +66,13 @@ class GeneratedSet:
         for folder, names in self.store.written_names([image.name for image in pending]).items():
             self._remove_partial(folder, names)
         return pending
+
+    def _say_left_over(self) -> None:
+        """Say what is there of images that the set no longer has."""
+        names = {image.name for image in self.images}
+        if gone := [name for name in self._records if name not in names and self.store.has_all(name)]:
+            more = f" and {len(gone) - 1} more" * (len(gone) > 1)
+            notice(f"{self.root}: keeps what was made of {gone[0]}{more}, which is not among the HR images any more")
 
     def is_done(self, image: TreeImage) -> bool:
         """Tell whether the image, as its file is now, has all its results."""

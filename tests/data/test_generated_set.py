@@ -97,6 +97,23 @@ def test_what_is_not_as_it_was_written_is_made_anew(
         assert generated.begin(images, first_process=True) == []
 
 
+@pytest.mark.parametrize("file_format", ["folder", "files", "lmdb"])
+def test_what_is_left_of_an_image_that_is_gone_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, file_format: str
+) -> None:
+    images, settings = sources(tmp_path), {"format": file_format, "scales": [2.0]}
+    with open_set(tmp_path, images, **settings) as generated:
+        for image in images:
+            fill(generated, image, [2.0])
+    with open_set(tmp_path, images, **settings) as generated:
+        assert generated.begin(images, first_process=True) == []
+    assert "keeps" not in caplog.text
+    for first in (False, True):
+        with open_set(tmp_path, images[:1], **settings) as generated:
+            assert generated.begin(images[:1], first_process=first) == []
+    assert caplog.text.count("keeps what was made of sub/b, which is not among the HR images any more") == 1
+
+
 @pytest.mark.parametrize("harm", ["missing file", "changed source", "cut-off record", "no record"])
 def test_what_is_not_whole_is_done_again(tmp_path: Path, harm: str) -> None:
     images = sources(tmp_path)
