@@ -17,11 +17,16 @@ class AtScale(nn.Module):
         scale: one, or (lowest, highest), from which every call draws evenly in the degradation's random stream.
 
     Raises:
-        ValueError: no such scales, or scales outside the degradation's ``scale_range``.
+        ValueError: no such scales, scales outside the degradation's ``scale_range``, or what has its scale already.
     """
 
     def __init__(self, degradation: Degradation, scale: float | tuple[float, float]) -> None:
         super().__init__()
+        if not hasattr(degradation, "check_scales"):
+            raise ValueError(
+                f"expected a degradation that takes a scale, got {type(degradation).__name__}; load_generator(...) "
+                "without scale gives one"
+            )
         ends = list(scale) if isinstance(scale, (tuple, list)) else [scale, scale]
         if len(ends) != 2:
             raise ValueError(f"expected a scale or (lowest, highest), got {scale!r}")

@@ -85,6 +85,12 @@ def test_other_scales_are_one_sentence(scale: Any, sentence: str) -> None:
         AtScale(generator(), scale)
 
 
+@pytest.mark.parametrize("fixed", [AtScale(Bicubic(), 2.0), nn.Identity(), degflow_aug.load_generator])
+def test_what_takes_no_scale_is_refused(fixed: Any) -> None:
+    with pytest.raises(ValueError, match=f"a degradation that takes a scale, got {type(fixed).__name__}"):
+        AtScale(fixed, 2.0)
+
+
 def test_a_bundle_is_loaded_with_its_scale() -> None:
     transform = degflow_aug.load_generator("simulator", scale=2.0)
     assert torch.equal(transform(HR), degflow_aug.load_generator("simulator")(HR, 2.0))
