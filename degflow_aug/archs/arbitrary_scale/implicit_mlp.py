@@ -49,13 +49,18 @@ def build_imnet(spec: Mapping[str, Any], in_dim: int) -> MLP:
     ``out_dim: 3`` may stand among the arguments, as in the published option files.
 
     Raises:
-        ValueError: no mapping, another name, unknown or missing arguments, or another ``out_dim``.
+        ValueError: no mapping, another name, unknown or missing keys or arguments, or another ``out_dim``.
     """
     expected = "expected imnet_spec {name: mlp, args: {out_dim: 3, hidden_list: [...]}}"
     if not isinstance(spec, Mapping):
         raise ValueError(f"{expected}, got {spec!r}")
     args = spec.get("args")
-    if spec.get("name") != "mlp" or not isinstance(args, Mapping) or "hidden_list" not in args:
+    if (
+        {*spec} - {"name", "args"}
+        or spec.get("name") != "mlp"
+        or not isinstance(args, Mapping)
+        or "hidden_list" not in args
+    ):
         raise ValueError(f"{expected}, got {dict(spec)}")
     if {*args} - {"hidden_list", "out_dim"} or args.get("out_dim", 3) != 3:
         raise ValueError(f"{expected}, got the arguments {dict(args)}; the width in comes from the network")

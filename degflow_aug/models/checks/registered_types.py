@@ -8,6 +8,8 @@ from copy import deepcopy
 from typing import Any
 
 import torch
+from basicsr.archs.vgg_arch import NAMES, insert_bn
+from basicsr.losses.basic_loss import PerceptualLoss
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY
 from torch import nn
 
@@ -138,7 +140,10 @@ def check_losses_and_optimizers(train: Mapping[str, Any], optimizers: Mapping[st
         if train.get(name) is not None:
             where = f"train.{name}"
             loss = registered_type(LOSS_REGISTRY, train[name], where)
-            _build_light(loss, check_arguments(loss, train[name], where), where)
+            arguments = check_arguments(loss, train[name], where)
+            if loss is PerceptualLoss:
+                _check_vgg(arguments, where)
+            _build_light(loss, arguments, where)
             # BasicSR also has losses a pixel, which nothing here adds up.
             if train[name].get("reduction", "mean") not in ("mean", "sum"):
                 raise ValueError(f"expected mean or sum in {where}.reduction, got {train[name]['reduction']!r}")
@@ -152,6 +157,18 @@ def check_losses_and_optimizers(train: Mapping[str, Any], optimizers: Mapping[st
                 raise ValueError(f"expected lr in train.{name}, got none; add it")
             arguments = check_arguments(optimizers[kind], {"params": None, **section}, f"train.{name}")
             optimizers[kind](**{**arguments, "params": [nn.Parameter(torch.zeros(1))]})
+
+
+def _check_vgg(arguments: Mapping[str, Any], where: str) -> None:
+    """Refuse what the VGG of BasicSR's perceptual loss does not have, which it finds out when it has been read."""
+    kind, criterion = arguments.get("vgg_type", "vgg19"), arguments.get("criterion", "l1")
+    names = {**NAMES, **{f"{name}_bn": insert_bn(layers) for name, layers in NAMES.items()}}
+    if kind not in names or criterion not in ("l1", "fro"):
+        raise ValueError(
+            f"expected vgg_type out of {', '.join(names)} and criterion l1 or fro in {where}, got {kind!r} and "
+            f"{criterion!r}"
+        )
+    check_known_keys(arguments["layer_weights"], names[kind], f"{where}.layer_weights")
 
 
 def _build_light(loss: Callable[..., Any], arguments: Mapping[str, Any], where: str) -> None:

@@ -102,6 +102,7 @@ def test_keys_that_are_numbers_in_training_and_in_testing(tmp_path: Path, capsys
 
 DEEP = {"n_resblocks": 10**8, "n_feats": 8}
 RRDB = {"type": "RRDBNet", "num_in_ch": 3, "num_out_ch": 3, "num_feat": 8, "num_block": 1, "num_grow_ch": 4, "scale": 2}
+VGG = {"type": "PerceptualLoss", "layer_weights": {"conv5_4": 1}}
 MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("arbitrary", {"train__pixel_opt__weight": 1}, "unexpected keyword argument 'weight'; did you mean 'loss_weight'"),
     ("arbitrary", {"train__pixel_opt__reduction": "none"}, "mean or sum in train.pixel_opt.reduction, got 'none'"),
@@ -153,6 +154,11 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("gan", {"network_d": {"type": "VGGStyleDiscriminator", "num_in_ch": 3, "num_feat": 4}}, "in network_d .* 32x32"),
     ("arbitrary", {"path__pretrain_network_g": "none.pth"}, "a checkpoint at none.pth .*, got no such file"),
     ("gan", {"path__pretrain_network_d": "none.pth"}, "a checkpoint at none.pth .*, got no such file"),
+    ("arbitrary", {"network_g__imnet_spec": {"name": "mlp", "args": {"hidden_list": [8]}, "Args": {}}}, "imnet_spec"),
+    ("gan", {"train__perceptual_opt": {**VGG, "layer_weights": {"conv5": 1}}}, "'conv5' in .*; did you mean 'conv5_"),
+    ("gan", {"train__perceptual_opt": {**VGG, "style_weights": 1}}, "did you mean 'style_weight'"),
+    ("gan", {"train__perceptual_opt": {**VGG, "vgg_type": "vgg20"}}, "expected vgg_type out of vgg11, .*, got 'vgg20'"),
+    ("gan", {"train__perceptual_opt": {**VGG, "criterion": "l2"}}, "criterion l1 or fro in .* and 'l2'"),
     ("arbitrary", {"val__suffix": "a"}, "no val.suffix in training, which names images otherwise, got 'a'"),
     ("fixed", {"path__ignore_resume_networks": ["network_G"]}, "names out of network_g in .*, got 'network_G'"),
 ]  # fmt: skip
