@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from degflow_aug.commands.shared.invocation import argv_as, logged_messages, option_mistakes
+from degflow_aug.commands.shared.option_files import named_file
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.progress import note
 from degflow_aug.options.yaml_file import load_yaml
@@ -30,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError: a mistake in the options, the weights or the images.
     """
+    args.opt = named_file(args.opt)
     opt = load_yaml(Path(args.opt))
     from degflow_aug import register
 

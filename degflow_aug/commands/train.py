@@ -13,6 +13,7 @@ from pathlib import Path
 
 from degflow_aug.commands.shared.arguments import one_of, process_number, process_of_group
 from degflow_aug.commands.shared.invocation import argv_as, option_mistakes
+from degflow_aug.commands.shared.option_files import named_file
 from degflow_aug.console.progress import note
 from degflow_aug.files.run_history import HISTORY, read_history
 from degflow_aug.files.writing import remove_partial, sole_writer
@@ -24,7 +25,9 @@ STOPPED: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command, which are those of BasicSR's train.py."""
-    parser.add_argument("-opt", required=True, metavar="FILE.yml", help="option file")
+    parser.add_argument(
+        "-opt", required=True, metavar="FILE.yml", help="option file, or the name of one that ships, such as liif_cpu"
+    )
     parser.add_argument("--auto_resume", action="store_true", help="go on from the newest training state")
     parser.add_argument("--debug", action="store_true", help="log every iteration, validate and save every few")
     parser.add_argument(
@@ -47,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError: a mistake in the options; nothing was written.
     """
+    args.opt = named_file(args.opt)
     root = Path.cwd()
     with option_mistakes(args.opt, "train"):
         name = _checked_name(args)

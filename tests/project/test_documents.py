@@ -111,7 +111,7 @@ def option_file(name: str) -> Path:
     """The option file that a page names, which may be a copy of ours under another name."""
     lines = [shlex.split(line, comments=True) for line in lines_of_bash()]
     copies = {words[4]: words[2] for words in lines if words[:2] == ["degflow", "options"] and ">" in words}
-    return OPTION_FILES / f"{copies[name]}.yml" if name in copies else ROOT / name
+    return OPTION_FILES / f"{copies.get(name, name)}.yml" if name in copies or "." not in name else ROOT / name
 
 
 @pytest.mark.parametrize("words", commands(lines_of_bash()), ids=" ".join)

@@ -19,7 +19,7 @@ from helpers.documents import ROOT
 import degflow_aug
 from degflow_aug.bundles.spec import SHIPPED
 from degflow_aug.cli import main
-from degflow_aug.commands.options import options_command as options
+from degflow_aug.commands.shared import option_files
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("setuptools") is None, reason="setuptools builds the wheel")
 SOURCES = ("degflow_aug", "basicsr_options", "setup.py", "README.md")
@@ -116,7 +116,20 @@ def test_option_files_are_listed_and_printed(capsys: pytest.CaptureFixture[str])
     assert "did you mean 'rae_city100'?" in capsys.readouterr().err
 
 
+def test_a_bare_name_is_a_file_here_or_one_that_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = ROOT / "basicsr_options/liif_cpu.yml"
+    assert Path(option_files.named_file("liif_cpu")).samefile(shipped)
+    for name in ("liif_cpu.yml", "basicsr_options/liif_cpu", "mine.yml"):
+        assert option_files.named_file(name) == name
+    with pytest.raises(ValueError, match="got 'lif_cpu'; did you mean 'liif_cpu'"):
+        option_files.named_file("lif_cpu")
+    for name in ("liif_cpu.yml", "liif_cpu"):
+        (tmp_path / name).write_text("name: mine")
+        assert option_files.named_file("liif_cpu") == name
+
+
 def test_no_option_files_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(options, "PACKAGE", tmp_path / "degflow_aug")
+    monkeypatch.setattr(option_files, "PACKAGE", tmp_path / "degflow_aug")
     with pytest.raises(ValueError, match="install degflow_aug anew"):
-        options.option_files()
+        option_files.option_files()
