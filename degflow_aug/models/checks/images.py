@@ -15,7 +15,7 @@ from basicsr.models.video_base_model import VideoBaseModel
 from torch import nn
 
 from degflow_aug.console.sentence import sentence
-from degflow_aug.models.checks.registered_types import outline_network
+from degflow_aug.models.checks.registered_types import is_arbitrary_scale, outline_network
 
 # Others are of what stands here, such as kernels that are for GPUs alone.
 _OF_IMAGES = re.compile(r"channel|size|shape|dimension", re.IGNORECASE)
@@ -43,8 +43,13 @@ def check_channels(opt: Mapping[str, Any], hr_side: Any) -> None:
         hr_side: as for :func:`check_enlarges`.
 
     Raises:
-        ValueError: it does not take those of one, which is named.
+        ValueError: it does not take those of one, which is named, or is asked for coordinates.
     """
+    if is_arbitrary_scale(opt["network_g"]):
+        kind, model = opt["network_g"]["type"], opt["model_type"]
+        raise ValueError(
+            f"expected a network of a fixed scale in network_g for {model}, got {kind}; use ArbitraryScaleSRModel"
+        )
     of_y = [phase for phase, section in opt["datasets"].items() if section.get("color") == "y"]
     for channels, phases in ((1, of_y), (3, [phase for phase in opt["datasets"] if phase not in of_y])):
         if phases:

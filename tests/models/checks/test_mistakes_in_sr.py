@@ -14,7 +14,7 @@ import pytest
 import torch
 import yaml
 from helpers.photographs import photograph
-from helpers.tiny_sr import sr_options
+from helpers.tiny_sr import LIIF, sr_options
 
 from degflow_aug import compat
 from degflow_aug.cli import main
@@ -189,6 +189,8 @@ OF_BASICSR: list[tuple[str, dict[str, Any], str]] = [
     ("SRModel", {"val__metrics__psnr": {"type": "calculate_ssim", "crop_border": 19}}, "11x11 pixels .* 48x48"),
     *[("SRModel", {f"datasets__{phase}__color": "y"}, f"; datasets.{phase} gives Y alone, see its color")
       for phase in ("train", "val")],
+    *[(model, {"network_g": LIIF}, f"a network of a fixed scale in network_g for {model}, got LIIF; use Arbit")
+      for model in ("SRModel", "ESRGANModel")],
     ("SRModel", {"datasets__val__color": "gray"}, "expected y or rgb in datasets.val.color, got 'gray'"),
     ("VideoRecurrentGANModel", {}, "the key fix_flow in run.yml, which BasicSR's VideoRecurrentGANModel reads"),
 ]  # fmt: skip
