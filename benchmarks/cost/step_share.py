@@ -38,10 +38,12 @@ class Share:
     Attributes:
         seconds: of a whole step.
         share: of the step's time, by the model's own stopwatch.
+        peak_mb: the most that PyTorch's allocator held on a GPU, networks and optimiser included; none on a CPU.
     """
 
     seconds: list[float] = field(default_factory=list)
     share: list[float] = field(default_factory=list)
+    peak_mb: list[float] = field(default_factory=list)
 
 
 def measure(model: Any, sources: Mapping[str, Any], gt: torch.Tensor, rounds: int, steps: int) -> dict[str, Share]:
@@ -57,6 +59,8 @@ def measure(model: Any, sources: Mapping[str, Any], gt: torch.Tensor, rounds: in
             batch = ready if name == READY else {"gt": gt}
             model.stopwatch.share(PART)
             _wait(model.device)
+            if model.device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats(model.device)
             begin = time.perf_counter()
             for _ in range(steps):
                 number += 1
@@ -66,6 +70,8 @@ def measure(model: Any, sources: Mapping[str, Any], gt: torch.Tensor, rounds: in
             if turn:
                 share.seconds.append((time.perf_counter() - begin) / steps)
                 share.share.append(model.stopwatch.share(PART))
+                if model.device.type == "cuda":
+                    share.peak_mb.append(torch.cuda.max_memory_allocated(model.device) / 1e6)
     return found
 
 
@@ -81,16 +87,27 @@ def row(network: str, name: str, found: Mapping[str, Share], train: Mapping[str,
     return {
         "network": network, "degradation": name, "batch": train["batch_size_per_gpu"], "gt_size": train["gt_size"],
         "seconds": seconds, "share": statistics.median(found[name].share), "added": 1 - ready / seconds,
+        "peak_mb": max(found[name].peak_mb, default=None),
     }  # fmt: skip
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown, a row for each network and degradation."""
-    head = ["network", "degradation", "batch", "HR patch", "ms a step", "share", "added to a step with LR at hand"]
+    head = [
+        "network",
+        "degradation",
+        "batch",
+        "HR patch",
+        "ms a step",
+        "share",
+        "added to a step with LR at hand",
+        "peak MB",
+    ]
     cells = [
         [
             row["network"], row["degradation"], str(row["batch"]), str(row["gt_size"]), f"{1e3 * row['seconds']:.1f}",
             *(["", ""] if row["degradation"] == READY else [f"{row['share']:.1%}", f"{row['added']:.1%}"]),
+            "" if row["peak_mb"] is None else f"{row['peak_mb']:.0f}",
         ]
         for row in rows
     ]  # fmt: skip

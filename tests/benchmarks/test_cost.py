@@ -164,7 +164,7 @@ def test_shares_of_a_step_and_what_is_added() -> None:
     found = {"x": share([4.0, 5.0, 9.0], [0.2, 0.3, 0.1]), ready: share([4.0, 4.0, 3.0], [0.0, 0.0, 0.0])}
     made = step_share.row("net", "x", found, {"batch_size_per_gpu": 2, "gt_size": 64})
     assert (made["seconds"], made["share"], made["added"]) == (5.0, 0.2, pytest.approx(0.2))
-    assert "| net | x | 2 | 64 | 5000.0 | 20.0% | 20.0% |" in step_share.table([made])
+    assert "| net | x | 2 | 64 | 5000.0 | 20.0% | 20.0% |  |" in step_share.table([made])
 
 
 def test_whole_run_of_step_shares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,7 @@
-"""Every degradation on a fake CUDA device: no device is mixed, no value is read back, and no GPU is waited for."""
+"""Every degradation on a fake CUDA device: no device is mixed, no value is read back, and no GPU is waited for.
+
+Where there is a GPU, it makes of the same images what a CPU makes, and is not waited for either.
+"""
 
 from __future__ import annotations
 
@@ -67,6 +70,39 @@ def test_lr_is_made_on_the_device(name: str, fake_cuda: FakeCUDA) -> None:
     ]
     if name in BATCHED:
         assert degradation.lr_patches(hr, on_gpu, 16).is_cuda
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", SECTIONS)
+def test_a_gpu_makes_what_a_cpu_makes(name: str) -> None:
+    section = SECTIONS[name] | ({"amp": "none", "noise": 0.0} if SECTIONS[name]["type"] == "DegFlow" else {})
+    degradation, hr, scales = build_degradation(section), torch.rand(2, 3, SIDE, SIDE), torch.tensor([1.3, 2.0])
+    degradation.seed(0)
+    expected = [degradation(hr, 2.0), degradation.lr_patches(hr, scales, 16)]
+    on_gpu = images().copy_(hr)
+    degradation.to("cuda")(on_gpu, 2.0)
+    degradation.seed(0)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            found = [degradation(on_gpu, 2.0), degradation.lr_patches(on_gpu, scales, 16)]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    for mine, theirs in zip(found, expected, strict=True):
+        # A GPU draws Real-ESRGAN's noise from a stream of its own; a camera's values may round to the next of 8 bits.
+        if name != "RealESRGAN":
+            torch.testing.assert_close(mine.cpu(), theirs, rtol=0, atol=1.1 / 255 if name == "Camera" else 1e-4)
+
+
+def test_a_batched_pass_with_scales_on_the_device_can_be_a_cuda_graph(fake_cuda: FakeCUDA) -> None:
+    """Nothing passes between CPU and GPU."""
+    degradation, hr, scales = build_degradation(SECTIONS["city100-iphone"]).to("cuda"), images(), torch.tensor([1.3, 2])
+    on_gpu = scales.to("cuda")
+    fake_cuda.waits = fake_cuda.copies = False
+    assert degradation.lr_patches(hr, on_gpu, 16).is_cuda
+    with pytest.raises(GPUWaitedForError, match="copy"):
+        degradation.lr_patches(hr, scales, 16)
 
 
 def test_a_transform_draws_its_scale_without_waiting(fake_cuda: FakeCUDA) -> None:

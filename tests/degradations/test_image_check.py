@@ -197,7 +197,8 @@ def test_a_copy_does_not_take_over_what_is_on_its_way(without_gpu: Callable[[boo
         each._check_values._look_later(HR)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_nothing_waits_for_a_gpu() -> None:
     degradation, wrong = DEGRADATIONS["DegFlow"]().cuda(), with_pixel(math.nan).cuda()
     degradation(HR.cuda(), 2.0)

@@ -32,11 +32,12 @@ class FakeCUDA(FakeTensorMode):
 
     Attributes:
         waits: whether copies between both that wait for the GPU are allowed, as before a step.
+        copies: whether others are, which a CUDA graph cannot hold.
     """
 
     def __init__(self) -> None:
         super().__init__(allow_non_fake_inputs=True)
-        self.waits = True
+        self.waits = self.copies = True
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -49,14 +50,13 @@ class FakeCUDA(FakeTensorMode):
             self._refuse_waits(func, args, kwargs)
         return super().__torch_dispatch__(func, types, args, kwargs)
 
-    @staticmethod
-    def _refuse_waits(func: Any, args: Any, kwargs: Any) -> None:
+    def _refuse_waits(self, func: Any, args: Any, kwargs: Any) -> None:
         tensors = [value for value in args if isinstance(value, Tensor)]
         if func in COPIES:
             ends = {tensor.device.type for tensor in tensors} | {torch.device(kwargs.get("device") or "meta").type}
-            waits = {"cpu", "cuda"} <= ends and not (kwargs.get("non_blocking") or (args[2:] and args[2]))
-            if waits:
-                raise GPUWaitedForError(f"{func} of {tuple(tensors[-1].shape)} without non_blocking")
+            aside = self.copies and (kwargs.get("non_blocking") or (args[2:] and args[2]))
+            if {"cpu", "cuda"} <= ends and not aside:
+                raise GPUWaitedForError(f"a copy of {tuple(tensors[-1].shape)}, by {func}")
         elif func in READING:
             raise GPUWaitedForError(f"{func}, which looks at values")
         elif func in INDEXED:

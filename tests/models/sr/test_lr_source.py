@@ -149,6 +149,7 @@ def test_a_side_stream_needs_a_gpu() -> None:
     assert torch.equal(batch.lq, source(Noise()).take({"gt": torch.rand(2, 3, 8, 8)}, 0).lq)
 
 
+@pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("moved", [False, True])
 @pytest.mark.parametrize("side_stream", [False, True])
