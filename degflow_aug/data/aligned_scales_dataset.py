@@ -162,6 +162,7 @@ class AlignedScalesDataset(AlignedScales):
         keys.check_keys(opt, _KIND, _KEYS, _REFUSED_KEYS)
         training = keys.is_training(opt)
         lmdb = keys.is_lmdb(opt)
+        opt = opt if lmdb or opt.get("dataroot_views") is not None else keys.with_layout(opt, _KIND)
         super().__init__(
             _find_lmdb_scenes(opt) if lmdb else _find_file_scenes(opt, training),
             opt.get("knots"),
@@ -178,7 +179,7 @@ def _find_file_scenes(opt: Mapping[str, Any], training: bool) -> list[Scene]:
         raise ValueError("expected dataroot_views with io_backend: {type: lmdb} only; for files name a layout")
     return find_scenes(
         keys.path(opt, "dataroot_gt", _KIND),
-        keys.required(opt, "layout", _KIND),
+        opt["layout"],
         alone="drop" if opt.get("incomplete") == "drop" else "refuse",
         **keys.selection(opt, training),
     )

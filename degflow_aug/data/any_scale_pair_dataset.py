@@ -177,9 +177,9 @@ class AnyScalePairDataset(AnyScalePairs):
         val:
           type: AnyScalePairDataset
           dataroot_gt: datasets/RealSR_v2_ordered
-          layout: realsr          # realsr_v3, realarbisr, city100, pattern with pattern: pattern.yml (or what that
-                                  # holds, {hr: ..., views: {2: ...}}), or folders, where dataroot_gt holds HR and
-                                  # lq: {2: folder, 2.9: folder} the same names
+          layout: realsr          # guessed by default: realsr_v3, realarbisr, city100, pattern with the pattern.yml
+                                  # in the folder (or pattern: another, or {hr: ..., views: {2: ...}}), or folders,
+                                  # where dataroot_gt holds HR and lq: {2: folder, 2.9: folder} the same names
           split: Test             # Train in the train phase, else Test
           cameras: [Canon]        # all by default
           scenes: "001-060"       # all by default
@@ -210,9 +210,10 @@ class AnyScalePairDataset(AnyScalePairs):
                 raise ValueError(
                     f"expected {key} of {_KIND} in the train phase only, got {opt[key]!r}; set crop instead"
                 )
+        opt = keys.with_layout(opt, _KIND)
         scenes = find_pair_scenes(
             keys.path(opt, "dataroot_gt", _KIND),
-            keys.required(opt, "layout", _KIND),
+            opt["layout"],
             lq=opt.get("lq"),
             **keys.selection(opt, training),
         )

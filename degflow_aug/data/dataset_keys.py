@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from degflow_aug.data.layouts import SPLIT_LAYOUTS
+from degflow_aug.data.layouts.guess import PATTERN_FILE, guess_layout
 from degflow_aug.files.home_path import home_path
 from degflow_aug.options.basicsr_keys import LOADER
 from degflow_aug.options.nearest_name import nearest_name
@@ -101,6 +102,22 @@ def is_lmdb(opt: Mapping[str, Any]) -> bool:
     if backend not in ("disk", "lmdb"):
         raise ValueError(f"expected io_backend: type: disk or lmdb, got {backend!r}")
     return bool(backend == "lmdb")
+
+
+def with_layout(opt: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Fill in the layout of a section of pairs, guessed where it names none, and the pattern that lies in its folder.
+
+    Raises:
+        ValueError: a layout that cannot be told; see :func:`guess_layout`.
+    """
+    root, layout, pattern = path(opt, "dataroot_gt", kind), opt.get("layout"), opt.get("pattern")
+    if layout is None:
+        layout = "folders" if opt.get("lq") is not None else "pattern" if pattern is not None else None
+    if layout is None:
+        layout, pattern = guess_layout(root)
+    elif layout == "pattern" and pattern is None and (root / PATTERN_FILE).is_file():
+        pattern = root / PATTERN_FILE
+    return {**opt, "layout": layout, **({"pattern": pattern} if pattern is not None else {})}
 
 
 def selection(opt: Mapping[str, Any], training: bool) -> dict[str, Any]:

@@ -87,8 +87,7 @@ def test_a_view_lies_on_hr(shots: Path, pairs: Path) -> None:
 
 def test_the_result_is_taken_by_fit(pairs: Path, tmp_path: Path) -> None:
     bundle = tmp_path / "kernel.safetensors"
-    pattern = ["--layout", "pattern", "--pattern", str(pairs / "pattern.yml")]
-    assert main(["fit", str(pairs), *pattern, "--preset", "kernel", "--out", str(bundle)]) == 0
+    assert main(["fit", str(pairs), "--preset", "kernel", "--out", str(bundle)]) == 0
     assert bundle.is_file()
 
 
@@ -98,7 +97,7 @@ def test_a_second_run_does_nothing(shots: Path, pairs: Path, capsys: pytest.Capt
     assert files(pairs) == before
     out = capsys.readouterr().out
     assert "3 scenes aligned, 0 failed" in out
-    assert f"degflow fit {pairs} --layout pattern --pattern {pairs}/pattern.yml" in out
+    assert f"degflow fit {pairs} --out camera.safetensors" in out
 
 
 def test_scenes_that_fail_are_reported_and_not_written(

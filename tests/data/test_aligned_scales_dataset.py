@@ -140,7 +140,6 @@ def test_sizes_that_differ_and_damaged_files_are_refused(tmp_path: Path) -> None
     ("changes", "said"),
     [
         ({"gt_size": 20}, "multiple of 8, got 20"),
-        ({"layout": None}, "expected layout"),
         ({"knot": [1, 2]}, r"got 'knot'; did you mean 'knots'\?"),
         ({"meta_info_file": "list.txt"}, "expected no meta_info_file"),
         ({"knots": [2, 4]}, "rise from 1"),

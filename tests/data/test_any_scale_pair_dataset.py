@@ -240,7 +240,6 @@ def test_patches_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     ({**WHOLE, "crop": "half"}, "crop of AnyScalePairDataset as a whole number, got 'half'"),
     ({**WHOLE, "gt_size": 32}, "gt_size of AnyScalePairDataset in the train phase only, got 32"),
     ({**WHOLE, "lr_size": 8, "phase": "test"}, "lr_size of AnyScalePairDataset in the train phase only, got 8"),
-    ({"layout": None}, "expected layout"),
     ({"scales": [3]}, "expected pairs at scale 3, got 2.9"),
     ({"scales": 2}, "expected scales as a list"),
     ({"scales": ["2"]}, "expected scales as a list"),

@@ -34,8 +34,7 @@ def summary(records: Sequence[dict[str, Any]], out: str, scales: Sequence[float]
     text = f"{out}: {aligned} scenes aligned, {len(records) - aligned} failed and not written"
     if not scales:
         return [text]
-    command = ["degflow", "fit", out, "--layout", "pattern", "--pattern", f"{out}/pattern.yml"]
-    return [text, f"next: {shlex.join([*command, '--out', 'camera.safetensors'])}"]
+    return [text, f"next: {shlex.join(['degflow', 'fit', out, '--out', 'camera.safetensors'])}"]
 
 
 def _row(record: dict[str, Any], view: dict[str, Any]) -> tuple[str, ...]:

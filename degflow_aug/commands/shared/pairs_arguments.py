@@ -22,9 +22,16 @@ _AS_NAMED = object()
 
 def add_pairs_arguments(parser: argparse.ArgumentParser, split: str) -> None:
     """Add layout, pattern, split, cameras and scenes; ``split`` is the default of the RealSR layouts."""
-    parser.add_argument("--layout", required=True, type=one_of(*LAYOUTS), metavar="NAME", help=", ".join(LAYOUTS))
     parser.add_argument(
-        "--pattern", metavar="FILE.yml", help="for layout pattern: where files lie, see degflow_aug/docs/fit.md"
+        "--layout",
+        type=one_of(*LAYOUTS),
+        metavar="NAME",
+        help=f"{', '.join(LAYOUTS)} (default: told by what lies in the folder)",
+    )
+    parser.add_argument(
+        "--pattern",
+        metavar="FILE.yml",
+        help="for layout pattern: where files lie, see degflow_aug/docs/fit.md (default: pattern.yml in the folder)",
     )
     parser.add_argument("--split", help=f"for the RealSR layouts: Train or Test (default: {split})")
     parser.set_defaults(default_split=split)
@@ -49,6 +56,7 @@ def find_pairs(args: argparse.Namespace, scenes: Any = _AS_NAMED) -> list[Scene]
     """
     from degflow_aug.data.layouts.find import find_scenes
 
+    _settle_layout(args)
     if (args.pattern is None) == (args.layout == "pattern"):
         given = f"--pattern {args.pattern}" if args.pattern else "no --pattern"
         raise ValueError(f"expected --pattern FILE.yml with --layout pattern only, got {given} with {args.layout}")
@@ -58,6 +66,26 @@ def find_pairs(args: argparse.Namespace, scenes: Any = _AS_NAMED) -> list[Scene]
         **how_found(args),
         scenes=args.scenes if scenes is _AS_NAMED else scenes,
     )
+
+
+def _settle_layout(args: argparse.Namespace) -> None:
+    """Fill in ``--layout`` and ``--pattern`` where they are not given, by what lies in the folder of the pairs.
+
+    Raises:
+        ValueError: that does not tell the layout, or one that only data sets of pairs take.
+    """
+    from degflow_aug.data.layouts.guess import PATTERN_FILE, guess_layout
+
+    own = Path(args.pairs) / PATTERN_FILE
+    if args.layout is None and args.pattern is not None:
+        args.layout = "pattern"
+    elif args.layout is None:
+        layout, pattern = guess_layout(args.pairs)
+        if layout not in LAYOUTS:
+            raise ValueError(f"{args.pairs}: expected views on the HR grid ({', '.join(LAYOUTS)}), got {layout}")
+        args.layout, args.pattern = layout, pattern and str(pattern)
+    elif args.layout == "pattern" and args.pattern is None and own.is_file():
+        args.pattern = str(own)
 
 
 def split_scenes(args: argparse.Namespace) -> tuple[list[Scene], list[Scene]]:

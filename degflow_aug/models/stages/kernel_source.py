@@ -16,6 +16,7 @@ from safetensors.torch import save
 from degflow_aug.bundles.bundle import Bundle, split_cameras
 from degflow_aug.console.progress import Progress
 from degflow_aug.data.aligned_scales_dataset import AlignedScales
+from degflow_aug.data.dataset_keys import is_lmdb, with_layout
 from degflow_aug.data.layouts import SPLIT_LAYOUTS
 from degflow_aug.degradations.fitted.camera_kernels import CameraKernels, FittedCamera, kernel_of
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
@@ -170,6 +171,8 @@ def _fit(pairs: WholePairs, pipeline: str, report: StageReport, watch: SearchWat
 def whole_pairs(dataset_opt: dict[str, Any]) -> AlignedScales:
     """The training set of a dataset section as whole images."""
     whole = {**dataset_opt, "phase": "val"}
+    if whole.get("layout") is None and not is_lmdb(whole):
+        whole = with_layout(whole, str(whole["type"]))
     if whole.get("layout") in SPLIT_LAYOUTS:
         # The phase asks for whole images; without a split of its own it would also ask for the test set.
         whole["split"] = whole.get("split") or "Train"
