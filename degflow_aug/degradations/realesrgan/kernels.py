@@ -48,7 +48,7 @@ def draw_blur_kernel(rng: np.random.Generator, settings: BlurSettings) -> Kernel
     """A blur or sinc kernel of sum 1, padded to (blur_kernel_size, blur_kernel_size)."""
     from basicsr.data.degradations import circular_lowpass_kernel
 
-    size = _draw_size(rng, settings.blur_kernel_size)
+    size = draw_size(rng, settings.blur_kernel_size)
     if rng.uniform() < settings.sinc_prob:
         lowest = math.pi / (3 if size < SMALL_SINC_KERNEL else 5)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -56,7 +56,7 @@ def draw_blur_kernel(rng: np.random.Generator, settings: BlurSettings) -> Kernel
     else:
         kind = choose(rng, settings.kernel_list, settings.kernel_prob)
         kernel = _draw_gaussian_kind(rng, kind, size, settings)
-    return _padded(kernel, settings.blur_kernel_size)
+    return padded(kernel, settings.blur_kernel_size)
 
 
 def draw_sinc_kernel(rng: np.random.Generator, probability: float, side: int) -> Kernel:
@@ -64,10 +64,10 @@ def draw_sinc_kernel(rng: np.random.Generator, probability: float, side: int) ->
     from basicsr.data.degradations import circular_lowpass_kernel
 
     if rng.uniform() >= probability:
-        return _padded(np.ones((1, 1)), side)
-    size = _draw_size(rng, side)
+        return padded(np.ones((1, 1)), side)
+    size = draw_size(rng, side)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _padded(circular_lowpass_kernel(rng.uniform(math.pi / 3, math.pi), size), side)
+        return padded(circular_lowpass_kernel(rng.uniform(math.pi / 3, math.pi), size), side)
 
 
 def _draw_gaussian_kind(rng: np.random.Generator, kind: str, size: int, settings: BlurSettings) -> Kernel:
@@ -87,10 +87,12 @@ def _draw_gaussian_kind(rng: np.random.Generator, kind: str, size: int, settings
     return make(size, sigma_x, sigma_y, angle, beta, isotropic=isotropic)
 
 
-def _draw_size(rng: np.random.Generator, largest: int) -> int:
+def draw_size(rng: np.random.Generator, largest: int) -> int:
+    """An odd side from 7 to ``largest``."""
     sizes = range(SMALLEST_KERNEL, largest + 1, 2)
     return sizes[int(rng.integers(len(sizes)))]
 
 
-def _padded(kernel: Kernel, side: int) -> Kernel:
+def padded(kernel: Kernel, side: int) -> Kernel:
+    """The kernel with zeros around it, (side, side)."""
     return np.pad(kernel, (side - kernel.shape[0]) // 2)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from degflow_aug import compat
 from degflow_aug.degradations.base import Degradation
-from degflow_aug.degradations.convolution import reflect_pad
 from degflow_aug.degradations.grid import check_scale, lr_size, without_autocast
 from degflow_aug.degradations.image_check import check_image
+from degflow_aug.degradations.realesrgan.basicsr_filters import BasicSRFilters, blur, eight_bit
 from degflow_aug.degradations.realesrgan.draw import RealESRGANDraw, draw
 from degflow_aug.degradations.realesrgan.sensor_noise import add_noise
 from degflow_aug.degradations.realesrgan.settings import RealESRGANSettings
@@ -43,7 +39,7 @@ class RealESRGAN(Degradation):
         compat.apply()
         self.settings = settings or RealESRGANSettings()
         self._rng: np.random.Generator | None = None
-        self._filters: dict[tuple[str, torch.device], nn.Module] = {}
+        self._filters = BasicSRFilters()
 
     def seed(self, seed: int) -> None:
         """Restart the random stream; the same seed and calls give the same LR on one kind of device."""
@@ -70,7 +66,7 @@ class RealESRGAN(Degradation):
         image = hr.float().contiguous()
         with without_autocast(hr.device):
             if self.settings.usm:
-                image = _with_border(image, self._filter("USMSharp", hr.device), margin=26)
+                image = self._filters.sharpen(image)
             image = self._first_order(image, parameters)
             image = self._second_order(image, (height / scale, width / scale), parameters)
             return self._finish(image, lr_size(height, width, scale), parameters).to(hr.dtype)
@@ -78,62 +74,24 @@ class RealESRGAN(Degradation):
     def _first_order(self, image: Tensor, parameters: RealESRGANDraw) -> Tensor:
         order = parameters.first
         if order.kernels is not None:
-            image = _blur(image, order.kernels)
+            image = blur(image, order.kernels)
         # A factor below 1 / size would leave nothing; interpolate rounds down.
         factor = max(order.resize, 1.001 / min(image.shape[-2:]))
         image = F.interpolate(image, scale_factor=factor, mode=order.mode)
-        return self._jpeg(add_noise(image, order), order.qualities)
+        return self._filters.jpeg(add_noise(image, order), order.qualities)
 
     def _second_order(self, image: Tensor, size: tuple[float, float], parameters: RealESRGANDraw) -> Tensor:
         order = parameters.second
         if order.kernels is not None:
-            image = _blur(image, order.kernels)
+            image = blur(image, order.kernels)
         height, width = (max(1, int(side * order.resize)) for side in size)
         return add_noise(F.interpolate(image, size=(height, width), mode=order.mode), order)
 
     def _finish(self, image: Tensor, size: tuple[int, int], parameters: RealESRGANDraw) -> Tensor:
         """Resize to LR with the sinc filter, and JPEG, in the drawn order; then 8 bit."""
         if not parameters.jpeg_last:
-            image = self._jpeg(image, parameters.second.qualities)
-        image = _blur(F.interpolate(image, size=size, mode=parameters.final_mode), parameters.sinc_kernels)
+            image = self._filters.jpeg(image, parameters.second.qualities)
+        image = blur(F.interpolate(image, size=size, mode=parameters.final_mode), parameters.sinc_kernels)
         if parameters.jpeg_last:
-            image = self._jpeg(image, parameters.second.qualities)
-        # DiffJPEG returns channels last.
-        return ((image * 255).round().clamp(0, 255) / 255).contiguous()
-
-    def _jpeg(self, image: Tensor, qualities: Tensor) -> Tensor:
-        """What DiffJPEG's own ``forward`` does, which would read every quality back from a GPU."""
-        from basicsr.utils.diffjpeg import quality_to_factor
-
-        jpeg: Any = self._filter("DiffJPEG", image.device)
-        factors = torch.stack([quality_to_factor(quality) for quality in qualities]).to(image, non_blocking=True)
-        height, width = image.shape[-2:]
-        padded = F.pad(image.clamp(0, 1), (0, -width % 16, 0, -height % 16))
-        coded = jpeg.compress(padded, factor=factors)
-        return jpeg.decompress(*coded, *padded.shape[-2:], factor=factors)[..., :height, :width]
-
-    def _filter(self, name: str, device: torch.device) -> nn.Module:
-        """BasicSR's DiffJPEG or USMSharp on ``device``, made on first use."""
-        if (name, device) not in self._filters:
-            from basicsr.utils import DiffJPEG, USMSharp
-
-            made = DiffJPEG(differentiable=False) if name == "DiffJPEG" else USMSharp()
-            # DiffJPEG's tables are global to its module: moving one instance would move those of every other.
-            self._filters[name, device] = copy.deepcopy(made).requires_grad_(False).to(device, torch.float32)
-        return self._filters[name, device]
-
-
-def _blur(image: Tensor, kernels: Tensor) -> Tensor:
-    """Filter every sample of (B, 3, H, W) with its own kernel of (B, k, k)."""
-    from basicsr.utils.img_process_util import filter2D
-
-    on_device, reach = kernels.to(image, non_blocking=True), kernels.shape[-1] // 2
-    # filter2D views what it is given, and DiffJPEG returns channels last.
-    return _with_border(image.contiguous(), lambda padded: filter2D(padded, on_device), margin=reach + 1)
-
-
-def _with_border(image: Tensor, apply: Callable[[Tensor], Tensor], margin: int) -> Tensor:
-    """Apply a filter whose own reflection needs an image larger than ``margin`` to one of any size."""
-    if min(image.shape[-2:]) >= margin:
-        return apply(image)
-    return apply(reflect_pad(image, margin))[..., margin:-margin, margin:-margin]
+            image = self._filters.jpeg(image, parameters.second.qualities)
+        return eight_bit(image)

@@ -98,11 +98,7 @@ class RealESRGANSettings:
 
     def _check_ranges(self, suffix: str) -> None:
         for name in _RANGES:
-            value = getattr(self, name + suffix)
-            if value[0] > value[1]:
-                raise ValueError(
-                    f"expected {name}{suffix} as [low, high], got {list(value)}; write the smaller number first"
-                )
+            check_range(name + suffix, getattr(self, name + suffix))
 
     def _check_kernels(self, suffix: str) -> None:
         size = getattr(self, "blur_kernel_size" + suffix)
@@ -121,3 +117,9 @@ class RealESRGANSettings:
                     f"expected {count} weights of at least 0 in {name}{suffix}, not all 0, got {list(prob)}; "
                     "give one weight a choice"
                 )
+
+
+def check_range(name: str, value: tuple[float, float]) -> None:
+    """Raise a ValueError unless the smaller end comes first."""
+    if value[0] > value[1]:
+        raise ValueError(f"expected {name} as [low, high], got {list(value)}; write the smaller number first")
