@@ -13,7 +13,7 @@ from degflow_aug.bundles.spec import bundle_path
 from degflow_aug.options.yaml_file import load_yaml
 
 OPTION_FILES = Path(__file__).resolve().parents[2] / "basicsr_options"
-BICUBIC, REALESRGAN, TRUE_PAIRS = "bicubic", "Real-ESRGAN", "true pairs"
+BICUBIC, REALESRGAN, BSRGAN, TRUE_PAIRS = "bicubic", "Real-ESRGAN", "BSRGAN", "true pairs"
 # The recipes of generators, and the option that names bundles of each.
 BUNDLE_OPTIONS = {"ours": "--bundle", "paper": "--paper-bundle"}
 
@@ -42,6 +42,7 @@ def _shipped(file: str) -> dict[str, Any]:
 KINDS: dict[str, Kind] = {
     BICUBIC: Kind(_shipped("liif_bicubic.yml")),
     REALESRGAN: Kind(_shipped("liif_realesrgan.yml")),
+    BSRGAN: Kind({"type": "BSRGAN"}),
     "FittedKernel": Kind({"type": "FittedKernel"}, "ours"),
     "FittedPipeline": Kind({"type": "FittedPipeline"}, "ours", on_request=True),
     "DegFlow paper": Kind({"type": "DegFlow"}, "paper"),

@@ -18,11 +18,13 @@ from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.grid import resize, to_lr_grid
 from degflow_aug.evaluation.evaluation import FITTED
 
-BICUBIC, GAUSSIAN, REALESRGAN = "bicubic", "Gaussian, fitted", "Real-ESRGAN"
+BICUBIC, GAUSSIAN, REALESRGAN, BSRGAN = "bicubic", "Gaussian, fitted", "Real-ESRGAN", "BSRGAN"
 PAPER, OURS, NOISY = "DegFlow, paper recipe", "ours", "ours + noise"
 ALL_SCALES, CEILING = "all-scales ceiling", "RAE ceiling"
-ORDER = (BICUBIC, GAUSSIAN, *FITTED, REALESRGAN, PAPER, OURS, NOISY, ALL_SCALES, CEILING)
-REALESRGAN_SEEDS = 4
+ORDER = (BICUBIC, GAUSSIAN, *FITTED, REALESRGAN, BSRGAN, PAPER, OURS, NOISY, ALL_SCALES, CEILING)
+# Degradations that draw all they do, of several seeds.
+DRAWN = {REALESRGAN: "RealESRGAN", BSRGAN: "BSRGAN"}
+DRAWN_SEEDS = 4
 
 
 class Rendered(NamedTuple):
@@ -87,10 +89,11 @@ def build_methods(
         note(f"{GAUSSIAN}: left out, there are no training scenes to fit it to; name some with --train")
     if generators:
         methods |= _rows_of_ours(ours, generators, sources, note)
-    if compat.has_basicsr():
-        methods[REALESRGAN] = [_realesrgan(seed) for seed in range(REALESRGAN_SEEDS)]
-    else:
-        note(f"{REALESRGAN}: left out, BasicSR is not installed")
+    for name, kind in DRAWN.items():
+        if compat.has_basicsr():
+            methods[name] = [_drawn(kind, seed) for seed in range(DRAWN_SEEDS)]
+        else:
+            note(f"{name}: left out, BasicSR is not installed")
     for name, paths in ((PAPER, paper), (ALL_SCALES, all_scales)):
         if paths:
             methods[name] = [from_view(Source(degflow_aug.load_generator(path))) for path in paths]
@@ -134,11 +137,9 @@ def _deterministic(view: Tensor, scale: float) -> Rendered:
     return Rendered(view, lr, lr)
 
 
-def _realesrgan(seed: int) -> Method:
+def _drawn(kind: str, seed: int) -> Method:
     """A stream of draws that runs on from scene to scene; bicubic is what it would be without them."""
-    from degflow_aug.degradations.realesrgan.realesrgan import RealESRGAN
-
-    stream, plain = RealESRGAN(), Bicubic()
+    stream, plain = degflow_aug.build_degradation({"type": kind}), Bicubic()
     stream.seed(seed)
 
     def method(hr: Tensor, scale: float, real: Tensor) -> Rendered:

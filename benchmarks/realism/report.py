@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.realism.methods import REALESRGAN
+from benchmarks.realism.methods import DRAWN
 from benchmarks.realism.metrics import Metric
 from benchmarks.shared.plot import Axis, Panel, write_panels
 from benchmarks.shared.results import markdown_table
@@ -30,7 +30,7 @@ Summary = dict[str, dict[str, dict[float, Cell]]]
 
 
 def summarise(rows: Sequence[Row], metrics: Sequence[Metric]) -> Summary:
-    """Means of all rows; Real-ESRGAN also at its best seed, chosen anew for every metric and scale."""
+    """Means of all rows; Real-ESRGAN and BSRGAN also at their best seed, chosen anew for every metric and scale."""
     values: dict[tuple[str, str, float], dict[int, list[float]]] = {}
     for row in rows:
         for metric in metrics:
@@ -41,7 +41,7 @@ def summarise(rows: Sequence[Row], metrics: Sequence[Metric]) -> Summary:
     for (key, method, scale), seeds in values.items():
         means = [_mean(scenes) for scenes in seeds.values()]
         summary[key].setdefault(method, {})[scale] = _cell(means)
-        if method == REALESRGAN and len(means) > 1:
+        if method in DRAWN and len(means) > 1:
             summary[key].setdefault(f"{method}, {BEST}", {})[scale] = Cell(best[key](means), None)
     return summary
 

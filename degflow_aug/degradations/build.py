@@ -1,7 +1,7 @@
 """The ``degradation:`` section of an option file, read strictly, and the degradation that it asks for.
 
 degradation: {type: DegFlow, bundle: city100-iphone, scale_range: [1, 4], solver: heun, steps: 2, amp: bf16}
-# or  {type: Bicubic}  {type: RealESRGAN, jpeg_range: [50, 95]}
+# or  {type: Bicubic}  {type: RealESRGAN, jpeg_range: [50, 95]}  {type: BSRGAN}
 # or  {type: Camera, blur: 0.5}  {type: Phone, jpeg_quality: 85}  {type: FittedKernel, bundle: city100-iphone}
 # or  {type: Mixture, parts: [{weight: 0.7, type: DegFlow, ...}, {weight: 0.3, type: RealESRGAN}]}
 """
@@ -17,6 +17,7 @@ from typing import Any
 from degflow_aug.bundles.bundle import Bundle, KernelBundle
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import BicubicOptions
+from degflow_aug.degradations.bsrgan.options import BSRGANOptions
 from degflow_aug.degradations.fitted.camera_kernels import kind_of
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.options import FittedKernelOptions, FittedPipelineOptions
@@ -58,6 +59,7 @@ class MixtureOptions:
 TYPES: dict[str, type[DegradationOptions]] = {
     "DegFlow": DegFlowOptions,
     "RealESRGAN": RealESRGANOptions,
+    "BSRGAN": BSRGANOptions,
     "Bicubic": BicubicOptions,
     "Camera": SimulatedCameraOptions,
     "Phone": SimulatedPhoneOptions,

@@ -19,7 +19,7 @@ from torch import Tensor
 
 import benchmarks.realism.__main__ as realism
 from benchmarks.realism import cameras, noise, real_cameras
-from benchmarks.realism.methods import CEILING, NOISY, OURS, REALESRGAN, Rendered, build_methods
+from benchmarks.realism.methods import BSRGAN, CEILING, NOISY, OURS, REALESRGAN, Rendered, build_methods
 from benchmarks.realism.metrics import METRICS, Likeness
 from benchmarks.realism.report import as_json, summarise, tables
 from benchmarks.realism.samples import AUC, CHROMA, Samples
@@ -138,7 +138,8 @@ def test_each_row_has_the_residual_to_what_it_would_be_without_its_draws(tmp_pat
     notes: list[str] = []
     methods = build_methods(ours, [], [bundle(tmp_path / "all.safetensors", 5, (1.0, 2.0))], None, notes.append)
     assert {name: len(seeds) for name, seeds in methods.items()} == {
-        "bicubic": 1, "fitted kernel": 1, REALESRGAN: 4, OURS: 2, NOISY: 2, "all-scales ceiling": 1, CEILING: 2,
+        "bicubic": 1, "fitted kernel": 1, REALESRGAN: 4, BSRGAN: 4, OURS: 2, NOISY: 2, "all-scales ceiling": 1,
+        CEILING: 2,
     }  # fmt: skip
     assert [note.partition(":")[0] for note in notes] == ["Gaussian, fitted", "fitted pipeline"]
     hr, real = image(0)[..., :64, :80], blurred(image(0), 2.0)[..., :64, :80]

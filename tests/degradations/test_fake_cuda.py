@@ -27,6 +27,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "type": "RealESRGAN", "usm": True, "gaussian_noise_prob": 0.0, "gaussian_noise_prob2": 1.0,
         "gray_noise_prob": 1.0, "gray_noise_prob2": 1.0,
     },
+    "BSRGAN": {"type": "BSRGAN", "sensor_prob": 1.0, "jpeg_prob": 1.0},
     "Camera": {"type": "Camera", "shot_noise": 0, "read_noise": 0},
     "FittedKernel": {"type": "FittedKernel", "bundle": "city100-iphone"},
     "FittedPipeline": {"type": "FittedPipeline", "bundle": "simulator"},
@@ -40,7 +41,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "parts": [{"weight": 1, "type": "Bicubic"}, {"weight": 1, "type": "FittedKernel", "bundle": "city100-iphone"}],
     },
 }  # fmt: skip
-BATCHED = set(SECTIONS) - {"RealESRGAN", "Camera"}
+BATCHED = set(SECTIONS) - {"RealESRGAN", "BSRGAN", "Camera"}
 SIDE = 32
 
 
@@ -54,7 +55,7 @@ def test_every_type_is_here() -> None:
 
 @pytest.mark.parametrize("name", SECTIONS)
 def test_lr_is_made_on_the_device(name: str, fake_cuda: FakeCUDA) -> None:
-    if name == "RealESRGAN" and not compat.has_basicsr():
+    if name in ("RealESRGAN", "BSRGAN") and not compat.has_basicsr():
         pytest.skip("BasicSR is not installed")
     degradation = build_degradation(SECTIONS[name]).to("cuda")
     hr, scales = images(), torch.tensor([1.3, 2.0])

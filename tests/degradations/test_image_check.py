@@ -37,12 +37,21 @@ def realesrgan() -> Degradation:
     return RealESRGAN()
 
 
+def bsrgan() -> Degradation:
+    if not compat.has_basicsr():
+        pytest.skip("BasicSR is not installed")
+    from degflow_aug.degradations.bsrgan.bsrgan import BSRGAN
+
+    return BSRGAN()
+
+
 DEGRADATIONS: dict[str, Callable[[], Degradation]] = {
     "Bicubic": Bicubic,
     "Camera": SimulatedCamera,
     "FittedKernel": random_kernel,
     "DegFlow": lambda: DegFlow(random_rae(), random_velocity(base_channels=4)),
     "RealESRGAN": realesrgan,
+    "BSRGAN": bsrgan,
     "Mixture": lambda: Mixture([(1, Bicubic()), (1, random_kernel())]),
 }
 
@@ -131,7 +140,7 @@ def test_transforms_of_torch_func_are_one_sentence(name: str) -> None:
             transform(lambda image: degradation(image, 2.0))(torch.stack([HR, HR]))
 
 
-@pytest.mark.parametrize("name", ["DegFlow", "RealESRGAN", "Camera", "Phone"])
+@pytest.mark.parametrize("name", ["DegFlow", "RealESRGAN", "BSRGAN", "Camera", "Phone"])
 def test_what_needs_values_is_not_made_of_shapes(name: str) -> None:
     degradation = SimulatedPhone() if name == "Phone" else DEGRADATIONS[name]()
     with pytest.raises(ValueError, match=r"expected HR (on cpu, where this DegFlow is|with values), got .* on meta"):

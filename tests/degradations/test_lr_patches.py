@@ -36,6 +36,12 @@ def realesrgan() -> Degradation:
     return RealESRGAN()
 
 
+def bsrgan() -> Degradation:
+    from degflow_aug.degradations.bsrgan.bsrgan import BSRGAN
+
+    return BSRGAN()
+
+
 DETERMINISTIC: dict[str, Callable[[], Degradation]] = {
     "Bicubic": Bicubic,
     "Camera": SimulatedCamera,
@@ -64,14 +70,16 @@ def test_a_sample_of_a_batch_is_the_sample_alone(name: str, size: int, lr_size: 
 
 
 @pytest.mark.skipif(not compat.has_basicsr(), reason="BasicSR is not installed")
-def test_a_random_sample_is_the_sample_alone_with_the_draws_of_its_turn() -> None:
-    degradation, hr = realesrgan(), images(5, 83)
+@pytest.mark.parametrize("name", ["RealESRGAN", "BSRGAN"])
+def test_a_random_sample_is_the_sample_alone_with_the_draws_of_its_turn(name: str) -> None:
+    degradation, hr = (realesrgan if name == "RealESRGAN" else bsrgan)(), images(5, 83)
     degradation.seed(4)
     together = degradation.lr_patches(hr, SCALES, 16)
     for i in range(5):
         degradation.seed(4)
-        for _ in range(i):
-            degradation.draw(1)  # type: ignore[operator]
+        for scale in SCALES[:i].tolist():
+            at = () if name == "RealESRGAN" else (scale,)
+            degradation.draw(1, *at)  # type: ignore[operator]
         alone = degradation.lr_patches(hr[i : i + 1], SCALES[i : i + 1], 16)
         torch.testing.assert_close(together[i : i + 1], alone, rtol=0, atol=1e-6)
 
@@ -122,6 +130,7 @@ KINDS: dict[str, Callable[[], Degradation]] = {
     "DegFlow with noise": lambda: degflow(residual=random_noise(), noise=1.0),
     "FittedKernel with noise": noisy_kernel,
     "RealESRGAN": realesrgan,
+    "BSRGAN": bsrgan,
     "Mixture": lambda: Mixture([(1, Bicubic()), (1, degflow())]),
 }
 
@@ -130,7 +139,7 @@ KINDS: dict[str, Callable[[], Degradation]] = {
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 @pytest.mark.parametrize("name", KINDS)
 def test_number_types_in_and_out_of_autocast(name: str, dtype: torch.dtype, cast: str) -> None:
-    if name == "RealESRGAN" and not compat.has_basicsr():
+    if name in ("RealESRGAN", "BSRGAN") and not compat.has_basicsr():
         pytest.skip("BasicSR is not installed")
     degradation, hr = KINDS[name](), images(2, 48)
     calls: list[Callable[[Tensor], Tensor]] = [
@@ -158,10 +167,10 @@ def test_number_types_in_and_out_of_autocast(name: str, dtype: torch.dtype, cast
 
 @pytest.mark.parametrize("section", [
     {"type": "DegFlow", "bundle": "simulator", "noise": 1.0}, {"type": "FittedPipeline", "bundle": "simulator"},
-    {"type": "Camera"}, {"type": "RealESRGAN"},
+    {"type": "Camera"}, {"type": "RealESRGAN"}, {"type": "BSRGAN", "sensor_prob": 1.0},
 ], ids=lambda section: section["type"])  # fmt: skip
 def test_another_default_number_type_changes_nothing(section: dict[str, object]) -> None:
-    if section["type"] == "RealESRGAN" and not compat.has_basicsr():
+    if section["type"] in ("RealESRGAN", "BSRGAN") and not compat.has_basicsr():
         pytest.skip("BasicSR is not installed")
     hr, results = images(2, 48), []
     before = torch.get_default_dtype()

@@ -41,19 +41,20 @@ def any_camera() -> Degradation:
     return DegFlow(random_rae(), velocity, cameras=("one", "other"), camera="any", residual=noises, noise=1.0)
 
 
-def realesrgan() -> Degradation:
+def blind(kind: str) -> Degradation:
     if not compat.has_basicsr():
         pytest.skip("BasicSR is not installed")
     import basicsr.data.degradations  # noqa: F401 - once, and not in every worker
 
-    return build_degradation({"type": "RealESRGAN"})
+    return build_degradation({"type": kind})
 
 
 DEGRADATIONS: dict[str, Callable[[], Degradation]] = {
     "Camera": camera,
     "DegFlow": learned,
     "several cameras": any_camera,
-    "RealESRGAN": realesrgan,
+    "RealESRGAN": lambda: blind("RealESRGAN"),
+    "BSRGAN": lambda: blind("BSRGAN"),
     "Mixture": lambda: Mixture([(1, camera()), (1, learned())]),
 }
 every_kind = pytest.mark.parametrize("name", DEGRADATIONS)
@@ -136,7 +137,7 @@ def test_without_a_seed_copies_do_not_repeat_each_other(name: str) -> None:
 
 
 @pytest.mark.parametrize("seed", [None, 3])
-@pytest.mark.parametrize("name", ["DegFlow", "several cameras", "RealESRGAN", "Mixture"])
+@pytest.mark.parametrize("name", ["DegFlow", "several cameras", "RealESRGAN", "BSRGAN", "Mixture"])
 def test_threads_draw_differently(name: str, seed: int | None) -> None:
     degradation = DEGRADATIONS[name]() if name != "Mixture" else Mixture([(1, learned()), (1, learned())])
     if seed is not None:

@@ -65,6 +65,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "": set(),
         "simulator": {""},
         "realesrgan": {""},
+        "bsrgan": {"", "realesrgan"},
         "noise": {""},
         "fitted": {"", "noise"},
         "generator": {"", "noise", "fitted"},
