@@ -21,7 +21,7 @@ from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.build import build_degradation
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.mixture import Mixture
-from degflow_aug.degradations.noise.residual_noise import CameraNoise
+from degflow_aug.degradations.noise.noisy_degradation import CameraNoise
 
 HR = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 

@@ -17,7 +17,8 @@ from degflow_aug.degradations.convolution import convolve
 from degflow_aug.degradations.fitted.kernel_estimation import Pairs, estimate_kernels
 from degflow_aug.degradations.fitted.kernel_interpolation import interpolate_kernels
 from degflow_aug.degradations.grid import resample_patches, to_lr_grid
-from degflow_aug.degradations.noise.residual_noise import NoisyDegradation, ResidualNoise
+from degflow_aug.degradations.noise.noisy_degradation import NoisyDegradation
+from degflow_aug.degradations.noise.residual_noise import ResidualNoise
 
 if TYPE_CHECKING:
     from typing_extensions import Self

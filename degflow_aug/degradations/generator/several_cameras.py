@@ -9,7 +9,8 @@ from torch import Tensor
 from degflow_aug.bundles.bundle import State
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.camera_choice import CameraChoice, CameraLike, check_only_camera
-from degflow_aug.degradations.noise.residual_noise import CameraNoise, NoisyDegradation, ResidualNoise
+from degflow_aug.degradations.noise.noisy_degradation import CameraNoise, NoisyDegradation
+from degflow_aug.degradations.noise.residual_noise import ResidualNoise
 
 
 class SeveralCameras(NoisyDegradation):

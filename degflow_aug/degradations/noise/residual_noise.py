@@ -9,21 +9,15 @@ the displacement in LR pixels and the focus of every channel, u the logarithm of
 and loud places and heavy tails. F is what lr has that is finer than 3x3 pixels. In flat areas that is the noise of the
 HR image, which no other photograph repeats: the new noise comes in its place. sigma, tau and grain are tables by level
 I and local contrast: noise that a camera has left in flat areas is smooth, that at edges is not.
-
-:class:`NoisyDegradation` is what degradations share that are learned from pairs: this noise, switched on and scaled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from degflow_aug.bundles.bundle import State
-from degflow_aug.degradations.base import Degradation
-from degflow_aug.degradations.camera_choice import by_camera
-from degflow_aug.degradations.grid import without_autocast
 from degflow_aug.degradations.noise.noise_fields import (
     derivatives,
     finest,
@@ -32,8 +26,6 @@ from degflow_aug.degradations.noise.noise_fields import (
     sample_smooth_fields,
     smooth_variance,
 )
-from degflow_aug.degradations.options import Strength
-from degflow_aug.options.values import convert
 
 TERMS = 4
 """Smooth fields: the offset, then one a derivative."""
@@ -177,64 +169,3 @@ class ResidualNoise(nn.Module):
             between(fields, still),
             between(tails, tails[:1]),
         )
-
-
-class CameraNoise(nn.ModuleList):
-    """One :class:`ResidualNoise` per camera."""
-
-    def __init__(self, noises: Sequence[ResidualNoise]) -> None:
-        super().__init__(noises)
-
-    @torch.no_grad()
-    def forward(
-        self, lr: Tensor, scales: Tensor, strength: float, generator: torch.Generator, cameras: Tensor
-    ) -> Tensor:
-        """As :class:`ResidualNoise`, sample i with the noise of number ``cameras[i]``, (B,) on the CPU."""
-
-        def noisy(camera: int, rows: Tensor) -> Tensor:
-            images = lr.index_select(0, rows.to(lr.device, non_blocking=True))
-            return self[camera](images, scales.index_select(0, rows.to(scales.device)), strength, generator)
-
-        return by_camera(cameras, noisy)
-
-
-def noise_of(states: Sequence[State]) -> ResidualNoise | CameraNoise | None:
-    """The noise with this state, or that of several cameras; None of no state.
-
-    Raises:
-        ValueError: states of something else.
-    """
-    noises = [ResidualNoise.from_state(state) for state in states]
-    return CameraNoise(noises) if len(noises) > 1 else next(iter(noises), None)
-
-
-class NoisyDegradation(Degradation):
-    """A degradation whose LR images can have the noise that HR does not determine.
-
-    Args:
-        residual: what real LR images hold beside what HR determines; that of each camera where there are several.
-        noise: its strength in LR images and patches, 1 for that of the real pairs; views have none.
-
-    Raises:
-        ValueError: a strength that cannot be, or noise without its statistics.
-    """
-
-    def __init__(self, residual: ResidualNoise | CameraNoise | None = None, noise: float = 0.0) -> None:
-        super().__init__()
-        if convert(noise, Strength, "noise") and residual is None:
-            raise ValueError(
-                f"expected noise of 0 for a generator that has learned none, got {noise:g}; `degflow noise` learns it"
-            )
-        self.residual, self.noise = residual, noise
-
-    def with_noise(self, lr: Tensor, scales: Tensor, weights: Tensor | None = None) -> Tensor:
-        """LR images (B, 3, h, w) at scales (B,) with noise of the strength asked for, drawn from the own stream.
-
-        Args:
-            weights: (B, cameras) of several cameras: a sample gets the noise of its nearest.
-        """
-        if self.residual is None or not self.noise:
-            return lr
-        nearest = () if weights is None or weights.shape[1] == 1 else (weights.argmax(1).cpu(),)
-        with without_autocast(lr.device):
-            return self.residual(lr, scales, self.noise, self.generator(lr.device), *nearest)

@@ -17,7 +17,8 @@ from degflow_aug.degradations.build import build_degradation
 from degflow_aug.degradations.camera_choice import one_hot
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.grid import to_lr_grid
-from degflow_aug.degradations.noise.residual_noise import CameraNoise, ResidualNoise, noise_of
+from degflow_aug.degradations.noise.noisy_degradation import CameraNoise, noise_of
+from degflow_aug.degradations.noise.residual_noise import ResidualNoise
 
 NAMES = ("Lab_Nikon", "Lab_iPhone")
 HR = torch.rand(4, 3, 40, 48, generator=torch.Generator().manual_seed(2))
