@@ -16,8 +16,9 @@ from degflow_aug.degradations.fitted.camera_kernels import FittedCamera, states_
 from degflow_aug.files.writing import atomic_path, remove_partial
 from degflow_aug.fit.latent_cache import LatentCache, LatentCrops
 from degflow_aug.fit.presets import Preset
+from degflow_aug.fit.schedule import Budget, Schedule
 from degflow_aug.fit.stage_options import FitSettings, crop_side, largest_crop, stage_options
-from degflow_aug.fit.stage_run import Budget, BuildModel, Schedule, StageRun, is_finished, make_folders
+from degflow_aug.fit.stage_run import BuildModel, StageRun, is_finished, make_folders
 from degflow_aug.models.distill_model import LFMDistillModel
 from degflow_aug.models.lfm_model import LFMModel
 from degflow_aug.models.rae_model import RAEModel

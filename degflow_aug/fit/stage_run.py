@@ -7,7 +7,6 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from degflow_aug.console.progress import note
 from degflow_aug.draws import DrawSampler
 from degflow_aug.files.run_history import HISTORY, RunHistory
 from degflow_aug.files.writing import atomic_path, remove_partial
+from degflow_aug.fit.schedule import Budget, Schedule
 from degflow_aug.models.stages.stage_model import StageModel
 
 Report = Callable[[int, int, float], None]
@@ -28,36 +28,6 @@ BuildModel = Callable[[dict[str, Any]], StageModel]
 CHECKPOINTS_KEPT = 2
 BATCHES_AN_EPOCH = 1000
 REPORT_ITERATIONS, REPORT_SECONDS = 20, 1.0
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How long a stage trains: a number of iterations, or seconds of work where ``iterations`` is 0.
-
-    Under seconds the schedule follows the clock, so that a slow machine trains less and not longer.
-    """
-
-    iterations: int = 0
-    seconds: float = 0.0
-
-    def progress(self, iteration: int, elapsed: float) -> float:
-        """Share of the budget that is used, in [0, 1]."""
-        used = iteration / self.iterations if self.iterations else elapsed / max(self.seconds, 1e-9)
-        return min(used, 1.0)
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Learning rate: linear warm-up over a share of the budget, then a cosine from ``peak`` to ``floor``."""
-
-    peak: float
-    floor: float
-    warmup: float
-
-    def rate(self, progress: float) -> float:
-        """Learning rate at a progress in [0, 1]."""
-        cosine = self.floor + (self.peak - self.floor) * (1 + math.cos(math.pi * progress)) / 2
-        return cosine * min(1.0, progress / self.warmup) if self.warmup else cosine
 
 
 def make_folders(opt: dict[str, Any]) -> None:

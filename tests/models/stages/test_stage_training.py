@@ -16,7 +16,8 @@ from helpers.tiny_camera import in_memory, stage_options, train_rae, write_pairs
 import degflow_aug
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.bundles.bundle import load_bundle
-from degflow_aug.fit.stage_run import Budget, Schedule, StageRun
+from degflow_aug.fit.schedule import Budget, Schedule
+from degflow_aug.fit.stage_run import StageRun
 from degflow_aug.models.training import interrupt
 from degflow_aug.models.training.checkpoint import read_checkpoint
 from degflow_aug.models.training.interrupt import TrainingDiverged
