@@ -21,6 +21,7 @@ from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.build import build_degradation
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.mixture import Mixture
+from degflow_aug.degradations.noise.learned_noise import LearnedNoise
 from degflow_aug.degradations.noise.noisy_degradation import CameraNoise
 
 HR = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -34,10 +35,16 @@ def learned() -> Degradation:
     return DegFlow(random_rae(), random_velocity(base_channels=4), residual=random_noise(), noise=1.0)
 
 
+def learned_noise() -> Degradation:
+    return DegFlow(
+        random_rae(), random_velocity(base_channels=4), residual=randomise(LearnedNoise(random_noise())), noise=1.0
+    )
+
+
 def any_camera() -> Degradation:
     """One of two cameras drawn per sample, and its noise."""
     velocity = randomise(NCSNpp(**{**random_velocity(base_channels=4).spec, "cameras": 2}))
-    noises = CameraNoise([random_noise(), random_noise()])
+    noises = CameraNoise([random_noise(), randomise(LearnedNoise(random_noise()))])
     return DegFlow(random_rae(), velocity, cameras=("one", "other"), camera="any", residual=noises, noise=1.0)
 
 
@@ -52,6 +59,7 @@ def blind(kind: str) -> Degradation:
 DEGRADATIONS: dict[str, Callable[[], Degradation]] = {
     "Camera": camera,
     "DegFlow": learned,
+    "learned noise": learned_noise,
     "several cameras": any_camera,
     "RealESRGAN": lambda: blind("RealESRGAN"),
     "BSRGAN": lambda: blind("BSRGAN"),

@@ -17,8 +17,7 @@ from degflow_aug.degradations.convolution import convolve
 from degflow_aug.degradations.fitted.kernel_estimation import Pairs, estimate_kernels
 from degflow_aug.degradations.fitted.kernel_interpolation import interpolate_kernels
 from degflow_aug.degradations.grid import resample_patches, to_lr_grid
-from degflow_aug.degradations.noise.noisy_degradation import NoisyDegradation
-from degflow_aug.degradations.noise.residual_noise import ResidualNoise
+from degflow_aug.degradations.noise.noisy_degradation import Noise, NoisyDegradation, noise_from_state
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -77,9 +76,7 @@ class FittedKernel(NoisyDegradation):
     # What makes one, in the order of its arguments.
     state_keys: ClassVar[tuple[str, ...]] = ("knots", "kernels")
 
-    def __init__(
-        self, knots: Tensor, kernels: Tensor, *, residual: ResidualNoise | None = None, noise: float = 0.0
-    ) -> None:
+    def __init__(self, knots: Tensor, kernels: Tensor, *, residual: Noise | None = None, noise: float = 0.0) -> None:
         """Take the knots (K,) and their kernels (K, 3, k, k), k odd, scale 1 included; noise as in the base class.
 
         Raises:
@@ -153,11 +150,11 @@ class FittedKernel(NoisyDegradation):
                 f"expected a bundle of a {name} alone for its noise, got one with the noise of a better generator; "
                 f"make one with degflow fit --preset {name.removeprefix('Fitted').lower()}"
             )
-        residual = ResidualNoise.from_state(bundle.noise[0]) if noise and bundle.noise else None
+        residual = noise_from_state(bundle.noise[0]) if noise and bundle.noise else None
         return cls.of_state(state, residual=residual, noise=noise)
 
     @classmethod
-    def of_state(cls, state: State, *, residual: ResidualNoise | None = None, noise: float = 0.0) -> Self:
+    def of_state(cls, state: State, *, residual: Noise | None = None, noise: float = 0.0) -> Self:
         """The one with this state.
 
         Raises:

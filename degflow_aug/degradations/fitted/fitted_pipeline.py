@@ -21,7 +21,7 @@ from degflow_aug.degradations.fitted.kernel_interpolation import (
 )
 from degflow_aug.degradations.fitted.pipeline_estimation import EXPONENTS, UNWATCHED, SearchWatch, estimate_pipeline
 from degflow_aug.degradations.grid import without_autocast
-from degflow_aug.degradations.noise.residual_noise import ResidualNoise
+from degflow_aug.degradations.noise.noisy_degradation import Noise
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -60,7 +60,7 @@ class FittedPipeline(FittedKernel):
         taps: Tensor,
         widening: Tensor,
         *,
-        residual: ResidualNoise | None = None,
+        residual: Noise | None = None,
         noise: float = 0.0,
     ) -> None:
         """Take what the attributes say; noise as in the base class.

@@ -26,8 +26,7 @@ from degflow_aug.degradations.generator.flow_path import FlowPath, solver_for
 from degflow_aug.degradations.generator.several_cameras import SeveralCameras
 from degflow_aug.degradations.grid import check_scale, resample_patches, to_lr_grid
 from degflow_aug.degradations.image_check import check_image
-from degflow_aug.degradations.noise.noisy_degradation import CameraNoise, noise_of
-from degflow_aug.degradations.noise.residual_noise import ResidualNoise
+from degflow_aug.degradations.noise.noisy_degradation import CameraNoise, Noise, noise_of
 from degflow_aug.flow.solver import TimeMap
 from degflow_aug.options.values import convert
 
@@ -77,7 +76,7 @@ class DegFlow(SeveralCameras):
         cameras: Sequence[str] = (),
         amp: str = "none",
         compile: bool | str = False,
-        residual: ResidualNoise | CameraNoise | None = None,
+        residual: Noise | CameraNoise | None = None,
         noise: float = 0.0,
         kernel: FittedCamera | None = None,
     ) -> None:

@@ -9,8 +9,7 @@ from torch import Tensor
 from degflow_aug.bundles.bundle import State
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.camera_choice import CameraChoice, CameraLike, check_only_camera
-from degflow_aug.degradations.noise.noisy_degradation import CameraNoise, NoisyDegradation
-from degflow_aug.degradations.noise.residual_noise import ResidualNoise
+from degflow_aug.degradations.noise.noisy_degradation import CameraNoise, Noise, NoisyDegradation
 
 
 class SeveralCameras(NoisyDegradation):
@@ -36,7 +35,7 @@ class SeveralCameras(NoisyDegradation):
         self,
         cameras: Sequence[str],
         camera: CameraLike | None,
-        residual: ResidualNoise | CameraNoise | None = None,
+        residual: Noise | CameraNoise | None = None,
         noise: float = 0.0,
     ) -> None:
         super().__init__(residual, noise)

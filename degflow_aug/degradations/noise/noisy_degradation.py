@@ -11,22 +11,44 @@ from degflow_aug.bundles.bundle import State
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.camera_choice import by_camera
 from degflow_aug.degradations.grid import without_autocast
+from degflow_aug.degradations.noise.learned_noise import LearnedNoise
 from degflow_aug.degradations.noise.residual_noise import ResidualNoise
 from degflow_aug.degradations.options import Strength
 from degflow_aug.options.values import convert
 
 
-class CameraNoise(nn.ModuleList):
-    """One :class:`ResidualNoise` per camera."""
+class NoNoise(nn.Module):
+    """That of a camera whose LR images are most like real ones without any: nothing, at every strength.
 
-    def __init__(self, noises: Sequence[ResidualNoise]) -> None:
+    Args:
+        scales: (K,), those of the pairs that have shown it.
+    """
+
+    scales: Tensor
+
+    def __init__(self, scales: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("scales", scales.float().clone())
+
+    def forward(self, lr: Tensor, scales: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+        """``lr`` itself."""
+        return lr
+
+
+Noise = ResidualNoise | LearnedNoise | NoNoise
+
+
+class CameraNoise(nn.ModuleList):
+    """One noise per camera."""
+
+    def __init__(self, noises: Sequence[Noise]) -> None:
         super().__init__(noises)
 
     @torch.no_grad()
     def forward(
         self, lr: Tensor, scales: Tensor, strength: float, generator: torch.Generator, cameras: Tensor
     ) -> Tensor:
-        """As :class:`ResidualNoise`, sample i with the noise of number ``cameras[i]``, (B,) on the CPU."""
+        """As :class:`ResidualNoise`, but sample i with the noise of number ``cameras[i]``, (B,) on the CPU."""
 
         def noisy(camera: int, rows: Tensor) -> Tensor:
             images = lr.index_select(0, rows.to(lr.device, non_blocking=True))
@@ -35,13 +57,25 @@ class CameraNoise(nn.ModuleList):
         return by_camera(cameras, noisy)
 
 
-def noise_of(states: Sequence[State]) -> ResidualNoise | CameraNoise | None:
+def noise_from_state(state: State) -> Noise:
+    """The noise with this ``state_dict``, whichever of its forms it is.
+
+    Raises:
+        ValueError: it is the state of something else, or of an earlier form.
+    """
+    if state.keys() == {"scales"}:
+        return NoNoise(state["scales"])
+    learned = any(key.startswith("layers.") for key in state)
+    return LearnedNoise.from_state(state) if learned else ResidualNoise.from_state(state)
+
+
+def noise_of(states: Sequence[State]) -> Noise | CameraNoise | None:
     """The noise with this state, or that of several cameras; None of no state.
 
     Raises:
         ValueError: states of something else.
     """
-    noises = [ResidualNoise.from_state(state) for state in states]
+    noises = [noise_from_state(state) for state in states]
     return CameraNoise(noises) if len(noises) > 1 else next(iter(noises), None)
 
 
@@ -56,7 +90,7 @@ class NoisyDegradation(Degradation):
         ValueError: a strength that cannot be, or noise without its statistics.
     """
 
-    def __init__(self, residual: ResidualNoise | CameraNoise | None = None, noise: float = 0.0) -> None:
+    def __init__(self, residual: Noise | CameraNoise | None = None, noise: float = 0.0) -> None:
         super().__init__()
         if convert(noise, Strength, "noise") and residual is None:
             raise ValueError(
