@@ -12,8 +12,11 @@ import pytest
 import torch
 
 from degflow_aug.degradations.fitted import pipeline_estimation
+from degflow_aug.fit import noise_training
 
 torch.set_num_threads(1)
+# Few and small ones behind tiny trainings, which fixtures of any scope run.
+noise_training.STEPS, noise_training.BATCH = 5, 2
 
 # Set DEGFLOW_CITY100 where the data lies elsewhere.
 CITY100 = Path(os.environ.get("DEGFLOW_CITY100", Path(__file__).resolve().parents[2] / "shared" / "data" / "City100"))

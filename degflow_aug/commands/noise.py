@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from degflow_aug.commands.shared.arguments import bundle_output, pick_device
+from degflow_aug.commands.shared.arguments import bundle_output, count, pick_device, positive_number
 from degflow_aug.commands.shared.pairs_arguments import add_pairs_arguments, find_pairs, load_scenes
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.plain_text import say
+from degflow_aug.console.progress import Progress
 from degflow_aug.files.writing import sole_writer
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Deviation:
-    """Standard deviation of the noise at one scale, lowest and highest by level and contrast, in gray levels of 255."""
+    """Standard deviation of Gaussian noise at a scale, lowest and highest by level and contrast, in gray levels."""
 
     camera: str
     scale: float
@@ -33,6 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pairs", required=True, metavar="DIR", help="folder of the real pairs it was trained on")
     add_pairs_arguments(parser, split="Train")
     parser.add_argument("--out", metavar="FILE.safetensors", help="write it there and leave BUNDLE as it is")
+    parser.add_argument(
+        "--minutes", type=positive_number, metavar="M", help="time to train the network (default: 4000 steps)"
+    )
+    parser.add_argument("--seed", type=count, default=0, help="of everything drawn (default: 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (auto: a GPU where there is one)")
     add_json_argument(parser)
     parser.epilog = "degflow fit ends with this; bundles of degflow train and convert have no noise before it."
@@ -49,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
     from degflow_aug.bundles.bundle import load_any_bundle, save_bundle
     from degflow_aug.bundles.spec import WEIGHTS, bundle_path
     from degflow_aug.fit.noise_fit import spread_out, with_noise
+    from degflow_aug.fit.noise_training import STEPS, NoiseRun
+    from degflow_aug.fit.schedule import Budget
 
     bundle = load_any_bundle(args.bundle)
     path = bundle_path(args.bundle)
@@ -63,13 +70,17 @@ def run(args: argparse.Namespace) -> int:
             "or fit a bundle to the scales that you have"
         )
     device = pick_device(args.device)
-    with sole_writer(out):
-        whole = with_noise(bundle, load_scenes(spread_out(scenes), knots, device, "noise"), device)
+    with sole_writer(out), Progress() as progress:
+        budget = Budget(0, 60 * args.minutes) if args.minutes else Budget(STEPS)
+        run = NoiseRun(budget, args.seed, lambda *state: progress("noise network", *state))
+        whole, choices = with_noise(bundle, load_scenes(spread_out(scenes), knots, device, "noise"), device, run)
         save_bundle(out, whole)
     deviations = list(_deviations(whole.noise, bundle.spec.cameras))
     if args.json:
-        print_json({"bundle": out, "noise": deviations})
+        print_json({"bundle": out, "noise": deviations, "chosen": choices})
         return 0
+    for choice in choices:
+        say(f"{out}: noise: {choice}")
     for each in deviations:
         of = f" of {each.camera}" if each.camera else ""
         levels = f"{each.lowest:.1f} to {each.highest:.1f} gray levels of 255"
@@ -79,6 +90,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _deviations(noise: Sequence[State], cameras: Sequence[str]) -> Iterator[Deviation]:
     for name, found in zip(cameras or ("",), noise, strict=True):
+        if "tables" not in found:
+            continue
         deviations = found["tables"][:, :2].square().sum(1).sqrt().flatten(1) * 255
         for scale, table in zip(found["scales"].tolist(), deviations, strict=True):
             yield Deviation(name, scale, float(table.min()), float(table.max()))

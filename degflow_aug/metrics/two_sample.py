@@ -69,7 +69,7 @@ class LRScene:
 
 
 def two_sample_test(
-    scenes: Sequence[LRScene], classifier: str = "residual", *, folds: int = FOLDS, seed: int = 0
+    scenes: Sequence[LRScene], classifier: str = "residual", *, folds: int = FOLDS, seed: int = 0, steps: int = STEPS
 ) -> TwoSample:
     """Tell each fold of the scenes apart by a classifier of its own, with its own seed, trained on the other folds.
 
@@ -83,6 +83,7 @@ def two_sample_test(
         classifier: one of ``CLASSIFIERS``.
         folds: into how many parts the scenes are split, at random by ``seed``.
         seed: of the split, the networks and the batches.
+        steps: of training each.
 
     Raises:
         ValueError: too few scenes, or a classifier that there is not.
@@ -95,7 +96,7 @@ def two_sample_test(
     with torch.inference_mode(False), torch.enable_grad():
         for number, (training, held) in enumerate(split(len(scenes), folds, seed)):
             rng = np.random.default_rng([seed, number])
-            network = _trained(_new(classifier, rng), [scenes[index] for index in training], rng)
+            network = _trained(_new(classifier, rng), [scenes[index] for index in training], rng, steps)
             real, generated = _scores(network, [scenes[index] for index in held])
             accuracies.append(((real > 0).mean() + (generated < 0).mean()) / 2)
             areas.append(area_under_curve(real, generated))
@@ -127,10 +128,10 @@ def _new(classifier: str, rng: np.random.Generator) -> nn.Module:
         return CLASSIFIERS[classifier]()
 
 
-def _trained(network: nn.Module, scenes: Sequence[LRScene], rng: np.random.Generator) -> nn.Module:
+def _trained(network: nn.Module, scenes: Sequence[LRScene], rng: np.random.Generator, steps: int) -> nn.Module:
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS)
-    for _ in range(STEPS):
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
+    for _ in range(steps):
         scores = network(_batch(scenes, rng))
         loss = F.softplus(torch.cat([-scores[:BATCH], scores[BATCH:]])).mean()
         optimizer.zero_grad()

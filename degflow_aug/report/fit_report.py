@@ -72,7 +72,7 @@ def fit_report(work: Path) -> Report:
         title=f"{request.get('camera') or 'camera'}: degflow fit",
         subtitle=_subtitle(request, iterations, seconds, bool(evaluation)),
         warnings=warnings,
-        facts={**start_facts(starts.starts), **_facts(work, request)},
+        facts={**start_facts(starts.starts), **_facts(work, request), **_noise(evaluation)},
         charts=[chart for stage, found in stages.items() if (chart := loss_chart(f"{stage}: {TITLES[stage]}", found))]
         + rows_charts(rows),
         tables=[*rows_tables(rows), *_stage_table(stages, iterations)],
@@ -105,6 +105,12 @@ def _facts(work: Path, request: Mapping[str, Any]) -> dict[str, str]:
         "seed": str(request.get("seed")),
         "work folder": str(work),
     }
+
+
+def _noise(evaluation: Mapping[str, Any]) -> dict[str, str]:
+    """What was chosen; earlier versions said only whether there is any."""
+    found = evaluation.get("noise")
+    return {"noise": found} if isinstance(found, str) else {}
 
 
 def _warnings(work: Path, starts: Recorded, stages: Mapping[str, Recorded], evaluation: Mapping[str, Any]) -> list[str]:

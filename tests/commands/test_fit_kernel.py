@@ -62,7 +62,7 @@ def test_every_look_at_a_pair_is_shown(
     pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str
 ) -> None:
     seen: list[tuple[str, int, int]] = []
-    monkeypatch.setattr(Progress, "__call__", lambda self, stage, done, total: seen.append((stage, done, total)))
+    monkeypatch.setattr(Progress, "__call__", lambda self, stage, done, total, *_: seen.append((stage, done, total)))
     asked = ["--preset", preset, "--held-out", "none", "--device", "cpu", "--report", "none"]
     assert main(["fit", str(pairs), *layout(pairs), *asked, "--out", str(tmp_path / "out.safetensors")]) == 0
     looks = [(done, total) for stage, done, total in seen if stage == "kernel"]
@@ -188,7 +188,9 @@ def test_a_bundle_with_networks_lends_its_kernel_no_noise(bundle: Path) -> None:
 def test_basicsr_is_not_needed(pairs: Path, tmp_path: Path) -> None:
     out = tmp_path / "k.safetensors"
     asked = ["fit", str(pairs), *layout(pairs), "--preset", "kernel", "--held-out", "none", "--out", str(out)]
-    hidden = f"import sys; sys.modules['basicsr'] = None; from degflow_aug.cli import main; sys.exit(main({asked!r}))"
+    few = "import degflow_aug.fit.noise_training as training; training.STEPS = 10"
+    run = f"from degflow_aug.cli import main; sys.exit(main({asked!r}))"
+    hidden = f"import sys; sys.modules['basicsr'] = None; {few}; {run}"
     done = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert out.is_file()

@@ -17,6 +17,10 @@ from degflow_aug.degradations.noise.residual_estimation import TooSmallError
 from degflow_aug.degradations.noise.residual_noise import ResidualNoise
 from degflow_aug.evaluation.evaluation import EvaluationScene
 from degflow_aug.fit.noise_fit import learn_noise, spread_out
+from degflow_aug.fit.noise_training import NoiseRun
+from degflow_aug.fit.schedule import Budget
+
+HOW = torch.device("cpu"), NoiseRun(Budget(1))
 
 
 def test_a_fitted_kernel_will_do() -> None:
@@ -30,13 +34,16 @@ def test_a_fitted_kernel_will_do() -> None:
         lr = to_lr_grid(fitted.render(hr, 2.0), 2.0)
         noisy = lr + 0.03 * torch.randn(lr.shape, generator=torch.Generator().manual_seed(number))
         scenes.append(EvaluationScene(str(number), "camera", hr, {2.0: resize(noisy, (192, 192)).clamp(0, 1)}))
-    noise = ResidualNoise.from_state(learn_noise(fitted, iter(scenes)))
+    state, choice = learn_noise(fitted, iter(scenes), *HOW)
+    assert choice.form == "Gaussian"
+    assert [each.form for each in choice.compared] == ["none", "Gaussian", "learned"]
+    noise = ResidualNoise.from_state(state)
     assert noise.scales.tolist() == [2]
     lr, real = (to_lr_grid(image, 2.0) for image in (fitted.render(scenes[0].hr, 2.0), scenes[0].views[2.0]))
     drawn = noise.sample(lr, torch.tensor([2.0]), torch.Generator().manual_seed(9))
     assert float(drawn.std()) == pytest.approx(float((real - lr).std()), rel=0.1)
     with pytest.raises(ValueError, match="expected real views to learn noise from, got none"):
-        learn_noise(fitted, [])
+        learn_noise(fitted, [], *HOW)
 
 
 def test_scenes_are_thinned_out_camera_by_camera() -> None:
@@ -54,11 +61,11 @@ def test_views_that_are_no_numbers_are_refused() -> None:
     kernels = torch.tensor([1, math.inf]).view(2, 1, 1, 1).expand(2, 3, 1, 1)
     hr = to_tensor(photograph(0, 192, 192))[None]
     with pytest.raises(ValueError, match="view of 0 at x2 by the generator, got NaN or infinity"):
-        learn_noise(FittedKernel(torch.tensor([1.0, 2.0]), kernels), [EvaluationScene("0", "", hr, {2.0: hr})])
+        learn_noise(FittedKernel(torch.tensor([1.0, 2.0]), kernels), [EvaluationScene("0", "", hr, {2.0: hr})], *HOW)
 
 
 def test_images_too_small_are_told_from_other_mistakes() -> None:
     fitted = FittedKernel(torch.tensor([1.0, 2.0]), torch.eye(1).expand(2, 3, 1, 1))
     hr = to_tensor(photograph(0, 32, 32))[None]
     with pytest.raises(TooSmallError, match="expected LR images of at least"):
-        learn_noise(fitted, [EvaluationScene("0", "camera", hr, {2.0: hr})])
+        learn_noise(fitted, [EvaluationScene("0", "camera", hr, {2.0: hr})], *HOW)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from degflow_aug.fit.camera_fit import CameraFit
 
 DEFAULT_MINUTES = 20.0
+NOISE_SHARE = 0.1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -217,7 +218,7 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Progress) -
         chosen,
         settings,
         plan,
-        minutes=minutes,
+        minutes=minutes * (1 - NOISE_SHARE),
         iterations=args.iters or 0,
         save_seconds=args.save_every,
         report=progress,
@@ -228,11 +229,25 @@ def learn_noise(args: argparse.Namespace, bundle: Bundle | KernelBundle, scenes:
     """Add the noise that the bundle's LR images lack, where the images are large enough to learn it from."""
     from degflow_aug.degradations.noise.residual_estimation import TooSmallError
     from degflow_aug.fit.noise_fit import spread_out, with_noise
+    from degflow_aug.fit.noise_training import STEPS, NoiseRun
+    from degflow_aug.fit.schedule import Budget
 
-    device = pick_device(args.device)
+    device, alone = pick_device(args.device), args.preset in ALONE
     knots = [knot for knot in bundle.spec.knots if knot != 1]
-    try:
-        return with_noise(bundle, load_scenes(spread_out(scenes), knots, device, "noise"), device)
-    except TooSmallError as lacking:
-        note(f"the bundle has no noise: {lacking}")
-        return bundle
+    seconds = 0.0 if alone or args.iters else 60 * NOISE_SHARE * (args.minutes or DEFAULT_MINUTES)
+    with Progress() as progress:
+        run = NoiseRun(
+            Budget(0 if seconds else min(args.iters or STEPS // 10, STEPS), seconds),
+            args.seed,
+            lambda *state: progress("noise network", *state),
+            None if alone else work_folder(args) / "noise.state",
+            args.save_every,
+        )
+        try:
+            noisy, choices = with_noise(bundle, load_scenes(spread_out(scenes), knots, device, "noise"), device, run)
+        except TooSmallError as lacking:
+            note(f"the bundle has no noise: {lacking}")
+            return bundle
+    for choice in choices:
+        note(f"noise: {choice}")
+    return noisy

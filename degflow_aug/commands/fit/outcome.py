@@ -66,7 +66,8 @@ def summary(out: Path, bundle: Bundle | KernelBundle, outcome: Outcome) -> dict[
 def show(args: argparse.Namespace, work: Path, bundle: Bundle | KernelBundle, outcome: Outcome) -> Path | None:
     """Keep the outcome in the work folder, where networks were trained, and write the page."""
     if args.preset not in ALONE:
-        facts = {"held_out": outcome.held_out, "noise": bool(bundle.noise)} | ({"oracle": True} if args.oracle else {})
+        noise = bundle.spec.training.get("noise", False)
+        facts = {"held_out": outcome.held_out, "noise": noise} | ({"oracle": True} if args.oracle else {})
         with failures_noted("the table was not kept for later reports"):
             keep_evaluation(work, outcome.rows, outcome.samples, facts)
     if args.report == NONE:
@@ -88,7 +89,7 @@ def _report(args: argparse.Namespace, work: Path, bundle: Bundle | KernelBundle,
         "knots": ", ".join(f"{knot:g}" for knot in spec.knots),
         "preset": args.preset,
         "time": f"{spec.training['seconds']} s",
-        "noise": "learned" if bundle.noise else "none: the images are too small",
+        "noise": spec.training.get("noise", "none: the images are too small"),
         "scenes": f"{len(spec.training['scenes'])} to fit",
         "table": "of scenes held out" if outcome.held_out else "of the scenes it was fitted to",
     }
