@@ -38,7 +38,7 @@ def png_tags(path: str | Path, size: tuple[int, int]) -> bytes:
         except Exception as error:  # damaged bytes make decoders raise anything
             notice(f"{path}: its EXIF is damaged ({error}), and left out, as in all such files", "exif")
             exif = b""
-    is_whole = profile[36:40] == b"acsp" and profile[16:20] == b"RGB "
+    is_whole = profile[16:20] == b"RGB " and len(profile) == int.from_bytes(profile[:4], "big")
     named = _chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(profile)) if is_whole else b""
     return named + (_chunk(b"eXIf", exif) if exif else b"")
 

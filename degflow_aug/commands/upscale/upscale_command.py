@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--memory-mb",
         type=positive_number,
         metavar="MB",
-        help="what a network may take beside its weights and the result; larger images go in tiles (default: 2048)",
+        help="about what a network may take beside weights and result; larger images go in tiles (default: 2048)",
     )
     parser.add_argument(
         "--compare", metavar="FILE.html", help="also a page with a divider between bicubic and the network"

@@ -90,7 +90,7 @@ class Enlarger:
             return None
         if self._reach is not None:
             return Tiles(self.side, self._reach, self._multiple, exact=True)
-        margin = self.side // 4 // self._multiple * self._multiple
+        margin = self._multiple * math.ceil(self.side / 8 / self._multiple)
         notice(
             f"{type(self.network).__name__} sees further than {margin} pixels: tiles of {self.side} pixels of LR are "
             "blended; with more memory the result comes nearer to that of one piece",
@@ -109,8 +109,8 @@ class Enlarger:
 
     @cached_property
     def _reach(self) -> int | None:
-        """How far the network sees, if windows of our side can have that much around a core of a quarter of it."""
-        limit = self.side * 3 // 8
+        """How far the network sees, if that is at most a quarter of a window, so that half of it is left as its own."""
+        limit = self.side // 4
         if self.scale is not None:
             return reach_of(self.network, _as_it_is, self._multiple, limit)
         reach = reach_of(self.network, _twice, self._multiple, limit - self._multiple)

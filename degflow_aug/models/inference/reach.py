@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 
-_THIN = 16
+_THIN, _SHORT = 8, 128
 """Pixels of the strips that are looked at, where the network does not ask for more: no convolution minds the border."""
 
 
@@ -18,33 +19,34 @@ def reach_of(
 ) -> int | None:
     """Measure how far from a pixel of LR its colour counts, up to ``limit`` pixels, whatever the weights are.
 
-    A block of NaN in the middle of a strip comes out as NaN wherever a network looks at it, also by weights of zero.
-    In float64 on a CPU, where PyTorch convolves by matrix products: faster ways (Winograd's) spread it further.
+    A block of NaN in the middle of a strip comes out as NaN wherever a network looks at it, also by weights of zero. It
+    does so where PyTorch convolves by products of matrices: faster ways (Winograd's) spread it further.
 
     Args:
-        network: its weights do not matter; it is copied.
+        network: its weights do not matter; it is copied to the CPU.
         enlarge: what the network makes of LR (1, 3, h, w): (1, 3, h f, w f) with a whole number f.
         multiple: what the sides of LR have to be a multiple of; the network may answer otherwise at every pixel of a
             block of that side.
-        limit: the most that is of interest, at least 1.
+        limit: the most that is of interest.
 
     Returns:
         The reach, a multiple of ``multiple``; None if it is above ``limit`` or cannot be told.
     """
-    copy = deepcopy(network).cpu().double()
-    thin = multiple * math.ceil(_THIN / multiple)
-    side = 4 * thin
-    while True:
+    copy = deepcopy(network).cpu()
+    thin, enough = (multiple * math.ceil(side / multiple) for side in (_THIN, 2 * limit + 3 * multiple))
+    for side in sorted({min(multiple * math.ceil(_SHORT / multiple), enough), enough}):
         try:
-            found = max(_along(copy, enlarge, multiple, side, thin, axis) for axis in (-2, -1))
+            with warnings.catch_warnings():
+                # Of a flag for Intel's GPUs, which is set along with this one.
+                warnings.simplefilter("ignore")
+                with torch.backends.mkldnn.flags(enabled=False):
+                    found = max(_along(copy, enlarge, multiple, side, thin, axis) for axis in (-2, -1))
         except (RuntimeError, TypeError, ValueError):
-            # A network that fixes its precision, or its size.
+            # A network that minds its size.
             return None
         if found < side // 2 - multiple:
             return found if found <= limit else None
-        if found > limit:
-            return None
-        side *= 2
+    return None
 
 
 @torch.no_grad()
@@ -54,7 +56,7 @@ def _along(
     """Pixels between the block of NaN and the furthest one that it has changed, along one axis of a strip."""
     shape = [1, 3, thin, thin]
     shape[axis] = side
-    strip = torch.full(shape, 0.5, dtype=torch.float64)
+    strip = torch.full(shape, 0.5)
     start = side // 2 // multiple * multiple
     strip.narrow(axis, start, multiple).fill_(math.nan)
     made = enlarge(network, strip)

@@ -50,7 +50,8 @@ def load_trained(path_or_run: str) -> TrainedNetwork:
     """Load the best network of a run, its newest where there is no best one, or a checkpoint below a run.
 
     Args:
-        path_or_run: a checkpoint, a run's folder, or its name below ``experiments``.
+        path_or_run: a run's folder, its name below ``experiments``, or a file of weights with an option file in its
+            folder or the one above.
 
     Raises:
         ValueError: none there, none that enlarges images, no option file, or one that does not fit.
@@ -97,18 +98,18 @@ def _refuse_bundle(path_or_name: str | Path) -> None:
 
 
 def _options_of(file: Path) -> tuple[Path, dict[str, Any]]:
-    """The newest option file of the run that a checkpoint lies in, with what the command line has changed."""
-    run = file.resolve().parent.parent
-    found = sorted(run.glob("*.yml"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in found:
+    """The newest option file beside a checkpoint or in its run, with what the command line has changed."""
+    beside, run = file.resolve().parents[:2]
+    found = [sorted(each.glob("*.yml"), key=lambda path: path.stat().st_mtime) for each in (beside, run)]
+    for path in (path for each in found for path in reversed(each)):
         opt = load_yaml(path)
         if isinstance(opt.get("network_g"), Mapping):
             for entry in _changes(path):
                 override(opt, entry)
             return path, opt
     raise ValueError(
-        f"expected the option file of its run at {run}/NAME.yml, which tells the network of {file.name}, got none; put "
-        "the file that it was trained by there"
+        f"expected the option file of its run at {run}/NAME.yml or beside it, which tells the network of {file.name}, "
+        "got none; put the file that it was trained by there"
     )
 
 

@@ -72,9 +72,9 @@ def size_of(lq: Tensor, scale: float) -> tuple[int, int]:
 @pytest.mark.parametrize("name", LOCAL)
 def test_windows_equal_the_image_in_one_piece(name: str) -> None:
     section, scale, reach = LOCAL[name]
-    network, side = network_of(section), max(32, 8 * math.ceil(reach / 2.5))
+    network, side = network_of(section), max(32, 8 * math.ceil(reach / 2))
     enlarger = Enlarger(network, scale, memory_for(network, scale, side))
-    height, width = side + 29, side + 5
+    height, width = side + 13, side + 5
     lq = to_tensor(photograph(0, height, width))[None]
     tiles = enlarger.tiles_for(height, width)
     assert tiles is not None

@@ -12,6 +12,7 @@ import torch
 import yaml
 from helpers.tiny_sr import EDSR, LIIF
 from helpers.trained_runs import write_run
+from safetensors.torch import save_file
 
 pytest.importorskip("basicsr", reason="networks are BasicSR's")
 
@@ -48,6 +49,17 @@ def test_the_command_line_of_a_run_changes_its_network(tmp_path: Path) -> None:
     assert load_trained(str(run)).scale == 3
 
 
+def test_weights_may_be_anywhere_with_their_option_file(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "tiny", EDSR, scale=2)
+    weights = torch.load(run / "models/net_g_2.pth", weights_only=True)["params_ema"]
+    (tmp_path / "sent").mkdir()
+    save_file(weights, tmp_path / "sent/edsr.safetensors")
+    shutil.copy(run / "tiny.yml", tmp_path / "sent")
+    found = load_trained(str(tmp_path / "sent/edsr.safetensors"))
+    assert (found.scale, found.part) == (2, "")
+    assert all(torch.equal(weights[key], value) for key, value in found.network.state_dict().items())
+
+
 def test_the_highest_scale_of_training_is_told(tmp_path: Path) -> None:
     assert load_trained(str(write_run(tmp_path / "a", LIIF))).highest is None
     assert load_trained(str(write_run(tmp_path / "b", LIIF, degflow={"scale_range": [1, 2.9]}))).highest == 2.9
@@ -78,7 +90,7 @@ def test_what_is_no_run_is_one_sentence(tmp_path: Path) -> None:
     run = write_run(tmp_path / "tiny", EDSR, scale=2)
     (file,) = run.glob("*.yml")
     file.unlink()
-    with pytest.raises(ValueError, match=r"expected the option file of its run at .*NAME\.yml"):
+    with pytest.raises(ValueError, match=r"expected the option file of its run at .*NAME\.yml or beside"):
         load_trained(str(run / "models/net_g_2.pth"))
     shutil.rmtree(run / "models")
     for name in (str(run), "city100-iphone", str(bundle_path("simulator"))):
