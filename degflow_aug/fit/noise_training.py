@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from degflow_aug.degradations.noise.learned_noise import LearnedNoise
 from degflow_aug.degradations.noise.residual_estimation import SMALLEST, Pair
 from degflow_aug.degradations.noise.residual_noise import ResidualNoise
+from degflow_aug.files.tensor_file import load_tensors
 from degflow_aug.files.writing import atomic_path
 from degflow_aug.fit.noise_adversary import Adversary
 from degflow_aug.fit.schedule import Budget, Schedule
@@ -150,9 +151,9 @@ class _Training:
         file = self.run.state
         if file is None or not file.is_file():
             return
-        kept = torch.load(file, map_location=self.device, weights_only=True)
+        kept = load_tensors(file)
         # Of other pairs, as after a stage was trained anew, it is begun anew.
-        if kept["pairs"] != self.fingerprint:
+        if not isinstance(kept, dict) or kept.get("pairs") != self.fingerprint:
             return
         self.noise.load_state_dict(kept["noise"])
         self.optimizer.load_state_dict(kept["optimizer"])

@@ -189,7 +189,7 @@ class _Classifier(nn.Module):
         """Score patches (B, 3, P, P) in [0, 1]."""
         x = patches - 0.5
         if self.high_pass:
-            binomial = torch.tensor([1.0, 2.0, 1.0]) / 4
+            binomial = x.new_tensor([1.0, 2.0, 1.0]) / 4
             kernel = (binomial[:, None] * binomial).expand(3, 1, 3, 3)
             x = 16 * (x - F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), kernel, groups=3))
         features = self.features(x.contiguous(memory_format=torch.channels_last))

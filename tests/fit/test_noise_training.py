@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.fake_cuda import CUDA, FakeCUDA
 from helpers.known_noise import seeded
 from helpers.random_networks import random_noise
 from torch import Tensor
 
 from degflow_aug.degradations.noise.learned_noise import LearnedNoise
+from degflow_aug.fit import noise_training
 from degflow_aug.fit.noise_training import NoiseRun, train_noise
 from degflow_aug.fit.schedule import Budget
 from degflow_aug.metrics.energy_score import ResidualScore
@@ -76,6 +78,19 @@ def test_the_global_stream_is_left_alone() -> None:
     before, pairs = torch.random.get_rng_state(), white_pairs()
     trained(pairs, NoiseRun(Budget(1)))
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_a_step_beside_the_adversary_is_made_on_the_device(fake_cuda: FakeCUDA) -> None:
+    pairs = white_pairs()
+    score = ResidualScore(real[0] - lr[0] for lr, real in pairs[2.0])
+    training = noise_training._Training(pairs, random_noise((2.0,)), score, NoiseRun(Budget(10)), CUDA)
+    assert training._advance(step=0, progress=0.7).is_cuda
+
+
+def test_a_damaged_state_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "noise.state").write_bytes(b"PK\x03\x04 cut off")
+    with pytest.raises(ValueError, match=r"^expected a checkpoint of plain tensors, got .*noise\.state"):
+        trained(white_pairs(), NoiseRun(Budget(1), state=tmp_path / "noise.state"))
 
 
 def test_cameras_share_a_budget() -> None:
