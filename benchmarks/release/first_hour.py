@@ -50,7 +50,7 @@ def blocks(name: str) -> list[str]:
 
 
 def prepare(work: Path) -> None:
-    """``my_photo.png``, ``my_pairs`` with its description from the page, and the option files."""
+    """``my_photo.png``, and ``my_pairs`` with its description from the page."""
     training, held_out = bundled_photographs()
     photographs = {**training, **held_out}
     with Progress() as progress:
@@ -63,7 +63,6 @@ def prepare(work: Path) -> None:
     (pairs / "pattern.yml").write_text(pattern, encoding="utf-8")
     assert set(load_yaml(pairs / "pattern.yml")) == {"hr", "views"}
     write_image(work / "my_photo.png", photographs["chelsea"])
-    shutil.copytree(ROOT / "basicsr_options", work / "basicsr_options", dirs_exist_ok=True)
 
 
 def run(command: str, work: Path, log: Path, interrupt: bool) -> Step:

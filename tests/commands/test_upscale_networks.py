@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from helpers.page_data import OUTSIDE, pixels_of, without_data_uris
 from helpers.photographs import photograph
 from helpers.refusals import refused
@@ -123,6 +124,25 @@ def test_the_page_shows_what_was_made_beside_bicubic(capsys: pytest.CaptureFixtu
     assert np.array_equal(pixels_of(uris[3]), read_image("large/gray.png"))
 
 
+def test_an_image_that_a_network_does_not_take_is_skipped(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from basicsr.archs.edsr_arch import EDSR as Network
+
+    usual = Network.forward
+
+    def forward(self: Network, x: torch.Tensor) -> torch.Tensor:
+        if x.shape[-1] == 41:
+            raise RuntimeError("stack expects each tensor\nto be equal size")
+        return usual(self, x)
+
+    monkeypatch.setattr(Network, "forward", forward)
+    assert upscale("photos", "large", "--model", "edsr") == 1
+    said = capsys.readouterr()
+    assert "b16.png: expected an image that EDSR takes, got one of 41x30, of which it says: stack expects" in said.err
+    assert "3 images at x2 (0 were there), 1 skipped" in said.out
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -130,6 +150,7 @@ def test_the_page_shows_what_was_made_beside_bicubic(capsys: pytest.CaptureFixtu
         (["--model", "liif", "--scale", "0.5"], "--scale from 1 to 16"),
         (["--model", "liif", "--scale", "17"], "--scale from 1 to 16"),
         (["--model", "liif", "--size", "4000"], "such as 4000x3000"),
+        (["--model", "liif", "--size", "999999x999999"], "expected --size of 1 to 16 times its"),
         (["--model", "liif", "--size", "20x20"], "expected --size of 1 to 16 times its"),
         (["--model", "liif", "--size", "99x99", "--scale", "2"], "--scale or --size, got both"),
         (["--model", "liif", "--scale", "2", "--tile", "64"], "--tile with a one-step system only"),

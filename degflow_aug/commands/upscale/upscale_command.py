@@ -193,10 +193,11 @@ def _upscale(upscaler: Upscaler, image: np.ndarray, size: tuple[int, int]) -> np
     """Enlarge (H, W, 3) in uint8 or uint16 to (*size, 3) of the same type.
 
     Raises:
-        ValueError: more memory needed than the GPU has.
+        ValueError: more memory needed than the GPU has, or an image that the network does not take.
     """
     import torch
 
+    from degflow_aug.console.sentence import is_want_of_memory, sentence
     from degflow_aug.data.tensors import to_array, to_tensor
 
     try:
@@ -206,6 +207,11 @@ def _upscale(upscaler: Upscaler, image: np.ndarray, size: tuple[int, int]) -> np
             f"expected memory for {size[1]}x{size[0]} pixels on {upscaler.device}, got too little; lower --memory-mb "
             "(--tile of one-step systems), or use --device cpu"
         ) from None
+    except RuntimeError as error:
+        if is_want_of_memory(error):
+            raise
+        got = f"{image.shape[1]}x{image.shape[0]}, of which it says: {sentence(error)}"
+        raise ValueError(f"expected an image that {upscaler.name} takes, got one of {got}") from error
 
 
 def _say(args: argparse.Namespace, upscaler: Upscaler, made: int, there: int, skipped: list[str]) -> None:

@@ -53,8 +53,10 @@ class Upscaler:
         """(height, width) of the result of ``image``, its own proportions kept.
 
         Raises:
-            ValueError: a box that is smaller than the image, or far larger.
+            ValueError: a box that is smaller than the image, or far larger; or more pixels than images may have.
         """
+        from degflow_aug.files.image_decoder import PIXEL_LIMIT
+
         scale = self.scale
         if scale is None:
             assert self.box is not None
@@ -64,7 +66,12 @@ class Upscaler:
                     f"{image}: expected --size of 1 to {LARGEST_SCALE:g} times its {width}x{height} pixels, got "
                     f"{self.box[1]}x{self.box[0]}, which is x{scale:.3g}"
                 )
-        return max(1, round(height * scale)), max(1, round(width * scale))
+        size = max(1, round(height * scale)), max(1, round(width * scale))
+        if size[0] * size[1] > PIXEL_LIMIT:
+            raise ValueError(
+                f"{image}: expected a result of at most {PIXEL_LIMIT} pixels, got {size[1]}x{size[0]}; lower the scale"
+            )
+        return size
 
 
 def find_upscaler(args: argparse.Namespace, device: torch.device, shown: bool) -> Upscaler:
