@@ -49,7 +49,7 @@ COMMANDS = {
     "demo": "the whole way on photographs that come with scikit-image, on a CPU, in minutes",
     "doctor": "what works on this machine, what does not, and the command that fixes it",
 }
-IN_PARTS = ("train", "generate")
+IN_PARTS = ("train", "fit", "generate")
 """Commands that share their work between the processes that torchrun starts."""
 _GROUP = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 _NEGATIVE_NUMBER = re.compile(r"-\d+|-\d*\.\d+")

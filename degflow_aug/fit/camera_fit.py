@@ -15,6 +15,7 @@ from degflow_aug.bundles.spec import LATEST
 from degflow_aug.degradations.fitted.camera_kernels import FittedCamera, states_of
 from degflow_aug.files.writing import atomic_path, remove_partial
 from degflow_aug.fit.latent_cache import LatentCache, LatentCrops
+from degflow_aug.fit.peers import Peers
 from degflow_aug.fit.presets import Preset
 from degflow_aug.fit.schedule import Budget, Schedule
 from degflow_aug.fit.stage_options import FitSettings, crop_side, largest_crop, stage_options
@@ -61,8 +62,8 @@ class FitPlan:
     seconds: float = 0.0
 
     @classmethod
-    def open(cls, work: Path, request: dict[str, Any]) -> FitPlan:
-        """The plan in ``work``, or a new one.
+    def open(cls, work: Path, request: dict[str, Any], *, new: bool = True) -> FitPlan:
+        """The plan in ``work``, or a new one, which is written where ``new`` says so.
 
         Raises:
             ValueError: the folder holds another fit.
@@ -72,7 +73,8 @@ class FitPlan:
         request = json.loads(json.dumps(request))
         if not path.is_file():
             plan = cls(path, request)
-            plan.write()
+            if new:
+                plan.write()
             return plan
         try:
             known = json.loads(path.read_text(encoding="utf-8"))
@@ -115,6 +117,9 @@ class CameraFit:
         save_seconds: time between checkpoints.
         report: called as (stage, done, total, loss); the loss is nan for the camera without networks (kernel, pipeline)
             and for the cache of windows (encode).
+
+    Attributes:
+        peers: the processes that fit together, as ``settings`` says. Each runs the fit; the first writes.
     """
 
     def __init__(
@@ -132,16 +137,28 @@ class CameraFit:
         self.save_seconds = save_seconds
         self.minutes, self.iterations = minutes, iterations
         self._cache: LatentCache | None = None
+        self.peers = Peers()
 
     def run(self) -> Bundle:
         """Train what is not trained yet and return the bundle, without noise."""
-        remove_partial(self.settings.work)
-        kernel = self.kernel()
+        if self.peers.first:
+            remove_partial(self.settings.work)
+            self.kernel()
+        self.peers.wait()
+        self.plan.seconds = self.peers.of_first(self.plan.seconds)
         for stage in self.preset.stages:
             if not is_finished(self.options(stage)):
                 self.plan.seconds += self.run_stage(stage)
-                self.plan.write()
-        return self._bundle(kernel)
+                self._write_plan()
+        return self._bundle(read_kernel(self._kernel_file))
+
+    @property
+    def _kernel_file(self) -> Path:
+        return self.settings.work / "kernel.safetensors"
+
+    def _write_plan(self) -> None:
+        if self.peers.first:
+            self.plan.write()
 
     def options(self, stage: str) -> dict[str, Any]:
         """Options of a stage."""
@@ -152,7 +169,7 @@ class CameraFit:
 
         Kernels alone where the recipe has no use for more.
         """
-        path = self.settings.work / "kernel.safetensors"
+        path = self._kernel_file
         if not path.is_file():
             began = time.monotonic()
             fitted = fit_camera_kernels(
@@ -175,11 +192,11 @@ class CameraFit:
         opt = self.options(stage)
         make_folders(opt)
         dataset = self.dataset(stage, opt)
-        prepared = time.monotonic() - began
+        prepared = self.peers.of_first(time.monotonic() - began)
         run = StageRun(
             MODELS[stage], opt, dataset, self._budget(stage, prepared),
             Schedule(recipe.lr, recipe.floor, recipe.warmup), lambda *state: self.report(stage, *state),
-            self.save_seconds,
+            self.save_seconds, self.peers,
         )  # fmt: skip
         model = run.run()
         self.plan.iterations[stage] = model.iteration
@@ -204,13 +221,14 @@ class CameraFit:
             self._cache = LatentCache(
                 model, self.settings.pairs(side), windows=windows, seconds=seconds,
                 with_images=any(IMAGE_OPTIONS & each.options.keys() for each in self.preset.stages.values()),
-                seed=self.settings.seed, progress=lambda done: self._report_window(done, windows),
+                seed=self.settings.seed, progress=lambda done: self._report_window(done, windows), peers=self.peers,
             )  # fmt: skip
         step = 2 ** (len(self.preset.velocity["multipliers"]) - 1)
         return LatentCrops(self._cache, min(recipe.crop // self._cache.multiple, self._cache.side) // step * step)
 
     def _report_window(self, done: int, windows: int) -> None:
-        self.report("encode", done, windows, math.nan)
+        if self.peers.first:
+            self.report("encode", done, windows, math.nan)
         interrupt.check()
 
     def _budget(self, stage: str, spent: float) -> Budget:

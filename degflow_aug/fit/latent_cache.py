@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from degflow_aug.archs.generator.ncsnpp_arch import hr_condition
 from degflow_aug.draws import SampleDraw, resolve_draw
+from degflow_aug.fit.peers import Peers
 from degflow_aug.models.stages.latent_stage import LatentStageModel
 from degflow_aug.models.stages.paths import views_along_path
 from degflow_aug.models.stages.sample_cameras import camera_numbers, sample_kernel
@@ -29,6 +30,7 @@ class LatentCache:
         with_images: keep the views as well, 8 bit.
         seed: of the windows' positions and flips.
         progress: called after every window with the number done.
+        peers: processes that train together; all have the same windows.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class LatentCache:
         with_images: bool,
         seed: int,
         progress: Callable[[int], None],
+        peers: Peers | None = None,
     ) -> None:
         self.with_images = with_images
         seeds = np.random.default_rng(seed).integers(2**62, size=windows)
@@ -52,6 +55,8 @@ class LatentCache:
             draw = SampleDraw(index % len(scenes), int(seeds[index]))
             self.items.append(self._encode(model, scenes[draw]))
             progress(index + 1)
+        # One that was slower had time for fewer.
+        del self.items[(peers or Peers()).least(len(self.items)) :]
         self.side = min(self.items[0]["latents"].shape[-2:])
         self.multiple = model.rae.multiple
 

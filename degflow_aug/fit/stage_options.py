@@ -36,6 +36,7 @@ class FitSettings:
         workers: processes that load images.
         cameras: those of the pairs that the generator is to tell apart; empty: one camera.
         incomplete: what becomes of scenes that lack a view at a knot; see :class:`AlignedScales`.
+        rank, world: number of this process, and how many fit together; the batch of a stage is that of each.
     """
 
     scenes: Sequence[Scene]
@@ -47,6 +48,8 @@ class FitSettings:
     workers: int = 0
     cameras: Sequence[str] = ()
     incomplete: str = "refuse"
+    rank: int = 0
+    world: int = 1
 
     def pairs(self, crop: int | None = None) -> AlignedScales:
         """The pairs as training items: crops of that side, turned at random, or whole images.
@@ -66,7 +69,8 @@ def stage_options(stage: str, preset: Preset, settings: FitSettings) -> dict[str
     root = settings.work / stage
     return {
         "name": stage, "model_type": MODEL_TYPES[stage], "scale": 1, "num_gpu": settings.gpus,
-        "manual_seed": settings.seed, "is_train": True, "dist": False, "rank": 0, "world_size": 1,
+        "manual_seed": settings.seed, "is_train": True, "dist": settings.world > 1, "rank": settings.rank,
+        "world_size": settings.world,
         "path": {
             "experiments_root": str(root), "models": str(root / "models"),
             "training_states": str(root / "training_states"), "visualization": str(root / "visualization"),

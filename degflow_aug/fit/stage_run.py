@@ -19,8 +19,10 @@ from degflow_aug.console.progress import note
 from degflow_aug.draws import DrawSampler
 from degflow_aug.files.run_history import HISTORY, RunHistory
 from degflow_aug.files.writing import atomic_path, remove_partial
+from degflow_aug.fit.peers import Peers
 from degflow_aug.fit.schedule import Budget, Schedule
 from degflow_aug.models.stages.stage_model import StageModel
+from degflow_aug.models.training import interrupt
 
 Report = Callable[[int, int, float], None]
 BuildModel = Callable[[dict[str, Any]], StageModel]
@@ -59,19 +61,25 @@ class StageRun:
         budget, schedule: how long, and how fast it learns.
         report: called as (iteration, expected total, loss).
         save_seconds: time between checkpoints.
+        peers: the processes that train together, each of which runs the stage; the first writes.
     """
 
     def __init__(
         self, build: BuildModel, opt: dict[str, Any], dataset: Any, budget: Budget, schedule: Schedule, report: Report,
-        save_seconds: float = 60.0,
+        save_seconds: float = 60.0, peers: Peers | None = None,
     ) -> None:  # fmt: skip
         self.opt, self.dataset, self.budget, self.schedule = opt, dataset, budget, schedule
-        self.report, self.save_seconds = report, save_seconds
-        make_folders(opt)
+        self.report, self.save_seconds, self.peers = report, save_seconds, peers or Peers()
+        if self.peers.first:
+            make_folders(opt)
+        self.peers.wait()
         self.clock_file = Path(opt["path"]["experiments_root"]) / "clock.json"
         self.model, self.start = self._resume(build)
+        # All are asked to stop after the same step.
+        self.model.stops = self.peers.world == 1
         self.elapsed = self._read_clock()
-        self.history = RunHistory(self.clock_file.with_name(HISTORY), self.start)
+        if self.peers.first:
+            self.history = RunHistory(self.clock_file.with_name(HISTORY), self.start)
 
     def _resume(self, build: BuildModel) -> tuple[StageModel, int]:
         torch.manual_seed(self.opt["manual_seed"])
@@ -81,7 +89,7 @@ class StageRun:
         self.opt["path"]["pretrain_network_g"] = str(Path(self.opt["path"]["models"]) / f"net_g_{saved[-1]}.pth")
         model = build(self.opt)
         state = read_training_state(Path(self.opt["path"]["training_states"]) / f"{saved[-1]}.state")
-        for sentence in other_networks(self.opt, state):
+        for sentence in other_networks(self.opt, state) if self.peers.first else ():
             note(sentence)
         model.resume_training(state)
         return model, saved[-1]
@@ -99,6 +107,7 @@ class StageRun:
             self._write_clock()
             raise
         self.model.save(-1, -1)
+        self.peers.wait()
         return self.model
 
     def _train(self) -> None:
@@ -111,7 +120,10 @@ class StageRun:
             self.model.set_learning_rate(self.schedule.rate(progress))
             self.model.feed_data(next(data))
             self.model.optimize_parameters(iteration)
-            self.elapsed = time.monotonic() - began
+            self.elapsed, asked = self.peers.after_step(time.monotonic() - began)
+            if asked:
+                self.model.save_between_steps()
+                raise interrupt.stop(asked)
             done = self.budget.progress(iteration, self.elapsed)
             late = self.elapsed - last_report >= REPORT_SECONDS
             if late or iteration % REPORT_ITERATIONS == 0 or done >= 1:
@@ -120,13 +132,15 @@ class StageRun:
             if self.elapsed - last_save > self.save_seconds and done < 1:
                 self._write_clock()
                 self.model.save(0, iteration)
-                remove_old_checkpoints(self.opt)
+                if self.peers.first:
+                    remove_old_checkpoints(self.opt)
                 last_save = self.elapsed
 
     def _tell(self, iteration: int, done: float) -> None:
         losses = self.model.get_current_log()
-        self.report(iteration, round(iteration / done), losses["total"])
-        self.history.add(iteration, self.elapsed, losses)
+        if self.peers.first:
+            self.report(iteration, round(iteration / done), losses["total"])
+            self.history.add(iteration, self.elapsed, losses)
 
     def _read_clock(self) -> float:
         if self.start == 0 or not self.clock_file.is_file():
@@ -140,6 +154,8 @@ class StageRun:
         return seconds
 
     def _write_clock(self) -> None:
+        if not self.peers.first:
+            return
         with atomic_path(self.clock_file) as partial:
             partial.write_text(json.dumps({"seconds": self.elapsed}), encoding="utf-8")
 
@@ -149,7 +165,8 @@ def batches(opt: dict[str, Any], dataset: Any, start: int) -> Iterator[Any]:
     section = opt["datasets"]["train"]
     batch, workers = section["batch_size_per_gpu"], section["num_worker_per_gpu"]
     draws = BATCHES_AN_EPOCH * batch
-    sampler = DrawSampler(dataset, 1, 0, ratio=math.ceil(draws / len(dataset)), seed=opt["manual_seed"])
+    world, rank = opt["world_size"], opt["rank"]
+    sampler = DrawSampler(dataset, world, rank, ratio=math.ceil(draws * world / len(dataset)), seed=opt["manual_seed"])
     sampler.stop_after(draws)
     first, consumed = divmod(start, BATCHES_AN_EPOCH)
     sampler.resume_at(first, consumed * batch)

@@ -88,8 +88,16 @@ class RAEModel(StageModel):
             losses["kl"] = self.options.kl_weight * latents.float().square().mean()
         if self.options.standardise:
             network = self.get_bare_model(self.net_g)
-            network.track_latents(latents.detach(), max(0.01, 1 / (self.iteration + 1)))
+            network.track_latents(self._of_all_ranks(latents.detach().float()), max(0.01, 1 / (self.iteration + 1)))
         return losses
+
+    def _of_all_ranks(self, values: Tensor) -> Tensor:
+        """(B, ...) of every process that trains with this one, in their order."""
+        if not self.opt["dist"]:
+            return values
+        found = [torch.empty_like(values, memory_format=torch.contiguous_format) for _ in range(self.opt["world_size"])]
+        torch.distributed.all_gather(found, values.contiguous())
+        return torch.cat(found)
 
     def _inner(self, image: Tensor) -> Tensor:
         margin = self.options.crop_margin

@@ -283,7 +283,7 @@ def started_by_torchrun(monkeypatch: pytest.MonkeyPatch, rank: int, name: str) -
 def test_processes_of_torchrun_share_the_work_or_leave_it_to_the_first(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    shared = name in ("train", "generate")
+    shared = name in ("train", "fit", "generate")
     first, second = (started_by_torchrun(monkeypatch, rank, name) for rank in (0, 1))
     assert len(first) == 1
     assert len(second) == shared

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from degflow_aug.commands.shared.arguments import (
     parse_scales,
     pick_device,
     positive_number,
+    process_of_group,
     started_as,
     up_to,
     whole_number,
@@ -38,6 +40,8 @@ from degflow_aug.files.writing import sole_writer
 from degflow_aug.report.report_file import add_report_argument, check_report, exit_code
 
 if TYPE_CHECKING:
+    import torch
+
     from degflow_aug.bundles.bundle import Bundle, KernelBundle
     from degflow_aug.data.layouts.scene import Scene
     from degflow_aug.fit.camera_fit import CameraFit
@@ -134,6 +138,14 @@ def run(args: argparse.Namespace) -> int:
     if alone:
         check_alone(args)
     training, held_out = split_scenes(args)
+    rank, world = process_of_group()
+    if rank:
+        # The first process fits cameras without networks, learns noise, writes and shows.
+        if not alone:
+            train(args, training)
+        return 0
+    if alone and world > 1:
+        note(f"--preset {args.preset} is fitted in one process; the others of torchrun have nothing to do")
     with said_to_people(args):
         with sole_writer(args.out):
             bundle = learn_noise(args, run_kernel_preset(args, training) if alone else train(args, training), training)
@@ -163,13 +175,16 @@ def work_folder(args: argparse.Namespace) -> Path:
 
 
 def train(args: argparse.Namespace, scenes: list[Scene]) -> Bundle:
-    """Train all stages; returns the bundle without noise."""
-    with Progress() as progress:
+    """Train all stages, with the other processes of torchrun where there are some; returns the bundle without noise."""
+    first = process_of_group()[0] == 0
+    with Progress(shown=first) as progress:
         fit = prepare(args, scenes, progress)
+        from degflow_aug.fit.peers import together
         from degflow_aug.models.training import interrupt
 
         work = fit.settings.work
-        with sole_writer(work, work / ".lock"), interrupt.stoppable():
+        lock = sole_writer(work, work / ".lock") if first else nullcontext()
+        with lock, together(fit.settings.world, pick_device(args.device)) as fit.peers, interrupt.stoppable():
             return fit.run()
 
 
@@ -186,12 +201,7 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Progress) -
     work = work_folder(args)
     if work.exists() and not work.is_dir():
         raise ValueError(f"expected --work to be a folder, got the file {work}")
-    device = pick_device(args.device)
-    gpus = int(device.type == "cuda")
-    if gpus:
-        import torch
-
-        torch.cuda.set_device(device)
+    gpus = _taken(pick_device(args.device))
     knots = knots_of(args.knots, scenes)
     minutes = 0.0 if args.iters else args.minutes or DEFAULT_MINUTES
     camera = args.camera or cameras_of(scenes)
@@ -206,14 +216,16 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Progress) -
     }  # fmt: skip
     chosen = for_knots(preset(args.preset, recipe), len(knots))
     chosen = with_lpips(with_one_step(chosen, args.one_step) if args.one_step else chosen, args.lpips_vgg)
+    rank, world = process_of_group()
     settings = FitSettings(
         scenes=scenes, knots=knots, camera=camera, work=work, seed=args.seed, gpus=gpus,
         workers=args.workers if args.workers is not None else 4 * gpus, cameras=apart,
-        incomplete="keep" if args.layout == "realsr_v3" else "refuse",
+        incomplete="keep" if args.layout == "realsr_v3" else "refuse", rank=rank, world=world,
     )  # fmt: skip
     check_sides(chosen, settings)
-    plan = FitPlan.open(work, request)
-    note_start(work, started_as(args), device_name(bool(gpus)), exact=bool(args.iters))
+    plan = FitPlan.open(work, request, new=rank == 0)
+    if rank == 0:
+        note_start(work, started_as(args), device_name(bool(gpus)), exact=bool(args.iters))
     return CameraFit(
         chosen,
         settings,
@@ -223,6 +235,16 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Progress) -
         save_seconds=args.save_every,
         report=progress,
     )
+
+
+def _taken(device: torch.device) -> int:
+    """How many GPUs this process fits on; models take the one that is current."""
+    if device.type != "cuda":
+        return 0
+    import torch
+
+    torch.cuda.set_device(device)
+    return 1
 
 
 def learn_noise(args: argparse.Namespace, bundle: Bundle | KernelBundle, scenes: list[Scene]) -> Bundle | KernelBundle:

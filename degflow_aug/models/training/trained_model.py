@@ -66,6 +66,9 @@ class TrainedModel(TrainingCheckpoint, BaseModel):
 
     No random state is saved and none needs to be: a resumed run draws what the uninterrupted one would have drawn.
     Subclasses write ``take_step``.
+
+    Attributes:
+        stops: whether a step that a signal has reached ends the run, or whoever takes the steps sees to that.
     """
 
     opt: dict[str, Any]
@@ -73,6 +76,7 @@ class TrainedModel(TrainingCheckpoint, BaseModel):
     network: nn.Module
     net_g_ema: nn.Module | None = None
     model_to_device = model_to_device
+    stops: bool = True
 
     def __init__(self, opt: dict[str, Any], options: StepOptions) -> None:
         super().__init__(opt)
@@ -174,7 +178,7 @@ class TrainedModel(TrainingCheckpoint, BaseModel):
             self.model_ema(self.ema_decay)
         self._losses = OrderedDict((key, loss.detach()) for key, loss in losses.items())
         self.in_step = False
-        number = interrupt.requested()
+        number = interrupt.requested() if self.stops else None
         if number is not None:
             self.save_between_steps()
             raise interrupt.stop(number)
