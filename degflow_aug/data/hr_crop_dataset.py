@@ -12,6 +12,7 @@ import torch
 from degflow_aug.data import dataset_keys as keys
 from degflow_aug.data.cached_images import CACHE_BYTES, CachedImages
 from degflow_aug.data.layouts.find import find_pair_scenes
+from degflow_aug.data.layouts.guess import PATTERN_FILE
 from degflow_aug.data.layouts.scene_pairs import pair_names
 from degflow_aug.data.tensors import to_tensor
 from degflow_aug.draws import SampleDraw, resolve_draw
@@ -19,6 +20,7 @@ from degflow_aug.files.image_decoder import ImageHeader
 from degflow_aug.files.image_file import read_header, read_image
 from degflow_aug.files.image_tree import TreeImage, check_inside, find_images, say_other_size
 from degflow_aug.files.lmdb_store import lmdb_keys, read_lmdb_header, read_lmdb_image
+from degflow_aug.files.notice import notice
 from degflow_aug.files.text_file import read_listed
 
 _KIND = "HRCropDataset"
@@ -147,12 +149,15 @@ def _find(opt: Mapping[str, Any], lmdb: bool, training: bool) -> list[TreeImage]
         folders = [keys.path({"dataroot_gt": folder}, "dataroot_gt", _KIND) for folder in opt["dataroot_gt"]]
         return [image for folder in folders for image in find_images(folder)]
     root = keys.path(opt, "dataroot_gt", _KIND)
+    if not lmdb and (root / PATTERN_FILE).is_file():
+        notice(f"{root}: takes all images for HR, LR too, which degflow align writes; layout: pattern takes HR alone")
     return [TreeImage(key, root / key) for key in lmdb_keys(root)] if lmdb else find_images(root)
 
 
 def _find_in_layout(opt: Mapping[str, Any], lmdb: bool, training: bool) -> list[TreeImage]:
     if lmdb or opt.get("meta_info") is not None:
         raise ValueError(f"expected layout of {_KIND} without meta_info and LMDB, got both; remove one of them")
+    opt = keys.with_layout(opt, _KIND)
     scenes = find_pair_scenes(
         keys.path(opt, "dataroot_gt", _KIND),
         opt["layout"],

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import trees
+from helpers.tiny_camera import write_pairs
 from torch.utils.data import DataLoader
 
 from degflow_aug.data.hr_crop_dataset import HRCropDataset, HRCrops
@@ -185,3 +186,15 @@ def test_a_folder_may_be_a_link(tmp_path: Path) -> None:
     root = _tree(tmp_path / "images")
     (tmp_path / "link").symlink_to(root, target_is_directory=True)
     assert len(HRCropDataset(_options(tmp_path / "link"))) == len(HRCropDataset(_options(root)))
+
+
+def test_a_folder_of_degflow_align_gives_its_hr_by_layout_and_says_so_without(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_pairs(tmp_path, scenes=2, size=16)
+    section = {"type": "HRCropDataset", "phase": "val", "dataroot_gt": str(tmp_path)}
+    by_layout = HRCropDataset({**section, "layout": "pattern"})
+    assert len(by_layout) == 2
+    assert "takes all images for HR" not in caplog.text
+    assert len(HRCropDataset(section)) > 2
+    assert "takes all images for HR, LR too" in caplog.text
