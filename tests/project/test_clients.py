@@ -1,4 +1,7 @@
-"""Real-ESRGAN's code and Lightning, as PyPI has them, with the examples of integrate.md: the extra ``clients``."""
+"""Real-ESRGAN's code, Lightning and Ray, as PyPI has them, with the examples of the documentation.
+
+The first two are the extra ``clients``; Ray (``pip install "ray[data]"``) is in none.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,26 @@ import copy
 import importlib.util
 import os
 import shutil
+import tarfile
+import zlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from helpers.basicsr_experiment import run_python
 from helpers.documents import block
-from helpers.photographs import write_photographs
+from helpers.photographs import photograph, write_photographs
 from helpers.tiny_backbones import write_vgg19
 from helpers.trees import coordinates
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 import degflow_aug
+from degflow_aug.data.tensors import to_array, to_tensor
+from degflow_aug.files.image_file import read_image, write_image
 from degflow_aug.options.yaml_file import load_yaml
 
 
@@ -28,7 +36,7 @@ def need(package: str) -> str:
     """The folder of a client; the test skips where it is not installed."""
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
-        pytest.skip(f"{package} is not installed: the extra clients")
+        pytest.skip(f"{package} is not installed")
     return os.path.dirname(found.origin)
 
 
@@ -236,3 +244,27 @@ def test_lightning_trains_validates_saves_and_resumes(
     assert set(state) == {"network.0.weight", "network.0.bias"}
     assert all(torch.equal(value, resumed.state_dict()[key]) for key, value in whole.state_dict().items())
     assert any(not torch.equal(value, resumed.state_dict()[key]) for key, value in state.items())
+
+
+@pytest.mark.slow
+def test_ray_data_makes_what_a_generator_makes(project: Path) -> None:
+    need("ray")
+    (project / "lr_by_ray.py").write_text(block("scale-out", "ray"), encoding="utf-8")
+    write_photographs(project / "photographs", 2, height=40, width=56)
+    write_image(project / "photographs/tall.png", photograph(7, 48, 40))
+    for kind in ("folder", "webdataset"):
+        done = run_python("lr_by_ray.py", "photographs", "camera.safetensors", "2,3", kind, kind)
+        assert done.returncode == 0, done.stderr[-3000:]
+    generator, shards = degflow_aug.load_generator("camera.safetensors", noise=1.0), {}
+    for file in sorted((project / "webdataset").glob("*.tar")):
+        with tarfile.open(file) as tar:
+            shards |= {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
+    images = sorted((project / "photographs").iterdir())
+    assert sorted(shards) == sorted(f"{image.stem}.{name}.png" for image in images for name in ("2", "3", "hr"))
+    for image in images:
+        hr = to_tensor(read_image(image))[None]
+        for scale in (2.0, 3.0):
+            generator.seed(zlib.crc32(f"{image.stem} {scale}".encode()))
+            file = project / "folder" / f"{scale:g}" / image.name
+            assert np.array_equal(read_image(file), to_array(generator(hr, scale)[0]))
+            assert file.read_bytes() == shards[f"{image.stem}.{scale:g}.png"]
