@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument("source", metavar="IN", help="an image, or a folder searched with all below it")
     parser.add_argument("out", metavar="OUT", help="a folder for OUT/NAME.png; for one image also a .png file")
-    parser.add_argument("--model", required=True, metavar="RUN_OR_FILE", help="a run, its folder, or a net_g_*.pth")
+    parser.add_argument("--model", required=True, metavar="RUN_OR_FILE", help="a run, its folder, or a file of weights")
     parser.add_argument(
         "--scale",
         type=positive_number,
