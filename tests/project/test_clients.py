@@ -249,7 +249,7 @@ def test_lightning_trains_validates_saves_and_resumes(
 @pytest.mark.slow
 def test_ray_data_makes_what_a_generator_makes(project: Path) -> None:
     need("ray")
-    (project / "lr_by_ray.py").write_text(block("scale-out", "ray"), encoding="utf-8")
+    (project / "lr_by_ray.py").write_text(block("scale-out", "lr_by_ray.py"), encoding="utf-8")
     write_photographs(project / "photographs", 2, height=40, width=56)
     write_image(project / "photographs/tall.png", photograph(7, 48, 40))
     for kind in ("folder", "webdataset"):

@@ -39,13 +39,13 @@ README, DOCS, OPTION_FILES = TEXTS["README.md"], "degflow_aug/docs/", ROOT / "ba
 NAMED = {
     "python": {
         "my_degradation.py", "my_network.py", "my_dataset.py", "train.py", "realesrgan/models/degflow_model.py",
-        "realesrgan/train.py", "loop", "any-scale-loop", "lightning", "official-liif",
+        "realesrgan/train.py", "loop", "any-scale-loop", "lightning", "official-liif", "lr_by_ray.py",
     },
     "yaml": {"pattern.yml", "one-of", "stock", "realesrgan", "extended"},
 }  # fmt: skip
 # What precedes degflow, and the tools of daily work.
 TOOLS = ("torchrun", "srun", "degflow", "python train.py", "python -m pytest", "python -m pip", "python3 -m venv")
-TOOLS = (*TOOLS, ". .venv", "ruff", "mypy", "bash .ci/run", "python -m benchmarks.")
+TOOLS = (*TOOLS, "python lr_by_ray.py", ". .venv", "ruff", "mypy", "bash .ci/run", "python -m benchmarks.")
 LONGEST_README, LONGEST_TABLE, HEAVIEST_FIGURE = 200, 6, 1_000_000
 LINKS = {page: re.findall(r"\]\((?!http)(.*?)\)", text) for page, text in TEXTS.items()}
 
