@@ -20,7 +20,8 @@ def reach_of(
     """Measure how far from a pixel of LR its colour counts, up to ``limit`` pixels, whatever the weights are.
 
     A block of NaN in the middle of a strip comes out as NaN wherever a network looks at it, also by weights of zero. It
-    does so where PyTorch convolves by products of matrices: faster ways (Winograd's) spread it further.
+    does so where PyTorch convolves by products of matrices: faster ways (Winograd's) spread it further. Places
+    that an image itself chooses, as deformable convolutions do, are not found so.
 
     Args:
         network: its weights do not matter; it is copied to the CPU.
