@@ -21,6 +21,11 @@ noise_training.STEPS, noise_training.BATCH = 5, 2
 # Set DEGFLOW_CITY100 where the data lies elsewhere.
 CITY100 = Path(os.environ.get("DEGFLOW_CITY100", Path(__file__).resolve().parents[2] / "shared" / "data" / "City100"))
 
+# Set DEGFLOW_OFFICIAL where results of the official code lie elsewhere.
+OFFICIAL = Path(
+    os.environ.get("DEGFLOW_OFFICIAL", Path(__file__).resolve().parents[2] / "shared" / "parity" / "official_protocol")
+)
+
 
 @pytest.fixture(autouse=True)
 def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,6 +39,14 @@ def city100() -> Path:
     if not CITY100.is_dir():
         pytest.skip(f"City100 pairs are not at {CITY100}")
     return CITY100
+
+
+@pytest.fixture(scope="session")
+def official() -> Path:
+    """Results of the official code that are too large to travel with the tests; these skip where they are absent."""
+    if not OFFICIAL.is_dir():
+        pytest.skip(f"results of the official code are not at {OFFICIAL}")
+    return OFFICIAL
 
 
 @pytest.fixture(scope="session")

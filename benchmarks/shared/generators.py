@@ -21,7 +21,7 @@ from degflow_aug.degradations.fitted.camera_kernels import Anchor, FittedCamera,
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.fit.presets import preset
-from degflow_aug.flow.solver import EVALUATIONS, JUMP, TimeMap, default_steps, integrate_rk45
+from degflow_aug.flow.solver import EVALUATIONS, JUMP, RK45, TimeMap, default_steps, integrate_rk45
 
 FRESH_KNOTS, FRESH_SIDE = (1.0, 4.0), 31
 
@@ -103,7 +103,8 @@ def bundle_networks(path: Path, device: torch.device) -> Networks:
     """The networks of a bundle with its default sampler."""
     bundle = load_bundle(path)
     spec, kernel = bundle.spec, kernel_of(bundle.kernels) if bundle.rae.anchored else None
-    sampler = (spec.solver, spec.steps)
+    # Official weights have the adaptive solver, which has its own row.
+    sampler = (spec.solver, spec.steps) if spec.solver != RK45 else ("heun", 2)
     return Networks(bundle.rae, bundle.velocity, spec.knots, spec.s_max, *sampler, path.name, kernel).on(device)
 
 

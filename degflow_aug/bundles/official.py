@@ -17,7 +17,7 @@ State = dict[str, Tensor]
 
 
 def convert_official(rae_path: str | Path, flow_path: str | Path, camera: str = "") -> Bundle:
-    """A bundle from the official autoencoder and flow files (RealSR knots 1, 2 and 4).
+    """A bundle from the official autoencoder and flow files (RealSR knots 1, 2 and 4), with the official solver.
 
     Raises:
         ValueError: a file is missing, holds code, or is not what it should be.
@@ -36,6 +36,7 @@ def convert_official(rae_path: str | Path, flow_path: str | Path, camera: str = 
         knots=(1.0, 2.0, 4.0),
         s_max=4.0,
         camera=camera,
+        solver="rk45",
         training={"source": "official release"},
     )
     return Bundle(spec, rae, velocity)

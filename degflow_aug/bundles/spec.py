@@ -33,8 +33,9 @@ class GeneratorSpec:
         s_max: the scale at t = 1.
         camera: the device whose pairs were used.
         cameras: those that the velocity network tells apart, in the order of its embeddings; empty for one camera.
-        solver: default solver, one of ``flow.solver.SOLVERS``, or jump where ``velocity`` has ``end_time``.
+        solver: default solver, one of ``flow.solver.SOLVERS`` or rk45, or jump where ``velocity`` has ``end_time``.
         steps: its default number of steps.
+        tolerance: that of rk45.
         training: facts about the training, for people.
         licence: of the weights, and of what they were trained on.
         metrics: what was measured, for people; ``evaluation.bundle_metrics`` writes and reads it.
@@ -51,12 +52,15 @@ class GeneratorSpec:
     cameras: tuple[str, ...] = ()
     licence: str = ""
     metrics: list[dict[str, Any]] = field(default_factory=list)
+    tolerance: float = 1e-5
 
     def __post_init__(self) -> None:
         _check_facts(self)
         knots = self.knots
         if not isinstance(self.solver, str) or type(self.steps) is not int or not 0 < self.steps <= MOST_STEPS:
             raise ValueError(f"expected a solver and 1 to {MOST_STEPS} steps, got {self.solver!r} and {self.steps!r}")
+        if not isinstance(self.tolerance, float) or not 0 < self.tolerance <= 1:
+            raise ValueError(f"expected a tolerance above 0, at most 1, got {self.tolerance!r}")
         if isinstance(self.s_max, bool) or not isinstance(self.s_max, (int, float)):
             raise ValueError(f"expected a number for s_max, got {self.s_max!r}")
         rising = all(low < high for low, high in pairwise(knots))

@@ -93,7 +93,8 @@ def describe(spec: GeneratorSpec | KernelSpec) -> list[str]:
 
     lines = [summary(spec), f"licence: {spec.licence or 'not said'}"]
     if isinstance(spec, GeneratorSpec):
-        lines.append(f"sampler: {spec.solver}, {spec.steps} steps")
+        rk45 = spec.solver == "rk45"
+        lines.append(f"sampler: {spec.solver}, {f'tolerance {spec.tolerance:g}' if rk45 else f'{spec.steps} steps'}")
     if spec.cameras:
         lines.append(f"cameras to choose from: {', '.join(spec.cameras)}")
     lines += [f"{key}: {_shortened(value)}" for key, value in spec.training.items()]

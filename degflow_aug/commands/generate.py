@@ -127,6 +127,7 @@ def _settings(args: argparse.Namespace, generator: Degradation, source: Path) ->
     """Return what the files depend on; a set is continued only with the same."""
     from degflow_aug.bundles.spec import bundle_path
 
+    sampler: Any = getattr(generator, "sampler", None)
     return {
         "source": str((source.parent if source.is_file() else source).absolute()),
         "bundle": hashlib.sha256(bundle_path(args.bundle).read_bytes()).hexdigest(),
@@ -136,6 +137,7 @@ def _settings(args: argparse.Namespace, generator: Degradation, source: Path) ->
         # A fitted kernel has neither.
         "solver": getattr(generator, "solver", None),
         "steps": getattr(generator, "steps", None),
+        **({"tolerance": sampler.tolerance} if sampler is not None and sampler.name == "rk45" else {}),
         **({"camera": generator.camera} if getattr(generator, "cameras", ()) else {}),
     }
 

@@ -1,6 +1,6 @@
 """Solvers of dz/dt = v(z, t) from t = 0, the HR image, to the time of a scale, and the map from scale to time.
 
-Steps are fixed, on the device, with an end time per sample; beside them stands a reference.
+Steps are fixed, on the device, with an end time per sample; beside them stands the official solver, which is adaptive.
 
 A velocity is any callable (z (B, ...), t (B,)) -> (B, ...). An average velocity u is any callable
 (z (B, ...), t (B,), end (B,)) -> (B, ...) with z(end) = z(t) + (end - t) u(z(t), t, end): it needs no solver, it jumps.
@@ -83,13 +83,16 @@ def rk4(velocity: Velocity, z: Tensor, t: Tensor, dt: Tensor) -> Tensor:
 SOLVERS: dict[str, Step] = {"euler": euler, "midpoint": midpoint, "heun": heun, "rk4": rk4}
 EVALUATIONS: dict[str, int] = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4}
 JUMP = "jump"
+RK45 = "rk45"
+RK45_TOLERANCE = 1e-5
+"""That of the official code."""
 
 
 def check_solver(name: str, end_time: bool) -> None:
     """Look whether a network can be solved by the method of that name.
 
     Args:
-        name: euler, midpoint, heun or rk4 for velocities, jump for average velocities.
+        name: euler, midpoint, heun, rk4 or rk45 for velocities, jump for average velocities.
         end_time: the network gives average velocities.
 
     Raises:
@@ -99,16 +102,16 @@ def check_solver(name: str, end_time: bool) -> None:
         raise ValueError(f"expected the solver {JUMP} for a network with end_time (a one-step student), got {name!r}")
     if name == JUMP and not end_time:
         raise ValueError(
-            f"expected a solver out of {', '.join(SOLVERS)}, got {JUMP!r}, which needs a network with end_time (a "
-            "one-step student)"
+            f"expected a solver out of {', '.join((*SOLVERS, RK45))}, got {JUMP!r}, which needs a network with "
+            "end_time (a one-step student)"
         )
-    if not end_time:
+    if not end_time and name != RK45:
         solver_step(name)
 
 
 def default_steps(name: str) -> int:
-    """Steps of a solver where nobody says how many: one jump, or two steps."""
-    return 1 if name == JUMP else 2
+    """Steps of a solver where nobody says how many: one jump, or two steps; of RK45, which knows best, one solve."""
+    return 1 if name in (JUMP, RK45) else 2
 
 
 def solver_step(name: str) -> Step:
@@ -118,7 +121,7 @@ def solver_step(name: str) -> Step:
         ValueError: no such solver.
     """
     if not isinstance(name, str) or name not in SOLVERS:
-        raise ValueError(f"expected a solver out of {', '.join(SOLVERS)}, got {name!r}")
+        raise ValueError(f"expected a solver out of {', '.join((*SOLVERS, RK45))}, got {name!r}")
     return SOLVERS[name]
 
 
@@ -173,35 +176,59 @@ def _check_steps(z0: Tensor, t_end: Tensor, steps: int) -> None:
         )
 
 
-@torch.no_grad()
-def integrate_rk45(
-    velocity: Velocity, z0: Tensor, times: Sequence[float], tolerance: float = 1e-5, start: float = 1e-3
-) -> tuple[Tensor, int]:
-    """The official sampler: SciPy's RK45 on the host in float64, the batch as one vector, dense output.
+class RK45Path:
+    """The official sampler: SciPy's RK45 on the host in float64, the batch as one vector, its dense output at any time.
 
-    It starts at ``start`` with the state of t = 0, as the official code does, and couples the samples of a batch
-    through its step control; it is here as the reference for the solvers above.
+    It starts at ``start`` with the state of t = 0, as the official code does, which times before that have too. One
+    solve to ``end`` serves all times up to there. The samples of a batch are coupled by its step control.
+
+    Args:
+        velocity: what is solved.
+        z0: (B, ...) latents at t = 0.
+        tolerance: relative and absolute, of each step.
+        start, end: the times between which it is solved.
+
+    Attributes:
+        evaluations: of the velocity.
+
+    Raises:
+        ValueError: velocities that are no numbers, for which steps would never be small enough.
+    """
+
+    @torch.no_grad()
+    def __init__(
+        self, velocity: Velocity, z0: Tensor, tolerance: float = RK45_TOLERANCE, start: float = 1e-3, end: float = 1.0
+    ) -> None:
+        from scipy.integrate import solve_ivp
+
+        def field(t: float, flat: object) -> object:
+            z = torch.as_tensor(flat, dtype=z0.dtype, device=z0.device).reshape(z0.shape)
+            found = velocity(z, z.new_full(z.shape[:1], float(t))).double().cpu()
+            if not found.isfinite().all():
+                raise ValueError(f"expected velocities that are numbers, got NaN or infinity at t = {t:g}; look at HR")
+            return found.flatten().numpy()
+
+        begin = z0.double().cpu().flatten().numpy()
+        solution = solve_ivp(field, (start, end), begin, rtol=tolerance, atol=tolerance, dense_output=True)
+        if not solution.success:
+            raise ValueError(f"expected RK45 to reach t = {end:g}, got: {solution.message}")
+        self.z0, self.start, self.end, self.evaluations = z0, start, end, int(solution.nfev)
+        self._solution = solution.sol
+
+    def at(self, time: float) -> Tensor:
+        """The latents (B, ...) at one time up to ``end``."""
+        if time <= self.start:
+            return self.z0
+        return torch.from_numpy(self._solution(time)).to(self.z0).reshape(self.z0.shape)
+
+
+def integrate_rk45(
+    velocity: Velocity, z0: Tensor, times: Sequence[float], tolerance: float = RK45_TOLERANCE, start: float = 1e-3
+) -> tuple[Tensor, int]:
+    """:class:`RK45Path` to the last of ``times``; the reference for the solvers above.
 
     Returns:
         (T, B, ...) latents at ``times``, and the number of evaluations.
     """
-    from scipy.integrate import solve_ivp
-
-    def field(t: float, flat: object) -> object:
-        z = torch.as_tensor(flat, dtype=z0.dtype, device=z0.device).reshape(z0.shape)
-        return velocity(z, z.new_full(z.shape[:1], float(t))).double().cpu().flatten().numpy()
-
-    solution = solve_ivp(
-        field,
-        (start, max(times)),
-        z0.double().cpu().flatten().numpy(),
-        method="RK45",
-        rtol=tolerance,
-        atol=tolerance,
-        t_eval=sorted(times),
-    )
-    if not solution.success:
-        raise ValueError(f"expected RK45 to reach t = {max(times):g}, got: {solution.message}")
-    states = torch.from_numpy(solution.y.T.copy()).to(z0).reshape(len(times), *z0.shape)
-    order = sorted(range(len(times)), key=lambda index: times[index])
-    return states[[order.index(index) for index in range(len(times))]], int(solution.nfev)
+    path = RK45Path(velocity, z0, tolerance, start, max(times))
+    return torch.stack([path.at(time) for time in times]), path.evaluations

@@ -34,7 +34,7 @@ class LFMModel(LatentStageModel):
             )
         rae = load_rae(options.rae, Path(opt["path"].get("experiments_root", ".")).parent)
         super().__init__(opt, options, rae, solver=options.solver, steps=options.steps)
-        self.trajectory = trajectory(options.trajectory)
+        self.tolerance, self.trajectory = options.tolerance, trajectory(options.trajectory)
 
     @property
     def needs_images(self) -> bool:

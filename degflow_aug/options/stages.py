@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Annotated
 
 from degflow_aug.options.sections import check_fields
-from degflow_aug.options.values import Amount, Between, Pixels, Scale, Share, Steps
+from degflow_aug.options.values import Amount, Between, Pixels, Scale, Share, Steps, Tolerance
 
 DISTILLATIONS = ("average", "consistency")
 PIPELINES = ("auto", "always", "never")
@@ -142,8 +142,9 @@ class LFMOptions(PathOptions):
         rollout_weight: weight of the L1 distance between the real view at a scale of the path and the one decoded after
             integrating from the HR image to there; trains what the solver will do, and stops at what it cannot know.
         rollout_steps: Euler steps of that integration.
-        solver: how validation and the bundle integrate: euler, midpoint, heun or rk4.
-        steps: steps of that solver from the HR image to any scale.
+        solver: how validation and the bundle integrate: euler, midpoint, heun, rk4, or the official code's slow rk45.
+        steps: steps of that solver from the HR image to any scale; rk45 has none.
+        tolerance: of rk45.
     """
 
     rae: str = ""
@@ -153,14 +154,15 @@ class LFMOptions(PathOptions):
     rollout_steps: Steps = 2
     solver: str = "heun"
     steps: Steps = 2
+    tolerance: Tolerance = 1e-5
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.trajectory not in ("spline", "linear"):
             raise ValueError(f"expected degflow.trajectory to be spline or linear, got {self.trajectory!r}")
-        if self.solver not in ("euler", "midpoint", "heun", "rk4"):
+        if self.solver not in ("euler", "midpoint", "heun", "rk4", "rk45"):
             raise ValueError(
-                f"expected degflow.solver out of euler, midpoint, heun, rk4, got {self.solver!r}"
+                f"expected degflow.solver out of euler, midpoint, heun, rk4, rk45, got {self.solver!r}"
                 + ("; LFMDistillModel trains one-step students" if self.solver == "jump" else "")
             )
 

@@ -63,6 +63,8 @@ Share = Annotated[float, Between(0, 1)]
 Amount = Annotated[float, Between(0, 1e9)]
 Scale = Annotated[float, Between(1, 1000)]
 Steps = Annotated[int, Between(1, 1000)]
+Tolerance = Annotated[float, Between(1e-12, 1)]
+"""Of an adaptive solver."""
 Side = Annotated[int, Between(1, 2**16)]
 
 

@@ -17,6 +17,7 @@ from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.flow.solver import (
     EVALUATIONS,
     SOLVERS,
+    RK45Path,
     TimeMap,
     Velocity,
     check_solver,
@@ -141,6 +142,18 @@ def test_rk45_starts_late_with_the_first_state_as_the_official_sampler_does() ->
     torch.testing.assert_close(states[0], START + 0.75)
 
 
+def test_one_rk45_path_serves_all_times_and_waits_at_its_start() -> None:
+    path = RK45Path(lambda z, t: torch.ones_like(z), START, start=0.25)
+    assert path.at(0.0) is path.at(0.25) is START
+    for time in (0.3, 1.0):
+        torch.testing.assert_close(path.at(time), START + time - 0.25)
+
+
+def test_rk45_of_what_is_no_number_ends() -> None:
+    with pytest.raises(ValueError, match=r"expected velocities that are numbers, got NaN or infinity at t = 0\.001"):
+        RK45Path(lambda z, t: z * torch.nan, START)
+
+
 @pytest.mark.parametrize("key", ["rk45_z", "rk45_batch_z"])
 def test_rk45_reproduces_the_official_sampler(fixtures: Path, key: str) -> None:
     reference = torch.load(fixtures / "tiny_reference.pt", weights_only=True)
@@ -162,7 +175,7 @@ def test_no_step_or_misfit_ends_are_refused(steps: int, ends: Tensor) -> None:
 
 
 def test_an_unknown_solver_is_refused() -> None:
-    message = "out of euler, midpoint, heun, rk4, got 'dopri5'"
+    message = "out of euler, midpoint, heun, rk4, rk45, got 'dopri5'"
     with pytest.raises(ValueError, match=message):
         solver_step("dopri5")
     with pytest.raises(ValueError, match=message):
@@ -210,16 +223,18 @@ def test_no_jump_or_misfit_ends_are_refused(steps: int, ends: Tensor) -> None:
 
 
 def test_each_kind_of_network_has_its_solvers() -> None:
-    for name in SOLVERS:
+    for name in (*SOLVERS, "rk45"):
         check_solver(name, end_time=False)
-        assert default_steps(name) == 2
+        assert default_steps(name) == (1 if name == "rk45" else 2)
         with pytest.raises(ValueError, match=f"expected the solver jump .*, got '{name}'"):
             check_solver(name, end_time=True)
     check_solver("jump", end_time=True)
     assert default_steps("jump") == 1
-    with pytest.raises(ValueError, match=r"out of euler, midpoint, heun, rk4, got 'jump', which needs .* end_time"):
+    with pytest.raises(
+        ValueError, match=r"out of euler, midpoint, heun, rk4, rk45, got 'jump', which needs .* end_time"
+    ):
         check_solver("jump", end_time=False)
-    with pytest.raises(ValueError, match="out of euler, midpoint, heun, rk4, got 'jmp'"):
+    with pytest.raises(ValueError, match="out of euler, midpoint, heun, rk4, rk45, got 'jmp'"):
         check_solver("jmp", end_time=False)
 
 

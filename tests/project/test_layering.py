@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"files", "options", "draws"},
     "archs": {"compat", "files", "options"},
     "bundles": {"archs", "files"},
-    "degradations": {"archs", "bundles", "compat", "draws", "flow", "options"},
+    "degradations": {"archs", "bundles", "compat", "draws", "files", "flow", "options"},
 }
 _BELOW_EVALUATION = {"console", "degradations", "bundles", "metrics", "data", "compat", "files"}
 MAY_IMPORT["evaluation"] = _BELOW_EVALUATION

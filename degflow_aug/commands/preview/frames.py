@@ -115,7 +115,9 @@ def prepare_preview(args: argparse.Namespace) -> Preview:
     """
     device = pick_device(args.device)
     bundle, camera = load_any_bundle(args.bundle), named_camera(args.camera)
-    settings = {"solver": args.solver, "steps": args.steps, "tile": args.tile, "camera": camera}
+    settings = {
+        "solver": args.solver, "steps": args.steps, "tolerance": args.tolerance, "tile": args.tile, "camera": camera,
+    }  # fmt: skip
     generator = generator_of(bundle, **settings).to(device)
     check_camera(generator)
     hr = read_image(args.image)

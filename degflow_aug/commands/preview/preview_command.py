@@ -170,7 +170,7 @@ def command_again(args: argparse.Namespace) -> str:
     words = ["degflow", "preview", args.image, "--bundle", args.bundle]
     for scale, path in args.real:
         words += ["--real", f"{scale!r}={path}"]
-    for name in ("out", "window", "camera", "solver", "steps"):
+    for name in ("out", "window", "camera", "solver", "steps", "tolerance"):
         value = getattr(args, name)
         if value is not None:
             words += [f"--{name}", ",".join(map(str, value)) if name == "window" else str(value)]

@@ -161,12 +161,13 @@ def add_generator_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of commands that run a generator; :func:`build_generator` reads them."""
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto: a GPU where there is one)")
     parser.add_argument(
-        "--solver", metavar="NAME", help="euler, midpoint, heun, rk4; jump for a student (default: the bundle's)"
+        "--solver", metavar="NAME", help="euler, midpoint, heun, rk4, rk45; jump for a student (default: the bundle's)"
     )
     parser.add_argument(
         "--camera", metavar="NAME", help="for a bundle that knows several cameras: the one whose LR images to make"
     )
     parser.add_argument("--steps", type=up_to(MOST_STEPS), metavar="N", help="solver steps (default: the bundle's)")
+    parser.add_argument("--tolerance", type=positive_number, metavar="T", help="of rk45 (default: the bundle's, 1e-5)")
     parser.add_argument(
         "--tile",
         type=whole_number,
@@ -188,9 +189,8 @@ def build_generator(bundle: str, args: argparse.Namespace, noise: float = 0.0) -
     from degflow_aug.degradations.build import generator_of
 
     camera = named_camera(args.camera)
-    generator = generator_of(
-        load_any_bundle(bundle), solver=args.solver, steps=args.steps, tile=args.tile, camera=camera, noise=noise
-    )
+    sampler = {"solver": args.solver, "steps": args.steps, "tolerance": args.tolerance}
+    generator = generator_of(load_any_bundle(bundle), **sampler, tile=args.tile, camera=camera, noise=noise)
     return generator.to(device)
 
 

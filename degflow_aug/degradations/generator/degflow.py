@@ -22,7 +22,7 @@ from degflow_aug.degradations.generator.execution import (
     from_network,
     to_network,
 )
-from degflow_aug.degradations.generator.flow_path import FlowPath, solver_for
+from degflow_aug.degradations.generator.flow_path import FlowPath, sampler_for, sampler_settings
 from degflow_aug.degradations.generator.several_cameras import SeveralCameras
 from degflow_aug.degradations.grid import check_scale, resample_patches, to_lr_grid
 from degflow_aug.degradations.image_check import check_image
@@ -43,8 +43,10 @@ class DegFlow(SeveralCameras):
         velocity: the velocity network over its standardised latents.
         knots: scales at which real pairs were seen, 1 first.
         s_max: the scale at t = 1.
-        solver: euler, midpoint, heun or rk4; jump for a one-step student; none for heun, or jump where that is due.
-        steps: solver steps from the HR image to each scale; none for 2, or one jump.
+        solver: euler, midpoint, heun, rk4, or rk45, the official one, which is slow and steered by the CPU; jump for a
+            one-step student; none for heun, or jump where that is due.
+        steps: solver steps from the HR image to each scale; none for 2, or one jump; rk45 takes none.
+        tolerance: of rk45, relative and absolute; none for the official 1e-5. Others take none.
         tile: images with more than ``tile``^2 pixels pass the autoencoder in tiles of that side, to the same result.
         extrapolate: allow scales beyond the last knot, where nothing was trained.
         camera: name of the device; of several ``cameras`` the one to be (see :class:`SeveralCameras`), None where calls
@@ -70,6 +72,7 @@ class DegFlow(SeveralCameras):
         s_max: float = 4.0,
         solver: str | None = None,
         steps: int | None = None,
+        tolerance: float | None = None,
         tile: int = 1024,
         extrapolate: bool = False,
         camera: CameraLike | None = "",
@@ -85,7 +88,7 @@ class DegFlow(SeveralCameras):
                 f"expected names of the {velocity.spec['cameras']} cameras of the velocity network, got {list(cameras)}"
             )
         super().__init__(cameras, camera, residual, noise)
-        solver, steps = solver_for(velocity, solver, steps)
+        self.sampler = sampler_for(velocity, solver, steps, tolerance)
         check_execution(amp, compile)
         check_tile(tile, max(rae.encoder_margin, rae.decoder_margin))
         # On a CPU 1.2 times as fast, for the norms over channels; on tensor cores what convolutions take anyway.
@@ -93,7 +96,7 @@ class DegFlow(SeveralCameras):
         self.velocity = velocity.eval().to(memory_format=torch.channels_last)
         self.knots = tuple(knots)
         self.time_map = TimeMap(s_max)
-        self.solver, self.steps, self.tile, self.amp = solver, steps, tile, amp
+        self.solver, self.steps, self.tile, self.amp = self.sampler.name, self.sampler.steps, tile, amp
         self.scale_range = (1.0, math.inf if convert(extrapolate, bool | None, "extrapolate") else self.knots[-1])
         self.anchor = anchor_at(kernel, knots) if rae.anchored else None
         # Compiled networks want one shape, so they decode whole patches.
@@ -107,6 +110,7 @@ class DegFlow(SeveralCameras):
         *,
         solver: str | None = None,
         steps: int | None = None,
+        tolerance: float | None = None,
         tile: int = 1024,
         extrapolate: bool = False,
         amp: str = "none",
@@ -114,7 +118,7 @@ class DegFlow(SeveralCameras):
         noise: float = 0.0,
         camera: CameraLike | None = None,
     ) -> DegFlow:
-        """The generator of a bundle, its weights frozen; ``solver`` and ``steps`` default to the bundle's own.
+        """The generator of a bundle, its weights frozen, by default with the bundle's own sampler.
 
         ``camera`` is for bundles that know several; to others it may be the name of the one they know.
         """
@@ -126,8 +130,7 @@ class DegFlow(SeveralCameras):
             bundle.velocity,
             knots=spec.knots,
             s_max=spec.s_max,
-            solver=spec.solver if solver is None else solver,
-            steps=spec.steps if steps is None else steps,
+            **sampler_settings(spec, solver, steps, tolerance),
             tile=tile,
             extrapolate=extrapolate,
             camera=camera if spec.cameras else spec.camera,
@@ -240,7 +243,7 @@ class DegFlow(SeveralCameras):
         with autocast(self.amp, hr.device, self.dtype):
             encoded = self._encode(hr, conditioned=self.velocity.condition is not None)
             camera = None if weights is None else weights.to(hr.device, non_blocking=True)
-            path = FlowPath(self.rae, self.velocity, encoded, solver=self.solver, steps=self.steps, camera=camera)
+            path = FlowPath(self.rae, self.velocity, encoded, solver=self.sampler, camera=camera)
             bases = self._bases(hr, ends, camera)
             return from_network(encoded.decode([path.latent(end) for end in ends], side, bases), hr)
 

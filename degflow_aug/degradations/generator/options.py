@@ -10,7 +10,7 @@ from degflow_aug.bundles.bundle import load_bundle, read_spec
 from degflow_aug.degradations.camera_choice import check_chosen
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.options import ScaleRange, Strength
-from degflow_aug.options.values import Count, Steps
+from degflow_aug.options.values import Count, Steps, Tolerance
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,10 @@ class DegFlowOptions:
 
     Attributes:
         bundle: path of its bundle, or the name of one that ships with the package.
-        solver: euler, midpoint, heun or rk4, or jump for a one-step student; none means the bundle's own.
-        steps: steps of that solver; none means the bundle's own.
+        solver: euler, midpoint, heun or rk4, the slow rk45 of the official code, or jump for a one-step student; none
+            means the bundle's own.
+        steps: steps of that solver; none means the bundle's own; rk45 has none.
+        tolerance: of rk45; none means the bundle's own, 1e-5 as a rule.
         tile: larger images pass the autoencoder in tiles of that side.
         amp: none, or bf16 for autocast.
         compile: pass the networks through ``torch.compile``; a name is that of its mode.
@@ -34,6 +36,7 @@ class DegFlowOptions:
     scale_range: ScaleRange | None = None
     solver: str | None = None
     steps: Steps | None = None
+    tolerance: Tolerance | None = None
     tile: Count = 1024
     amp: str = "none"
     compile: bool | str = False

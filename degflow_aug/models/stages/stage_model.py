@@ -17,6 +17,8 @@ from degflow_aug.bundles.bundle import Bundle, GeneratorSpec, State, save_bundle
 from degflow_aug.bundles.spec import LATEST
 from degflow_aug.degradations.fitted.camera_kernels import FittedCamera, states_of
 from degflow_aug.degradations.generator.degflow import DegFlow
+from degflow_aug.degradations.generator.flow_path import sampler_settings
+from degflow_aug.flow.solver import RK45_TOLERANCE
 from degflow_aug.models.training.trained_model import TrainedModel
 from degflow_aug.models.validation.scale_validation import ScaleValidation
 from degflow_aug.options.model_keys import More
@@ -55,13 +57,14 @@ class GeneratorStage(StageModel):
     Subclasses write ``compute_losses`` and ``trained_parts``, and set ``solver`` and ``steps``.
 
     Attributes:
-        solver, steps: how validation and the bundle carry latents along the path.
+        solver, steps, tolerance: how validation and the bundle carry latents along the path.
         kernel: the kernel behind pseudo-views, where there is one.
     """
 
     options: StageOptions
     solver: str
     steps: int
+    tolerance: float = RK45_TOLERANCE
     kernel: FittedCamera | None = None
 
     def trained_parts(self) -> tuple[ResidualAutoencoder, NCSNpp]:
@@ -72,8 +75,8 @@ class GeneratorStage(StageModel):
         """The degradation as trained so far."""
         rae, velocity = self.trained_parts()
         return DegFlow(
-            rae, velocity, knots=self.options.knots, s_max=self.options.last_scale, solver=self.solver,
-            steps=self.steps, camera=None if self.options.cameras else self.options.camera,
+            rae, velocity, knots=self.options.knots, s_max=self.options.last_scale,
+            **sampler_settings(self, None, None, None), camera=None if self.options.cameras else self.options.camera,
             cameras=self.options.cameras, kernel=self.kernel if rae.anchored else None,
         )  # fmt: skip
 
@@ -107,6 +110,6 @@ class GeneratorStage(StageModel):
         spec = GeneratorSpec(
             rae=rae.spec, velocity=velocity.spec, knots=self.options.knots, s_max=self.options.last_scale,
             camera=self.options.camera, solver=self.solver, steps=self.steps, training=self.facts(),
-            cameras=self.options.cameras,
+            cameras=self.options.cameras, tolerance=self.tolerance,
         )  # fmt: skip
         save_bundle(path, Bundle(spec, rae, velocity, self.kernel_states(), self.noise_states()))

@@ -331,7 +331,7 @@ def test_nothing_is_random_and_no_graph_is_built() -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"solver": "rk45"}, {"steps": 0}, {"steps": -1}, {"s_max": 1.0}, {"s_max": math.nan}, {"tile": 100},
+        {"solver": "rk"}, {"steps": 0}, {"steps": -1}, {"s_max": 1.0}, {"s_max": math.nan}, {"tile": 100},
         {"amp": "x"}, {"solver": ""}, {"solver": 0}, {"solver": False}, {"solver": [1]}, {"steps": False},
         {"steps": ""}, {"extrapolate": "no"}, {"extrapolate": 0}, {"compile": 2}, {"compile": [1]}, {"amp": []},
     ],
