@@ -47,7 +47,7 @@ def tolerant_niqe(niqe: Callable[..., float]) -> Callable[..., float]:
     return wrapper
 
 
-_SSIM_WINDOW = 11
+_SSIM_WINDOWS = {"calculate_ssim": 11, "calculate_ssim_interflow": 7}
 
 
 def check_border(section: Mapping[str, Any], size: tuple[int, int]) -> None:
@@ -61,7 +61,7 @@ def check_border(section: Mapping[str, Any], size: tuple[int, int]) -> None:
         ValueError: it does not.
     """
     border = section.get("crop_border", 0)
-    least = _SSIM_WINDOW if section.get("type") == "calculate_ssim" else 1
+    least = _SSIM_WINDOWS.get(str(section.get("type")), 1)
     if isinstance(border, int) and min(size) - 2 * border < least:
         raise ValueError(
             f"expected at least {least}x{least} pixels inside crop_border {border} for {section.get('type')} in "

@@ -97,7 +97,7 @@ class AnyScalePairs(CachedImages):
         Returns:
             Patches: lq (3, L, L) and gt (3, P, P) in uint8. lq covers the top-left round(L * scale) square of gt, with
             zeros beyond; both are flipped alike.
-            Whole pairs: lq (3, h, w) and gt (3, H, W) in float32, [0, 1]; name.
+            Whole pairs: lq (3, h, w) and gt (3, H, W) in float32, [0, 1]; name, camera.
             Both: scale () in float32; lq_path, gt_path.
         """
         number, seed = resolve_draw(index)
@@ -148,7 +148,8 @@ class AnyScalePairs(CachedImages):
                 else resize_window(lr, window.start, window.sides, window.lr_sides)
             )
             lq = torch.from_numpy(pixels).permute(2, 0, 1).contiguous().div_(np.iinfo(lr.dtype).max)
-        return {"lq": lq, "gt": to_tensor(_cut(hr, window.start, window.sides)), "name": pair.name}
+        gt = to_tensor(_cut(hr, window.start, window.sides))
+        return {"lq": lq, "gt": gt, "name": pair.name, "camera": pair.camera}
 
     def _check_patches(self) -> None:
         if self.lr_size is None:

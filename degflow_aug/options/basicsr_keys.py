@@ -105,10 +105,14 @@ _ORDER = Literal["HWC"]
 _PAIR_METRIC: Table = {
     "better": _BETTER, "crop_border": _BORDER, "input_order": _ORDER, "test_y_channel": bool, "type": str,
 }  # fmt: skip
+_PAPER_METRIC: Table = {"better": _BETTER, "crop_border": _BORDER, "type": str}
 _NETWORK_METRIC: Table = {"better": _BETTER, "crop_border": _BORDER, "device": _NAME, "type": str}
 METRICS: dict[object, Table] = {
     "calculate_psnr": _PAIR_METRIC,
     "calculate_ssim": _PAIR_METRIC,
+    "calculate_psnr_interflow": {**_PAPER_METRIC, "multiple": Side},
+    "calculate_ssim_interflow": {**_PAPER_METRIC, "multiple": Side},
+    "calculate_psnr_realarbisr": _PAPER_METRIC,
     "calculate_lpips": {**_NETWORK_METRIC, "vgg_path": _NAME},
     "calculate_pyiqa": {**_NETWORK_METRIC, "metric": str},
     "calculate_pyiqa_fr": {**_NETWORK_METRIC, "metric": str},

@@ -139,7 +139,7 @@ def test_whole_pairs_show_the_same_field(tmp_path: Path, scale: float, view: boo
     files = fields.save_pair(tmp_path, scale, size, None if view else lr_size, dtype)
     dataset = AnyScalePairDataset(_val_options(tmp_path, **_folders(tmp_path, scale)))
     item = dataset[0]
-    assert item.keys() == {"lq", "gt", "scale", "lq_path", "gt_path", "name"}
+    assert item.keys() == {"lq", "gt", "scale", "lq_path", "gt_path", "name", "camera"}
     assert item["lq"].dtype == item["gt"].dtype == torch.float32
     assert float(item["scale"]) == pytest.approx(scale)
     assert (item["gt_path"], item["lq_path"]) == tuple(map(str, files))

@@ -17,12 +17,14 @@ class Pair(NamedTuple):
         name: unique in the data set, ending in ``_x{scale}``.
         scale: HR pixels per LR pixel.
         hr, lr: the image files; ``lr`` may be a view, of the size of ``hr``.
+        camera: that of the scene.
     """
 
     name: str
     scale: float
     hr: Path
     lr: Path
+    camera: str = ""
 
 
 def list_pairs(scenes: Sequence[Scene], scales: Sequence[float] | None = None) -> list[Pair]:
@@ -42,7 +44,7 @@ def list_pairs(scenes: Sequence[Scene], scales: Sequence[float] | None = None) -
         for scale in scene.scales:
             mark = f"_x{scale:g}"
             if scale in wanted:
-                pairs.append(Pair(name.removesuffix(mark) + mark, scale, scene.hr, scene.views[scale]))
+                pairs.append(Pair(name.removesuffix(mark) + mark, scale, scene.hr, scene.views[scale], scene.camera))
     return pairs
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,29 +20,34 @@ class ScaleTable:
 
     Args:
         metrics: their names, the columns.
+        camera_means: those whose mean at a scale is that of the cameras' means, and not of all images.
     """
 
-    def __init__(self, metrics: Iterable[str]) -> None:
-        self.metrics = list(metrics)
+    def __init__(self, metrics: Iterable[str], camera_means: Container[str] = ()) -> None:
+        self.metrics, self.camera_means = list(metrics), camera_means
         self.images: Counter[float] = Counter()
-        self._values: dict[tuple[float, str], list[float]] = {}
+        # By camera.
+        self._values: dict[tuple[float, str], dict[str, list[float]]] = {}
 
-    def add(self, scale: float, values: Mapping[str, float]) -> None:
+    def add(self, scale: float, values: Mapping[str, float], camera: str = "") -> None:
         """Take in the metrics of one image."""
         self.images[scale] += 1
         for metric, value in values.items():
             if not math.isnan(value):
-                self._values.setdefault((scale, metric), []).append(value)
+                self._values.setdefault((scale, metric), {}).setdefault(camera, []).append(value)
 
     def count(self, scale: float, metric: str) -> int:
         """How many images the mean of a metric at a scale is of."""
-        return len(self._values.get((scale, metric), ()))
+        return sum(map(len, self._values.get((scale, metric), {}).values()))
+
+    def _mean_at(self, scale: float, metric: str) -> float:
+        cameras = self._values.get((scale, metric), {}).values()
+        return _mean([_mean(each) for each in cameras] if metric in self.camera_means else list(chain(*cameras)))
 
     def by_scale(self) -> dict[float, dict[str, float]]:
         """scale -> metric -> mean over the images at that scale; NaN where no image has a value."""
         return {
-            scale: {metric: _mean(self._values.get((scale, metric), ())) for metric in self.metrics}
-            for scale in sorted(self.images)
+            scale: {metric: self._mean_at(scale, metric) for metric in self.metrics} for scale in sorted(self.images)
         }
 
     def overall(self) -> dict[str, float]:

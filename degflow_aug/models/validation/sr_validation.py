@@ -17,6 +17,7 @@ from degflow_aug.console.progress import track
 from degflow_aug.data.tensors import to_array
 from degflow_aug.files.image_file import write_image
 from degflow_aug.files.writing import fitting_path
+from degflow_aug.metrics.paper_protocols import CAMERA_MEANS, UNROUNDED
 from degflow_aug.models.training import interrupt
 from degflow_aug.models.validation.best_checkpoint import BestOptions, BestRecord, check_best, deciding_value
 from degflow_aug.models.validation.scale_table import ScaleTable, iteration_label, results_folder, write_results
@@ -81,7 +82,8 @@ class SRValidation:
             item = read_item(batch, default)
             result = self._restore(item)
             if table is None:
-                table = ScaleTable(name for name in metrics if item.gt is not None or not needs_truth(metrics[name]))
+                shown_metrics = [each for each in metrics if item.gt is not None or not needs_truth(metrics[each])]
+                table = ScaleTable(shown_metrics, [name for name in metrics if metrics[name]["type"] in CAMERA_MEANS])
                 if tb_logger:
                     tb_logger.add_image(one_line(f"{dataset}/{item.name}_x{item.scale:g}"), strip(item, result), label)
             image = to_array(result[0])
@@ -90,10 +92,12 @@ class SRValidation:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_image(path, image)
             truth = None if item.gt is None else to_array(item.gt[0])[..., ::-1]
-            table.add(
-                item.scale,
-                {name: measure(metrics[name], image[..., ::-1], truth, item.scale) for name in table.metrics},
-            )
+            exact = (result[0] * 255).permute(1, 2, 0).numpy()
+            values = {}
+            for name in table.metrics:
+                measured = exact if metrics[name]["type"] in UNROUNDED else image
+                values[name] = measure(metrics[name], measured[..., ::-1], truth, item.scale)
+            table.add(item.scale, values, item.camera)
         if table is not None and table.metrics:
             self._report(dataset, table, label, tb_logger)
             if best is not None and best.dataset == dataset and isinstance(label, int):

@@ -22,13 +22,14 @@ class ValidationItem(NamedTuple):
     gt: Tensor | None
     scale: float
     size: tuple[int, int]
+    camera: str = ""
 
 
 def read_item(batch: Mapping[str, Any], default_scale: float | None) -> ValidationItem:
     """A batch of one image, from any of the datasets.
 
     Args:
-        batch: ``lq``, ``lq_path``, and where there are: ``gt``, ``scale``, ``name``.
+        batch: ``lq``, ``lq_path``, and where there are: ``gt``, ``scale``, ``name``, ``camera``.
         default_scale: for an image that brings neither a scale nor a truth.
 
     Raises:
@@ -50,7 +51,8 @@ def read_item(batch: Mapping[str, Any], default_scale: float | None) -> Validati
         raise ValueError(f"expected a scale for {batch['lq_path'][0]}, got none; set scale at the top of the options")
     size = (round(height * scale), round(width * scale)) if gt is None else (gt.shape[-2], gt.shape[-1])
     # Datasets with a file a scale have it in the name; here every scale has a file.
-    return ValidationItem(str(name).removesuffix(f"_x{scale:g}"), lq, None if gt is None else gt.float(), scale, size)
+    name, camera = str(name).removesuffix(f"_x{scale:g}"), str(batch.get("camera", ("",))[0])
+    return ValidationItem(name, lq, None if gt is None else gt.float(), scale, size, camera)
 
 
 def _common_part(lq: Tensor, gt: Tensor, scale: float | None) -> tuple[Tensor, Tensor]:

@@ -77,7 +77,7 @@ def measure(section: Mapping[str, Any], image: np.ndarray, truth: np.ndarray | N
 
     Args:
         section: its entry in ``val.metrics``; ``crop_border: scale`` leaves out ceil(scale) pixels on each side.
-        image: (H, W, 3), uint8, BGR, as BasicSR's metrics take it.
+        image: (H, W, 3), uint8, BGR, as BasicSR's metrics take it; in float32 for those that are not of rounded images.
         truth: the true image, of the same shape; None where there is none.
         scale: at which the image was made.
 

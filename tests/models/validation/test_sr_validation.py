@@ -521,3 +521,27 @@ def test_a_signal_stops_a_long_validation_after_saving(tmp_path: Path) -> None:
     assert len(seen) == 1
     assert saved == [True]
     assert not list(tmp_path.rglob("*.json"))
+
+
+def test_protocols_of_papers_are_of_unrounded_images_and_mean_over_cameras(tmp_path: Path) -> None:
+    from degflow_aug.metrics.paper_protocols import calculate_psnr_interflow, calculate_psnr_realarbisr
+
+    cameras = ("one", "one", "other")
+    items = [{**item(seed, 3.0), "camera": camera} for seed, camera in enumerate(cameras)]
+    metrics = {
+        "interflow": {"type": "calculate_psnr_interflow", "multiple": 3},
+        "arbitrary": {"type": "calculate_psnr_realarbisr", "crop_border": "scale"},
+    }
+    model = Bicubic(options(tmp_path, metrics=metrics))
+    model.validation(loader(items), 500, None, False)
+    values: dict[str, list[float]] = {"interflow": [], "arbitrary": []}
+    for entry in items:
+        size = tuple(entry["gt"].shape[-2:])
+        image = functional.interpolate(entry["lq"][None], size=size, mode="bicubic", align_corners=False)[0]
+        pair = [(part.clamp(0, 1) * 255).permute(1, 2, 0).numpy()[..., ::-1] for part in (image, entry["gt"])]
+        values["interflow"].append(calculate_psnr_interflow(*pair, multiple=3))
+        values["arbitrary"].append(calculate_psnr_realarbisr(*pair, 3))
+    first, second, other = values["interflow"]
+    found = model.validation_results["val"][3.0]
+    assert found["interflow"] == pytest.approx(((first + second) / 2 + other) / 2, abs=1e-6)
+    assert found["arbitrary"] == pytest.approx(sum(values["arbitrary"]) / 3, abs=1e-6)
