@@ -10,7 +10,7 @@ from helpers.photographs import photograph
 from helpers.random_networks import random_noise
 
 from degflow_aug import load_generator
-from degflow_aug.bundles.bundle import load_bundle
+from degflow_aug.bundles.bundle import load_bundle, read_spec
 from degflow_aug.cli import main
 from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.degradations.grid import resize, to_lr_grid
@@ -47,6 +47,8 @@ def test_the_noise_of_the_pairs_gets_into_the_bundle(
     assert bundle.read_bytes() == before
     said = capsys.readouterr().out
     assert f"{out}: noise at x2 of" in said
+    assert f"{out}: noise: Gaussian; of scenes held out (energy score): none" in said
+    assert str(read_spec(out).training["noise"]).startswith("Gaussian; of scenes held out (energy score): none")
     (found,) = load_bundle(out).noise
     assert found["scales"].tolist() == [2, 4]
     # The detour of the pairs over the HR grid takes something from the views, too, which counts as noise.
