@@ -57,6 +57,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="folder|lmdb",
         help="PNG files, or OUT/{scale}.lmdb as BasicSR reads it (default: folder)",
     )
+    parser.add_argument(
+        "--layout",
+        type=one_of("own", "official"),
+        default="own",
+        metavar="own|official",
+        help="official: OUT/{camera}/version0/{scale}/Canon_{number}_HR.png and _LR{scale}.png, both of HR's size, as "
+        "DegFlow's own generator writes them (default: own)",
+    )
+    parser.add_argument(
+        "--with-hr", action="store_true", help="write HR as OUT/HR/{name}.png too, to be paired with LR by name"
+    )
     add_generator_arguments(parser)
     add_json_argument(parser)
     parser.epilog = (
@@ -72,10 +83,11 @@ def run(args: argparse.Namespace) -> int:
         ValueError, OSError: nothing can be generated, or not written.
     """
     from degflow_aug.data.generated_set import GeneratedSet
+    from degflow_aug.data.official_store import names_digest, numbered, official_folder
     from degflow_aug.files.image_file import read_image
     from degflow_aug.files.image_tree import find_images
 
-    rank, world = _process(args.format)
+    rank, world = _process(args)
     source, out = Path(args.hr), Path(args.out)
     _check_folders(source, out, args)
     images = find_images(source, skip=out)
@@ -85,7 +97,12 @@ def run(args: argparse.Namespace) -> int:
     generator = build_generator(args.bundle, args)
     generator.check_scales(args.scales)
     check_camera(generator)
-    generated = GeneratedSet(out, _settings(args, generator, source), images)
+    settings = _settings(args, generator, source)
+    if args.layout == "official":
+        settings["images"] = names_digest(images)
+        out, images = official_folder(out, getattr(generator, "camera", "")), numbered(images)
+        mine = images[rank::world]
+    generated = GeneratedSet(out, settings, images)
     with sole_writer(out, out / f".{rank}.lock"), generated:
         looked_at = track(mine, "look at what is there", "image", shown=rank == 0)
         pending = generated.begin(looked_at, first_process=rank == 0)
@@ -106,19 +123,23 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed and not waiting else 0
 
 
-def _process(file_format: str) -> tuple[int, int]:
-    """Return rank and number of processes, as torchrun sets them."""
+def _process(args: argparse.Namespace) -> tuple[int, int]:
+    """Return rank and number of processes, as torchrun sets them, for options that go together."""
     rank, world = process_of_group()
-    if world > 1 and file_format == "lmdb":
-        raise ValueError("expected one process for --format lmdb, got several; generate with --format folder")
+    if args.format == "lmdb":
+        if world > 1:
+            raise ValueError("expected one process for --format lmdb, got several; generate with --format folder")
+        if args.layout == "official" or args.with_hr:
+            option = "--layout official" if args.layout == "official" else "--with-hr"
+            raise ValueError(f"expected --format folder with {option}, which are PNG files, got lmdb; leave one out")
     return rank, world
 
 
 def _check_folders(source: Path, out: Path, args: argparse.Namespace) -> None:
     """Refuse an --out whose files would lie among the HR images."""
     hr = (source.parent if source.is_file() else source).resolve()
-    for scale in args.scales:
-        folder = (out / f"{scale:g}").resolve()
+    for part in (*(f"{scale:g}" for scale in args.scales), *(["HR"] if args.with_hr else [])):
+        folder = (out / part).resolve()
         if hr == folder or folder in hr.parents or hr == out.resolve():
             raise ValueError(f"{out}: expected --out apart from the HR images in {source}, got one that mixes them")
 
@@ -132,8 +153,8 @@ def _settings(args: argparse.Namespace, generator: Degradation, source: Path) ->
         "source": str((source.parent if source.is_file() else source).absolute()),
         "bundle": hashlib.sha256(bundle_path(args.bundle).read_bytes()).hexdigest(),
         "scales": list(args.scales),
-        "grid": args.grid,
-        "format": args.format,
+        "grid": "hr" if args.layout == "official" else args.grid,
+        "format": "official" if args.layout == "official" else "pairs" if args.with_hr else args.format,
         # A fitted kernel has neither.
         "solver": getattr(generator, "solver", None),
         "steps": getattr(generator, "steps", None),
@@ -151,6 +172,7 @@ def _generate(
 ) -> None:
     """Render one image while the files of the one before are written; ``there`` images have been before."""
     from degflow_aug.data.generated_set import file_record
+    from degflow_aug.data.official_store import cut_sides
     from degflow_aug.files.image_file import read_image
 
     with ThreadPoolExecutor(WRITERS) as pool:
@@ -159,6 +181,8 @@ def _generate(
             record = file_record(image)
             try:
                 hr = read_image(image.path)
+                if args.layout == "official":
+                    hr = cut_sides(hr)
                 results = _render(generator, hr, args)
             except ValueError as error:
                 reason = " ".join(str(error).split())
@@ -172,6 +196,7 @@ def _generate(
                 pool.submit(generated.write, image, scale, pixels)
                 for scale, pixels in zip(args.scales, results, strict=True)
             ]
+            writes.append(pool.submit(generated.write_hr, image, hr))
             finish = partial(_finish, generated, image, record, writes)
         finish()
 
@@ -181,8 +206,12 @@ def _say_to_basicsr(path: Path, shape: Sequence[int], args: argparse.Namespace) 
     from degflow_aug.files.notice import notice
 
     wants = []
-    if args.format == "folder" and path.suffix != ".png":
-        wants.append(f"HR in .png as LR is, not {path.suffix}; save HR so")
+    if args.layout == "official":
+        return
+    if args.with_hr:
+        notice(f"{args.out}/HR: holds HR as PNG under the names of LR, by which BasicSR, neosr and traiNNer pair them")
+    elif args.format == "folder" and path.suffix != ".png":
+        wants.append(f"HR in .png as LR is, not {path.suffix}; --with-hr writes HR so")
     for scale in args.scales if args.grid == "lr" else ():
         if scale == round(scale) and any(side % scale for side in shape[:2]):
             wants.append(f"HR of whole multiples of {scale:g} pixels, which some here are not; cut HR first")
@@ -222,6 +251,6 @@ def _render(generator: Degradation, hr: np.ndarray, args: argparse.Namespace) ->
             f"expected memory for {len(scales)} views of {hr.shape[1]}x{hr.shape[0]} pixels on {device}, "
             "got too little; lower --tile, or use --device cpu"
         ) from None
-    if args.grid == "lr":
+    if args.grid == "lr" and args.layout != "official":
         views = [to_lr_grid(view, scale) for view, scale in zip(views, scales, strict=True)]
     return [to_array(view[0]) for view in views]

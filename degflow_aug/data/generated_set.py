@@ -16,14 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from degflow_aug.data.generated_store import FileStore, FolderStore, LmdbStore
+from degflow_aug.data.generated_store import FileStore, FolderStore, LmdbStore, PairStore
+from degflow_aug.data.official_store import OfficialStore
 from degflow_aug.files.fingerprint import digest_of, is_as_written
 from degflow_aug.files.image_tree import FORMAT, MANIFEST, TreeImage
 from degflow_aug.files.notice import notice
 from degflow_aug.files.writing import PARTIAL_SUFFIX, appended, atomic_path, hidden_name, refuse_link
 
 RECORDS = "files.jsonl"
-STORES: dict[str, type[FolderStore] | type[LmdbStore]] = {"folder": FolderStore, "files": FileStore, "lmdb": LmdbStore}
+STORES: dict[str, type[FolderStore] | type[LmdbStore]] = {
+    "folder": FolderStore, "pairs": PairStore, "official": OfficialStore, "files": FileStore, "lmdb": LmdbStore,
+}  # fmt: skip
 
 Record = dict[str, Any]
 
@@ -33,7 +36,7 @@ class GeneratedSet:
 
     Args:
         root: made if it is missing.
-        settings: what the files depend on, plain values; ``format`` (folder, files or lmdb) and ``scales`` among them.
+        settings: what the files depend on, plain values; ``format`` (one of ``STORES``) and ``scales`` among them.
         images: all images of the set, those of other processes too.
 
     Raises:
@@ -92,6 +95,10 @@ class GeneratedSet:
             OSError: it cannot be written.
         """
         self.store.write(image.name, scale, pixels, chunks)
+
+    def write_hr(self, image: TreeImage, pixels: np.ndarray) -> None:
+        """Write HR beside its results where the format has it; otherwise as :meth:`write`."""
+        self.store.write_hr(image.name, pixels)
 
     def finish(self, image: TreeImage, record: Record) -> None:
         """Mark an image done whose results are all written; ``record`` is its file when it was read."""

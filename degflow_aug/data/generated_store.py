@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ LONGEST_KEY = 500
 
 
 class FolderStore:
-    """``root/{scale}/{name}.png``, lossless."""
+    """``root/{scale}/{name}.png``, lossless; an HR image ``{name}_HR`` gives LR that is named without that."""
 
     def __init__(self, root: Path, scales: Sequence[float]) -> None:
         self.root, self.scales = root, scales
@@ -31,30 +32,48 @@ class FolderStore:
         place = cls.place(root, scale)
         return place if place.exists() else None
 
-    @staticmethod
-    def check_names(names: Sequence[str]) -> None:
-        """Accept any name of a file."""
+    @classmethod
+    def check_names(cls, names: Sequence[str]) -> None:
+        """Raise a ValueError that names the first whose results would have the name of another's."""
+        stems = dict[str, str]()
+        for name in names:
+            if stems.setdefault(cls._stem(name), name) != name:
+                raise ValueError(
+                    f"expected one HR image a name, got '{stems[cls._stem(name)]}' and '{name}', whose results would "
+                    "have the same name; rename one of them"
+                )
+
+    def hr_paths(self, name: str) -> list[Path]:
+        """Where HR itself is written; nowhere here."""
+        return []
 
     def written_names(self, names: Sequence[str]) -> dict[Path, set[str]]:
         """List the file names of the results of ``names``, by folder."""
         folders: dict[Path, set[str]] = defaultdict(set)
         for name in names:
-            for scale in self.scales:
-                path = self._path(name, scale)
+            for path in self._paths(name):
                 folders[path.parent].add(path.name)
         return folders
 
     def has_all(self, name: str) -> bool:
         """Tell whether the image is there at every scale."""
-        return all(self._path(name, scale).is_file() for scale in self.scales)
+        return all(path.is_file() for path in self._paths(name))
 
     def contents(self, name: str) -> list[bytes | None]:
         """Read what is there of the image, by scale."""
-        return [bytes_of(self._path(name, scale)) for scale in self.scales]
+        return [bytes_of(path) for path in self._paths(name)]
 
     def write(self, name: str, scale: float, pixels: np.ndarray, chunks: bytes = b"") -> None:
         """Write (H, W, 3) in uint8 or uint16, whole or not at all; threads may call it at once."""
-        path = self._path(name, scale)
+        self._write(self._path(name, scale), pixels, chunks)
+
+    def write_hr(self, name: str, pixels: np.ndarray) -> None:
+        """Write HR, (H, W, 3) in uint8 or uint16, wherever it belongs."""
+        for path in self.hr_paths(name):
+            self._write(path, pixels)
+
+    @staticmethod
+    def _write(path: Path, pixels: np.ndarray, chunks: bytes = b"") -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_image(path, pixels, chunks)
 
@@ -64,8 +83,29 @@ class FolderStore:
     def close(self, *, finished: bool) -> None:
         """Do nothing."""
 
+    def _paths(self, name: str) -> list[Path]:
+        return [*(self._path(name, scale) for scale in self.scales), *self.hr_paths(name)]
+
     def _path(self, name: str, scale: float) -> Path:
-        return self.place(self.root, scale) / f"{name}.png"
+        return self.place(self.root, scale) / f"{self._stem(name)}.png"
+
+    @staticmethod
+    def _stem(name: str) -> str:
+        """The name of LR: readers of RealSR and of the official generator take ``*_HR`` for HR."""
+        return re.sub(r"(?<=[^/])(_HR)+$", "", name)
+
+
+class PairStore(FolderStore):
+    """The same, and HR as PNG in ``root/HR``: trainers that pair files by name find both."""
+
+    @classmethod
+    def taken(cls, root: Path, scale: float) -> Path | None:
+        """Return what is there already of one scale, or HR."""
+        return root / "HR" if (root / "HR").exists() else super().taken(root, scale)
+
+    def hr_paths(self, name: str) -> list[Path]:
+        """One file, named as LR."""
+        return [self.root / "HR" / f"{self._stem(name)}.png"]
 
 
 class FileStore(FolderStore):
@@ -80,6 +120,10 @@ class FileStore(FolderStore):
     def taken(cls, root: Path, scale: float) -> Path | None:
         """Return an image that is there already."""
         return next((file for file in sorted(root.glob("*")) if is_image_name(file.name)), None)
+
+    @staticmethod
+    def _stem(name: str) -> str:
+        return name
 
 
 class LmdbStore:
@@ -127,6 +171,9 @@ class LmdbStore:
     def write(self, name: str, scale: float, pixels: np.ndarray, chunks: bytes = b"") -> None:
         """Encode (H, W, 3) in uint8, to be stored by :meth:`commit`; threads may call it at once."""
         self._encoded[name, scale] = encode_image(pixels), pixels.shape
+
+    def write_hr(self, name: str, pixels: np.ndarray) -> None:
+        """Do nothing: HR has no place here."""
 
     def commit(self, name: str) -> None:
         """Store what was encoded under ``name``, durably."""

@@ -21,6 +21,9 @@ def find_folders(place: Place) -> Iterator[FoundImage]:
     if not isinstance(lq, Mapping) or not lq or not all(isinstance(value, (str, os.PathLike)) for value in lq.values()):
         raise ValueError(f"expected lq as folders by scale, {{2: folder, 2.9: folder}}, got {lq!r}")
     lr = one_per_scale((view_scale(key), home_path(value)) for key, value in lq.items())
+    hr = {image.name for image in find_images(root)}
     for scale, folder in [(1.0, root), *lr.items()]:
         for image in find_images(folder):
-            yield FoundImage(folder_name(root), image.name.rpartition("/")[2], image.name, scale, image.path)
+            # `degflow generate` names LR of NAME_HR without that.
+            name = f"{image.name}_HR" if image.name not in hr and f"{image.name}_HR" in hr else image.name
+            yield FoundImage(folder_name(root), name.rpartition("/")[2], name, scale, image.path)
