@@ -44,7 +44,8 @@ class Bundle:
     Attributes:
         kernels: states of a ``FittedKernel``, the linear opponent, or of a ``FittedPipeline``, which hold those of the
             kernel too; or empty.
-        noise: states of the ``ResidualNoise``, or empty.
+        noise: states of the ``ResidualNoise`` or ``LearnedNoise``, or empty.
+        students: states of the ``LRCorrection`` of each camera's ``Student``, or empty.
     """
 
     spec: GeneratorSpec
@@ -52,6 +53,7 @@ class Bundle:
     velocity: NCSNpp
     kernels: Sequence[State] = ()
     noise: Sequence[State] = ()
+    students: Sequence[State] = ()
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def save_bundle(path: str | Path, bundle: Bundle | KernelBundle) -> None:
     kind = KERNEL_FORMAT
     if isinstance(bundle, Bundle):
         parts = {"rae": bundle.rae.state_dict(), "velocity": bundle.velocity.state_dict(), **parts}
+        parts["student"] = _joined(bundle.students, several)
         kind = FORMAT
     tensors = {
         f"{part}.{key}": value.detach().cpu().contiguous()
@@ -150,7 +153,7 @@ def load_any_bundle(path_or_name: str | Path) -> Bundle | KernelBundle:
         velocity = _filled(NCSNpp, spec.velocity, _part("velocity.", tensors))
     except (*_MISFITS, RuntimeError) as error:
         raise ValueError(f"expected a whole bundle, got {path} whose parts do not fit: {misfit(error)}") from None
-    return Bundle(spec, rae, velocity, kernels, noise)
+    return Bundle(spec, rae, velocity, kernels, noise, split_cameras(_part("student.", tensors)))
 
 
 def split_cameras(state: State) -> tuple[State, ...]:

@@ -20,7 +20,7 @@ from degflow_aug.degradations.bicubic import BicubicOptions
 from degflow_aug.degradations.bsrgan.options import BSRGANOptions
 from degflow_aug.degradations.fitted.camera_kernels import kind_of
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
-from degflow_aug.degradations.fitted.options import FittedKernelOptions, FittedPipelineOptions
+from degflow_aug.degradations.fitted.options import FittedKernelOptions, FittedPipelineOptions, StudentOptions
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.generator.options import DegFlowOptions
 from degflow_aug.degradations.grid import check_scale
@@ -65,6 +65,7 @@ TYPES: dict[str, type[DegradationOptions]] = {
     "Phone": SimulatedPhoneOptions,
     "FittedKernel": FittedKernelOptions,
     "FittedPipeline": FittedPipelineOptions,
+    "Student": StudentOptions,
     "Mixture": MixtureOptions,
 }
 

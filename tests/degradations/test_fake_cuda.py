@@ -16,6 +16,8 @@ from helpers.random_networks import random_rae, random_velocity
 from degflow_aug import compat
 from degflow_aug.degradations.at_scale import AtScale
 from degflow_aug.degradations.build import TYPES, build_degradation
+from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
+from degflow_aug.degradations.fitted.student import LRCorrection, Student
 from degflow_aug.degradations.generator.degflow import DegFlow
 
 DEGFLOW = {"type": "DegFlow", "amp": "bf16"}
@@ -50,7 +52,16 @@ def images(side: int = SIDE) -> torch.Tensor:
 
 
 def test_every_type_is_here() -> None:
-    assert {section["type"] for section in SECTIONS.values()} | {"Phone"} == set(TYPES)
+    assert {section["type"] for section in SECTIONS.values()} | {"Phone", "Student"} == set(TYPES)
+
+
+def test_a_student_makes_lr_on_the_device(fake_cuda: FakeCUDA) -> None:
+    kernel = build_degradation(SECTIONS["FittedKernel"])
+    assert isinstance(kernel, FittedKernel)
+    student, hr = Student(kernel, LRCorrection()).to("cuda"), images()
+    student(hr, 2.0)
+    made = [student(hr, 2.0), student.render(hr, 2.0), student.lr_patches(hr, torch.tensor([1.3, 2.0]).to("cuda"), 16)]
+    assert all(part.is_cuda for part in made)
 
 
 @pytest.mark.parametrize("name", SECTIONS)

@@ -1,4 +1,4 @@
-"""The ``degradation:`` sections of ``type: FittedKernel`` and ``type: FittedPipeline``."""
+"""The ``degradation:`` sections of ``type: FittedKernel``, ``type: FittedPipeline`` and ``type: Student``."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from degflow_aug.bundles.bundle import check_weights, load_any_bundle
+from degflow_aug.bundles.bundle import check_weights, load_any_bundle, load_bundle
 from degflow_aug.bundles.spec import bundle_path
 from degflow_aug.degradations.camera_choice import check_chosen
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
+from degflow_aug.degradations.fitted.student import Student
 from degflow_aug.degradations.options import ScaleRange, Strength
 
 
@@ -67,6 +68,28 @@ class FittedPipelineOptions(FittedKernelOptions):
     """A camera as blur of light, tone curve and sharpening."""
 
     kind = FittedPipeline
+
+
+@dataclass(frozen=True)
+class StudentOptions:
+    """The student of a trained generator, which ``degflow distill`` has put into its bundle.
+
+    Attributes:
+        bundle: path of the bundle, or the name of one that ships with the package.
+        camera: for a bundle that knows several: one by name.
+        noise: strength of what HR does not determine, that of the generator; 1 is that of the real pairs.
+    """
+
+    bundle: str
+    scale_range: ScaleRange | None = None
+    camera: str | None = None
+    noise: Strength = 0.0
+
+    def build(self, where: str) -> Student:
+        """The student of the bundle."""
+        bundle = load_bundle(self.bundle)
+        check_chosen(self.camera, bundle.spec.cameras, f"{where}.camera")
+        return Student.from_bundle(bundle, noise=self.noise, camera=self.camera)
 
 
 def _tensors(path: Path) -> Mapping[str, Tensor]:
