@@ -38,6 +38,7 @@ COMMANDS = {
     "test": "test a trained network from a BasicSR option file: metrics by scale, images",
     "options": "list the option files that come with the package, or print one",
     "noise": "teach a bundle the noise of its real pairs, which degflow fit has done already",
+    "distill": "teach a bundle's generator to a small student that makes training LR at a fraction of its cost",
     "generate": "write the LR images of a folder of HR images at any scales",
     "upscale": "enlarge photographs and folders by a trained network, at any scale that it has",
     "trajectories": "make FLUX's noise-image pairs, on which FluxSR is trained",

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from degflow_aug import compat
+from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
@@ -48,7 +49,7 @@ def evaluate_generator(
     generator: DegFlow | FittedKernel,
     scenes: Iterable[EvaluationScene],
     note: Note = lambda text: None,
-    opponents: Mapping[str, DegFlow | FittedKernel] | None = None,
+    opponents: Mapping[str, Degradation] | None = None,
     watch: Callable[[EvaluationScene], None] = lambda scene: None,
 ) -> Evaluation:
     """Compare the views of all of :func:`methods_for` with the real ones, as :func:`evaluate_views` does.
@@ -196,7 +197,7 @@ def _realesrgan() -> Method:
     return lambda hr, scale, real: torch.cat([stream.render(hr, scale) for stream in streams])
 
 
-def _within_range(degradation: DegFlow | FittedKernel) -> Method:
+def _within_range(degradation: Degradation) -> Method:
     def render(hr: Tensor, scale: float, real: Tensor) -> Tensor | None:
         return degradation.render(hr, scale) if scale <= degradation.scale_range[1] + 1e-6 else None
 

@@ -26,9 +26,11 @@ from helpers.trees import realsr
 
 import degflow_aug
 from degflow_aug import compat
+from degflow_aug.bundles.bundle import load_bundle, save_bundle
 from degflow_aug.bundles.spec import SHIPPED, bundle_path
 from degflow_aug.cli import COMMANDS
 from degflow_aug.data.layouts.find import find_scenes
+from degflow_aug.degradations.fitted.student import LRCorrection
 from degflow_aug.files.image_file import write_image
 from degflow_aug.options.super_resolution import ArbitraryScaleOptions, SROptions
 from degflow_aug.options.yaml_file import load_yaml
@@ -172,7 +174,8 @@ def test_the_pattern_file_describes_pairs(tmp_path: Path) -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working directory with the camera and the data sets that pages name, with an image or two each."""
     path = tmp_path_factory.mktemp("pages")
-    shutil.copy(bundle_path("simulator"), path / "camera.safetensors")
+    student = LRCorrection().state_dict()
+    save_bundle(path / "camera.safetensors", dataclasses.replace(load_bundle("simulator"), students=[student]))
     image = photograph(0, 160, 160)
     realsr(path / "datasets/RealSR_v2_ordered", size=(160, 160), split="Test")
     for name in (
