@@ -44,7 +44,7 @@ class Bundle:
     Attributes:
         kernels: states of a ``FittedKernel``, the linear opponent, or of a ``FittedPipeline``, which hold those of the
             kernel too; or empty.
-        noise: states of the ``ResidualNoise`` or ``LearnedNoise``, or empty.
+        noise: states of the noise, in any of its forms, or empty.
         students: states of the ``LRCorrection`` of each camera's ``Student``, or empty.
     """
 

@@ -21,6 +21,7 @@ from degflow_aug.files.writing import atomic_path
 from degflow_aug.fit.noise_adversary import Adversary
 from degflow_aug.fit.schedule import Budget, Schedule
 from degflow_aug.metrics.energy_score import ResidualScore
+from degflow_aug.models.training import interrupt
 
 CROP, BATCH, GRID = 56, 8, 8
 RATE, FLOOR, WARMUP, LONGEST_STEP = 2e-3, 1e-6, 0.3, 1.0
@@ -68,7 +69,12 @@ def train_noise(
         pairs: by scale, rendered and real LR images (1, 3, h, w) in [0, 1], of at least 32x32 pixels.
         score: what is brought down, made of the residuals of these pairs.
     """
-    return _Training(pairs, field, score, run, device).run_to_the_end()
+    training = _Training(pairs, field, score, run, device)
+    if run.state is None:
+        return training.run_to_the_end()
+    with interrupt.stoppable():
+        interrupt.on_stop(training.save)
+        return training.run_to_the_end()
 
 
 class _Training:
@@ -99,24 +105,21 @@ class _Training:
         self._resume()
         began, saved = time.monotonic() - self.seconds, self.seconds
         total, count = torch.zeros((), device=self.device), 0
-        try:
-            for step in itertools.count(self.step):
-                progress = self.run.budget.progress(step, self.seconds)
-                if progress >= 1:
-                    break
-                total, count = total + self._advance(step, progress), count + 1
-                self.step, self.seconds = step + 1, time.monotonic() - began
-                done = self.run.budget.progress(self.step, self.seconds)
-                if self.step % REPORT_STEPS == 0 or done >= 1:
-                    self.run.report(self.step, round(self.step / done), float(total) / count)
-                    total, count = torch.zeros_like(total), 0
-                if self.seconds - saved > self.run.save_seconds and done < 1:
-                    self._save()
-                    saved = self.seconds
-        except (KeyboardInterrupt, SystemExit):
-            self._save()
-            raise
-        self._save()
+        for step in itertools.count(self.step):
+            progress = self.run.budget.progress(step, self.seconds)
+            if progress >= 1:
+                break
+            interrupt.check(saving=True)
+            total, count = total + self._advance(step, progress), count + 1
+            self.step, self.seconds = step + 1, time.monotonic() - began
+            done = self.run.budget.progress(self.step, self.seconds)
+            if self.step % REPORT_STEPS == 0 or done >= 1:
+                self.run.report(self.step, round(self.step / done), float(total) / count)
+                total, count = torch.zeros_like(total), 0
+            if self.seconds - saved > self.run.save_seconds and done < 1:
+                self.save()
+                saved = self.seconds
+        self.save()
         return LearnedNoise.from_state(self.noise.state_dict())
 
     def _advance(self, step: int, progress: float) -> Tensor:
@@ -160,7 +163,8 @@ class _Training:
         self.adversary.resume(kept["adversary"])
         self.step, self.seconds = kept["step"], kept["seconds"]
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write what :meth:`run_to_the_end` resumes from, where there is a file for it."""
         if self.run.state is None:
             return
         self.run.state.parent.mkdir(parents=True, exist_ok=True)

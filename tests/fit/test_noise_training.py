@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -57,7 +59,7 @@ def test_an_interrupted_training_ends_as_one_in_one_go(tmp_path: Path) -> None:
     def stop(step: int, total: int, value: float) -> None:
         assert total == 42
         if step == 20 and not state.is_file():
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)
 
     run = NoiseRun(Budget(42), seed=3, report=stop, state=state)
     with pytest.raises(KeyboardInterrupt):
