@@ -184,7 +184,7 @@ def check_datasets(opt: Mapping[str, Any]) -> dict[str, Any]:
     """Check every section of ``datasets``: its type; a dataset of this package is built, which looks at its files.
 
     Returns:
-        The datasets of this package, by the ``name`` of their sections.
+        The datasets of this package, by their sections, such as ``val``.
 
     Raises:
         ValueError: the first mistake.
@@ -193,7 +193,7 @@ def check_datasets(opt: Mapping[str, Any]) -> dict[str, Any]:
     for name, section in opt["datasets"].items():
         dataset = registered_type(DATASET_REGISTRY, section, f"datasets.{name}")
         if dataset.__module__.startswith("degflow_aug."):
-            each = built[str(section.get("name"))] = dataset({**section, "phase": name.split("_")[0]})
+            each = built[name] = dataset({**section, "phase": name.split("_")[0]})
             frames = getattr(each, "frames", [])
         else:
             frames = check_basicsr_pairs(section, opt.get("scale", section.get("scale")), f"datasets.{name}")

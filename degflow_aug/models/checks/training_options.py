@@ -31,6 +31,8 @@ from degflow_aug.models.checks.run import (
     check_name,
     check_phases,
 )
+from degflow_aug.models.checks.stage_pairs import check_stage_pairs
+from degflow_aug.models.stages.stage_model import StageModel
 from degflow_aug.models.training.trained_model import OPTIMIZERS, TrainedModel
 from degflow_aug.models.validation.best_checkpoint import check_best, check_best_scale
 from degflow_aug.models.validation.scale_validation import ScaleValidation
@@ -74,7 +76,10 @@ def check_training_options(opt: dict[str, Any], source: str) -> None:
     optimizers = OPTIMIZERS if issubclass(model, TrainedModel) else {"Adam": OPTIMIZERS["Adam"]}
     check_losses_and_optimizers(opt["train"], optimizers)
     check_networks(opt)
-    check_best_scale(opt.get("val"), opt["datasets"], check_datasets(opt))
+    built = check_datasets(opt)
+    check_best_scale(opt.get("val"), opt["datasets"], {opt["datasets"][key].get("name"): built[key] for key in built})
+    if issubclass(model, StageModel):
+        check_stage_pairs(read_options(options, opt["degflow"], "degflow"), built.get("train"))  # type: ignore[arg-type]
     if hasattr(model, "check"):
         model.check(opt)
     elif is_of_pairs(model):
