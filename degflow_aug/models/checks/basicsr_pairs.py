@@ -20,6 +20,7 @@ from degflow_aug.files.text_file import read_lines, split_listed
 
 Size = tuple[int, int]
 _KEYS = ("dataroot_gt", "dataroot_lq")
+_NORMALISING = ("PairedImageDataset", "RealESRGANPairedDataset", "SingleImageDataset")
 
 
 def check_basicsr_pairs(section: Mapping[str, Any], scale: object, where: str) -> list[tuple[float, Size]]:
@@ -76,16 +77,27 @@ def _check_keys(section: Mapping[str, Any], scale: object, where: str, training:
         # BasicSR takes a flip that is null for none.
         if key not in section or (section[key] is None and not key.startswith("use_")):
             raise ValueError(f"expected {key} in {where}, which PairedImageDataset reads, got none; add it")
+    if scale is None:
+        raise ValueError(f"expected scale at the top of the option file, which {where} reads, got none; add it")
+
+
+def check_range(section: Mapping[str, Any], where: str) -> None:
+    """Look whether a data set of BasicSR's leaves images in [0, 1], which all but FFHQDataset do without mean and std.
+
+    Args:
+        section, where: as for :func:`check_basicsr_pairs`.
+
+    Raises:
+        ValueError: images of a validation or a test are normalised, as are results and scores then.
+    """
     for key in ("mean", "std"):
-        if section.get(key) is not None:
-            if not training:
+        if section.get("type") in _NORMALISING and section.get(key) is not None:
+            if not where.startswith("datasets.train"):
                 raise ValueError(
                     f"expected no {key} in {where}, whose scores would be of normalised images, got {section[key]}; "
                     "take it out"
                 )
             notice(f"{where}.{key}: the network trains on normalised images, which no validation makes")
-    if scale is None:
-        raise ValueError(f"expected scale at the top of the option file, which {where} reads, got none; add it")
 
 
 def _check_backend(section: Mapping[str, Any], stored: bool, where: str) -> None:

@@ -29,9 +29,15 @@ def check_has_lr(opt: Mapping[str, Any]) -> None:
     """Look whether a training set of HR images comes with a degradation, and one of pairs without.
 
     Raises:
-        ValueError: it does not.
+        ValueError: it does not, or its HR images are normalised, for which no degradation is made.
     """
-    kind = opt["datasets"]["train"].get("type")
+    section = opt["datasets"]["train"]
+    kind = section.get("type")
+    if kind == "FFHQDataset" and (section.get("mean"), section.get("std")) != ([0, 0, 0], [1, 1, 1]):
+        raise ValueError(
+            "expected mean [0, 0, 0] and std [1, 1, 1] of FFHQDataset in datasets.train, as degradations take images "
+            f"in [0, 1], got {section.get('mean')} and {section.get('std')}; set them so, or take HRCropDataset"
+        )
     if kind in ("HRCropDataset", "MixedPairDataset", "NoiseImageDataset") and not opt.get("degradation"):
         raise ValueError(
             f"expected a degradation: section with {kind} in datasets.train, which has HR images without LR, got none; "

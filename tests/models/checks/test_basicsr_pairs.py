@@ -13,7 +13,7 @@ from helpers import trees
 from degflow_aug.files import notice
 from degflow_aug.files.image_file import encode_image
 from degflow_aug.files.lmdb_store import LmdbWriter
-from degflow_aug.models.checks.basicsr_pairs import check_basicsr_pairs
+from degflow_aug.models.checks.basicsr_pairs import check_basicsr_pairs, check_range
 
 
 def _section(root: Path, *pairs: tuple[tuple[int, int], tuple[int, int]], template: str = "{}") -> dict[str, Any]:
@@ -92,17 +92,20 @@ def test_crops_are_whole_lr_pixels(tmp_path: Path) -> None:
     check_basicsr_pairs(section, 2, "datasets.val")
 
 
+@pytest.mark.parametrize("kind", ["PairedImageDataset", "RealESRGANPairedDataset", "SingleImageDataset"])
 @pytest.mark.parametrize("key", ["mean", "std"])
 def test_normalised_images_have_no_scores(
-    tmp_path: Path, key: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    kind: str, key: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notice, "_SAID", set())
-    section = {**_section(tmp_path, ((48, 64), (24, 32))), key: [0.5, 0.5, 0.5]}
-    with pytest.raises(ValueError, match=rf"no {key} in datasets\.val, whose scores would be of normalised images"):
-        check_basicsr_pairs(section, 2, "datasets.val")
-    check_basicsr_pairs({**section, "gt_size": 16}, 2, "datasets.train")
+    section = {"type": kind, key: [0.5, 0.5, 0.5]}
+    for phase in ("val", "val_2", "test_1"):
+        with pytest.raises(ValueError, match=rf"no {key} in datasets\.{phase}, whose scores would be of normalised im"):
+            check_range(section, f"datasets.{phase}")
+    check_range(section, "datasets.train")
     assert [record.message.partition(":")[0] for record in caplog.records] == [f"datasets.train.{key}"]
-    check_basicsr_pairs({**section, key: None}, 2, "datasets.val")
+    check_range({**section, key: None}, "datasets.val")
+    check_range({**section, "type": "FFHQDataset"}, "datasets.train")
 
 
 def test_a_list_of_hr_files_is_what_counts(tmp_path: Path) -> None:

@@ -62,3 +62,12 @@ def test_pairs_have_no_use_for_a_degradation(kind: str) -> None:
     opt = {"datasets": {"train": {"type": kind}}, "degradation": {"type": "Bicubic"}}
     with pytest.raises(ValueError, match=f"no section degradation with {kind} in datasets.train, which brings LR"):
         check_has_lr(opt)
+
+
+@pytest.mark.parametrize(("mean", "std"), [([0.5] * 3, [0.5] * 3), ([0, 0, 0], [0.5] * 3), (None, None)])
+def test_normalised_hr_has_no_degradation(mean: list[float] | None, std: list[float] | None) -> None:
+    ffhq = {"type": "FFHQDataset", "mean": mean, "std": std}
+    with pytest.raises(ValueError, match=r"mean \[0, 0, 0\] and std \[1, 1, 1\] of FFHQDataset"):
+        check_has_lr({"datasets": {"train": ffhq}, "degradation": {"type": "Bicubic"}})
+    ffhq |= {"mean": [0.0] * 3, "std": [1.0] * 3}
+    check_has_lr({"datasets": {"train": ffhq}, "degradation": {"type": "Bicubic"}})
