@@ -84,7 +84,8 @@ def check_adversary(opt: Mapping[str, Any], model: str = "", instead: str = "") 
         instead: the one to advise in its place.
 
     Raises:
-        ValueError: one without the others, or steps of the discriminator that cannot be counted.
+        ValueError: one without the others, or steps of the discriminator that cannot be counted or leave none to the
+            network before ``train.total_iter``.
     """
     train = opt["train"]
     parts = {"network_d": opt.get("network_d"), "train.gan_opt": train.get("gan_opt")}
@@ -98,8 +99,10 @@ def check_adversary(opt: Mapping[str, Any], model: str = "", instead: str = "") 
             raise ValueError(f"expected {name} {purpose}, got none; add it or {way_out}")
     check_count(train.get("net_d_iters", 1), 1, "train.net_d_iters")
     check_count(train.get("net_d_init_iters", 0), 0, "train.net_d_init_iters")
-    if int(train.get("net_d_init_iters", 0)) >= train.get("total_iter", float("inf")):
+    every, start = int(train.get("net_d_iters", 1)), int(train.get("net_d_init_iters", 0))
+    first = (start // every + 1) * every
+    if first > train.get("total_iter", math.inf):
         raise ValueError(
-            f"expected train.net_d_init_iters below train.total_iter {train['total_iter']}, got "
-            f"{train['net_d_init_iters']}: the network would never be trained; lower it"
+            f"expected train.total_iter of at least {first}, where the network is first trained with net_d_iters "
+            f"{every} and net_d_init_iters {start}, got {train['total_iter']}: it would never be; raise that"
         )

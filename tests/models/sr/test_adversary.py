@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -97,9 +98,15 @@ def test_which_iterations_move_the_generator(every: int, first: int, moves: list
     assert moved == moves
 
 
-def test_a_generator_that_would_never_move_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"expected train\.net_d_init_iters below train\.total_iter 10, got 10"):
-        gan_model(tmp_path, net_d_init_iters=10, total_iter=10)
+@pytest.mark.parametrize("every", [1, 2, 3, 7])
+@pytest.mark.parametrize("start", [0, 1, 2, 7, 8])
+def test_a_generator_that_would_never_move_is_refused(every: int, start: int, tmp_path: Path) -> None:
+    opt = with_discriminator(sr_options("arbitrary", tmp_path))
+    for total in range(1, 16):
+        opt["train"] |= {"net_d_iters": every, "net_d_init_iters": start, "total_iter": total}
+        moves = [step for step in range(1, total + 1) if step % every == 0 and step > start]
+        with nullcontext() if moves else pytest.raises(ValueError, match=r"expected train\.total_iter of at least \d+"):
+            check_adversary(opt)
 
 
 def test_weights_come_from_a_checkpoint(tmp_path: Path) -> None:
