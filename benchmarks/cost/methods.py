@@ -14,18 +14,23 @@ from torch import Tensor
 import degflow_aug
 from benchmarks.shared.generators import Networks, evaluations, host_rk45
 from benchmarks.shared.measurement import Call
+from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
+from degflow_aug.degradations.fitted.student import LRCorrection, Student
 from degflow_aug.degradations.grid import to_lr_grid
 from degflow_aug.degradations.realesrgan.kernels import BlurSettings, draw_blur_kernel, draw_sinc_kernel
 from degflow_aug.degradations.realesrgan.realesrgan import RealESRGAN
 from degflow_aug.degradations.realesrgan.settings import RealESRGANSettings
+from degflow_aug.evaluation.evaluation import FITTED
 from degflow_aug.flow.solver import JUMP
 
 STOCK, OURS = "Real-ESRGAN, BasicSR", "Real-ESRGAN, ours"
 SHIPPED = "as shipped, 400 -> 256"
 SHIPPED_SIDE, SHIPPED_PATCH = 400, 256
 """BasicSR's dataset hands out 400 pixels a side, of which its option files keep 256."""
+FITTED_OF = "simulator"
+"""The shipped bundle with both a kernel and a pipeline, up to x4."""
 SAMPLERS = (("heun", 2), ("euler", 4))
 
 
@@ -97,7 +102,9 @@ class StockRealESRGAN:
 
 
 def plain_entries(device: torch.device, scale: int) -> dict[str, Entry]:
-    """Bicubic, BasicSR's Real-ESRGAN with and without USM, on patches as they are and as shipped, and ours."""
+    """Bicubic, BasicSR's Real-ESRGAN with and without USM, on patches as they are and as shipped, ours, and fitted
+    cameras.
+    """
     entries = {"bicubic": Entry(_seeded(Bicubic(), scale))}
     for usm in (False, True):
         name = f"{STOCK}, USM" if usm else STOCK
@@ -105,7 +112,19 @@ def plain_entries(device: torch.device, scale: int) -> dict[str, Entry]:
         entries[name] = Entry(_on_patches(stock))
         entries[f"{name}, {SHIPPED}"] = Entry(_on_wide_patches(stock), shipped=True)
     entries[OURS] = Entry(_seeded(RealESRGAN(), scale))
-    return entries
+    return entries | _fitted_entries(device, scale)
+
+
+def _fitted_entries(device: torch.device, scale: float) -> dict[str, Entry]:
+    """What a bundle holds without networks, and a student of each; what it was taught makes no difference here."""
+    (state,) = load_bundle(FITTED_OF).kernels
+    found: dict[str, Entry] = {}
+    for name, kind in FITTED.items():
+        kernel = kind.of_state(state).to(device)
+        if scale <= kernel.scale_range[1]:
+            found[name] = Entry(_seeded(kernel, scale))
+            found[f"student of a {name}"] = Entry(_seeded(Student(kernel, LRCorrection()).to(device), scale))
+    return found
 
 
 def generator_entries(
