@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from degflow_aug.degradations.build import build_degradation, register_degradation
     from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
     from degflow_aug.degradations.generator.degflow import DegFlow
-    from degflow_aug.degradations.grid import to_lr_grid
+    from degflow_aug.degradations.image_check import checked_lr_grid as to_lr_grid
     from degflow_aug.degradations.simulator.phone import SimulatedPhone
     from degflow_aug.draws import resolve_draw
     from degflow_aug.plugin import register
@@ -63,7 +63,7 @@ _HOMES = {
     "register_degradation": "degradations.build:register_degradation",
     "resolve_draw": "draws:resolve_draw",
     "scattered_queries": "archs.arbitrary_scale.queries:scattered_queries",
-    "to_lr_grid": "degradations.grid:to_lr_grid",
+    "to_lr_grid": "degradations.image_check:checked_lr_grid",
     "upscale": "archs.arbitrary_scale.arbitrary_scale_network:upscale",
 }
 

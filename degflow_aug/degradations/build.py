@@ -29,7 +29,7 @@ from degflow_aug.degradations.options import DegradationOptions, ScaleRange
 from degflow_aug.degradations.realesrgan.options import RealESRGANOptions
 from degflow_aug.degradations.simulator.options import SimulatedCameraOptions, SimulatedPhoneOptions
 from degflow_aug.options.nearest_name import nearest_name
-from degflow_aug.options.sections import convert, read_options
+from degflow_aug.options.sections import check_known_keys, convert, read_options
 
 
 @dataclass(frozen=True)
@@ -146,13 +146,15 @@ def generator_of(bundle: Bundle | KernelBundle, **settings: Any) -> DegFlow | Fi
     """The degradation of a bundle, with the keyword arguments of :meth:`DegFlow.from_bundle`.
 
     Raises:
-        ValueError: settings that cannot be, or settings of networks for a fitted kernel alone.
+        ValueError: unknown settings, with the nearest name, some that cannot be, or settings of networks for a fitted
+            kernel alone.
     """
+    known = inspect.signature(DegFlow.from_bundle).parameters
     if isinstance(bundle, Bundle):
+        check_known_keys(settings, known, "the settings of a generator")
         return DegFlow.from_bundle(bundle, **settings)
     noise, camera = settings.pop("noise", 0.0), settings.pop("camera", None)
     settings.pop("tile", None)
-    known = inspect.signature(DegFlow.from_bundle).parameters
     for name, value in settings.items():
         # By their words, because 0 is equal to False.
         if name not in known or repr(value) not in ("None", repr(known[name].default)):

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from degflow_aug.degradations.grid import check_scale, to_lr_grid
+
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 LOWEST, HIGHEST = -0.35, 1.35
 """Values beyond are refused. Resampling may overshoot [0, 1]; 8-bit values, [-1, 1], [-0.5, 0.5] and standardised
@@ -94,6 +96,20 @@ class ValueCheck:
     def __reduce__(self) -> tuple[type[ValueCheck], tuple[()]]:
         """A copy has seen nothing yet: what is on its way to this one cannot be copied."""
         return ValueCheck, ()
+
+
+_check_views = ValueCheck()
+
+
+def checked_lr_grid(view: Tensor, scale: float) -> Tensor:
+    """:func:`to_lr_grid` of a view (B, 3, H, W) in [0, 1] that may come from anywhere, for callers outside.
+
+    Raises:
+        ValueError: as :meth:`Degradation.check`, of any scale from 1.
+    """
+    check_image(view)
+    _check_views(view)
+    return to_lr_grid(view, check_scale(scale))
 
 
 def _mistake(low: float, high: float) -> str:

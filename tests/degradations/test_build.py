@@ -269,3 +269,20 @@ def test_a_file_of_kernels_that_are_no_numbers_is_refused(kernels: Tensor, tmp_p
     save_file({**KERNEL.state_dict(), "kernels": kernels}, path)
     with pytest.raises(ValueError, match=r"expected a whole file of kernels, got .*kernel\.safetensors: kernels holds"):
         build_degradation({"type": "FittedKernel", "bundle": str(path)})
+
+
+@pytest.mark.parametrize(("settings", "sentence"), [
+    ({"nois": 1}, "unknown key 'nois' in the settings of a generator; did you mean 'noise'"),
+    ({"Solver": "euler"}, "unknown key 'Solver' in the settings of a generator; did you mean 'solver'"),
+])  # fmt: skip
+def test_settings_that_no_generator_has_are_named(settings: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        load_generator("simulator", **settings)
+
+
+@pytest.mark.parametrize(("knots", "kernels", "kinds"), [
+    ([1, 2, 4], KERNEL.kernels, "list and Tensor"), (KERNEL.knots, KERNEL.kernels.numpy(), "Tensor and ndarray"),
+])  # fmt: skip
+def test_kernels_are_tensors(knots: Any, kernels: Any, kinds: str) -> None:
+    with pytest.raises(ValueError, match=f"expected knots and kernels as tensors, got {kinds}"):
+        FittedKernel(knots, kernels)

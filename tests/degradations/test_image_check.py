@@ -16,7 +16,7 @@ from helpers.random_networks import random_rae, random_velocity
 from PIL import Image
 from torch import Tensor
 
-from degflow_aug import compat
+from degflow_aug import compat, to_lr_grid
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.generator.degflow import DegFlow
@@ -148,6 +148,23 @@ def test_what_needs_values_is_not_made_of_shapes(name: str) -> None:
     for scales in (SCALES.to("meta"), SCALES.to_sparse()):
         with pytest.raises(ValueError, match=r"expected scales (with values|as a dense tensor .2,.), got"):
             degradation.lr_patches(HR, scales, 8)
+
+
+@pytest.mark.parametrize("what", IMAGES)
+def test_the_public_way_to_the_lr_grid_takes_no_others_either(what: str) -> None:
+    image, sentence = IMAGES[what]
+    with pytest.raises(ValueError, match=rf"^expected HR .*{sentence}"):
+        to_lr_grid(image, 2.0)
+
+
+def test_the_public_way_to_the_lr_grid_takes_scales_from_1() -> None:
+    torch.testing.assert_close(to_lr_grid(HR, 2.3), Bicubic()(HR, 2.3), rtol=0, atol=0)
+    for scale in (0.5, 0, -2, math.nan, math.inf):
+        with pytest.raises(ValueError, match="expected a scale from 1 to inf, got"):
+            to_lr_grid(HR, scale)
+    for scale in ("2", [2.0], None):
+        with pytest.raises(ValueError, match="expected one scale as a number, got"):
+            to_lr_grid(HR, scale)  # type: ignore[arg-type]
 
 
 def test_other_arguments_are_one_sentence() -> None:

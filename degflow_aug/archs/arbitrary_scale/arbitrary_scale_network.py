@@ -6,6 +6,7 @@ Coordinates and cells are LIIF's: the image spans [-1, 1] x [-1, 1], (row, colum
 
 from __future__ import annotations
 
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -82,8 +83,10 @@ def upscale(network: ArbitraryScaleNetwork, lq: Tensor, size: tuple[int, int], m
         ValueError: LR of another kind or far from [0, 1], no size, an empty one, or no memory.
     """
     _check_values(lq)
-    if not isinstance(size, (tuple, list)) or len(size) != 2 or min(size) < 1 or memory_mb <= 0:
-        raise ValueError(f"expected a size (H, W) of at least 1x1 and memory above 0 MB, got {size!r}, {memory_mb}")
+    sides = list(size) if isinstance(size, (tuple, list)) else []
+    whole = len(sides) == 2 and all(isinstance(side, Integral) and side >= 1 for side in sides)
+    if not whole or not isinstance(memory_mb, Real) or not memory_mb > 0:
+        raise ValueError(f"expected a size (H, W) of at least 1x1 and memory above 0 MB, got {size!r}, {memory_mb!r}")
     height, width = size
     cell = torch.tensor([2 / height, 2 / width], device=lq.device)
     colours = answer(network, lq, pixel_centres(height, width, lq.device), cell, memory_mb)

@@ -29,7 +29,20 @@ def scattered_queries(gt: Tensor, sides: Tensor, count: int) -> Queries:
         gt: HR (B, 3, P, P) in [0, 1].
         sides: (B,) on the device of ``gt``, sides of the squares in pixels, at most P.
         count: Q.
+
+    Raises:
+        ValueError: no such HR, sides or count; sides on an accelerator are trusted.
     """
+    if not isinstance(gt, Tensor) or gt.ndim != 4 or not gt.is_floating_point():
+        got = f"{gt.dtype} {tuple(gt.shape)}" if isinstance(gt, Tensor) else type(gt).__name__
+        raise ValueError(f"expected HR as a float tensor (B, 3, P, P) in [0, 1], got {got}")
+    if not isinstance(sides, Tensor) or sides.shape != gt.shape[:1]:
+        got = str(tuple(sides.shape)) if isinstance(sides, Tensor) else type(sides).__name__
+        raise ValueError(f"expected sides as a tensor ({len(gt)},), one for each HR image, got {got}")
+    if sides.device.type == "cpu" and not bool(((sides >= 1) & (sides <= min(gt.shape[-2:]))).all()):
+        raise ValueError(f"expected sides from 1 to {min(gt.shape[-2:])} HR pixels, got {sides.tolist()}")
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise ValueError(f"expected a whole number of queries of at least 1, got {count!r}")
     sides = sides.view(-1, 1, 1)
     draws = torch.rand(gt.shape[0], count, 2, device=gt.device)
     return _ask(gt, (draws * sides).long().minimum(sides.long() - 1), sides)

@@ -80,9 +80,13 @@ class FittedKernel(NoisyDegradation):
         """Take the knots (K,) and their kernels (K, 3, k, k), k odd, scale 1 included; noise as in the base class.
 
         Raises:
-            ValueError: shapes that do not match, knots that do not ascend from 1, or noise without its statistics.
+            ValueError: no tensors, shapes that do not match, knots that do not ascend from 1, or noise without its
+                statistics.
         """
         super().__init__(residual, noise)
+        if not isinstance(knots, Tensor) or not isinstance(kernels, Tensor):
+            kinds = f"{type(knots).__name__} and {type(kernels).__name__}"
+            raise ValueError(f"expected knots and kernels as tensors, got {kinds}; make them by torch.tensor")
         values = [round(value, 6) for value in knots.flatten().tolist()]
         if len(values) < 2 or values[0] != 1 or sorted(set(values)) != values:
             raise ValueError(f"expected at least two knots that ascend from 1, got {values}; HR is the first knot")

@@ -78,10 +78,13 @@ def test_nothing_is_kept_for_a_gradient() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "memory"), [((0, 4), 1), ((4, -1), 1), ((4, 4), 0), ((4, 4), -3), (2.0, 1), ([2.0], 1)]
-)
+    ("size", "memory"), [
+        ((0, 4), 1), ((4, -1), 1), ((4, 4), 0), ((4, 4), -3), (2.0, 1), ([2.0], 1), ((4.5, 4), 1), (("4", 4), 1),
+        ((4, 4), "1"),
+    ],
+)  # fmt: skip
 def test_an_empty_image_and_no_memory_are_refused(size: Any, memory: float) -> None:
-    with pytest.raises(ValueError, match=re.escape(f"at least 1x1 and memory above 0 MB, got {size}, {memory}")):
+    with pytest.raises(ValueError, match=re.escape(f"at least 1x1 and memory above 0 MB, got {size}, {memory!r}")):
         upscale(Ramp(), torch.zeros(1, 3, 2, 2), size, memory)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -92,3 +95,20 @@ def test_nothing_is_read_back_from_the_device(kind: str) -> None:
     count = 40 if kind == "scattered" else 16
     assert found.colours.shape == (4, count, 3)
     assert found.coord.shape == found.cell.shape == (4, count, 2)
+
+
+@pytest.mark.parametrize(("changes", "sentence"), [
+    ({"gt": images().numpy()}, "expected HR as a float tensor (B, 3, P, P) in [0, 1], got ndarray"),
+    ({"gt": images()[0]}, "got torch.float32 (3, 13, 13)"),
+    ({"gt": images().mul(255).byte()}, "got torch.uint8"),
+    ({"sides": SIDES}, "expected sides as a tensor (4,), one for each HR image, got list"),
+    ({"sides": torch.tensor([5])}, "expected sides as a tensor (4,), one for each HR image, got (1,)"),
+    ({"sides": torch.tensor([5, 8, 13, 14])}, "expected sides from 1 to 13 HR pixels, got [5, 8, 13, 14]"),
+    ({"sides": torch.tensor([0.0, 8, 13, 13])}, "expected sides from 1 to 13 HR pixels"),
+    ({"sides": torch.tensor([torch.nan, 8, 13, 13])}, "expected sides from 1 to 13 HR pixels"),
+    ({"count": 0}, "expected a whole number of queries of at least 1, got 0"),
+    ({"count": 1.5}, "expected a whole number of queries of at least 1, got 1.5"),
+])  # fmt: skip
+def test_what_cannot_be_asked_is_one_sentence(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        scattered_queries(**{"gt": images(), "sides": torch.tensor(SIDES), "count": 4, **changes})
