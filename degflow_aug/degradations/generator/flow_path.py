@@ -120,20 +120,21 @@ def sampler_for(velocity: NCSNpp, solver: str | None, steps: int | None, toleran
     if solver is None:
         solver = JUMP if velocity.end is not None else "heun"
     check_solver(solver, end_time=velocity.end is not None)
+    if solver == RK45 and steps is not None:
+        raise ValueError(f"expected no steps for the solver {RK45}, which chooses them, got {steps}; set tolerance")
+    if solver != RK45 and tolerance is not None:
+        raise ValueError(f"expected no tolerance for the solver {solver}, got {tolerance}; {RK45} takes one")
+    sampler = Sampler(
+        solver,
+        default_steps(solver) if steps is None else int(convert(steps, Steps, "steps")),
+        RK45_TOLERANCE if tolerance is None else float(convert(tolerance, Tolerance, "tolerance")),
+    )
     if solver == RK45:
         notice(
             f"solver {RK45} is slow: as in the official code it takes some hundred evaluations per image, one image "
             "after another, and runs on the host; those of fixed steps, such as heun, are quick"
         )
-    if solver == RK45 and steps is not None:
-        raise ValueError(f"expected no steps for the solver {RK45}, which chooses them, got {steps}; set tolerance")
-    if solver != RK45 and tolerance is not None:
-        raise ValueError(f"expected no tolerance for the solver {solver}, got {tolerance}; {RK45} takes one")
-    return Sampler(
-        solver,
-        default_steps(solver) if steps is None else int(convert(steps, Steps, "steps")),
-        RK45_TOLERANCE if tolerance is None else float(convert(tolerance, Tolerance, "tolerance")),
-    )
+    return sampler
 
 
 class SamplerDefaults(Protocol):
