@@ -19,7 +19,7 @@ from degflow_aug.models.checks.run import (
     check_name,
 )
 from degflow_aug.models.validation.sr_validation import SRValidation
-from degflow_aug.models.validation.validation_metrics import check_metrics
+from degflow_aug.models.validation.validation_metrics import check_metrics, check_truth
 
 _SIDE = 64
 """Of LR that a network is tried on, where it does not take less."""
@@ -47,6 +47,7 @@ def check_testing_options(opt: dict[str, Any], source: str) -> None:
     val = opt.get("val")
     if not isinstance(val, Mapping) or not (check_metrics(val) or val.get("save_img")):
         raise ValueError(f"expected val.metrics or val: save_img: true in {source}, got neither; a test needs one")
+    check_truth(val, opt["datasets"], skipped=issubclass(MODEL_REGISTRY.get(opt["model_type"]), SRValidation))
     _check_weights(opt, source)
     check_networks(opt)
     check_datasets(opt)

@@ -37,7 +37,7 @@ from degflow_aug.models.training.trained_model import OPTIMIZERS, TrainedModel
 from degflow_aug.models.validation.best_checkpoint import check_best, check_best_scale
 from degflow_aug.models.validation.scale_validation import ScaleValidation
 from degflow_aug.models.validation.sr_validation import SRValidation
-from degflow_aug.models.validation.validation_metrics import check_metrics
+from degflow_aug.models.validation.validation_metrics import check_metrics, check_truth
 from degflow_aug.options.sections import read_options
 
 _WITH_DISCRIMINATORS = (HiFaceGANModel, SRGANModel, StyleGAN2Model, VideoRecurrentGANModel)
@@ -103,6 +103,7 @@ def _check_validation(opt: Mapping[str, Any], model: type) -> None:
         check_count(val["val_freq"], 1, "val.val_freq")
     if model.__module__.startswith(("basicsr.", "degflow_aug.")):
         check_metrics(val)
+        check_truth(val, opt["datasets"], skipped=issubclass(model, SRValidation))
     if issubclass(model, (SRValidation, ScaleValidation)):
         check_has_images_to_restore(opt["datasets"])
         if val.get("suffix") is not None:

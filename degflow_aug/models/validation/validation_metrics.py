@@ -11,6 +11,7 @@ import numpy as np
 from basicsr.utils.registry import METRIC_REGISTRY
 
 from degflow_aug.compat.metrics import calculate_metric, check_border
+from degflow_aug.files.notice import notice
 from degflow_aug.metrics.lpips_metric import calculate_lpips, check_weights
 from degflow_aug.metrics.pyiqa_metric import check_pyiqa, lower_is_better
 from degflow_aug.options.nearest_name import nearest_name
@@ -70,6 +71,35 @@ def _check_metric(section: object, where: str) -> None:
 def needs_truth(section: Mapping[str, Any]) -> bool:
     """Whether a metric compares with a true image (NIQE does not)."""
     return "img2" in _parameters(section)
+
+
+def check_truth(val: Mapping[str, Any] | None, datasets: Mapping[str, Any], *, skipped: bool) -> None:
+    """Look whether metrics that compare with true images have some to compare with; SingleImageDataset has none.
+
+    Args:
+        val, datasets: sections of the option file.
+        skipped: whether the model leaves those metrics out of such a data set, as long as another one has true images;
+            a line says so.
+
+    Raises:
+        ValueError: they have none, in a data set of another model's, in all of them, or in that of ``val.best``.
+    """
+    metrics = (val or {}).get("metrics") or {}
+    compared = [name for name, section in metrics.items() if needs_truth(section)]
+    phases = {phase: section for phase, section in datasets.items() if phase != "train"}
+    without = [phase for phase, section in phases.items() if section.get("type") == "SingleImageDataset"]
+    if not compared or not without:
+        return
+    best = (val or {}).get("best") or {}
+    chosen = best.get("dataset") or next(iter(phases.values())).get("name")
+    deciding = best.get("metric") in compared and chosen in [phases[phase].get("name") for phase in without]
+    if not skipped or deciding or len(without) == len(phases):
+        raise ValueError(
+            f"expected true images in datasets.{without[0]} for {compared[0]} in val.metrics, got SingleImageDataset, "
+            "which has LR alone; take the metric out, or give pairs"
+        )
+    for phase in without:
+        notice(f"datasets.{phase} has LR alone: {', '.join(compared)} of val.metrics are not measured there")
 
 
 def measure(section: Mapping[str, Any], image: np.ndarray, truth: np.ndarray | None, scale: float) -> float:
