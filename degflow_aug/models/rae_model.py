@@ -12,7 +12,7 @@ from degflow_aug.degradations.convolution import pad_to_multiple
 from degflow_aug.degradations.fitted.camera_kernels import FittedCamera
 from degflow_aug.degradations.fitted.pseudo_views import FittedViews, pseudo_views
 from degflow_aug.degradations.generator.execution import EncodedHR
-from degflow_aug.models.stages.kernel_source import kernel_for
+from degflow_aug.models.stages.kernel_source import kernel_for, say_unused_kernel
 from degflow_aug.models.stages.paths import draw_available
 from degflow_aug.models.stages.sample_cameras import camera_numbers, sample_kernel
 from degflow_aug.models.stages.stage_model import StageModel
@@ -38,6 +38,8 @@ class RAEModel(StageModel):
         self.anchored = self.get_bare_model(self.net_g).anchored
         if self.anchored or (self.is_train and options.pseudo_share):
             self.kernel = kernel_for(opt, options).to(self.device)
+        elif self.is_train:
+            say_unused_kernel(options)
 
     def feed_data(self, data: dict[str, Any]) -> None:
         """Take a batch of ``AlignedScalesDataset``: hr (B, 3, P, P), views (B, K-1, 3, P, P), available (B, K-1), and

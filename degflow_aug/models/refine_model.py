@@ -17,7 +17,7 @@ from degflow_aug.bundles.bundle import Bundle, State
 from degflow_aug.degradations.camera_choice import one_hot
 from degflow_aug.flow.solver import TimeMap, Velocity, integrate
 from degflow_aug.metrics.lpips_loss import LPIPSLoss
-from degflow_aug.models.stages.kernel_source import kernel_after
+from degflow_aug.models.stages.kernel_source import kernel_after, say_unused_kernel
 from degflow_aug.models.stages.sample_cameras import camera_numbers, sample_kernel
 from degflow_aug.models.stages.stage_model import GeneratorStage
 from degflow_aug.models.stages.teacher import check_cameras, check_end, load_teacher
@@ -54,6 +54,8 @@ class RefineModel(GeneratorStage):
         self.anchored = self.get_bare_model(self.net_g).rae.anchored
         if self.anchored or (self.is_train and options.pseudo_share):
             self.kernel = kernel_after(self.start, opt, self.options).to(self.device)
+        elif self.is_train:
+            say_unused_kernel(options)
         if self.is_train and options.lpips_weight:
             self.perceptual = LPIPSLoss(1.0, options.lpips_vgg or None).to(self.device)
 

@@ -15,6 +15,7 @@ from basicsr.utils.registry import METRIC_REGISTRY, MODEL_REGISTRY
 
 from degflow_aug.compat.options import check_options
 from degflow_aug.files.notice import notice
+from degflow_aug.models.checks.effects import check_scales_of_pairs, say_idle_keys
 from degflow_aug.models.checks.images import check_channels, check_judges, is_of_pairs
 from degflow_aug.models.checks.registered_types import (
     check_datasets,
@@ -39,6 +40,8 @@ from degflow_aug.models.validation.scale_validation import ScaleValidation
 from degflow_aug.models.validation.sr_validation import SRValidation
 from degflow_aug.models.validation.validation_metrics import check_metrics, check_truth
 from degflow_aug.options.sections import read_options
+from degflow_aug.options.stages import StageOptions
+from degflow_aug.options.super_resolution import ArbitraryScaleOptions
 
 _WITH_DISCRIMINATORS = (HiFaceGANModel, SRGANModel, StyleGAN2Model, VideoRecurrentGANModel)
 
@@ -79,9 +82,14 @@ def check_training_options(opt: dict[str, Any], source: str) -> None:
     built = check_datasets(opt)
     check_best_scale(opt.get("val"), opt["datasets"], {opt["datasets"][key].get("name"): built[key] for key in built})
     if issubclass(model, StageModel):
-        check_stage_pairs(read_options(options, opt["degflow"], "degflow"), built.get("train"))  # type: ignore[arg-type]
+        stage: StageOptions = read_options(options, opt["degflow"], "degflow")  # type: ignore[arg-type]
+        check_stage_pairs(stage, built.get("train"))
+        say_idle_keys(stage, opt["degflow"])
     if hasattr(model, "check"):
-        model.check(opt)
+        checked = model.check(opt)
+        say_idle_keys(checked, opt.get("degflow") or {})
+        if isinstance(checked, ArbitraryScaleOptions):
+            check_scales_of_pairs(checked, opt, built.get("train"))
     elif is_of_pairs(model):
         _check_images(opt)
 

@@ -23,6 +23,7 @@ from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
 from degflow_aug.degradations.fitted.kernel_estimation import ROUNDS
 from degflow_aug.degradations.fitted.pipeline_estimation import SearchWatch
+from degflow_aug.files.notice import notice
 from degflow_aug.files.tensor_file import check_weights, load_safetensors, load_tensors, write_checkpoint
 from degflow_aug.files.writing import atomic_path
 from degflow_aug.models.stages.sample_cameras import WholePairs, pairs_of_camera
@@ -68,6 +69,13 @@ def kernel_for(opt: dict[str, Any], options: StageOptions) -> FittedCamera:
             "another file or remove that one"
         )
     return fitted
+
+
+def say_unused_kernel(options: StageOptions) -> None:
+    """Say which keys about the kernel have no effect in a training that asks for no pseudo-views or base."""
+    for key, named in (("kernel", options.kernel), ("pipeline", options.pipeline != "auto")):
+        if named:
+            notice(f"degflow.{key} has no effect: neither pseudo-views nor an anchored decoder need a kernel here")
 
 
 def kernel_after(before: Bundle, opt: dict[str, Any], options: StageOptions) -> FittedCamera:

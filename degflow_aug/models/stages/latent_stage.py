@@ -15,7 +15,7 @@ from degflow_aug.degradations.fitted.camera_kernels import FittedCamera
 from degflow_aug.degradations.fitted.pseudo_views import FittedViews
 from degflow_aug.flow.solver import TimeMap
 from degflow_aug.metrics.lpips_loss import LPIPSLoss
-from degflow_aug.models.stages.kernel_source import kernel_for
+from degflow_aug.models.stages.kernel_source import kernel_for, say_unused_kernel
 from degflow_aug.models.stages.paths import views_along_path
 from degflow_aug.models.stages.sample_cameras import camera_numbers, sample_kernel
 from degflow_aug.models.stages.stage_model import GeneratorStage
@@ -49,6 +49,8 @@ class LatentStageModel(GeneratorStage):
         self.perceptual: LPIPSLoss | None = None
         if rae.anchored or (self.is_train and (len(self.scales) > len(options.knots) or options.pseudo_share)):
             self.kernel = self.find_kernel().to(self.device)
+        elif self.is_train:
+            say_unused_kernel(options)
         if self.is_train and options.lpips_weight:
             self.perceptual = LPIPSLoss(1.0, options.lpips_vgg or None).to(self.device)
 
