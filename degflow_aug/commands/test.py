@@ -38,11 +38,10 @@ def run(args: argparse.Namespace) -> int:
     register()
     from basicsr.test import test_pipeline
 
-    from degflow_aug.compat.options import override
+    from degflow_aug.compat.options import override_all
     from degflow_aug.models.checks.testing_options import check_testing_options
 
-    for entry in args.force_yml or ():
-        override(opt, entry)
+    override_all(opt, args.force_yml or ())
     check_testing_options(opt, args.opt)
     root = Path.cwd()
     with (

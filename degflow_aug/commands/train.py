@@ -92,11 +92,10 @@ def _checked_name(args: argparse.Namespace) -> str:
 
     register()
     from degflow_aug.compat.devices import check_launcher, launcher_of
-    from degflow_aug.compat.options import override
+    from degflow_aug.compat.options import override_all
     from degflow_aug.models.checks.training_options import check_training_options
 
-    for entry in args.force_yml or ():
-        override(opt, entry)
+    override_all(opt, args.force_yml or ())
     if not isinstance(opt.get("path") or {}, dict):
         raise ValueError(f"expected a mapping of options in path of {args.opt}, got {opt['path']!r}")
     name = str(opt.get("name"))

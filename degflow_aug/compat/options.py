@@ -57,8 +57,7 @@ def parse_options(
 
     args = _parse_command_line(argv)
     opt = load_yaml(Path(args.opt))
-    for entry in args.force_yml or ():
-        override(opt, entry)
+    override_all(opt, args.force_yml or ())
     check_options(opt, args.opt, is_train)
     _fill_defaults(opt)
     args.launcher = compat_devices.launcher_of(args.launcher)
@@ -88,6 +87,19 @@ def _parse_command_line(argv: Sequence[str] | None) -> argparse.Namespace:
         "--force_yml", nargs="+", action="extend", help="change options, for example train:ema_decay=0.999"
     )
     return parser.parse_args(argv)
+
+
+def override_all(opt: dict[str, Any], entries: Iterable[str]) -> None:
+    """:func:`override` by every entry; a ValueError where two are of one key."""
+    given: dict[tuple[str, ...], str] = {}
+    for entry in entries:
+        names = tuple(name.strip() for name in entry.partition("=")[0].split(":"))
+        if names in given:
+            raise ValueError(
+                f"expected each key once after --force_yml, got '{given[names]}' and '{entry}'; take one of them out"
+            )
+        given[names] = entry
+        override(opt, entry)
 
 
 def override(opt: dict[str, Any], entry: str) -> None:

@@ -24,7 +24,7 @@ _REFUSED_KEYS = {
     **dict.fromkeys(("use_hflip", "use_rot", "cache_mb", "io_backend"), "it belongs in real: and in hr:"),
 }
 # What the loader or the whole section decides; a part that had them would be believed to decide it.
-_NOT_IN_PARTS = {*LOADER, *_KEYS} - {"type", "name", "phase", "dataroot_gt", "dataroot_lq"}
+_NOT_IN_PARTS = {*LOADER, *_KEYS} - {"type", "name", "dataroot_gt", "dataroot_lq"}
 _Part = TypeVar("_Part", AnyScalePairDataset, HRCropDataset)
 
 

@@ -127,8 +127,17 @@ def test_missing_keys_are_named(tmp_path: Path, key: str) -> None:
 
 
 def test_force_yml_counts_as_often_as_it_is_given(tmp_path: Path) -> None:
-    opt = parse(tmp_path, "--force_yml", "name=a", "train:total_iter=7", "--force_yml", "name=b", "manual_seed=3")
-    assert (opt["name"], opt["train"]["total_iter"], opt["manual_seed"]) == ("b", 7, 3)
+    opt = parse(tmp_path, "--force_yml", "name=a", "train:total_iter=7", "--force_yml", "manual_seed=3")
+    assert (opt["name"], opt["train"]["total_iter"], opt["manual_seed"]) == ("a", 7, 3)
+
+
+@pytest.mark.parametrize("words", [
+    ["name=a", "name=b"], ["name=a", "--force_yml", "name=b"], ["name=a", "train:total_iter=7", "name =a"],
+    ["train:total_iter=7", "train: total_iter=8"],
+])  # fmt: skip
+def test_force_yml_takes_each_key_once(tmp_path: Path, words: list[str]) -> None:
+    with pytest.raises(ValueError, match=f"each key once after --force_yml, got '{words[0]}' and '{words[-1]}'"):
+        parse(tmp_path, "--force_yml", *words)
 
 
 def test_force_yml_sets_values_and_runs_nothing(tmp_path: Path) -> None:

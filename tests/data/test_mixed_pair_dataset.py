@@ -101,6 +101,8 @@ def test_other_options_are_refused(tmp_path: Path, changes: dict[str, Any], said
     ("real", {"type": "HRCropDataset"}, "expected real of MixedPairDataset with type: AnyScalePairDataset, got"),
     ("hr", {"type": None}, "expected hr of MixedPairDataset with type: HRCropDataset, got None"),
     ("hr", {"gt_size": 32}, "expected no gt_size in hr of MixedPairDataset, got 32; move it one level up"),
+    ("hr", {"phase": "val"}, "expected no phase in hr of MixedPairDataset, got 'val'; move it one level up"),
+    ("real", {"phase": "train"}, "expected no phase in real"),
     ("real", {"num_worker_per_gpu": 2}, "expected no num_worker_per_gpu in real"),
     ("real", {"scales": [5]}, "expected pairs at scale 5"),
     ("hr", {"layout": "realsr"}, "expected folders"),
