@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 from basicsr.archs.vgg_arch import NAMES, insert_bn
-from basicsr.losses.basic_loss import PerceptualLoss
+from basicsr.losses.basic_loss import PerceptualLoss, WeightedTVLoss
+from basicsr.losses.gan_loss import GANLoss
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY
 from torch import nn
 
@@ -74,7 +75,8 @@ def check_networks(opt: Mapping[str, Any]) -> None:
         ValueError: the first mistake.
     """
     for name, section in opt.items():
-        if name.startswith("network_"):
+        # A discriminator that is null is none.
+        if name == "network_g" or (name.startswith("network_") and section is not None):
             network = registered_type(ARCH_REGISTRY, section, name)
             parameters = inspect.signature(network).parameters
             if not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()):
@@ -140,6 +142,7 @@ def check_losses_and_optimizers(train: Mapping[str, Any], optimizers: Mapping[st
         if train.get(name) is not None:
             where = f"train.{name}"
             loss = registered_type(LOSS_REGISTRY, train[name], where)
+            _check_use(loss, name)
             arguments = check_arguments(loss, train[name], where)
             if loss is PerceptualLoss:
                 _check_vgg(arguments, where)
@@ -157,6 +160,19 @@ def check_losses_and_optimizers(train: Mapping[str, Any], optimizers: Mapping[st
                 raise ValueError(f"expected lr in train.{name}, got none; add it")
             arguments = check_arguments(optimizers[kind], {"params": None, **section}, f"train.{name}")
             optimizers[kind](**{**arguments, "params": [nn.Parameter(torch.zeros(1))]})
+
+
+def _check_use(loss: Any, name: str) -> None:
+    """Refuse a loss of BasicSR's that takes or gives something else than where it stands asks for."""
+    if not isinstance(loss, type) or not loss.__module__.startswith("basicsr."):
+        return
+    if name == "gan_opt":
+        fits, wanted = issubclass(loss, GANLoss), "a loss of what a discriminator says, such as GANLoss,"
+    else:
+        several = () if name == "perceptual_opt" else (PerceptualLoss,)
+        fits, wanted = not issubclass(loss, (GANLoss, WeightedTVLoss, *several)), "one loss of two images, as L1Loss,"
+    if not fits:
+        raise ValueError(f"expected {wanted} in train.{name}, got {loss.__name__}; take another")
 
 
 def _check_vgg(arguments: Mapping[str, Any], where: str) -> None:

@@ -116,8 +116,12 @@ def _check_validation(opt: Mapping[str, Any], model: type) -> None:
         check_has_images_to_restore(opt["datasets"])
         if val.get("suffix") is not None:
             raise ValueError(f"expected no val.suffix in training, which names images otherwise, got {val['suffix']!r}")
-        if not opt.get("val") and len(opt["datasets"]) > 1:
+        if not val and len(opt["datasets"]) > 1:
             notice("there is no section val: nothing is validated")
+        elif val and len(opt["datasets"]) == 1:
+            notice("there is no datasets.val: the section val has no effect")
+        elif val and not val.get("metrics") and not val.get("save_img"):
+            notice("val has neither metrics nor save_img: a validation measures nothing and writes no image")
     for name, metric in (val.get("metrics") or {}).items():
         registered_type(METRIC_REGISTRY, metric, f"val.metrics.{name}")
     if issubclass(model, SRValidation):

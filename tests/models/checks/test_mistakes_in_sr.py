@@ -103,6 +103,7 @@ def test_keys_that_are_numbers_in_training_and_in_testing(tmp_path: Path, capsys
 DEEP = {"n_resblocks": 10**8, "n_feats": 8}
 RRDB = {"type": "RRDBNet", "num_in_ch": 3, "num_out_ch": 3, "num_feat": 8, "num_block": 1, "num_grow_ch": 4, "scale": 2}
 VGG = {"type": "PerceptualLoss", "layer_weights": {"conv5_4": 1}}
+GAN = {"type": "GANLoss", "gan_type": "vanilla"}
 MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("arbitrary", {"train__pixel_opt__weight": 1}, "unexpected keyword argument 'weight'; did you mean 'loss_weight'"),
     ("arbitrary", {"train__pixel_opt__reduction": "none"}, "mean or sum in train.pixel_opt.reduction, got 'none'"),
@@ -160,6 +161,12 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("gan", {"train__perceptual_opt": {**VGG, "vgg_type": "vgg20"}}, "expected vgg_type out of vgg11, .*, got 'vgg20'"),
     ("gan", {"train__perceptual_opt": {**VGG, "criterion": "l2"}}, "criterion l1 or fro in .* and 'l2'"),
     ("arbitrary", {"val__suffix": "a"}, "no val.suffix in training, which names images otherwise, got 'a'"),
+    ("fixed", {"train__pixel_opt": GAN}, "expected one loss of two images, .* in train.pixel_opt, got GANLoss"),
+    ("fixed", {"train__perceptual_opt": GAN}, "expected one loss of two images, .* in train.perceptual_opt, got GANL"),
+    ("fixed", {"train__ldl_opt": {**GAN, "type": "MultiScaleGANLoss"}}, "in train.ldl_opt, got MultiScaleGANLoss"),
+    ("fixed", {"train__pixel_opt": {"type": "WeightedTVLoss"}}, "in train.pixel_opt, got WeightedTVLoss"),
+    ("fixed", {"train__pixel_opt": VGG}, "in train.pixel_opt, got PerceptualLoss"),
+    ("gan", {"train__gan_opt": {"type": "L1Loss"}}, "what a discriminator says, .* in train.gan_opt, got L1Loss"),
     ("fixed", {"path__ignore_resume_networks": ["network_G"]}, "names out of network_g in .*, got 'network_G'"),
 ]  # fmt: skip
 
@@ -221,6 +228,25 @@ def test_a_discriminator_that_nobody_trains_is_said(
         assert ("SRModel trains no discriminator" in caplog.text) is (model == "SRModel")
 
 
+@pytest.mark.parametrize(("changes", "said"), [
+    ({"datasets__val": None}, "there is no datasets.val: the section val has no effect"),
+    ({"val__metrics": None}, "val has neither metrics nor save_img"),
+    ({"val": None}, "there is no section val: nothing is validated"),
+    ({"val__metrics": None, "val__save_img": True}, ""), ({}, ""),
+])  # fmt: skip
+def test_a_validation_of_nothing_is_said(
+    tmp_path: Path, changes: dict[str, Any], said: str, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    from degflow_aug.files import notice
+    from degflow_aug.models.checks.training_options import check_training_options
+
+    monkeypatch.setattr(notice, "_SAID", set())
+    check_training_options(change(options(tmp_path, "fixed"), **changes), "run.yml")
+    assert len(caplog.records) == bool(said)
+    assert said in caplog.text
+
+
 @pytest.mark.parametrize(("model", "changes", "sentence"), OF_BASICSR)
 def test_what_models_of_basicsr_need_is_one_sentence_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], model: str, changes: dict[str, Any], sentence: str
@@ -257,6 +283,7 @@ def test_files_without_a_mistake_are_accepted(tmp_path: Path) -> None:
     ]  # fmt: skip
     for kind, changes in good:
         check_training_options(change(options(tmp_path, kind), **changes), "run.yml")
+    check_training_options({**options(tmp_path, "fixed"), "network_d": None}, "run.yml")
 
 
 def test_a_gray_network_is_found_before_a_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
