@@ -37,7 +37,8 @@ training     a resumed run begins its epoch again; runs end before ``total_iter`
 resume       states are loaded onto CUDA where there is none; ``--auto_resume`` from another folder renames the
              experiment away; a cut-off state ends the run, and so does a third start of a name within a second
 state        a state of another optimiser or width is found out in a later step, or never
-schedules    a run that goes on takes its schedule from its state, and dies where a cosine's periods end before it
+schedules    a run that goes on takes its schedule from its state, and dies where a cosine's periods end before it;
+             steps after a warm-up begin below the full rate
 run_record   what has changed since a state was saved is not looked at: options, weights, data, the machine
 validations  the last one comes twice, and one that was broken off never again
 history      the log rounds losses, and begins a new file whenever a run goes on; "-1 day" left at the end
@@ -144,7 +145,7 @@ def patch_training() -> None:
     """
     require_basicsr("training")
     apply()
-    from degflow_aug.compat import devices, filters, history, loading, metrics, options, training
+    from degflow_aug.compat import devices, filters, history, loading, metrics, options, schedules, training
 
-    for module in (devices, options, loading, training, history, metrics, filters):
+    for module in (devices, options, loading, schedules, training, history, metrics, filters):
         module.patch()

@@ -2,7 +2,7 @@
 
 BasicSR 1.4.2 looks a cosine schedule's period up when it needs it, and dies in the middle of a run that has one
 iteration more; a run that goes on takes the schedule and the arguments of the optimiser from its training state,
-whatever the option file says by then.
+whatever the option file says by then. A warm-up before steps lowers the rate of the whole run.
 """
 
 from __future__ import annotations
@@ -79,6 +79,29 @@ def replay(model: Any, fresh: Sequence[Mapping[str, Any]], iteration: int) -> No
         warnings.filterwarnings("ignore", message=".*lr_scheduler.step")
         for each in range(1, iteration + 1):
             model.update_learning_rate(each, warmup_iter=warmup)
+
+
+def multi_step_rates(schedule: Any) -> list[float]:
+    """``MultiStepRestartLR.get_lr`` as a function of the iteration alone.
+
+    BasicSR multiplies the rate of the step before, so that after a warm-up of W iterations (W - 1) / W of the rate is
+    left for good, and milestones within have no effect. Without a warm-up this multiplies the same numbers in the same
+    order.
+    """
+    now = schedule.last_epoch
+    restart = max((each for each in schedule.restarts if each <= now), default=-1)
+    weight = schedule.restart_weights[schedule.restarts.index(restart)] if restart in schedule.restarts else 1
+    rates = [group["initial_lr"] * weight for group in schedule.optimizer.param_groups]
+    for milestone in sorted(each for each in schedule.milestones if restart < each <= now):
+        rates = [rate * schedule.gamma ** schedule.milestones[milestone] for rate in rates]
+    return rates
+
+
+def patch() -> None:
+    """Install these rates in BasicSR's schedule."""
+    from basicsr.models.lr_scheduler import MultiStepRestartLR
+
+    MultiStepRestartLR.get_lr = multi_step_rates
 
 
 def _plain(value: Any) -> Any:

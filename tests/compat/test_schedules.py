@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from helpers.basicsr_experiment import register_recording_dataset, train, write_experiment
 
 from degflow_aug import compat
-from degflow_aug.compat.schedules import check_schedule
+from degflow_aug.compat.schedules import check_schedule, multi_step_rates
 
 if not compat.has_basicsr():
     pytest.skip("BasicSR is not installed", allow_module_level=True)
@@ -116,3 +117,50 @@ def test_a_model_of_another_project_may_have_no_schedule(tmp_path: Path, schedul
     register_recording_dataset()
     train(write_experiment(tmp_path, model_type="UnscheduledModel", train__scheduler=scheduler))
     assert (tmp_path / "experiments/tiny/models/net_g_latest.pth").is_file()
+
+
+STEPS = [
+    steps(), steps(2, 7), steps(3, 3, 9), steps(2, 6, 8, restarts=[0, 5], restart_weights=[1, 0.3]),
+    steps(0, 4, restarts=[3, 6], restart_weights=[0.7, 2]), steps(4, restarts=[0, 4], restart_weights=[1, 0.1]),
+]  # fmt: skip
+
+
+def rates_of(schedule: dict[str, Any], warmup: int, patched: bool, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Learning rates of twelve iterations, as BasicSR's models move them."""
+    from basicsr.models.base_model import BaseModel
+    from basicsr.models.lr_scheduler import MultiStepRestartLR
+
+    # A fresh copy of BasicSR's module, which nobody has patched.
+    spec = importlib.util.find_spec("basicsr.models.lr_scheduler")
+    assert spec is not None
+    assert spec.loader is not None
+    fresh = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fresh)
+    rates = multi_step_rates if patched else fresh.MultiStepRestartLR.get_lr
+    monkeypatch.setattr(MultiStepRestartLR, "get_lr", rates)
+    model = BaseModel({"num_gpu": 0, "is_train": True, "train": {"scheduler": dict(schedule)}})
+    model.optimizers = [torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.3)]
+    model.setup_schedulers()
+    found = []
+    for iteration in range(1, 13):
+        model.update_learning_rate(iteration, warmup_iter=warmup)
+        model.optimizers[0].step()
+        found += model.get_current_learning_rate()
+    return found
+
+
+@pytest.mark.parametrize("schedule", STEPS)
+def test_steps_without_a_warm_up_are_basicsrs_to_the_bit(
+    schedule: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert rates_of(schedule, -1, True, monkeypatch) == rates_of(schedule, -1, False, monkeypatch)
+
+
+@pytest.mark.parametrize("schedule", STEPS)
+@pytest.mark.parametrize("warmup", [1, 2, 5, 8])
+def test_steps_after_a_warm_up_are_those_without_one(
+    schedule: dict[str, Any], warmup: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = rates_of(schedule, warmup, True, monkeypatch)
+    assert found[warmup - 1 :] == rates_of(schedule, -1, False, monkeypatch)[warmup - 1 :]
+    assert found[: warmup - 1] == pytest.approx([0.3 * step / warmup for step in range(1, warmup)])
