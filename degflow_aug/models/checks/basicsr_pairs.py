@@ -100,6 +100,24 @@ def check_range(section: Mapping[str, Any], where: str) -> None:
             notice(f"{where}.{key}: the network trains on normalised images, which no validation makes")
 
 
+def check_ffhq(section: Mapping[str, Any], where: str) -> None:
+    """Raise a ValueError where an FFHQDataset lacks a key, or one of the files that it takes for granted on disk."""
+    if section.get("type") != "FFHQDataset":
+        return
+    for key in ("dataroot_gt", "io_backend", "mean", "std", "use_hflip"):
+        if section.get(key) is None:
+            raise ValueError(f"expected {key} in {where}, which FFHQDataset reads, got none; add it")
+    root = Path(at_home(str(section["dataroot_gt"])))
+    if section["io_backend"].get("type") == "disk":
+        there = set(os.listdir(root)) if root.is_dir() else set()
+        for name in (f"{number:08d}.png" for number in range(70_000)):
+            if name not in there:
+                raise ValueError(
+                    f"{root / name}: expected all 70,000 images of FFHQ, which FFHQDataset in {where} draws from, got "
+                    "none; take another data set for your own images, such as HRCropDataset"
+                )
+
+
 def _check_backend(section: Mapping[str, Any], stored: bool, where: str) -> None:
     backend = section["io_backend"]
     kind = backend.get("type") if isinstance(backend, Mapping) else backend

@@ -17,7 +17,7 @@ from torch import nn
 from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import ArbitraryScaleNetwork
 from degflow_aug.archs.network_arguments import TooLargeError, outline
 from degflow_aug.console.sentence import sentence
-from degflow_aug.models.checks.basicsr_pairs import check_basicsr_pairs, check_range
+from degflow_aug.models.checks.basicsr_pairs import check_basicsr_pairs, check_ffhq, check_range
 from degflow_aug.models.validation.validation_metrics import check_borders
 from degflow_aug.options.nearest_name import nearest_name
 from degflow_aug.options.sections import check_known_keys
@@ -213,6 +213,7 @@ def check_datasets(opt: Mapping[str, Any]) -> dict[str, Any]:
             frames = getattr(each, "frames", [])
         else:
             check_range(section, f"datasets.{name}")
+            check_ffhq(section, f"datasets.{name}")
             check_range(section, f"datasets.{name}")
             frames = check_basicsr_pairs(section, opt.get("scale", section.get("scale")), f"datasets.{name}")
         if name != "train":

@@ -13,7 +13,7 @@ from helpers import trees
 from degflow_aug.files import notice
 from degflow_aug.files.image_file import encode_image
 from degflow_aug.files.lmdb_store import LmdbWriter
-from degflow_aug.models.checks.basicsr_pairs import check_basicsr_pairs, check_range
+from degflow_aug.models.checks.basicsr_pairs import check_basicsr_pairs, check_ffhq, check_range
 
 
 def _section(root: Path, *pairs: tuple[tuple[int, int], tuple[int, int]], template: str = "{}") -> dict[str, Any]:
@@ -215,3 +215,21 @@ def test_hr_is_not_its_own_lr(tmp_path: Path) -> None:
 def test_what_cannot_be_told_is_left_to_basicsr(tmp_path: Path) -> None:
     section = _section(tmp_path, ((48, 64), (12, 16)))
     check_basicsr_pairs({**section, "type": "SingleImageDataset"}, 1, "datasets.val")
+
+
+@pytest.mark.parametrize(("changes", "said"), [
+    ({}, r"00000002\.png: expected all 70,000 images of FFHQ"),
+    ({"mean": None}, r"expected mean in datasets\.train"),
+    ({"use_hflip": None}, r"expected use_hflip in datasets\.train"),
+    ({"dataroot_gt": "nowhere"}, r"nowhere/00000000\.png: expected all"),
+    ({"type": "HRCropDataset"}, None), ({"io_backend": {"type": "lmdb"}}, None),
+])  # fmt: skip
+def test_ffhq_is_whole(changes: dict[str, Any], said: str | None, tmp_path: Path) -> None:
+    for number in (0, 1, 3):
+        (tmp_path / f"{number:08d}.png").touch()
+    section = {
+        "type": "FFHQDataset", "dataroot_gt": str(tmp_path), "io_backend": {"type": "disk"}, "mean": [0.5] * 3,
+        "std": [0.5] * 3, "use_hflip": True, **changes,
+    }  # fmt: skip
+    with pytest.raises(ValueError, match=said) if said else nullcontext():
+        check_ffhq(section, "datasets.train")
