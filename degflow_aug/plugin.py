@@ -33,7 +33,7 @@ LOSSES = (
 )
 METRICS = (
     "metrics.lpips_metric:calculate_lpips",
-    "metrics.paper_protocols:calculate_psnr_interflow calculate_ssim_interflow calculate_psnr_realarbisr",
+    "metrics.paper_metric:calculate_psnr_interflow calculate_ssim_interflow calculate_psnr_realarbisr",
     "metrics.pyiqa_metric:calculate_pyiqa calculate_pyiqa_fr",
 )
 MODELS = (

@@ -17,7 +17,7 @@ from degflow_aug.console.progress import track
 from degflow_aug.data.tensors import to_array
 from degflow_aug.files.image_file import write_image
 from degflow_aug.files.writing import fitting_path
-from degflow_aug.metrics.paper_protocols import CAMERA_MEANS, UNROUNDED
+from degflow_aug.metrics.paper_metric import CAMERA_MEANS, UNROUNDED
 from degflow_aug.models.training import interrupt
 from degflow_aug.models.validation.best_checkpoint import BestOptions, BestRecord, check_best, deciding_value
 from degflow_aug.models.validation.scale_table import ScaleTable, iteration_label, results_folder, write_results

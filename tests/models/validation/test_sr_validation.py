@@ -524,7 +524,7 @@ def test_a_signal_stops_a_long_validation_after_saving(tmp_path: Path) -> None:
 
 
 def test_protocols_of_papers_are_of_unrounded_images_and_mean_over_cameras(tmp_path: Path) -> None:
-    from degflow_aug.metrics.paper_protocols import calculate_psnr_interflow, calculate_psnr_realarbisr
+    from degflow_aug.metrics.paper_metric import calculate_psnr_interflow, calculate_psnr_realarbisr
 
     cameras = ("one", "one", "other")
     items = [{**item(seed, 3.0), "camera": camera} for seed, camera in enumerate(cameras)]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from degflow_aug.metrics.paper_protocols import (
+from degflow_aug.metrics.paper_metric import (
     calculate_psnr_interflow,
     calculate_psnr_realarbisr,
     calculate_ssim_interflow,
