@@ -46,11 +46,11 @@ INSIDE: dict[str, dict[str, set[str]]] = {
     "models": {
         "training": set(),
         "validation": {"training"},
-        "checks": {"validation", "training"},
-        "stages": {"checks", "validation", "training"},
+        "stages": {"validation", "training"},
+        "checks": {"stages", "validation", "training"},
         "inference": {"checks", "validation", "training"},
         "sr": {"inference", "checks", "validation", "training"},
-        "": {"sr", "stages", "inference", "checks", "validation", "training"},
+        "": {"sr", "inference", "checks", "stages", "validation", "training"},
     },
     "onestep": {
         "losses": set(),
