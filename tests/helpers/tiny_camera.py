@@ -66,7 +66,8 @@ def stage_options(
             "scheduler": {
                 "type": "CosineAnnealingRestartLR", "periods": [iterations], "restart_weights": [1], "eta_min": 1e-5,
             },
-            "total_iter": iterations, "warmup_iter": 3, "pixel_opt": {"type": "L1Loss", "reduction": "mean"},
+            "total_iter": iterations, "warmup_iter": 3,
+            **({"pixel_opt": {"type": "L1Loss", "reduction": "mean"}} if stage == "rae" else {}),
         },
         "val": {
             "val_freq": 1000, "save_img": False,
