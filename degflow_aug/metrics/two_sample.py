@@ -69,7 +69,12 @@ class LRScene:
 
 
 def two_sample_test(
-    scenes: Sequence[LRScene], classifier: str = "residual", *, folds: int = FOLDS, seed: int = 0, steps: int = STEPS
+    scenes: Sequence[LRScene],
+    classifier: str = "residual",
+    *,
+    folds: int = FOLDS,
+    seed: int = 0,
+    steps: int | None = None,
 ) -> TwoSample:
     """Tell each fold of the scenes apart by a classifier of its own, with its own seed, trained on the other folds.
 
@@ -83,7 +88,7 @@ def two_sample_test(
         classifier: one of ``CLASSIFIERS``.
         folds: into how many parts the scenes are split, at random by ``seed``.
         seed: of the split, the networks and the batches.
-        steps: of training each.
+        steps: of training each; default: ``STEPS``.
 
     Raises:
         ValueError: too few scenes, or a classifier that there is not.
@@ -96,7 +101,7 @@ def two_sample_test(
     with torch.inference_mode(False), torch.enable_grad():
         for number, (training, held) in enumerate(split(len(scenes), folds, seed)):
             rng = np.random.default_rng([seed, number])
-            network = _trained(_new(classifier, rng), [scenes[index] for index in training], rng, steps)
+            network = _trained(_new(classifier, rng), [scenes[index] for index in training], rng, steps or STEPS)
             real, generated = _scores(network, [scenes[index] for index in held])
             accuracies.append(((real > 0).mean() + (generated < 0).mean()) / 2)
             areas.append(area_under_curve(real, generated))
