@@ -80,10 +80,10 @@ def fit(found: Camera, preset: str, args: argparse.Namespace) -> Path:
         command = [
             sys.executable, "-m", "degflow_aug", "fit", *found.arguments, "--preset", preset, "--out", str(bundle),
             "--scenes", ",".join(scene.name for scene in found.train), "--held-out", "none", "--report", "none",
-            "--device", "cpu", "--seed", str(args.seed),
+            "--device", "cpu", "--iters", str(args.iters),
         ]  # fmt: skip
         if preset != "pipeline":
-            command += ["--iters", str(args.iters)]
+            command += ["--seed", str(args.seed)]
         if subprocess.run(command, check=False).returncode:
             sys.exit("a fit failed; see its message above")
     return bundle

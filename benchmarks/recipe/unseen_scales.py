@@ -64,8 +64,8 @@ def fit(work: Path, name: str, knots: tuple[float, ...], args: argparse.Namespac
         "--knots", ",".join(f"{knot:g}" for knot in knots), "--held-out", "none", "--report", "none", "--device", "cpu",
         "--camera", "simulated phone", "--out", str(work / f"{name}.safetensors"),
     ]  # fmt: skip
-    settings = ["--preset", args.preset, "--iters", str(args.iters), "--seed", str(args.seed)]
-    command += ["--preset", "pipeline"] if name == PIPELINE else settings
+    command += ["--iters", str(args.iters)]
+    command += ["--preset", "pipeline"] if name == PIPELINE else ["--preset", args.preset, "--seed", str(args.seed)]
     if subprocess.run(command, check=False).returncode:
         sys.exit("a fit failed; see its message above")
 

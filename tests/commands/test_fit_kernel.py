@@ -158,7 +158,7 @@ def test_the_table_is_of_scenes_held_out(pairs: Path, tmp_path: Path, capsys: py
 @pytest.mark.parametrize(
     "more",
     [
-        ["--minutes", "1"], ["--iters", "5"], ["--one-step"], ["--recipe", "ours"], ["--lpips-vgg", "none"],
+        ["--minutes", "1"], ["--one-step"], ["--recipe", "ours"], ["--lpips-vgg", "none"],
         ["--work", "folder"], ["--seed", "1"], ["--save-every", "5"], ["--workers", "2"],
     ],
 )  # fmt: skip

@@ -120,7 +120,10 @@ def _add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
         "--minutes", type=positive_number, metavar="M", help=f"time to train (default: {DEFAULT_MINUTES:g})"
     )
     parser.add_argument(
-        "--iters", type=whole_number, metavar="N", help="iterations of all stages together, instead of --minutes"
+        "--iters",
+        type=whole_number,
+        metavar="N",
+        help="iterations of all stages together, instead of --minutes; without networks: of the noise (default: 400)",
     )
 
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from degflow_aug.data.layouts.scene import Scene
 
 ALONE = ("kernel", "pipeline")
-# Options that these have no use for, with what they are where nobody named them.
+# Options that these have no use for (--iters is of their noise), with what they are where nobody named them.
 OF_TRAINING = {
-    "recipe": None, "lpips_vgg": "", "one_step": None, "minutes": None, "iters": None, "work": None, "seed": 0,
+    "recipe": None, "lpips_vgg": "", "one_step": None, "minutes": None, "work": None, "seed": 0,
     "save_every": 60.0, "workers": None,
 }  # fmt: skip
 
