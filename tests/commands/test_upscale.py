@@ -19,7 +19,6 @@ pytest.importorskip("peft", reason="the extra onestep is not installed")
 
 from degflow_aug.cli import main
 from degflow_aug.data.tensors import to_array, to_tensor
-from degflow_aug.files import notice
 from degflow_aug.files.image_file import read_image, write_image
 from degflow_aug.files.tensor_file import write_checkpoint
 from degflow_aug.onestep.onestep_checkpoint import load_system
@@ -97,10 +96,7 @@ def test_a_folder_is_gone_on_with(model: Path, capsys: pytest.CaptureFixture[str
     assert "expected to continue with scales" in capsys.readouterr().err
 
 
-def test_tiles_and_colours_are_options(
-    model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(notice, "_SAID", set())
+def test_tiles_and_colours_are_options(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_image(Path("photo.png"), photograph(0, 24, 40))
     for number, more in enumerate((["--tile", "64"], ["--tile", "0"], ["--tile", "512"], ["--colour", "wavelet"])):
         assert upscale("photo.png", f"{number}.png", "--model", model, *more) == 0

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from degflow_aug.files.notice import notice
+from degflow_aug.console.progress import note
 
 if TYPE_CHECKING:
     import torch
@@ -161,10 +161,13 @@ def _one_step(args: argparse.Namespace, device: torch.device) -> Upscaler:
     if tile is not None:
         restorer = replace(restorer, tile=tile // network.latents.factor, autoencoder_tile=tile)
 
+    told = False
+
     def enlarge(lq: Tensor, size: tuple[int, int], /) -> Tensor:
-        if tile and tile >= max(size):
-            what = f"the result of {max(size)} pixels is no larger than a tile of {tile}, and is made in one piece"
-            notice(what, "one piece")
+        nonlocal told
+        if tile and tile >= max(size) and not told:
+            told = True
+            note(f"the result of {max(size)} pixels is no larger than a tile of {tile}, and is made in one piece")
         made: Tensor = restorer(lq, size)[0]
         return made
 
