@@ -50,7 +50,7 @@ def smooth_variance(kernels: Tensor) -> Tensor:
 
     Of the weights (1 - t, t) along an axis, the products of equal ones have the mean 2/3, those of the others 1/3.
     """
-    share = kernels.new_tensor([1 / 6, 2 / 3, 1 / 6])
+    share = torch.tensor([1 / 6, 2 / 3, 1 / 6]).to(kernels, non_blocking=True)
     flat = kernels.flatten(0, 2)[:, None]
     smoothed = F.conv2d(flat, (share[:, None] * share)[None, None], padding=1)
     return (flat * smoothed).sum((1, 2, 3)).view(kernels.shape[:3]).sum(2)
@@ -111,7 +111,7 @@ def derivatives(image: Tensor) -> Tensor:
 
 def finest(image: Tensor) -> Tensor:
     """What of every channel is finer than a binomial window of 3x3: (B, 3, h, w) of the same shape."""
-    profile = image.new_tensor([0.25, 0.5, 0.25])
+    profile = torch.tensor([0.25, 0.5, 0.25]).to(image, non_blocking=True)
     window = (profile[:, None] * profile).expand(3, 1, 3, 3)
     return image - F.conv2d(F.pad(image, (1,) * 4, mode="replicate"), window, groups=3)
 

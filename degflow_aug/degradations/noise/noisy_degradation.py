@@ -52,7 +52,9 @@ class CameraNoise(nn.ModuleList):
 
         def noisy(camera: int, rows: Tensor) -> Tensor:
             images = lr.index_select(0, rows.to(lr.device, non_blocking=True))
-            return self[camera](images, scales.index_select(0, rows.to(scales.device)), strength, generator)
+            return self[camera](
+                images, scales.index_select(0, rows.to(scales.device, non_blocking=True)), strength, generator
+            )
 
         return by_camera(cameras, noisy)
 
