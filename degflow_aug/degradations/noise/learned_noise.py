@@ -15,14 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from degflow_aug.degradations.noise.residual_noise import ResidualNoise
+from degflow_aug.degradations.noise.residual_noise import ResidualNoise, SampledNoise
 
 WIDTH, LAYERS, WHITE = 16, 4, 3
 INPUTS = 7
 GAIN, LARGEST_SCALE = 0.1, 4.0
 
 
-class LearnedNoise(nn.Module):
+class LearnedNoise(SampledNoise):
     """Noise for LR images: a Gaussian field, and what convolutions of 3x3 add to it.
 
     Args:
@@ -60,23 +60,6 @@ class LearnedNoise(nn.Module):
         except (KeyError, IndexError, RuntimeError, ValueError):
             raise ValueError("expected the state of a learned noise, got another; run `degflow noise` again") from None
         return noise.requires_grad_(False)
-
-    @torch.no_grad()
-    def forward(self, lr: Tensor, scales: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-        """LR images with noise.
-
-        Args:
-            lr: (B, 3, h, w) in [0, 1].
-            scales: (B,), that of every image; read on the device of ``lr`` only.
-            strength: factor on the noise; 1 is that of the real pairs.
-            generator: on the device of ``lr``.
-
-        Returns:
-            (B, 3, h, w) in [0, 1].
-        """
-        wide = lr.float()
-        noise = self.sample(wide, scales.to(wide, non_blocking=True), generator)
-        return (wide + strength * noise).clamp(0, 1).to(lr.dtype)
 
     def sample(self, lr: Tensor, scales: Tensor, generator: torch.Generator) -> Tensor:
         """The noise alone, (B, 3, h, w), of LR images (B, 3, h, w) at scales (B,), made in float32."""

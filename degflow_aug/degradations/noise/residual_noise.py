@@ -34,7 +34,32 @@ TABLES = 3
 BUFFERS = ("scales", "contrasts", "tables", "kernels", "fields", "tails")
 
 
-class ResidualNoise(nn.Module):
+class SampledNoise(nn.Module):
+    """Noise that subclasses sample for LR images, and that is added to them in float32."""
+
+    @torch.no_grad()
+    def forward(self, lr: Tensor, scales: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+        """LR images with noise.
+
+        Args:
+            lr: (B, 3, h, w) in [0, 1].
+            scales: (B,), that of every image; read on the device of ``lr`` only.
+            strength: factor on the noise; 1 is that of the real pairs.
+            generator: on the device of ``lr``.
+
+        Returns:
+            (B, 3, h, w) in [0, 1].
+        """
+        wide = lr.float()
+        noise = self.sample(wide, scales.to(wide, non_blocking=True), generator)
+        return (wide + strength * noise).clamp(0, 1).to(lr.dtype)
+
+    def sample(self, lr: Tensor, scales: Tensor, generator: torch.Generator) -> Tensor:
+        """The noise alone, (B, 3, h, w), of LR images (B, 3, h, w) at scales (B,)."""
+        raise NotImplementedError
+
+
+class ResidualNoise(SampledNoise):
     """Noise for LR images, of the spread, tails and correlation that the residuals of a generator have.
 
     Args:
@@ -104,23 +129,6 @@ class ResidualNoise(nn.Module):
             return fn(part.flatten(0, 1)).contiguous().unflatten(0, part.shape[:2]) if part.ndim == 5 else fn(part)
 
         return super()._apply(applied, recurse)
-
-    @torch.no_grad()
-    def forward(self, lr: Tensor, scales: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-        """LR images with noise.
-
-        Args:
-            lr: (B, 3, h, w) in [0, 1].
-            scales: (B,), that of every image; read on the device of ``lr`` only.
-            strength: factor on the noise; 1 is that of the real pairs.
-            generator: on the device of ``lr``.
-
-        Returns:
-            (B, 3, h, w) in [0, 1].
-        """
-        wide = lr.float()
-        noise = self.sample(wide, scales.to(wide, non_blocking=True), generator)
-        return (wide + strength * noise).clamp(0, 1).to(lr.dtype)
 
     def sample(self, lr: Tensor, scales: Tensor, generator: torch.Generator) -> Tensor:
         """The noise alone, (B, 3, h, w), of LR images (B, 3, h, w) at scales (B,)."""
