@@ -87,6 +87,11 @@ def _with_students(
             "degflow fit puts one in"
         )
     knots, cameras = [knot for knot in bundle.spec.knots if knot != 1], bundle.spec.cameras or ("",)
+    without = {camera for camera in cameras if camera} - {scene.camera for scene in scenes}
+    if without and not args.photos:
+        raise ValueError(
+            f"expected pairs of every camera of the bundle, got none of {min(without)}; add them, or --photos"
+        )
     teacher = DegFlow.from_bundle(bundle, camera=cameras[0] or None).to(device)
     budget = Budget(-(-run.budget.iterations // len(cameras)), run.budget.seconds / len(cameras))
     students = []
@@ -94,6 +99,10 @@ def _with_students(
         if camera:
             teacher.use_camera(camera)
         own = [scene for scene in scenes if camera in ("", scene.camera)]
+        if not own and not args.photos:
+            raise ValueError(
+                f"expected pairs of every camera of the bundle, got none of {camera}; add them, or --photos"
+            )
         kernel = kind_of(state).of_state(state).to(device)
         sources = examples_of(teacher, kernel, _taught_by(args.photos, own, knots, device), run.seed)
         students.append(train_student(sources, replace(run, budget=budget), device).cpu().state_dict())

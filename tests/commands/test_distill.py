@@ -77,3 +77,25 @@ def test_a_bundle_without_a_fitted_camera_and_a_shipped_one_are_refused(
     assert "fitted kernel or pipeline" in refused(capsys, "distill", bundle, "--photos", hr_folder)
     said = refused(capsys, "distill", "city100-iphone", "--photos", hr_folder)
     assert "--out FILE.safetensors for a shipped bundle" in said
+
+
+def test_every_camera_of_several_needs_something_to_be_taught_by(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_pairs(tmp_path / "one")
+    file, out = tmp_path / "one/pattern.yml", tmp_path / "out.safetensors"
+    said = refused(
+        capsys,
+        "distill",
+        "city100",
+        "--pairs",
+        tmp_path / "one",
+        "--pattern",
+        file,
+        "--layout",
+        "pattern",
+        "--out",
+        out,
+    )
+    assert "got none of City100_NikonD5500" in said or "got none of City100_iPhoneX" in said
+    assert not out.exists()
