@@ -19,6 +19,7 @@ from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.fitted.student import LRCorrection, Student
 from degflow_aug.degradations.grid import to_lr_grid
+from degflow_aug.degradations.noise.noisy_degradation import noise_from_state
 from degflow_aug.degradations.realesrgan.kernels import BlurSettings, draw_blur_kernel, draw_sinc_kernel
 from degflow_aug.degradations.realesrgan.realesrgan import RealESRGAN
 from degflow_aug.degradations.realesrgan.settings import RealESRGANSettings
@@ -29,7 +30,7 @@ STOCK, OURS = "Real-ESRGAN, BasicSR", "Real-ESRGAN, ours"
 SHIPPED = "as shipped, 400 -> 256"
 SHIPPED_SIDE, SHIPPED_PATCH = 400, 256
 """BasicSR's dataset hands out 400 pixels a side, of which its option files keep 256."""
-FITTED_OF = "simulator"
+BUNDLE = "simulator"
 """The shipped bundle with both a kernel and a pipeline, up to x4."""
 SAMPLERS = (("heun", 2), ("euler", 4))
 
@@ -102,9 +103,7 @@ class StockRealESRGAN:
 
 
 def plain_entries(device: torch.device, scale: int) -> dict[str, Entry]:
-    """Bicubic, BasicSR's Real-ESRGAN with and without USM, on patches as they are and as shipped, ours, and fitted
-    cameras.
-    """
+    """Bicubic, BasicSR's Real-ESRGAN with and without USM, on patches as they are and as shipped, ours, a bundle."""
     entries = {"bicubic": Entry(_seeded(Bicubic(), scale))}
     for usm in (False, True):
         name = f"{STOCK}, USM" if usm else STOCK
@@ -112,19 +111,27 @@ def plain_entries(device: torch.device, scale: int) -> dict[str, Entry]:
         entries[name] = Entry(_on_patches(stock))
         entries[f"{name}, {SHIPPED}"] = Entry(_on_wide_patches(stock), shipped=True)
     entries[OURS] = Entry(_seeded(RealESRGAN(), scale))
-    return entries | _fitted_entries(device, scale)
+    return entries | _bundle_entries(device, scale)
 
 
-def _fitted_entries(device: torch.device, scale: float) -> dict[str, Entry]:
-    """What a bundle holds without networks, and a student of each; what it was taught makes no difference here."""
-    (state,) = load_bundle(FITTED_OF).kernels
-    found: dict[str, Entry] = {}
+def _bundle_entries(device: torch.device, scale: float) -> dict[str, Entry]:
+    """A shipped generator, what its bundle holds without networks, and a student of that, also with noise.
+
+    What a student was taught makes no difference here.
+    """
+    bundle = load_bundle(BUNDLE)
+    (state,), (noise,) = bundle.kernels, bundle.noise
+    found: dict[str, Degradation] = {
+        f"DegFlow {BUNDLE}": degflow_aug.load_generator(BUNDLE),
+        f"DegFlow {BUNDLE} + noise": degflow_aug.load_generator(BUNDLE, noise=1.0),
+    }
     for name, kind in FITTED.items():
-        kernel = kind.of_state(state).to(device)
-        if scale <= kernel.scale_range[1]:
-            found[name] = Entry(_seeded(kernel, scale))
-            found[f"student of a {name}"] = Entry(_seeded(Student(kernel, LRCorrection()).to(device), scale))
-    return found
+        kernel, residual = kind.of_state(state), noise_from_state(noise)
+        found[name] = kernel
+        found[f"student of a {name}"] = Student(kernel, LRCorrection())
+        found[f"student of a {name} + noise"] = Student(kernel, LRCorrection(), residual=residual, noise=1.0)
+    within = {name: each for name, each in found.items() if scale <= each.scale_range[1]}
+    return {name: Entry(_seeded(each.to(device), scale)) for name, each in within.items()}
 
 
 def generator_entries(
