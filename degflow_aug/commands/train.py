@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import glob
 import shlex
 import shutil
@@ -197,4 +198,6 @@ def _leave_process_group() -> None:
     import torch
 
     if torch.distributed.is_available() and torch.distributed.is_initialized():
+        # A model that still holds the group keeps gloo's threads alive, which abort when the interpreter ends.
+        gc.collect()
         torch.distributed.destroy_process_group()

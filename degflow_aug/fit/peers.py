@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -79,4 +80,6 @@ def together(world: int, device: torch.device) -> Iterator[Peers]:
         assert isinstance(group, dist.ProcessGroup)
         yield Peers(group)
     finally:
+        # A model that still holds the group keeps gloo's threads alive, which abort when the interpreter ends.
+        gc.collect()
         dist.destroy_process_group()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.basicsr_experiment import run_python, write_experiment
+from helpers.ranks import LEAVE
 
 from degflow_aug.compat.devices import check_launcher, init_dist, resolve_num_gpu
 
@@ -46,7 +47,7 @@ def test_torchrun_on_cpu_trains_on_disjoint_shards_and_resumes(tmp_path: Path) -
         tmp_path, images=8, num_gpu="auto", manual_seed=None, train__total_iter=4, logger__save_checkpoint_freq=3
     )
     program = tmp_path / "rank_program.py"
-    program.write_text(RANK_PROGRAM, encoding="utf-8")
+    program.write_text(RANK_PROGRAM + LEAVE, encoding="utf-8")
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = str(probe.getsockname()[1])

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from helpers.ranks import run_ranks
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 pytest.importorskip("diffusers", reason="the extra onestep is not installed")
@@ -49,31 +46,7 @@ if world > 1:
 
 def launch(backbones: Path, images: Path, folder: Path, world: int) -> list[dict[str, Any]]:
     """What every rank has at the start and at the end."""
-    worker = folder / "worker.py"
-    worker.write_text(WORKER, encoding="utf-8")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    root = Path(__file__).parents[2]
-    environment = {
-        **os.environ, "PYTHONPATH": os.pathsep.join(map(str, (root, root / "tests"))),
-        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1", "WORLD_SIZE": str(world),
-    }  # fmt: skip
-    words = [sys.executable, str(worker), str(backbones), str(images), str(folder), str(world)]
-    processes = [
-        subprocess.Popen(
-            words, cwd=folder, env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)}, text=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        )
-        for rank in range(world)
-    ]  # fmt: skip
-    try:
-        for process in processes:
-            _, errors = process.communicate()
-            assert process.returncode == 0, errors[-3000:]
-    finally:
-        for process in processes:
-            process.kill()
+    run_ranks(folder, WORKER, backbones, images, folder, world, world=world)
     return [torch.load(folder / f"{world}_{rank}.pt") for rank in range(world)]
 
 
