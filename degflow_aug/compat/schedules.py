@@ -2,11 +2,14 @@
 
 BasicSR 1.4.2 looks a cosine schedule's period up when it needs it, and dies in the middle of a run that has one
 iteration more; a run that goes on takes the schedule and the arguments of the optimiser from its training state,
-whatever the option file says by then. A warm-up before steps lowers the rate of the whole run.
+whatever the option file says by then. A warm-up before steps lowers the rate of the whole run. A cosine may have its
+full rate at the end of the warm-up, as the official code of DegFlow leaves it.
 """
 
 from __future__ import annotations
 
+import functools
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -37,6 +40,10 @@ def check_schedule(train: Mapping[str, Any]) -> None:
         raise ValueError(
             f"expected as many train.scheduler.restart_weights as {name} ({len(starts)}), got {len(weights)}"
         )
+    if cosine and not 1 <= (peak := section.get("peak_iter", 1)) <= starts[0]:
+        raise ValueError(
+            f"expected train.scheduler.peak_iter from 1 to the end of the first period, {starts[0]:g}, got {peak!r}"
+        )
     total = train.get("total_iter")
     # The schedule moves between two iterations, so the last one is one step less.
     if cosine and isinstance(total, (int, float)) and total - 1 > sum(starts):
@@ -55,8 +62,8 @@ def _check_numbers(values: Any, where: str, least: int) -> None:
 def is_other_schedule(saved: Mapping[str, Any], fresh: Mapping[str, Any]) -> bool:
     """Tell whether the state of a schedule was made by one with other settings than a new one has."""
     return any(
-        key not in saved or _plain(saved[key]) != _plain(value)
-        for key, value in fresh.items()
+        key not in saved or key not in fresh or _plain(saved[key]) != _plain(fresh[key])
+        for key in {*saved, *fresh}
         if not key.startswith("_") and key not in _POSITION
     )
 
@@ -98,10 +105,35 @@ def multi_step_rates(schedule: Any) -> list[float]:
 
 
 def patch() -> None:
-    """Install these rates in BasicSR's schedule."""
-    from basicsr.models.lr_scheduler import MultiStepRestartLR
+    """Install these rates in BasicSR's schedules."""
+    from basicsr.models.lr_scheduler import CosineAnnealingRestartLR, MultiStepRestartLR
 
     MultiStepRestartLR.get_lr = multi_step_rates
+    if not hasattr(CosineAnnealingRestartLR, "raised"):
+        _add_peak(CosineAnnealingRestartLR)
+
+
+def _add_peak(schedule: Any) -> None:
+    """Give BasicSR's cosine schedule an iteration ``peak_iter`` at which it has the full rate, the first by default.
+
+    torch's recursive cosine goes on from the rate that it finds: where a warm-up has left lr for step w, step i > w has
+    eta + (lr - eta) (1 + cos(pi (i - 1) / T)) / (1 + cos(pi (w - 1) / T)).
+    """
+    begin, rates = schedule.__init__, schedule.get_lr
+
+    @functools.wraps(begin)
+    def begin_at_peak(
+        self: Any, optimizer: Any, periods: Sequence[int], *args: Any, peak_iter: int = 1, **more: Any
+    ) -> None:
+        if peak_iter != 1:
+            self.raised = 2 / (1 + math.cos(math.pi * (peak_iter - 1) / periods[0]))
+        begin(self, optimizer, periods, *args, **more)
+
+    def raised_rates(self: Any) -> list[float]:
+        found: list[float] = rates(self)
+        return found if self.raised == 1 else [self.eta_min + self.raised * (rate - self.eta_min) for rate in found]
+
+    schedule.raised, schedule.__init__, schedule.get_lr = 1.0, begin_at_peak, raised_rates
 
 
 def _plain(value: Any) -> Any:

@@ -195,8 +195,8 @@ class CameraFit:
         prepared = self.peers.of_first(time.monotonic() - began)
         run = StageRun(
             MODELS[stage], opt, dataset, self._budget(stage, prepared),
-            Schedule(recipe.lr, recipe.floor, recipe.warmup), lambda *state: self.report(stage, *state),
-            self.save_seconds, self.peers,
+            Schedule(recipe.lr, recipe.floor, recipe.warmup, recipe.recursive),
+            lambda *state: self.report(stage, *state), self.save_seconds, self.peers,
         )  # fmt: skip
         model = run.run()
         self.plan.iterations[stage] = model.iteration

@@ -22,6 +22,7 @@ class StagePreset:
         betas, weight_decay: of Adam (weight decay 0) or AdamW.
         warmup: share of the iterations over which the rate rises.
         floor: the rate that the cosine ends at.
+        recursive: how the cosine follows the warm-up, see :class:`~degflow_aug.fit.schedule.Schedule`.
         ema: decay of the EMA, 0 for none.
         loss: BasicSR loss of stage 1.
         options: further keys of the ``degflow`` section.
@@ -36,6 +37,7 @@ class StagePreset:
     weight_decay: float = 1e-4
     warmup: float = 0.03
     floor: float = 1.5e-5
+    recursive: bool = False
     ema: float = 0.0
     loss: str = "L1Loss"
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -101,7 +103,7 @@ def _ours(crop: int, rendered: int, batch: int, lr: float, windows: int, amp: st
 def _paper() -> dict[str, StagePreset]:
     """DegFlow's published recipe (schedules, losses, knots); its iteration counts are 200k and 400k on four GPUs."""
     rae = StagePreset(
-        share=0.4,
+        share=1 / 3,
         crop=256,
         batch=8,
         lr=1e-4,
@@ -109,11 +111,12 @@ def _paper() -> dict[str, StagePreset]:
         weight_decay=0,
         warmup=0.025,
         floor=1e-7,
+        recursive=True,
         loss="MSELoss",
         options={"hr_share": -1.0, "standardise": False},
     )
     lfm = StagePreset(
-        share=0.6,
+        share=2 / 3,
         crop=256,
         batch=16,
         lr=2e-4,

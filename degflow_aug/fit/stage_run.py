@@ -117,7 +117,7 @@ class StageRun:
             progress = self.budget.progress(iteration - 1, self.elapsed)
             if progress >= 1:
                 return
-            self.model.set_learning_rate(self.schedule.rate(progress))
+            self.model.set_learning_rate(self.schedule.rate(progress, self.budget.step))
             self.model.feed_data(next(data))
             self.model.optimize_parameters(iteration)
             self.elapsed, asked = self.peers.after_step(time.monotonic() - began)

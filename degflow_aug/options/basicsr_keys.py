@@ -86,7 +86,8 @@ SCHEDULERS: dict[str, Table] = {
     "MultiStepLR": _MULTI_STEP,
     "MultiStepRestartLR": _MULTI_STEP,
     "CosineAnnealingRestartLR": {
-        "eta_min": Amount, "periods": tuple[Count, ...], "restart_weights": tuple[Amount, ...], "type": str,
+        "eta_min": Amount, "peak_iter": Count, "periods": tuple[Count, ...], "restart_weights": tuple[Amount, ...],
+        "type": str,
     },
 }  # fmt: skip
 

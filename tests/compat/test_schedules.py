@@ -48,6 +48,7 @@ def test_schedules_that_last_for_four_iterations(schedule: dict[str, Any]) -> No
         (cosine(4, restart_weights=[1, 1]), r"as many train\.scheduler\.restart_weights as periods \(1\), got 2"),
         ({"type": "CosineAnnealingRestartLR"}, "a list of numbers of at least 1 in train.scheduler.periods, got None"),
         (cosine(0, 4), r"at least 1 in train\.scheduler\.periods, got \[0, 4\]"),
+        (cosine(4, peak_iter=5), r"peak_iter from 1 to the end of the first period, 4, got 5"),
         (cosine(math.nan), "at least 1 in train.scheduler.periods"),
         (steps(2, restarts=[0, 2]), r"as many train\.scheduler\.restart_weights as restarts \(2\), got 1"),
         ({"type": "CosineLR"}, "train.scheduler.type out of MultiStepLR, .*, got 'CosineLR'"),
@@ -78,6 +79,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "steps": {"train__scheduler": steps(2, 5)},
     "restarts": {"train__scheduler": steps(2, 5, restarts=[0, 3], restart_weights=[1, 0.7])},
     "warm-up": {"train__scheduler": steps(4), "train__warmup_iter": 5},
+    "peak": {"train__scheduler": cosine(6, peak_iter=3, eta_min=1e-7), "train__warmup_iter": 3},
     "cosine": {"train__scheduler": cosine(3, 4, eta_min=1e-7), "train__optim_g": {"type": "Adam", "lr": 0.02}},
 }
 
@@ -91,6 +93,16 @@ def test_a_run_that_goes_on_has_the_rates_of_one_begun_with_its_options(tmp_path
     train(write_experiment(tmp_path / "whole", **every, train__total_iter=6))
     before = {"train__scheduler": cosine(3), "logger__save_checkpoint_freq": 1, "train__total_iter": 3}
     train(write_experiment(tmp_path / "longer", **before))
+    train(write_experiment(tmp_path / "longer", **every, train__total_iter=6), "--auto_resume")
+    assert rates(tmp_path / "longer") == rates(tmp_path / "whole")
+
+
+def test_a_peak_that_is_gone_is_another_schedule(tmp_path: Path) -> None:
+    compat.patch_training()
+    register_recording_dataset()
+    every = {"logger__save_checkpoint_freq": 1, "train__scheduler": cosine(6)}
+    train(write_experiment(tmp_path / "whole", **every, train__total_iter=6))
+    train(write_experiment(tmp_path / "longer", train__scheduler=cosine(6, peak_iter=2), train__total_iter=3))
     train(write_experiment(tmp_path / "longer", **every, train__total_iter=6), "--auto_resume")
     assert rates(tmp_path / "longer") == rates(tmp_path / "whole")
 
@@ -164,3 +176,20 @@ def test_steps_after_a_warm_up_are_those_without_one(
     found = rates_of(schedule, warmup, True, monkeypatch)
     assert found[warmup - 1 :] == rates_of(schedule, -1, False, monkeypatch)[warmup - 1 :]
     assert found[: warmup - 1] == pytest.approx([0.3 * step / warmup for step in range(1, warmup)])
+
+
+def test_a_cosine_has_its_full_rate_at_its_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As torch's, which goes on from the rate that a warm-up has left."""
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=0.3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 20, 1e-3)
+    expected = []
+    for step in range(1, 13):
+        if step <= 5:
+            optimizer.param_groups[0]["lr"] = 0.3 * step / 5
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    found = rates_of(cosine(20, eta_min=1e-3, peak_iter=5), 5, True, monkeypatch)
+    assert found == pytest.approx(expected, rel=1e-12)
+    assert found[4] == pytest.approx(0.3)
