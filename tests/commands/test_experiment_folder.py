@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from degflow_aug.commands.train import _sole_trainer, restored_on_failure
+from degflow_aug.commands.train.train_command import _sole_trainer, restored_on_failure
 from degflow_aug.files.run_history import HISTORY, RunHistory
 
 
