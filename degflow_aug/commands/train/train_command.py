@@ -10,11 +10,20 @@ import shutil
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
-from degflow_aug.commands.shared.arguments import one_of, process_number, process_of_group
+from degflow_aug.commands.shared.arguments import argument, one_of, process_number, process_of_group, whole_number
 from degflow_aug.commands.shared.invocation import argv_as, option_mistakes
 from degflow_aug.commands.shared.option_files import named_file
+from degflow_aug.commands.train.camera_options import (
+    CPU_ITERATIONS,
+    NETWORKS,
+    camera_options,
+    check_source,
+    write_camera_options,
+)
 from degflow_aug.console.progress import note
 from degflow_aug.files.run_history import HISTORY, read_history
 from degflow_aug.files.writing import remove_partial, sole_writer
@@ -25,9 +34,21 @@ STOPPED: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of this command, which are those of BasicSR's train.py."""
-    parser.add_argument(
-        "-opt", required=True, metavar="FILE.yml", help="option file, or the name of one that ships, such as liif_cpu"
+    """Add the options of this command: those of BasicSR's train.py, and those that write an option file."""
+    parser.add_argument("-opt", metavar="FILE.yml", help="option file, or the name of one that ships, such as liif_cpu")
+    written = parser.add_argument_group("instead of -opt, an option file NAME.yml that is written here")
+    written.add_argument("network", nargs="?", type=argument(_network), metavar="liif", help="the network: EDSR-LIIF")
+    written.add_argument(
+        "--camera", metavar="FILE.safetensors", help="the bundle whose LR it learns from, at its scales"
+    )
+    written.add_argument("--photos", metavar="DIR", help="folder of photographs, or of pairs, whose HR is taken")
+    written.add_argument("--val", metavar="PAIRS", help="folder of real pairs to validate on (default: no validation)")
+    written.add_argument("--name", help="of the run and its option file (default: that of the network)")
+    written.add_argument(
+        "--iters",
+        type=whole_number,
+        metavar="N",
+        help=f"iterations (default: {CPU_ITERATIONS} on a CPU, 200000 on a GPU)",
     )
     parser.add_argument("--auto_resume", action="store_true", help="go on from the newest training state")
     parser.add_argument("--debug", action="store_true", help="log every iteration, validate and save every few")
@@ -45,16 +66,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "Ctrl-C finishes the step, saves and stops; a second one stops at once. --auto_resume goes on."
 
 
+def _network(name: str) -> str:
+    if name not in NETWORKS:
+        raise ValueError(f"expected {', '.join(NETWORKS)}, got '{name}'; an option file is named by -opt")
+    return name
+
+
 def run(args: argparse.Namespace) -> int:
     """Train; returns 0, or 130 and 143 where SIGINT and SIGTERM have stopped it.
 
     Raises:
         ValueError, OSError: a mistake in the options; nothing was written.
     """
-    args.opt = named_file(args.opt)
+    check_source(args)
+    written = camera_options(args) if args.network else None
+    args.opt = f"{written['name']}.yml" if written else named_file(args.opt)
     root = Path.cwd()
     with option_mistakes(args.opt, "train"):
-        name = _checked_name(args)
+        name = _checked_name(deepcopy(written) if written else load_yaml(Path(args.opt)), args)
+    if written:
+        write_camera_options(args, written, _is_first(args.launcher))
     from basicsr.train import train_pipeline
 
     from degflow_aug.models.training import interrupt
@@ -86,9 +117,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _checked_name(args: argparse.Namespace) -> str:
-    """Check the options, and return the name of the experiment."""
-    opt = load_yaml(Path(args.opt))
+def _checked_name(opt: dict[str, Any], args: argparse.Namespace) -> str:
+    """Check the options, which ``--force_yml`` changes, and return the name of the experiment."""
     from degflow_aug import register
 
     register()
