@@ -212,8 +212,8 @@ def _ended_by_sigterm() -> Iterator[None]:
 
 def _run(arguments: list[str]) -> int:
     names = ", ".join(COMMANDS)
-    if not arguments:
-        raise ValueError(f"expected a command ({names}), got none; see degflow --help")
+    if arguments[:1] in ([], ["help"]):
+        arguments = [*arguments[1:2], "--help", *arguments[2:]]
     name = arguments[0]
     if name.startswith("-"):
         top = _top_parser()
@@ -252,8 +252,7 @@ def _top_parser() -> Parser:
     parser = Parser(
         "degflow",
         "Learns a real camera's degradation from a few HR-LR pairs and feeds it to training.",
-        f"commands:\n{table}\n\n"
-        "degflow COMMAND --help tells more; DEGFLOW_TRACEBACK=1 shows where a mistake was found.",
+        f"commands:\n{table}\n\ndegflow help COMMAND tells more; DEGFLOW_TRACEBACK=1 shows where a mistake was found.",
     )
     parser.usage = "degflow COMMAND [options]"
     parser.add_argument("-V", "--version", action="version", version=f"degflow_aug {__version__}")

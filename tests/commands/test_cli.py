@@ -32,7 +32,7 @@ REQUIRED = {
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys; from degflow_aug.cli import COMMANDS, main\n"
-        "for arguments in (['--version'], ['--help'], *([name, '--help'] for name in COMMANDS)):\n"
+        "for arguments in (['-V'], [], ['help', 'fit'], *([name, '--help'] for name in COMMANDS)):\n"
         "    try: main(arguments)\n"
         "    except SystemExit as end: assert end.code == 0\n"
         "heavy = {'torch', 'numpy', 'cv2', 'basicsr', 'scipy', 'matplotlib'} & set(sys.modules)\n"
@@ -41,6 +41,7 @@ def test_help_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"degflow_aug {__version__}\nusage: degflow COMMAND")
+    assert done.stdout.count("usage: degflow fit ") == 2
     assert all(f"  {name} " in done.stdout and f"usage: degflow {name} " in done.stdout for name in COMMANDS)
 
 
@@ -53,7 +54,7 @@ def test_the_module_is_the_program() -> None:
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        ([], "expected a command (align, fit, train,"),
+        (["help", "genrate"], "got 'genrate'; did you mean 'generate'?"),
         (["--versoin"], "did you mean '--version'?"),
         (["x"], "got 'x'"),
         (["generate"], "arguments are required"),

@@ -16,8 +16,6 @@ from degflow_aug.commands.shared.arguments import pick_device
 from degflow_aug.commands.shared.option_files import shipped_file
 from degflow_aug.console.progress import note
 from degflow_aug.data.layouts import SPLIT_LAYOUTS
-from degflow_aug.data.layouts.find import find_pair_scenes
-from degflow_aug.data.layouts.guess import guess_layout
 from degflow_aug.files.writing import atomic_path
 from degflow_aug.options.yaml_file import load_yaml
 
@@ -57,6 +55,7 @@ def camera_options(args: argparse.Namespace) -> dict[str, Any]:
         ValueError: no such bundle, or pairs of none of its scales.
     """
     from degflow_aug.bundles.bundle import load_any_bundle
+    from degflow_aug.data.layouts.guess import guess_layout
     from degflow_aug.degradations.fitted.camera_kernels import kind_of
 
     bundle = load_any_bundle(args.camera)
@@ -92,6 +91,9 @@ def _validation(
     args: argparse.Namespace, seen: list[str], highest: float, train: dict[str, Any], gpu: bool
 ) -> dict[str, object]:
     """Make the section of the pairs, of the scales of the camera, and of scenes that it was not fitted to."""
+    from degflow_aug.data.layouts.find import find_pair_scenes
+    from degflow_aug.data.layouts.guess import guess_layout
+
     layout, pattern = guess_layout(args.val)
     section: dict[str, object] = {
         "name": "pairs",
