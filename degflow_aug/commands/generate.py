@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from degflow_aug.commands.shared.arguments import (
+    DEFAULT_BUNDLE,
     add_generator_arguments,
     argument,
     build_generator,
@@ -19,6 +20,7 @@ from degflow_aug.commands.shared.arguments import (
     parse_scales,
     pick_device,
     process_of_group,
+    settle_bundle,
 )
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.plain_text import say
@@ -38,11 +40,17 @@ WRITERS = 8
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument("hr", metavar="HR_DIR", help="folder of HR images, searched with all below it, or one image")
-    parser.add_argument("--bundle", required=True, help="a .safetensors file, or the name of a shipped bundle")
     parser.add_argument(
-        "--scales", required=True, type=argument(parse_scales), help="2,3,4, or first:last:step such as 1.1:4:0.1"
+        "--bundle", help=f"a .safetensors file, or a shipped bundle by name (default: {DEFAULT_BUNDLE})"
     )
-    parser.add_argument("--out", required=True, help="folder for OUT/{scale}/{name}.png, the manifest and the records")
+    parser.add_argument(
+        "--scales",
+        type=argument(parse_scales),
+        help="2,3,4, or first:last:step such as 1.1:4:0.1 (default: those that the bundle was trained at)",
+    )
+    parser.add_argument(
+        "--out", help="folder for OUT/{scale}/{name}.png, the manifest and the records (default: NAME_lr here)"
+    )
     parser.add_argument(
         "--grid",
         type=one_of("lr", "hr"),
@@ -88,6 +96,7 @@ def run(args: argparse.Namespace) -> int:
     from degflow_aug.files.image_tree import find_images
 
     rank, world = _process(args)
+    _settle(args)
     source, out = Path(args.hr), Path(args.out)
     _check_folders(source, out, args)
     images = find_images(source, skip=out)
@@ -109,6 +118,7 @@ def run(args: argparse.Namespace) -> int:
         _generate(generator, generated, pending, len(mine) - len(pending), args)
         failed, waiting = generated.outcome()
     skipped = [image.name for image in mine if image.name in failed]
+    at = f"{len(args.scales)} scale{'s' * (len(args.scales) != 1)}"
     counts = {"images": len(mine) - len(skipped), "there_before": len(mine) - len(pending)}
     if args.json:
         print_json(
@@ -116,11 +126,20 @@ def run(args: argparse.Namespace) -> int:
         )
     else:
         say(
-            f"{out}: {counts['images']} images at {len(args.scales)} scales ({counts['there_before']} were there), "
+            f"{out}: {counts['images']} images at {at} ({counts['there_before']} were there), "
             f"{len(skipped)} skipped" + (f" by process {rank} of {world}" if world > 1 else "")
         )
     # torchrun ends all processes as soon as one fails, so the one that finishes last speaks for all.
     return 1 if failed and not waiting else 0
+
+
+def _settle(args: argparse.Namespace) -> None:
+    """Fill in ``--bundle``, ``--scales`` and ``--out`` where they are not given."""
+    from degflow_aug.bundles.bundle import read_spec
+
+    settle_bundle(args)
+    args.scales = args.scales or tuple(knot for knot in read_spec(args.bundle).knots if knot != 1)
+    args.out = args.out or f"{Path(args.hr).resolve().stem}_lr"
 
 
 def _process(args: argparse.Namespace) -> tuple[int, int]:

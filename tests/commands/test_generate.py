@@ -50,6 +50,18 @@ def test_writes_what_the_generator_renders(bundle: Path, hr_folder: Path, tmp_pa
     assert len(tree(tmp_path / "out")) == 5 * len(SCALES) + 2
 
 
+def test_a_bare_folder_gets_lr_of_the_shipped_camera_at_its_scale(
+    hr_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["generate", "hr"]) == 0
+    said = capsys.readouterr()
+    assert "degflow: takes the bundle city100-iphone" in said.err
+    assert "hr_lr: 5 images at 1 scale (" in said.out
+    assert main(["generate", "hr", "--bundle", "city100-iphone", "--scales", "2.9", "--out", "hr_lr"]) == 0
+    assert "(5 were there)" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("name", "size", "more", "said"), [
     ("a.jpg", (32, 48), (), ["HR in .png as LR is, not .jpg"]),
     ("a.PNG", (32, 48), (), ["HR in .png as LR is, not .PNG"]),

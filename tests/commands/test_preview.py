@@ -73,6 +73,15 @@ def hr(image: Path) -> np.ndarray:
     return read_image(image)[6 : 6 + SIDE, 80 : 80 + SIDE]
 
 
+def test_a_bare_image_is_shown_with_the_shipped_camera(
+    image: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(image.parent)
+    assert main(["preview", image.name, "--side", "32", "--frames", "5"]) == 0
+    assert "degflow: takes the bundle city100-iphone" in capsys.readouterr().err
+    assert "--bundle city100-iphone" in (image.parent / "photo_preview.html").read_text(encoding="utf-8")
+
+
 def test_every_image_is_what_was_rendered(image: Path, noisy_bundle: Path, hr: np.ndarray) -> None:
     page = preview(image, noisy_bundle, "--window", "80,6", "--seed", "5")
     found = shown(page)

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from degflow_aug.commands.shared.arguments import (
+    DEFAULT_BUNDLE,
     add_generator_arguments,
     argument,
     count,
     parse_scales,
     positive_number,
+    settle_bundle,
     up_to,
 )
 from degflow_aug.console.json_output import add_json_argument, print_json
@@ -33,7 +35,9 @@ DEFAULT_TILE = 1024
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument("image", metavar="IMAGE", help="an HR image")
-    parser.add_argument("--bundle", required=True, help="a .safetensors file, or the name of a shipped bundle")
+    parser.add_argument(
+        "--bundle", help=f"a .safetensors file, or a shipped bundle by name (default: {DEFAULT_BUNDLE})"
+    )
     parser.add_argument(
         "--real",
         action="append",
@@ -108,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError: no image, bundle or real LR that can be shown, or no room for it.
     """
+    settle_bundle(args)
     page = Path(args.out) if args.out else fitting_path(Path(f"{Path(args.image).stem}_preview.html"))
     check_page("--out", page, Path(args.image))
     if args.side < SMALLEST_SIDE:

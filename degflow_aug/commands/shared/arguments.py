@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from degflow_aug.console.progress import note
 from degflow_aug.options.nearest_name import nearest_name
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 MOST_SCALES = MOST_STEPS = 1000
+DEFAULT_BUNDLE = "city100-iphone"
 NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 
 
@@ -155,6 +157,14 @@ def bundle_output(name: str) -> Path:
             "such as camera.safetensors"
         )
     return out
+
+
+def settle_bundle(args: argparse.Namespace) -> None:
+    """Take the default for ``--bundle``, and say so."""
+    if args.bundle is None:
+        args.bundle = DEFAULT_BUNDLE
+        if process_of_group()[0] == 0:
+            note(f"takes the bundle {DEFAULT_BUNDLE}; --bundle names another camera")
 
 
 def add_generator_arguments(parser: argparse.ArgumentParser) -> None:
