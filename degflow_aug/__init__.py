@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import ArbitraryScaleNetwork, upscale
     from degflow_aug.archs.arbitrary_scale.liif_arch import LIIF
-    from degflow_aug.archs.arbitrary_scale.liif_arch import load_official as load_official_liif
+    from degflow_aug.archs.arbitrary_scale.official_checkpoint import load_official
+    from degflow_aug.archs.arbitrary_scale.official_checkpoint import load_official as load_official_liif
     from degflow_aug.archs.arbitrary_scale.queries import scattered_queries
     from degflow_aug.degradations.at_scale import AtScale
     from degflow_aug.degradations.base import Degradation
@@ -41,6 +42,7 @@ __all__ = [
     "__version__",
     "build_degradation",
     "load_generator",
+    "load_official",
     "load_official_liif",
     "register",
     "register_degradation",
@@ -58,7 +60,9 @@ _HOMES = {
     "build_degradation": "degradations.build:build_degradation",
     # As it was called when all of compat lay here.
     "compat_devices": "compat.devices:",
-    "load_official_liif": "archs.arbitrary_scale.liif_arch:load_official",
+    "load_official": "archs.arbitrary_scale.official_checkpoint:load_official",
+    # As it was called when it read LIIF alone.
+    "load_official_liif": "archs.arbitrary_scale.official_checkpoint:load_official",
     "register": "plugin:register",
     "register_degradation": "degradations.build:register_degradation",
     "resolve_draw": "draws:resolve_draw",

@@ -26,6 +26,9 @@ OFFICIAL = Path(
     os.environ.get("DEGFLOW_OFFICIAL", Path(__file__).resolve().parents[2] / "shared" / "parity" / "official_protocol")
 )
 
+# Set DEGFLOW_ASSR where checkpoints of arbitrary-scale networks in their authors' formats lie elsewhere.
+ASSR = Path(os.environ.get("DEGFLOW_ASSR", OFFICIAL.with_name("assr")))
+
 
 @pytest.fixture(autouse=True)
 def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,6 +50,14 @@ def official() -> Path:
     if not OFFICIAL.is_dir():
         pytest.skip(f"results of the official code are not at {OFFICIAL}")
     return OFFICIAL
+
+
+@pytest.fixture(scope="session")
+def assr() -> Path:
+    """Checkpoints of arbitrary-scale networks by their authors' code, with its output; tests skip where absent."""
+    if not ASSR.is_dir():
+        pytest.skip(f"checkpoints of arbitrary-scale networks by their authors' code are not at {ASSR}")
+    return ASSR
 
 
 @pytest.fixture(scope="session")

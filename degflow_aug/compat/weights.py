@@ -32,7 +32,8 @@ def fill_network(
 
     Returns the name of what was taken, empty where weights lie bare.
     Weights lie under ``part``, or any other name, or bare; ``module.``, ``_orig_mod.`` and a name of theirs may come
-    before all keys, in any order. Of several that fit, ``part`` counts, then what is named like it.
+    before all keys, in any order. Of several that fit, ``part`` counts, then what is named like it. A network that
+    knows files with other names for its tensors renames them (``with_our_names``).
 
     Args:
         network: not wrapped.
@@ -48,7 +49,7 @@ def fill_network(
     """
     own, kind = network.state_dict(), type(network).__name__
     shapes = {key: value.shape for key, value in own.items()}
-    choices = find_weights(load_tensors(path), shapes, path, part, instead)
+    choices = find_weights(_read_for(network, path), shapes, path, part, instead)
     name, weights, _ = choices[0]
     fitting = _fitting(weights, shapes)
     check_weights(fitting, path, counts={key for key, value in own.items() if not value.is_floating_point()})
@@ -74,6 +75,12 @@ def fill_network(
     log = logging.getLogger("basicsr")
     log.warning(one_line(f"{said}; left out: {odd}")) if odd else log.info(one_line(said))
     return name
+
+
+def _read_for(network: nn.Module, path: str | Path) -> Any:
+    content = load_tensors(path)
+    rename = getattr(network, "with_our_names", None)
+    return rename(content, path) if callable(rename) else content
 
 
 def find_weights(

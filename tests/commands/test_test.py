@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +75,16 @@ def write_test(folder: Path, model_type: str = "NearestModel", **changes: Any) -
     return path
 
 
-def expected_psnr(folder: Path) -> float:
+def twice(lq: torch.Tensor) -> torch.Tensor:
+    return 0.9 * lq.repeat_interleave(2, 1).repeat_interleave(2, 2)
+
+
+def expected_psnr(folder: Path, enlarge: Callable[[torch.Tensor], torch.Tensor] = twice) -> float:
     """Mean over the images, by hand."""
     values = []
     for index in range(2):
         lq = to_tensor(read_image(folder / "lq" / f"{index}.png"))
-        image = (0.9 * lq.repeat_interleave(2, 1).repeat_interleave(2, 2) * 255).round()
+        image = (enlarge(lq).clamp(0, 1) * 255).round()
         error = (image - to_tensor(read_image(folder / "gt" / f"{index}.png")) * 255)[:, 2:-2, 2:-2]
         values.append(10 * torch.log10(255**2 / error.double().square().mean()))
     return float(sum(values) / 2)
@@ -123,6 +128,21 @@ def test_basicsr_models_are_tested_too(
     assert main(["test", "-opt", str(path)]) == 0
     assert f"# psnr: {expected_psnr(tmp_path):.4f}" in capsys.readouterr().out
     assert (tmp_path / "results" / "tiny" / "visualization" / "Pairs" / "0_tiny.png").is_file()
+
+
+def test_checkpoints_of_the_authors_code_are_tested_too(
+    tmp_path: Path, fixtures: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from degflow_aug import load_official, upscale
+
+    network = load_official(fixtures / "official_liif.pth")
+    section = {"type": "LIIF", **{key: network.spec[key] for key in ("encoder_spec", "imnet_spec")}}
+    weights = {"pretrain_network_g": str(fixtures / "official_liif.pth"), "param_key_g": "params_ema"}
+    path = write_test(tmp_path, "ArbitraryScaleSRModel", network_g=section, path=weights)
+    monkeypatch.chdir(tmp_path)
+    assert main(["test", "-opt", str(path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["datasets"]["Pairs"]["mean"]["psnr"]
+    assert found == pytest.approx(expected_psnr(tmp_path, lambda lq: upscale(network, lq[None], (40, 48))[0]), abs=1e-4)
 
 
 def test_several_datasets_are_several_tables(

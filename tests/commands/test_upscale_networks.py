@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from PIL import Image, ImageCms
 
 pytest.importorskip("basicsr", reason="networks are BasicSR's")
 
+import degflow_aug
 from degflow_aug.cli import main
 from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.degradations.grid import to_hr_grid
@@ -94,6 +96,23 @@ def test_a_folder_is_gone_on_with(capsys: pytest.CaptureFixture[str]) -> None:
     assert made == {path: path.read_bytes() for path in Path("large").rglob("*.png")}
     write_run(Path("experiments/other"), EDSR, iterations=(4,), scale=2)
     assert "expected to continue with model" in refused(capsys, "upscale", "photos", "large", "--model", "other")
+
+
+def test_checkpoints_of_the_authors_code_tell_their_network(fixtures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever option file lies beside them, or none."""
+    shutil.copy(fixtures / "official_liif.pth", "experiments/edsr/models/edsr-baseline-liif.pth")
+    Path("photos/turned.jpg").unlink()
+    for file in ("experiments/edsr/models/edsr-baseline-liif.pth", fixtures / "official_liif.pth"):
+        assert upscale("photos", "large", "--model", file, "--scale", "2.7") == 0
+        assert f"{Path(file).name}: LIIF, any scale, weights (sd)" in capsys.readouterr().err
+    network = degflow_aug.load_official(fixtures / "official_liif.pth")
+    truth = degflow_aug.upscale(network, to_tensor(read_image("photos/gray.png"))[None], (84, 70))[0]
+    assert np.array_equal(read_image("large/gray.png"), to_array(truth.clamp(0, 1)))
+    content = torch.load(fixtures / "official_liif.pth", weights_only=True)
+    del content["model"]["sd"]["imnet.layers.2.bias"]
+    torch.save(content, "cut.pth")
+    said = refused(capsys, "upscale", "photos", "other", "--model", "cut.pth", "--scale", "2")
+    assert "an official LIIF with its tensors in cut.pth, got: Missing key(s) in state_dict: " in said
 
 
 @pytest.mark.parametrize(("size", "expected"), [("70x70", (70, 51)), ("100x62", (62, 45)), ("400x300", (300, 219))])

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save
 
 from degflow_aug import compat
-from degflow_aug.archs.arbitrary_scale.liif_arch import load_official
+from degflow_aug.archs.arbitrary_scale.official_checkpoint import load_official
 from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.bundles.official import convert_official
 from degflow_aug.compat.resume import read_training_state
@@ -68,7 +68,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "weights": lambda path: fill_network(torch.nn.Linear(1, 1), path),
     "training state": read_training_state,
     "official generator": lambda path: convert_official(path, path),
-    "official LIIF": load_official,
+    "official arbitrary-scale network": load_official,
     "bundle": load_bundle,
     "VGG16": read_vgg,
     "BasicSR's networks": load_network_of_basicsr,

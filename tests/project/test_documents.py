@@ -223,7 +223,7 @@ def test_python_runs_as_written(each: Block, camera: str, tmp_path: Path, monkey
 
 
 @needs_basicsr
-def test_official_weights_become_a_start(tmp_path: Path, fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_authors_weights_become_a_start(tmp_path: Path, fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from degflow_aug.archs.arbitrary_scale.liif_arch import LIIF
     from degflow_aug.compat.weights import fill_network
 
@@ -231,7 +231,7 @@ def test_official_weights_become_a_start(tmp_path: Path, fixtures: Path, monkeyp
     shutil.copy(fixtures / "official_liif.pth", "edsr-baseline-liif.pth")
     official = run_example(block("train", "official-liif"))["network"]
     start = LIIF(**official.spec)
-    fill_network(start, "liif_official.pth", True, "params_ema")
+    fill_network(start, "edsr-baseline-liif.pth", True, "params_ema")
     assert all(torch.equal(value, start.state_dict()[key]) for key, value in official.state_dict().items())
 
 

@@ -7,6 +7,7 @@ Coordinates and cells are LIIF's: the image spans [-1, 1] x [-1, 1], (row, colum
 from __future__ import annotations
 
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from degflow_aug.archs.arbitrary_scale.encoders import Encoder, build_encoder
 from degflow_aug.archs.arbitrary_scale.feature_lookup import check_image
+from degflow_aug.archs.arbitrary_scale.official_keys import find_official_network
 from degflow_aug.archs.network_arguments import plain
 
 Features = tuple[Tensor, ...]
@@ -56,6 +58,16 @@ class ArbitraryScaleNetwork(nn.Module):
     def forward(self, lq: Tensor, coord: Tensor, cell: Tensor) -> Tensor:
         """Encode and query: (B, 3, h, w) in [0, 1], (B, Q, 2), (B, Q, 2) -> (B, Q, 3)."""
         return self.query(self.encode(lq), coord, cell)
+
+    @staticmethod
+    def with_our_names(content: Any, path: str | Path) -> Any:
+        """What a checkpoint holds, its weights alone and under our names where code of their authors wrote it.
+
+        Raises:
+            ValueError: as :func:`find_official_network`.
+        """
+        official = find_official_network(content, path)
+        return content if official is None else official.state
 
 
 def pixel_centres(height: int, width: int, device: torch.device | str = "cpu") -> Tensor:

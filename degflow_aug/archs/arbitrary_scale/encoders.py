@@ -49,6 +49,8 @@ class EDSREncoder(nn.Module):
 class SwinIREncoder(nn.Module):
     """BasicSR's SwinIR up to the 64 channels before its upsampler; the sizes of LTE's ``swinir`` by default.
 
+    CiaoSR's stops a convolution earlier: ``conv_before_upsample: false``.
+
     Args:
         embed_dim: channels inside, a multiple of every entry of ``num_heads``.
         depths: attention blocks of each group.
@@ -56,12 +58,11 @@ class SwinIREncoder(nn.Module):
         window_size: side of the attention windows, an even number; images are padded to a multiple of it.
         mlp_ratio: width inside the blocks' MLP over ``embed_dim``.
         drop_path_rate: stochastic depth of the last block; the blocks before it have less.
+        conv_before_upsample: False for features of ``embed_dim`` channels.
 
     Raises:
         ValueError: sizes that make no network, or BasicSR is not installed.
     """
-
-    out_dim = 64
 
     def __init__(
         self,
@@ -72,8 +73,10 @@ class SwinIREncoder(nn.Module):
         window_size: int = 8,
         mlp_ratio: float = 2.0,
         drop_path_rate: float = 0.1,
+        conv_before_upsample: bool = True,
     ) -> None:
         super().__init__()
+        check_kind(bool, "the encoder swinir", conv_before_upsample=conv_before_upsample)
         _check_swinir(embed_dim, depths, num_heads, window_size, mlp_ratio, drop_path_rate)
         compat.require_basicsr("the encoder swinir")
         compat.apply()
@@ -93,6 +96,9 @@ class SwinIREncoder(nn.Module):
             upsampler="pixelshuffle",
         )
         del self.network.upsample, self.network.conv_last
+        self.out_dim = 64 if conv_before_upsample else embed_dim
+        if not conv_before_upsample:
+            self.network.conv_before_upsample = nn.Identity()
         for block in self._blocks():
             # As a buffer it would tie checkpoints, and DDP's exchange of buffers, to one size of image.
             del block.attn_mask
@@ -196,21 +202,3 @@ def build_encoder(spec: Mapping[str, Any]) -> Encoder:
         return ENCODERS[name](**arguments)
     except TypeError as error:
         raise ValueError(f"expected numbers as arguments of the encoder {name}, got {arguments}: {error}") from None
-
-
-def from_liif_keys(encoder: Encoder, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename an encoder's tensors from the keys of LIIF's code (and LTE's) to those of ``encoder``.
-
-    EDSR's fixed mean shifts, which that code keeps but never applies, are dropped; RDN has the same names there.
-    """
-    if not isinstance(encoder, EDSREncoder):
-        return dict(state)
-    modules = {"head.0": "conv_first", f"body.{len(encoder.body)}": "conv_after_body"}
-    for block in range(len(encoder.body)):
-        modules |= {f"body.{block}.body.0": f"body.{block}.conv1", f"body.{block}.body.2": f"body.{block}.conv2"}
-    renamed = {}
-    for key, value in state.items():
-        module, _, leaf = key.rpartition(".")
-        if module not in ("sub_mean", "add_mean"):
-            renamed[f"{modules.get(module, module)}.{leaf}"] = value
-    return renamed

@@ -1,9 +1,8 @@
-"""LIIF, the local implicit image function (Chen et al., CVPR 2021), and the checkpoints of its authors' code."""
+"""LIIF, the local implicit image function (Chen et al., CVPR 2021)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -11,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import ArbitraryScaleNetwork, Features
-from degflow_aug.archs.arbitrary_scale.encoders import from_liif_keys
 from degflow_aug.archs.arbitrary_scale.feature_lookup import (
     cell_in_pixels,
     check_image,
@@ -22,7 +20,6 @@ from degflow_aug.archs.arbitrary_scale.feature_lookup import (
 )
 from degflow_aug.archs.arbitrary_scale.implicit_mlp import build_imnet
 from degflow_aug.archs.network_arguments import check_kind
-from degflow_aug.files.tensor_file import bare, check_weights, load_tensors
 
 IMNET_SPEC = {"name": "mlp", "args": {"out_dim": 3, "hidden_list": [256, 256, 256, 256]}}
 
@@ -118,48 +115,3 @@ def area_shares(offset: Tensor) -> Tensor:
     distance = offset.abs() + 1e-9
     opposite = distance.flip(2)
     return (opposite / (distance + opposite)).prod(-1)
-
-
-def load_official(path: str | Path) -> LIIF:
-    """Load LIIF from a checkpoint that the authors' code wrote, with the sizes that the checkpoint names.
-
-    Args:
-        path: a file of the form ``{model: {name: liif, args: {...}, sd: {...}}, ...}``, its encoder edsr-baseline or
-            rdn. It is read without running code.
-
-    Returns:
-        The network on the CPU, float32, in evaluation mode.
-
-    Raises:
-        ValueError: no such file, one that is damaged or holds code, or another network; names the file.
-    """
-    arguments, state = _read_official(Path(path))
-    try:
-        # Without memory of its own the network takes over the checkpoint's tensors.
-        with torch.device("meta"):
-            network = LIIF(**arguments)
-        parts = {key: value.float() for key, value in state.items()}
-        encoder = {key.removeprefix("encoder."): parts.pop(key) for key in state if key.startswith("encoder.")}
-        parts |= {f"encoder.{key}": value for key, value in from_liif_keys(network.encoder, encoder).items()}
-        network.load_state_dict(parts, assign=True)
-    except (TypeError, ValueError, AttributeError, RuntimeError) as error:
-        # What PyTorch says of tensors that do not fit has a headline of its own.
-        lines = [line.strip() for line in str(error).splitlines()]
-        reason = next((line for line in lines if not line.startswith("Error(s)")), type(error).__name__)
-        raise ValueError(f"expected an official LIIF checkpoint with its tensors in {path}, got: {reason}") from None
-    return network.eval()
-
-
-def _read_official(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The constructor's arguments and the tensors of a checkpoint."""
-    content = load_tensors(path)
-    model = content.get("model") if isinstance(content, Mapping) else None
-    model = model if isinstance(model, Mapping) else {}
-    arguments, state = model.get("args"), model.get("sd")
-    if model.get("name") != "liif" or not isinstance(arguments, Mapping) or not isinstance(state, Mapping):
-        raise ValueError(f"expected an official LIIF checkpoint in {path}, got no model with name: liif, args and sd")
-    encoder = arguments.get("encoder_spec")
-    if not isinstance(encoder, Mapping) or encoder.get("name") not in ("edsr-baseline", "rdn"):
-        raise ValueError(f"expected LIIF with the encoder edsr-baseline or rdn in {path}, got {encoder!r}")
-    check_weights({key: value for key, value in state.items() if isinstance(value, Tensor)}, path)
-    return dict(arguments), bare(state, path)

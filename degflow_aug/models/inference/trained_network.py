@@ -13,9 +13,12 @@ from basicsr.archs import build_network
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
+from degflow_aug.archs.arbitrary_scale.official_checkpoint import build_official
+from degflow_aug.archs.arbitrary_scale.official_keys import find_official_network
 from degflow_aug.bundles.bundle import read_spec
 from degflow_aug.compat.options import override
 from degflow_aug.compat.weights import fill_network
+from degflow_aug.files.tensor_file import load_tensors
 from degflow_aug.models.checks.images import check_enlarges
 from degflow_aug.models.checks.registered_types import is_arbitrary_scale, outline_network, registered_type
 from degflow_aug.models.training.checkpoint import network_file
@@ -50,13 +53,18 @@ def load_trained(path_or_run: str) -> TrainedNetwork:
     """Load the best network of a run, its newest where there is no best one, or a checkpoint below a run.
 
     Args:
-        path_or_run: a run's folder, its name below ``experiments``, or a file of weights with an option file in its
-            folder or the one above.
+        path_or_run: a run's folder, its name below ``experiments``, a file of weights with an option file in its
+            folder or the one above, or one of the code of LIIF's, LTE's, MetaSR's or CiaoSR's authors, which needs
+            none.
 
     Raises:
         ValueError: none there, none that enlarges images, no option file, or one that does not fit.
     """
     file = _file_of(path_or_run)
+    official = find_official_network(load_tensors(file), file)
+    if official is not None:
+        built = build_official(official, file).requires_grad_(False)
+        return TrainedNetwork(built, official.kind, None, None, file, official.part)
     source, opt = _options_of(file)
     where = f"network_g of {source}"
     section = opt["network_g"]

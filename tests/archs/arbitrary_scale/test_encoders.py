@@ -12,7 +12,7 @@ from helpers.random_networks import randomise
 from torch import Tensor, nn
 
 from degflow_aug import compat
-from degflow_aug.archs.arbitrary_scale.encoders import SwinIREncoder, build_encoder, from_liif_keys, pad_to_windows
+from degflow_aug.archs.arbitrary_scale.encoders import SwinIREncoder, build_encoder, pad_to_windows
 
 if not compat.has_basicsr():
     pytest.skip("BasicSR is not installed", allow_module_level=True)
@@ -95,20 +95,20 @@ def test_edsr_is_basicsrs_up_to_the_upsampler(res_scale: float) -> None:
         torch.testing.assert_close(encoder(image), features_inside(whole, "upsample", image))
 
 
-def basicsr_swinir(image: Tensor) -> tuple[SwinIREncoder, Tensor]:
-    """Our encoder, and what BasicSR's network with the same weights sends to its upsampler."""
+def basicsr_swinir(image: Tensor, before: str = "upsample") -> tuple[SwinIREncoder, Tensor]:
+    """Our encoder, and what BasicSR's network with the same weights sends to a module, by default its upsampler."""
     from basicsr.archs.swinir_arch import SwinIR as Whole
 
     sizes = {"embed_dim": 12, "depths": [2, 2], "num_heads": [2, 3], "window_size": 4, "mlp_ratio": 2.0}
     whole = randomise(Whole(img_size=16, upscale=2, upsampler="pixelshuffle", **sizes))
     whole.mean = torch.zeros(1, 3, 1, 1)
-    encoder = build_encoder({"name": "swinir", "args": sizes})
+    encoder = build_encoder({"name": "swinir", "args": {**sizes, "conv_before_upsample": before == "upsample"}})
     assert isinstance(encoder, SwinIREncoder)
     missing = encoder.network.load_state_dict(whole.state_dict(), strict=False)
     assert missing.missing_keys == []
     strangers = {key for key in missing.unexpected_keys if not key.endswith("attn_mask")}
-    assert {key.split(".")[0] for key in strangers} == {"upsample", "conv_last"}
-    return encoder.eval(), features_inside(whole, "upsample", image)
+    assert {key.split(".")[0] for key in strangers} == {"upsample", "conv_last", before}
+    return encoder.eval(), features_inside(whole, before, image)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (4, 4), (12, 20), (5, 6), (3, 4), (7, 3), (11, 13)])
@@ -119,6 +119,14 @@ def test_swinir_is_basicsrs_on_the_image_mirrored_and_cropped(size: tuple[int, i
     encoder, truth = basicsr_swinir(mirrored)
     with torch.no_grad():
         torch.testing.assert_close(encoder(image), truth[..., : size[0], : size[1]], rtol=1e-5, atol=1e-5)
+
+
+def test_swinir_may_end_before_its_last_convolution() -> None:
+    image = random_image(2, 3, 8, 12)
+    encoder, truth = basicsr_swinir(image, before="conv_before_upsample")
+    assert encoder.out_dim == 12
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(image), truth, rtol=1e-5, atol=1e-5)
 
 
 def test_swinirs_masks_follow_the_size_and_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,21 +159,6 @@ def test_padding_mirrors_and_then_repeats(size: tuple[int, int], window: int) ->
     np.testing.assert_array_equal(found.numpy(), truth)
 
 
-def test_liifs_names_become_ours() -> None:
-    encoder = randomise(build_encoder(EDSR))
-    ours = encoder.state_dict()
-    theirs = {"sub_mean.weight": torch.eye(3), "add_mean.bias": torch.zeros(3)}
-    names = {"conv_first": "head.0", "conv_after_body": "body.2"}
-    for block in range(2):
-        names |= {f"body.{block}.conv1": f"body.{block}.body.0", f"body.{block}.conv2": f"body.{block}.body.2"}
-    theirs |= {f"{names[key.rpartition('.')[0]]}.{key.rpartition('.')[2]}": value for key, value in ours.items()}
-    found = from_liif_keys(encoder, theirs)
-    assert found.keys() == ours.keys()
-    assert all(torch.equal(found[key], ours[key]) for key in ours)
-    rdn = build_encoder(RDN)
-    assert from_liif_keys(rdn, rdn.state_dict()).keys() == rdn.state_dict().keys()
-
-
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
@@ -190,6 +183,10 @@ def test_liifs_names_become_ours() -> None:
         ({"name": ["rdn"]}, "expected an encoder edsr-baseline, rdn or swinir, got ['rdn']"),
         ({"name": "rdn", "args": {"G0": 4.0}}, "expected G0 of the encoder rdn to be a whole number, got 4.0"),
         ({"name": "rdn", "args": {"RDNconfig": ["A"]}}, "expected RDNconfig A or B, got ['A']"),
+        (
+            {"name": "swinir", "args": {"conv_before_upsample": 0}},
+            "expected conv_before_upsample of the encoder swinir to be true or false, got 0",
+        ),
         ({"name": "swinir", "args": {"mlp_ratio": "x"}}, "expected mlp_ratio of the encoder swinir"),
         ({"name": "swinir", "args": {"drop_path_rate": 1.5}}, "drop_path_rate from 0 to below 1, got 2.0 and 1.5"),
         ({"name": "swinir", "args": {"num_heads": [6, 6, 6, 6, 6, "x"]}}, "expected depths and num_heads of"),
