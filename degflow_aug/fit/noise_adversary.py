@@ -16,7 +16,18 @@ from degflow_aug.metrics.two_sample import CLASSIFIERS
 
 RATE, DECAY = 2e-3, 1e-3
 WEIGHT = 0.3
-BEGIN, RAMP = 0.4, 0.1
+SHARE, MOST_STEPS, RAMP = 0.6, 2500, 0.1
+
+
+def adversary_share(step: int, progress: float) -> float:
+    """Share of a training that the adversary takes, at its end: 60 %, but no more than 2500 steps.
+
+    Longer it learns the real residuals by heart, and drives the noise away from those of other scenes.
+
+    Args:
+        step, progress: of the training, the second in [0, 1]; they say how many steps it will have.
+    """
+    return min(SHARE, MOST_STEPS * progress / step) if step else SHARE
 
 
 class Adversary:
@@ -30,21 +41,19 @@ class Adversary:
         self.network = CLASSIFIERS["residual"]().to(device)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), RATE, betas=(0.5, 0.99), weight_decay=DECAY)
 
-    def loss(self, real: Tensor, made: Tensor, progress: float) -> Tensor | float:
+    def loss(self, real: Tensor, made: Tensor, progress: float) -> Tensor:
         """Learn a step, and return what the noise is to bring down: softplus(-score) of made LR, times its weight.
 
         Args:
             real, made: LR (B, 3, h, w) of the same places in [0, 1].
-            progress: of the training, in [0, 1]; before ``BEGIN`` nothing is done.
+            progress: of the adversary's part of the training, in [0, 1].
         """
-        if progress < BEGIN:
-            return 0.0
         scores = self._scores(real, made.detach())
         wrong = F.softplus(torch.cat([-scores[0], scores[1]])).mean()
         self.optimizer.zero_grad()
         wrong.backward()
         self.optimizer.step()
-        weight = WEIGHT * min(1.0, (progress - BEGIN) / RAMP)
+        weight = WEIGHT * min(1.0, progress / RAMP)
         return weight * F.softplus(-self._scores(real, made)[1]).mean()
 
     def _scores(self, real: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,13 +18,15 @@ from degflow_aug.degradations.noise.residual_estimation import SMALLEST, Pair
 from degflow_aug.degradations.noise.residual_noise import ResidualNoise
 from degflow_aug.files.tensor_file import load_tensors
 from degflow_aug.files.writing import atomic_path
-from degflow_aug.fit.noise_adversary import Adversary
+from degflow_aug.fit.noise_adversary import Adversary, adversary_share
 from degflow_aug.fit.schedule import Budget, Schedule
 from degflow_aug.metrics.energy_score import ResidualScore
 from degflow_aug.models.training import interrupt
 
 CROP, BATCH, GRID = 56, 8, 8
-RATE, FLOOR, WARMUP, LONGEST_STEP = 2e-3, 1e-6, 0.3, 1.0
+LONGEST_STEP = 1.0
+ALONE, BESIDE = Schedule(2e-3, 1e-6, 0.3), Schedule(1e-3, 1e-6, 0.3)
+"""Learning rates by the energy score alone, and then beside the adversary."""
 REPORT_STEPS = 20
 STEPS = 4000
 """Of a training that has no time to keep to."""
@@ -93,8 +95,7 @@ class _Training:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(run.seed)
             self.noise, self.adversary = LearnedNoise(field).to(device), Adversary(device)
-        self.optimizer = torch.optim.AdamW(self.noise.parameters(), RATE, betas=(0.9, 0.99))
-        self.schedule = Schedule(RATE, FLOOR, WARMUP)
+        self.optimizer = torch.optim.AdamW(self.noise.parameters(), ALONE.peak, betas=(0.9, 0.99))
         self.step, self.seconds = 0, 0.0
         smallest = min(min(lr.shape[-2:]) for _, lr, _ in self.pairs)
         self.crop = min(CROP, max(smallest, SMALLEST) // GRID * GRID)
@@ -124,13 +125,16 @@ class _Training:
 
     def _advance(self, step: int, progress: float) -> Tensor:
         """One step; returns its score, on the device."""
+        share = adversary_share(step, progress)
+        beside = (progress - 1 + share) / share
+        rate = BESIDE.rate(max(beside, 1e-3)) if beside >= 0 else ALONE.rate(max(progress / (1 - share), 1e-3))
         for group in self.optimizer.param_groups:
-            group["lr"] = self.schedule.rate(max(progress, 1e-3))
+            group["lr"] = rate
         lr, real, scales, draws = self._batch(step)
         twice = torch.cat([lr, lr])
         made = _rounded(twice + self.noise.sample(twice, torch.cat([scales, scales]), draws))
         score = self.score(made[: len(lr)] - lr, made[len(lr) :] - lr, real - lr)
-        loss = score + self.adversary.loss(real, made[: len(lr)], progress)
+        loss = score + self.adversary.loss(real, made[: len(lr)], beside) if beside >= 0 else score
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.noise.parameters(), LONGEST_STEP)

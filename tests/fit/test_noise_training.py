@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 from pathlib import Path
@@ -14,7 +15,8 @@ from helpers.random_networks import random_noise
 from torch import Tensor
 
 from degflow_aug.degradations.noise.learned_noise import LearnedNoise
-from degflow_aug.fit import noise_training
+from degflow_aug.fit import noise_adversary, noise_training
+from degflow_aug.fit.noise_adversary import Adversary
 from degflow_aug.fit.noise_training import NoiseRun, train_noise
 from degflow_aug.fit.schedule import Budget
 from degflow_aug.metrics.energy_score import ResidualScore
@@ -87,6 +89,23 @@ def test_a_step_beside_the_adversary_is_made_on_the_device(fake_cuda: FakeCUDA) 
     score = ResidualScore(real[0] - lr[0] for lr, real in pairs[2.0])
     training = noise_training._Training(pairs, random_noise((2.0,)), score, NoiseRun(Budget(10)), CUDA)
     assert training._advance(step=0, progress=0.7).is_cuda
+
+
+@pytest.mark.parametrize(("budget", "beside"), [(9, 5.4), (14, 8.4), (30, 9.5), (31, 9.5)])
+def test_the_adversary_takes_the_end_of_a_training_and_never_more_steps_than_its_most(
+    budget: int, beside: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    def loss(self: Adversary, real: Tensor, made: Tensor, progress: float) -> Tensor:
+        asked.append(progress)
+        return made.new_zeros(())
+
+    monkeypatch.setattr(noise_adversary, "MOST_STEPS", 9.5)
+    monkeypatch.setattr(Adversary, "loss", loss)
+    trained(white_pairs(), NoiseRun(Budget(budget)))
+    first = budget - beside
+    assert asked == pytest.approx([(step - first) / beside for step in range(math.ceil(first), budget)], abs=1e-9)
 
 
 def test_a_damaged_state_is_one_sentence(tmp_path: Path) -> None:
