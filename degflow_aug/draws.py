@@ -69,6 +69,8 @@ class DrawSampler(Sampler[Any]):
             raise ValueError("expected a dataset with at least one sample, got an empty one")
         self.num_samples = math.ceil(self.dataset_size * ratio / num_replicas)
         self.total_size = self.num_samples * num_replicas
+        # An epoch that is no whole number of times the dataset is cut from one that is, so that all come up alike.
+        self.shuffled = max(self.total_size, self.dataset_size * math.ceil(ratio))
         self.epoch = 0
         self._resume: tuple[int, int] | None = None
         self._stop: int | None = None
@@ -90,7 +92,7 @@ class DrawSampler(Sampler[Any]):
 
     def __iter__(self) -> Iterator[int | SampleDraw]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        order = torch.randperm(self.total_size, generator=generator)
+        order = torch.randperm(self.shuffled, generator=generator)
         seeds = torch.randint(2**62, (self.total_size,), generator=generator)
         start = self._resume[1] if self._resume and self._resume[0] == self.epoch else 0
         end = self.total_size if self._stop is None else min(self.total_size, self._stop * self.num_replicas)

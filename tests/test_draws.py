@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import pytest
@@ -35,6 +36,23 @@ def test_ranks_share_the_draws_of_one_process(size: int, ratio: int, ranks: int)
     assert max(counts.values()) - min(counts.values()) <= 1
     if len(whole) == size * ratio:
         assert whole == list(DrawSampler(Ten(size), 1, 0, ratio, seed=5))
+
+
+@pytest.mark.parametrize(("ratio", "ranks"), [(0.5, 1), (1.5, 1), (0.25, 3), (2.3, 2)])
+def test_an_epoch_that_is_no_whole_number_of_times_the_dataset_leaves_nothing_out_for_good(
+    ratio: float, ranks: int
+) -> None:
+    counts = Counter[int]()
+    for rank in range(ranks):
+        sampler = DrawSampler(Ten(), ranks, rank, ratio, seed=5)
+        for epoch in range(400):
+            sampler.set_epoch(epoch)
+            drawn = [draw.scene for draw in sampler]
+            assert len(drawn) == math.ceil(10 * ratio / ranks) == len(sampler)
+            counts.update(drawn)
+    mean = sum(counts.values()) / 10
+    # Six standard deviations of draws that are all alike, of which those of an epoch are at most as uneven.
+    assert all(abs(counts[scene] - mean) < 6 * (2 * mean) ** 0.5 for scene in range(10))
 
 
 def test_epochs_and_seeds_differ_and_repeat() -> None:
