@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from degflow_aug.console.plain_text import one_line
 from degflow_aug.files.tensor_file import write_checkpoint
 from degflow_aug.models.checks.degradation import check_covers, check_has_lr
+from degflow_aug.models.checks.effects import say_idle_keys
 from degflow_aug.models.checks.run import check_adversary, check_count
 from degflow_aug.models.sr.degraded_model import DegradedModel
 from degflow_aug.models.sr.lr_source import FixedScale, LRBatch, check_fixed_scale
@@ -26,7 +27,7 @@ from degflow_aug.models.training.checkpoint import read_trained_state
 from degflow_aug.models.training.trained_model import MOMENT_BYTES
 from degflow_aug.onestep.networks.onestep_network import OneStepNetwork
 from degflow_aug.onestep.offload import activations_on_cpu
-from degflow_aug.onestep.options import OneStepOptions
+from degflow_aug.onestep.options import IDLE, OneStepOptions
 from degflow_aug.onestep.outline import estimate
 from degflow_aug.onestep.plain_adversary import PlainAdversary
 from degflow_aug.onestep.rank_agreement import average_gradients, start_alike
@@ -83,6 +84,8 @@ class OneStepModel(DegradedModel):
             )
         cls.check_gan(opt)
         check_losses(opt["train"])
+        section = opt.get("degflow") or {}
+        say_idle_keys(read_options(cls.option_type, section, "degflow"), section, IDLE)
         check_has_lr(opt)
         check_covers(opt.get("degradation"), opt["scale"], opt["scale"])
 

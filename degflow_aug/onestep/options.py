@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from degflow_aug.models.checks.effects import Idle
 from degflow_aug.onestep.networks.noise_levels import STEPS
 from degflow_aug.onestep.restoration.colour_fix import COLOUR_FIXES
 from degflow_aug.options.super_resolution import SROptions
@@ -119,3 +120,20 @@ class FlowSROptions(OneStepOptions):
             raise ValueError(
                 f"expected degflow.slow_steps as a multiple of fast_steps, got {self.slow_steps} and {self.fast_steps}"
             )
+
+
+_SECOND = (
+    "target_decay", "hr_weight", "fast_steps", "slow_steps", "adversarial_weight", "adversarial_start",
+    "adversarial_lr", "caption_model", "caption_weight",
+)  # fmt: skip
+IDLE: tuple[Idle, ...] = (
+    (OMGSROptions, "match_pairs", lambda of: of.mid_timestep != "auto", "mid_timestep is named, and not matched"),
+    (FluxSROptions, "match_pairs", lambda of: of.lr_time != "auto", "lr_time is named, and not matched"),
+    *((FlowSROptions, key, lambda of: of.stage == 1, "it is of stage 2") for key in _SECOND),
+    *(
+        (FlowSROptions, key, lambda of: of.stage == 2 and not of.adversarial_weight, "adversarial_weight is 0")
+        for key in ("adversarial_start", "adversarial_lr")
+    ),
+    (FlowSROptions, "caption_weight", lambda of: of.stage == 2 and not of.caption_model, "caption_model is empty"),
+)
+"""Keys that others leave without effect."""

@@ -80,6 +80,8 @@ def _check_wandb(logger: Mapping[str, Any], strict: bool) -> None:
     if strict:
         check_known_keys(wandb, basicsr_keys.WANDB, "logger.wandb")
     settle(wandb, basicsr_keys.WANDB, "logger.wandb")
+    if wandb.get("resume_id") is not None and wandb.get("project") is None:
+        raise ValueError("expected logger.wandb.project with its resume_id, got none; name the project of that run")
     if wandb.get("project") is not None and not logger.get("use_tb_logger"):
         raise ValueError("expected logger.use_tb_logger: true with logger.wandb, which reads what TensorBoard is told")
 

@@ -165,6 +165,8 @@ class LFMOptions(PathOptions):
                 f"expected degflow.solver out of euler, midpoint, heun, rk4, rk45, got {self.solver!r}"
                 + ("; LFMDistillModel trains one-step students" if self.solver == "jump" else "")
             )
+        if not (self.velocity_weight or self.rollout_weight or self.lpips_weight):
+            raise ValueError("expected degflow.velocity_weight, rollout_weight or lpips_weight above 0, got none")
 
 
 @dataclass(frozen=True)

@@ -184,6 +184,7 @@ def set_in(*keys: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("omgsr_s", set_in("train", "gan_opt", value=None), "gan_opt"),
         ("flowsr_2", set_in("degflow", "caption_model", value="nowhere/at-all"), "nowhere/at-all"),
         ("fluxsr", set_in("network_g", "encoder_rank", value=4), "encoder_rank"),
+        ("flowsr_1", set_in("network_g", "encoder_rank", value=4), "no network_g.encoder_rank for FlowSRModel"),
         ("fluxsr", set_in("degflow", "lr_time", value=1.0), "lr_time"),
         ("fluxsr", set_in("network_g", "type", value="OneStepUNet"), "unet"),
         ("flowsr_1", set_in("network_g", "prediction", value="noise"), "prediction: velocity"),

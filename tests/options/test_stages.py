@@ -54,6 +54,7 @@ NAN, INF = math.nan, math.inf
     (LFMOptions, {"amp": "fp16"}, "amp to be none or bf16"),
     (LFMOptions, {"grad_clip": -1.0}, "a number from 0 to 1000000000 in degflow.grad_clip"),
     (LFMOptions, {"grad_clip": NAN}, "a number .* in degflow.grad_clip"),
+    (LFMOptions, {"velocity_weight": 0.0}, "velocity_weight, rollout_weight or lpips_weight above 0, got none"),
     (LFMOptions, {"trajectory": "pchip"}, "trajectory to be spline or linear"),
     (LFMOptions, {"pseudo_spacing": 0.01}, "pseudo_spacing of 0 or at least 0.05"),
     (LFMOptions, {"pseudo_share": 1.5}, "from 0 to 1 in degflow.pseudo_share"),

@@ -17,6 +17,7 @@ from torch import nn
 from degflow_aug.archs.arbitrary_scale.arbitrary_scale_network import ArbitraryScaleNetwork
 from degflow_aug.archs.network_arguments import TooLargeError, outline
 from degflow_aug.console.sentence import sentence
+from degflow_aug.metrics.lpips_loss import LPIPSLoss
 from degflow_aug.models.checks.basicsr_pairs import check_basicsr_pairs, check_ffhq, check_range
 from degflow_aug.models.validation.validation_metrics import check_borders
 from degflow_aug.options.nearest_name import nearest_name
@@ -144,12 +145,15 @@ def check_losses_and_optimizers(train: Mapping[str, Any], optimizers: Mapping[st
             loss = registered_type(LOSS_REGISTRY, train[name], where)
             _check_use(loss, name)
             arguments = check_arguments(loss, train[name], where)
+            if loss is LPIPSLoss and not arguments.get("unit_range"):
+                raise ValueError(f"expected unit_range: true in {where}, whose images are in [0, 1], got none; add it")
             if loss is PerceptualLoss:
                 _check_vgg(arguments, where)
             _build_light(loss, arguments, where)
             # BasicSR also has losses a pixel, which nothing here adds up.
             if train[name].get("reduction", "mean") not in ("mean", "sum"):
                 raise ValueError(f"expected mean or sum in {where}.reduction, got {train[name]['reduction']!r}")
+    _check_weights({f"train.{name}": train[name] for name in LOSSES if train.get(name)})
     for name in ("optim_g", "optim_d"):
         if name == "optim_g" or train.get(name) is not None:
             section = train[name] if isinstance(train.get(name), Mapping) else {}
@@ -160,6 +164,15 @@ def check_losses_and_optimizers(train: Mapping[str, Any], optimizers: Mapping[st
                 raise ValueError(f"expected lr in train.{name}, got none; add it")
             arguments = check_arguments(optimizers[kind], {"params": None, **section}, f"train.{name}")
             optimizers[kind](**{**arguments, "params": [nn.Parameter(torch.zeros(1))]})
+
+
+def _check_weights(losses: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse losses that all weigh nothing, by which a network learns nothing; those without a key for it weigh 1."""
+    two = {"perceptual_weight": 1.0, "style_weight": 0.0}
+    defaults = {where: two if of["type"] == "PerceptualLoss" else {"loss_weight": 1.0} for where, of in losses.items()}
+    weights = [losses[where].get(key, default) for where, keys in defaults.items() for key, default in keys.items()]
+    if losses and not any(weights):
+        raise ValueError(f"expected a weight above 0 in {' or '.join(losses)}, got none; nothing would be learned")
 
 
 def _check_use(loss: Any, name: str) -> None:

@@ -39,14 +39,19 @@ class FlowSRModel(OneStepModel):
 
     @classmethod
     def check(cls, opt: Mapping[str, Any]) -> None:
-        """Also look at what the UNet predicts, and for the teacher.
+        """Also look at what the UNet predicts, what is trained, and for the teacher.
 
         Raises:
-            ValueError: as :meth:`OneStepModel.check`, noise, a discriminator of images, or no such teacher.
+            ValueError: as :meth:`OneStepModel.check`, noise, LoRA in the encoder, a
+                discriminator of images, or no such teacher.
         """
         super().check(opt)
         if opt["network_g"].get("prediction") != VELOCITY:
             raise ValueError(f"expected network_g.prediction: {VELOCITY} for FlowSRModel, got none")
+        if opt["network_g"].get("encoder_rank"):
+            raise ValueError(
+                "expected no network_g.encoder_rank for FlowSRModel, whose encoder is fixed; use OMGSRModel"
+            )
         if opt["train"].get("gan_opt"):
             raise ValueError("expected no train.gan_opt for FlowSRModel, whose discriminator is degflow.adversarial_*")
         section = opt.get("degflow") or {}

@@ -11,15 +11,19 @@ import pytest
 pytest.importorskip("basicsr", reason="checks are of BasicSR's option files")
 
 from degflow_aug.data.any_scale_pair_dataset import AnyScalePairs
+from degflow_aug.data.hr_crop_dataset import HRCrops
 from degflow_aug.data.layouts.scene_pairs import Pair
+from degflow_aug.data.mixed_pair_dataset import MixedPairs
 from degflow_aug.files import notice
 from degflow_aug.files.image_file import write_image
+from degflow_aug.files.image_tree import find_images
 from degflow_aug.models.checks.effects import check_scales_of_pairs, say_idle_keys
 from degflow_aug.models.stages.kernel_source import say_unused_kernel
-from degflow_aug.options.stages import LFMOptions, RAEOptions, RefineOptions
+from degflow_aug.options.stages import DistillOptions, LFMOptions, RAEOptions, RefineOptions
 from degflow_aug.options.super_resolution import ArbitraryScaleOptions
 
 KNOTS = (1.0, 2.0)
+STAGES = (LFMOptions, RefineOptions, DistillOptions)
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +35,14 @@ def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
     (LFMOptions, {"pseudo_share": 0.5, "lpips_weight": 1.0}, "degflow.pseudo_share has no effect: rollout_weight is 0"),
     (LFMOptions, {"rollout_steps": 3}, "degflow.rollout_steps has no effect: rollout_weight is 0"),
     (LFMOptions, {"rollout_steps": 3, "pseudo_share": 0.5, "rollout_weight": 1.0}, ""),
-    (LFMOptions, {"pseudo_share": 0.0, "lpips_vgg": "vgg.pth"}, ""),
+    (LFMOptions, {"pseudo_share": 0.0, "lpips_vgg": "vgg.pth", "lpips_weight": 1.0}, ""),
+    *((kind, {"lpips_vgg": "vgg.pth"}, "degflow.lpips_vgg has no effect: lpips_weight is 0") for kind in STAGES),
+    (RefineOptions, {"zoom_room": 32}, "degflow.zoom_room has no effect: zoom_share is 0"),
+    (RefineOptions, {"zoom_room": 32, "zoom_share": 0.4, "pseudo_share": 0.5}, ""),
+    (RefineOptions, {"zoom_share": 1.0, "pseudo_share": 0.5}, "degflow.pseudo_share has no effect: zoom_share is 1"),
+    (DistillOptions, {"latent_weight": 0.0, "method": "consistency"}, "degflow.method has no effect: latent_weight"),
+    (DistillOptions, {"image_weight": 0.0, "pseudo_share": 0.5}, "degflow.pseudo_share has no effect: image_weight"),
+    (DistillOptions, {"image_weight": 0.0, "lpips_weight": 1.0, "pseudo_share": 0.5, "method": "average"}, ""),
     (LFMOptions, {"tolerance": 1e-4}, "degflow.tolerance has no effect: it is that of solver: rk45"),
     (LFMOptions, {"tolerance": 1e-4, "solver": "rk45"}, ""),
     (LFMOptions, {"steps": 4, "solver": "rk45"}, "degflow.steps has no effect: solver: rk45"),
@@ -101,3 +112,28 @@ def test_pairs_of_basicsr_and_hr_images(caplog: pytest.LogCaptureFixture) -> Non
         opt["datasets"]["train"]["type"] = kind
         with pytest.raises(ValueError, match="got some of x4"):
             check_scales_of_pairs(options, opt, None)
+
+
+@pytest.mark.parametrize(("share", "section", "sentence"), [
+    (0.5, {"scale_range": [1, 3]}, "expected pairs of scales inside degflow.scale_range, 1 to 3, got some of x4"),
+    (0.5, {"scale_range": [1, 4]}, ""),
+    (1, {"scale_range": [1, 3]}, "expected pairs of scales inside degflow.scale_range, 1 to 3, got some of x4"),
+    (1, {}, "real_share is 1: no image of hr is drawn, and degradation makes no LR"),
+    (0, {"scale_range": [1, 3]}, "real_share is 0: no pair of real is drawn"),
+])  # fmt: skip
+def test_pairs_among_hr_images_bring_theirs_too(
+    share: float, section: dict[str, Any], sentence: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = pairs(tmp_path, 2, 4)
+    (tmp_path / "photographs").mkdir()
+    write_image(tmp_path / "photographs" / "a.png", np.zeros((40, 40, 3), np.uint8))
+    mixed = MixedPairs(real, HRCrops(find_images(tmp_path / "photographs"), crop_size=32), real_share=share)
+    options = ArbitraryScaleOptions(lr_size=8, **section)
+    opt = {"datasets": {"train": {"type": "MixedPairDataset"}}, "degflow": section}
+    if sentence.startswith("expected"):
+        with pytest.raises(ValueError, match=f"^{sentence}"):
+            check_scales_of_pairs(options, opt, mixed)
+    else:
+        check_scales_of_pairs(options, opt, mixed)
+        assert len(caplog.records) == bool(sentence)
+        assert sentence in caplog.text

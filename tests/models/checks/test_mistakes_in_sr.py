@@ -145,6 +145,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("arbitrary", {"train__ema_decay": {}}, "a number from 0 to below 1 in train.ema_decay, got {}"),
     ("arbitrary", {"datasets__train__num_worker_per_gpu": 10**5}, "from 0 to 1024 in datasets.train.num_worker_per"),
     ("arbitrary", {"datasets__train__cache_mb": "2048"}, "in datasets.train.cache_mb, got '2048'; write it without"),
+    ("arbitrary", {"logger__wandb": {"resume_id": "x"}}, "expected logger.wandb.project with its resume_id, got none"),
     ("arbitrary", {"logger__wandb": {"project": "x"}}, "expected logger.use_tb_logger: true with logger.wandb"),
     ("arbitrary", {"network_g__local_ensemble": "false"}, "true or false in network_g.local_ensemble, got 'false'"),
     ("arbitrary", {"network_g__encoder_spec": {"name": "edsr-baseline", "args": DEEP}}, "; lower n_resblocks, 1000"),
@@ -167,6 +168,9 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("fixed", {"train__pixel_opt": {"type": "WeightedTVLoss"}}, "in train.pixel_opt, got WeightedTVLoss"),
     ("fixed", {"train__pixel_opt": VGG}, "in train.pixel_opt, got PerceptualLoss"),
     ("gan", {"train__gan_opt": {"type": "L1Loss"}}, "what a discriminator says, .* in train.gan_opt, got L1Loss"),
+    ("fixed", {"train__pixel_opt__loss_weight": 0}, "a weight above 0 in train.pixel_opt, got none; nothing would be"),
+    ("gan", {"train__pixel_opt__loss_weight": 0, "train__gan_opt__loss_weight": 0}, "train.pixel_opt or train.gan_opt"),
+    ("fixed", {"train__perceptual_opt": {"type": "LPIPSLoss"}}, "unit_range: true in train.perceptual_opt, whose imag"),
     ("fixed", {"path__ignore_resume_networks": ["network_G"]}, "names out of network_g in .*, got 'network_G'"),
 ]  # fmt: skip
 
