@@ -4,32 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from helpers.shots import shoot
 
-from degflow_aug.alignment.shots import find_shot_folders, read_shots
+from degflow_aug.alignment.shots import ShotGroup, Shots, read_shots
+from degflow_aug.files.image_file import images_in
 
 
-def shoot(path: Path, focal_length: float | None = None, film: int | None = None, side: int = 40) -> Path:
-    """A small photograph with focal lengths in its EXIF."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    exif = Image.Exif()
-    # Pillow writes a section to TIFF only where it is part of the rest.
-    section = exif[34665] = exif.get_ifd(34665)
-    if focal_length is not None:
-        section[37386] = focal_length
-    if film is not None:
-        section[41989] = film
-    Image.fromarray(np.full((side, side * 2, 3), 90, np.uint8)).save(path, exif=exif)
-    return path
+def scene(folder: Path) -> Shots:
+    """The photographs of a folder as one scene."""
+    return read_shots(ShotGroup("scene", folder, tuple(images_in(folder))))
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
 def test_focal_lengths_tell(tmp_path: Path, suffix: str) -> None:
     for name, length in (("a", 24), ("b", 77), ("c", 13)):
         shoot(tmp_path / f"{name}{suffix}", film=length)
-    shots = read_shots(tmp_path)
+    shots = scene(tmp_path)
     assert shots.hr.stem == "b"
     assert {shot.path.stem: shot.scale for shot in shots.views} == pytest.approx({"a": 77 / 24, "c": 77 / 13})
 
@@ -38,13 +29,13 @@ def test_the_film_equivalent_counts_before_the_lens(tmp_path: Path) -> None:
     """A phone's longer camera has a smaller sensor: 9 mm of it are 77 mm, and 7 mm of the main one 24 mm."""
     shoot(tmp_path / "a.jpg", focal_length=6.9, film=24)
     shoot(tmp_path / "b.jpg", focal_length=6.0, film=77)
-    assert read_shots(tmp_path).hr.stem == "b"
+    assert scene(tmp_path).hr.stem == "b"
 
 
 def test_fewer_pixels_of_one_view_are_a_coarser_photograph(tmp_path: Path) -> None:
     shoot(tmp_path / "a.jpg", focal_length=50, side=40)
     shoot(tmp_path / "b.jpg", focal_length=50, side=20)
-    shots = read_shots(tmp_path)
+    shots = scene(tmp_path)
     assert shots.hr.stem == "a"
     assert shots.views[0].scale == pytest.approx(2)
 
@@ -60,7 +51,7 @@ def test_fewer_pixels_of_one_view_are_a_coarser_photograph(tmp_path: Path) -> No
 def test_names_tell_without_exif(tmp_path: Path, names: tuple[str, ...], scales: dict[str, float | None]) -> None:
     for name in names:
         shoot(tmp_path / f"{name}.png")
-    shots = read_shots(tmp_path)
+    shots = scene(tmp_path)
     assert shots.hr.stem == names[0]
     assert {shot.path.stem: shot.scale for shot in shots.views} == scales
 
@@ -69,7 +60,7 @@ def test_names_tell_before_exif(tmp_path: Path) -> None:
     """The camera was moved: EXIF says nothing of the scale."""
     for name in ("HR", "x3"):
         shoot(tmp_path / f"{name}.jpg", film=26)
-    assert read_shots(tmp_path).views[0].scale == 3
+    assert scene(tmp_path).views[0].scale == 3
 
 
 @pytest.mark.parametrize(
@@ -85,28 +76,11 @@ def test_what_is_not_clear_is_said(tmp_path: Path, shots: dict[str, int | None],
     for name, length in shots.items():
         shoot(tmp_path / f"{name}.jpg", film=length)
     with pytest.raises(ValueError, match=part):
-        read_shots(tmp_path)
+        scene(tmp_path)
 
 
 def test_a_file_that_is_no_photograph_is_named(tmp_path: Path) -> None:
     shoot(tmp_path / "HR.jpg", film=24)
     (tmp_path / "x2.jpg").write_bytes(b"no image")
     with pytest.raises(ValueError, match=r"x2\.jpg: expected a PNG"):
-        read_shots(tmp_path)
-
-
-def test_folders_are_scenes(tmp_path: Path) -> None:
-    for name in ("b", "a", ".hidden"):
-        shoot(tmp_path / name / "HR.png")
-    assert [folder.name for folder in find_shot_folders(tmp_path)] == ["a", "b"]
-
-
-@pytest.mark.parametrize("there", ["nothing", "file", "empty"])
-def test_a_place_without_scenes_is_refused(tmp_path: Path, there: str) -> None:
-    root = tmp_path / "shots"
-    if there == "file":
-        root.write_text("")
-    elif there == "empty":
-        (root / "scene").mkdir(parents=True)
-    with pytest.raises(ValueError, match="shots: expected a folder"):
-        find_shot_folders(root)
+        scene(tmp_path)

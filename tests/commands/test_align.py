@@ -128,6 +128,15 @@ def test_scenes_that_fail_are_reported_and_not_written(
     assert f"{out} still has cat, no longer in {root}" in capsys.readouterr().err
 
 
+def test_one_folder_of_all_photographs_makes_the_same_pairs(shots: Path, pairs: Path, tmp_path: Path) -> None:
+    (tmp_path / "flat").mkdir()
+    for path in shots.glob("*/*.png"):
+        shutil.copy(path, tmp_path / "flat" / f"{path.parent.name}_{path.name}")
+    assert main(["align", str(tmp_path / "flat"), "--out", str(tmp_path / "out")]) == 0
+    for name in ("HR/cat.png", "LR2/coffee.png", "LR4/stones.png", "pattern.yml"):
+        assert (tmp_path / "out" / name).read_bytes() == (pairs / name).read_bytes()
+
+
 def test_the_scale_must_be_near_the_one_named(shots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / "shots"
     shutil.copytree(shots / "cat", root / "cat")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from helpers import trees
 
-from degflow_aug.alignment.shots import find_shot_folders, read_shots
+from degflow_aug.alignment.shot_groups import find_shot_groups
 from degflow_aug.cli import main
 from degflow_aug.data.hr_crop_dataset import HRCropDataset
 from degflow_aug.data.layouts.find import find_pair_scenes
@@ -148,7 +148,7 @@ def test_data_sets_of_hr_images_say_it(tmp_path: Path, caplog: pytest.LogCapture
 
 def test_photographs_to_align_say_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     _put(tmp_path, "scene/HR.png", "scene/x2.png", "scene/x4.ARW", "lost.heif")
-    read_shots(find_shot_folders(tmp_path)[0])
+    find_shot_groups(tmp_path)
     assert len(_said(caplog)) == 2
     assert "lost.heif" in _said(caplog)[0]
     assert "x4.ARW" in _said(caplog)[1]

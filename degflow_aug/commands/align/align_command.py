@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from degflow_aug.alignment.aligned_set import AlignedSet, Record
     from degflow_aug.alignment.pair import Alignment
-    from degflow_aug.alignment.shots import Shot, Shots
+    from degflow_aug.alignment.shots import Shot, ShotGroup, Shots
 
 # A record of another version is made again.
 VERSION = 1
@@ -30,7 +30,9 @@ VERSION = 1
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    parser.add_argument("shots", metavar="SHOTS", help="folder with a folder of photographs for each scene")
+    parser.add_argument(
+        "shots", metavar="SHOTS", help="folder with a folder of photographs per scene, or with all photographs"
+    )
     parser.add_argument("--out", required=True, help="folder for HR/, LR2/, ..., pattern.yml and align.json")
     parser.add_argument(
         "--scales",
@@ -55,8 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json_argument(parser)
     parser.epilog = (
         "The HR photograph is named HR (or scene_HR), else it is the one of the longest focal length in EXIF; the\n"
-        "others are named x2, x4, ..., or their focal lengths tell. A scene of which a photograph cannot be aligned\n"
-        "is reported, not written, and makes the exit code 1. Run again, it does what is new or changed."
+        "others are named x2, x4, ..., or their focal lengths tell. Without folders, scenes are told by what names\n"
+        "begin with (scene_HR, scene_x2), or a focal length that comes again begins the next one. A scene of which a\n"
+        "photograph cannot be aligned is reported, not written, and makes the exit code 1. Run again, it does what is\n"
+        "new or changed."
     )
 
 
@@ -67,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         ValueError, OSError: nothing can be aligned, or not written.
     """
     from degflow_aug.alignment.aligned_set import FAILED, AlignedSet
-    from degflow_aug.alignment.shots import find_shot_folders
+    from degflow_aug.alignment.shot_groups import find_shot_groups
     from degflow_aug.console.progress import Progress
 
     if args.scales and min(args.scales) <= 1:
@@ -75,14 +79,14 @@ def run(args: argparse.Namespace) -> int:
     shots, out = Path(args.shots).resolve(), Path(args.out).resolve()
     if out == shots or shots in out.parents or out in shots.parents:
         raise ValueError(f"{args.out}: expected --out apart from the photographs in {args.shots}; name another folder")
-    folders = find_shot_folders(args.shots)
+    groups = find_shot_groups(args.shots)
     records: list[Record] = []
     with sole_writer(args.out), Progress() as progress:
         aligned = AlignedSet(args.out)
-        for done, folder in enumerate(folders, 1):
-            records.append(_scene(folder, aligned, args))
-            progress("align", done, len(folders), math.nan)
-    _say_left(aligned, shots, [folder.name for folder in folders], args)
+        for done, group in enumerate(groups, 1):
+            records.append(_scene(group, aligned, args))
+            progress("align", done, len(groups), math.nan)
+    _say_left(aligned, shots, [group.name for group in groups], args)
     if args.json:
         print_json({"out": args.out, "scales": aligned.scales(), "scenes": records})
     else:
@@ -91,39 +95,42 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _say_left(aligned: AlignedSet, shots: Path, names: Sequence[str], args: argparse.Namespace) -> None:
-    """Note the scenes that stay in the set although their folders are gone from that of the photographs."""
+    """Note the scenes that stay in the set although their photographs are gone."""
+    made_of = {name: Path(record["made_of"].get("folder", "")) for name, record in aligned.records.items()}
     left = [
         name
-        for name, record in aligned.records.items()
-        if record["written"] and Path(record["made_of"].get("folder", "")).parent == shots and name not in names
+        for name, folder in made_of.items()
+        if aligned.records[name]["written"] and shots in (folder, folder.parent) and name not in names
     ]
     if left:
         note(f"{args.out} still has {', '.join(left)}, no longer in {args.shots}; delete their files to drop them")
 
 
-def _scene(folder: Path, aligned: AlignedSet, args: argparse.Namespace) -> Record:
-    """Align the scene in ``folder`` unless it has been done, and return its record."""
+def _scene(group: ShotGroup, aligned: AlignedSet, args: argparse.Namespace) -> Record:
+    """Align the scene of ``group`` unless it has been done, and return its record."""
     from degflow_aug.alignment.shots import read_shots
 
-    made_of = _made_of(folder, args)
-    known = aligned.finished(folder.name, made_of)
+    made_of = _made_of(group, args)
+    known = aligned.finished(group.name, made_of)
     if known is not None:
         return known
-    record: Record = {"name": folder.name, "made_of": made_of, "hr": None, "crop": None, "views": []}
+    record: Record = {"name": group.name, "made_of": made_of, "hr": None, "crop": None, "views": []}
     try:
-        shots = read_shots(folder)
+        shots = read_shots(group)
         record["hr"] = shots.hr.name
         return _align(shots, record, aligned, args)
     except ValueError as error:
-        return aligned.fail(folder.name, {**record, "reason": sentence(error)})
+        return aligned.fail(group.name, {**record, "reason": sentence(error)})
 
 
-def _made_of(folder: Path, args: argparse.Namespace) -> Record:
-    """Return what the files of a scene depend on."""
-    files = {path.name: path.stat() for path in sorted(folder.iterdir()) if path.is_file()}
+def _made_of(group: ShotGroup, args: argparse.Namespace) -> Record:
+    """Return what the files of a scene depend on: all files of a folder of its own, as names may change there."""
+    of_its_own = group.folder.name == group.name
+    paths = sorted(path for path in group.folder.iterdir() if path.is_file()) if of_its_own else group.paths
+    files = {path.name: path.stat() for path in paths}
     return {
         "version": VERSION,
-        "folder": str(folder.resolve()),
+        "folder": str(group.folder.resolve()),
         "files": {name: [status.st_size, status.st_mtime_ns] for name, status in files.items()},
         "scales": args.scales and list(args.scales),
         "tolerance": args.tolerance,
