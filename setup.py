@@ -16,6 +16,8 @@ VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "degflow_aug/__init__.py")
 
 # Lowest versions are those that most of the quick suite was run with, on Python 3.11 (docs/limits.md).
 ONE_STEP = ["diffusers>=0.35.1", "peft>=0.17", "transformers>=4.56", "accelerate>=0.34"]
+# Networks that BasicSR lacks, such as HAT.
+NETWORKS = ["spandrel>=0.4.2"]
 
 
 class BuildWithOptions(build_py):
@@ -118,7 +120,9 @@ setup(
             "types-tqdm",
             "types-setuptools",
             *ONE_STEP,
+            *NETWORKS,
         ],
+        "networks": NETWORKS,
         "onestep": ONE_STEP,
         "heic": ["pillow-heif>=1.8"],
         # What else the examples of integrate.md are for: others' trainers and transforms; only their tests need them.

@@ -11,6 +11,8 @@ ARCHS = (
     "archs.arbitrary_scale.liif_arch:LIIF",
     "archs.arbitrary_scale.lte_arch:LTE",
     "archs.arbitrary_scale.metasr_arch:MetaSR",
+    "archs.fixed_scale.spandrel_arch:SpandrelNetwork",
+    "archs.fixed_scale.unshuffled_arch:Unshuffled",
     "archs.generator.generator_arch:DegFlowGenerator",
     "archs.generator.ncsnpp_arch:NCSNpp",
     "archs.generator.rae_arch:ResidualAutoencoder",

@@ -59,7 +59,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "": {"restoration", "networks", "losses"},
         **{system: {"", "restoration", "networks", "losses"} for system in ("omgsr", "fluxsr", "flowsr")},
     },
-    "archs": {"": set(), "generator": {""}, "arbitrary_scale": {""}},
+    "archs": {"": set(), "generator": {""}, "arbitrary_scale": {""}, "fixed_scale": {""}},
     "data": {"": {"layouts"}, "layouts": set()},
     "degradations": {
         "": set(),

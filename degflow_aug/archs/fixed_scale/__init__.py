@@ -1,0 +1,1 @@
+"""Networks of a fixed scale that BasicSR lacks, and its own for images that have their final size already."""
