@@ -26,7 +26,7 @@ from degflow_aug.data.tensors import to_tensor
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.simulator.phone import SimulatedPhone
 from degflow_aug.files.image_file import write_image
-from degflow_aug.flow.solver import TimeMap
+from degflow_aug.flow.time_map import TimeMap
 from degflow_aug.flow.trajectory import trajectory
 
 BUNDLE, PHOTOGRAPH, CORNER, SIDE = "simulator", "chelsea", (0, 40), 256

@@ -21,7 +21,8 @@ from degflow_aug.degradations.fitted.camera_kernels import Anchor, FittedCamera,
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.fit.presets import preset
-from degflow_aug.flow.solver import EVALUATIONS, JUMP, RK45, TimeMap, default_steps, integrate_rk45
+from degflow_aug.flow.solver import EVALUATIONS, JUMP, RK45, default_steps, integrate_rk45
+from degflow_aug.flow.time_map import TimeMap
 
 FRESH_KNOTS, FRESH_SIDE = (1.0, 4.0), 31
 

@@ -15,7 +15,8 @@ from degflow_aug.archs.generator.ncsnpp_arch import NCSNpp
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.bundles.bundle import Bundle, State
 from degflow_aug.degradations.camera_choice import one_hot
-from degflow_aug.flow.solver import TimeMap, Velocity, integrate
+from degflow_aug.flow.solver import Velocity, integrate
+from degflow_aug.flow.time_map import TimeMap
 from degflow_aug.metrics.lpips_loss import LPIPSLoss
 from degflow_aug.models.stages.kernel_source import kernel_after, say_unused_kernel
 from degflow_aug.models.stages.sample_cameras import camera_numbers, sample_kernel

@@ -27,7 +27,7 @@ from degflow_aug.degradations.generator.several_cameras import SeveralCameras
 from degflow_aug.degradations.grid import check_scale, resample_patches, to_lr_grid
 from degflow_aug.degradations.image_check import check_image
 from degflow_aug.degradations.noise.noisy_degradation import CameraNoise, Noise, noise_of
-from degflow_aug.flow.solver import TimeMap
+from degflow_aug.flow.time_map import TimeMap
 from degflow_aug.options.values import convert
 
 

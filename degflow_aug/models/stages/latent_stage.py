@@ -13,7 +13,7 @@ from degflow_aug.archs.generator.rae_layers import HRFeatures
 from degflow_aug.degradations.camera_choice import one_hot
 from degflow_aug.degradations.fitted.camera_kernels import FittedCamera
 from degflow_aug.degradations.fitted.pseudo_views import FittedViews
-from degflow_aug.flow.solver import TimeMap
+from degflow_aug.flow.time_map import TimeMap
 from degflow_aug.metrics.lpips_loss import LPIPSLoss
 from degflow_aug.models.stages.kernel_source import kernel_for, say_unused_kernel
 from degflow_aug.models.stages.paths import views_along_path
