@@ -100,6 +100,10 @@ def _ours(crop: int, rendered: int, batch: int, lr: float, windows: int, amp: st
     return {"rae": rae, "lfm": lfm, "refine": refine}
 
 
+OFFICIAL_TIMES = {2.0: 0.3333660409266936, 3.0: 0.6666339590733064}
+"""sigmoid(-0.693) and sigmoid(0.693), where the official code has x2 and x3 on a path that ends at x4."""
+
+
 def _paper() -> dict[str, StagePreset]:
     """DegFlow's published recipe (schedules, losses, knots); its iteration counts are 200k and 400k on four GPUs."""
     rae = StagePreset(
@@ -124,7 +128,7 @@ def _paper() -> dict[str, StagePreset]:
         weight_decay=0,
         warmup=0,
         floor=1e-7,
-        options={"trajectory": "spline", "lpips_weight": 0.1},
+        options={"trajectory": "spline", "lpips_weight": 0.1, "times": OFFICIAL_TIMES},
     )
     return {"rae": rae, "lfm": lfm}
 

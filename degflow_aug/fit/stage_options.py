@@ -116,6 +116,8 @@ def _section(stage: str, preset: Preset, settings: FitSettings) -> dict[str, Any
         section[STARTS[stage]] = str(settings.work / stages[stages.index(stage) - 1] / "models" / LATEST)
     elif stage != "rae":
         section["rae"] = str(settings.work / "rae" / "models" / "net_g_latest.pth")
+        if settings.knots[-1] != 4:
+            section.pop("times", None)
     elif section["hr_share"] < 0:
         section["hr_share"] = 1 / len(settings.knots)
     return section

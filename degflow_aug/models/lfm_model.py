@@ -9,8 +9,11 @@ import torch
 from torch import Tensor
 
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
+from degflow_aug.degradations.generator.degflow import DegFlow
+from degflow_aug.degradations.grid import at_least_float32
 from degflow_aug.flow.objective import draw_times, jump, velocity_loss
 from degflow_aug.flow.solver import integrate
+from degflow_aug.flow.time_map import TimeMap
 from degflow_aug.flow.trajectory import trajectory
 from degflow_aug.models.stages.latent_stage import LatentStageModel
 from degflow_aug.models.stages.paths import path_ends, path_points
@@ -36,6 +39,16 @@ class LFMModel(LatentStageModel):
         super().__init__(opt, options, rae, solver=options.solver, steps=options.steps)
         self.tolerance, self.trajectory = options.tolerance, trajectory(options.trajectory)
 
+    def find_times(self) -> TimeMap:
+        """With the times that the options name."""
+        return TimeMap(self.options.last_scale, tuple(self.options.times.items()))
+
+    def generator(self) -> DegFlow:
+        """The degradation as trained so far, by the times of training."""
+        found = super().generator()
+        found.time_map = self.time_map
+        return found
+
     @property
     def needs_images(self) -> bool:
         """Whether a loss looks at decoded images."""
@@ -45,7 +58,7 @@ class LFMModel(LatentStageModel):
         """Velocity loss at a time drawn per sample, and the image losses of the jump from there."""
         t = draw_times(self.latents.shape[1], self.device) * path_ends(self.times, self.available)
         point = path_points(self.trajectory, self.latents, self.times, t, self.known)
-        velocity = self.network(point.position, t, self.condition, camera=self.camera).float()
+        velocity = at_least_float32(self.network(point.position, t, self.condition, camera=self.camera))
         losses = {"velocity": self.options.velocity_weight * velocity_loss(velocity, point).mean()}
         if self.perceptual is not None:
             scales = self.time_map.scale(self.times)[point.next_index]

@@ -12,6 +12,7 @@ from degflow_aug.degradations.convolution import pad_to_multiple
 from degflow_aug.degradations.fitted.camera_kernels import FittedCamera
 from degflow_aug.degradations.fitted.pseudo_views import FittedViews, pseudo_views
 from degflow_aug.degradations.generator.execution import EncodedHR
+from degflow_aug.degradations.grid import at_least_float32
 from degflow_aug.models.stages.kernel_source import kernel_for, say_unused_kernel
 from degflow_aug.models.stages.paths import draw_available
 from degflow_aug.models.stages.sample_cameras import camera_numbers, sample_kernel
@@ -85,7 +86,7 @@ class RAEModel(StageModel):
             assert self.sample_kernel is not None
             base = self._inner(self.sample_kernel.views(self.hr, scales)) * 2 - 1
         views, latents = self.network(targets, hr, self.options.latent_noise, base)
-        losses = {"pixel": self.pixel_loss(views.float(), targets)}
+        losses = {"pixel": self.pixel_loss(at_least_float32(views), targets)}
         if self.options.kl_weight:
             losses["kl"] = self.options.kl_weight * latents.float().square().mean()
         if self.options.standardise:

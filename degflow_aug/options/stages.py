@@ -10,7 +10,8 @@ degflow:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Annotated
 
@@ -145,6 +146,8 @@ class LFMOptions(PathOptions):
         solver: how validation and the bundle integrate: euler, midpoint, heun, rk4, or the official code's slow rk45.
         steps: steps of that solver from the HR image to any scale; rk45 has none.
         tolerance: of rk45.
+        times: of scales below the last, ``{2: 0.3334}``, where training and validation have them at other times than
+            (s - 1) / (s_max - 1); in between they are interpolated. The bundle has none.
     """
 
     rae: str = ""
@@ -155,6 +158,7 @@ class LFMOptions(PathOptions):
     solver: str = "heun"
     steps: Steps = 2
     tolerance: Tolerance = 1e-5
+    times: Mapping[float, Share] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -167,6 +171,13 @@ class LFMOptions(PathOptions):
             )
         if not (self.velocity_weight or self.rollout_weight or self.lpips_weight):
             raise ValueError("expected degflow.velocity_weight, rollout_weight or lpips_weight above 0, got none")
+        between = [(1.0, 0.0), *self.times.items(), (self.last_scale, 1.0)]
+        numbers = all(type(scale) in (int, float) for scale, _ in between)
+        if not numbers or not all(low[0] < high[0] and low[1] < high[1] for low, high in pairwise(between)):
+            raise ValueError(
+                f"expected degflow.times that rise with their scales, from 0 at x1 to 1 at x{self.last_scale:g}, such "
+                f"as {{2: 0.3334}}, got {self.times}"
+            )
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -14,6 +15,17 @@ from degflow_aug.flow.time_map import TimeMap
 
 def test_the_paper_s_map_is_the_default() -> None:
     assert [TimeMap().time(scale) for scale in (1.0, 2.0, 2.5, 4.0)] == [0, 1 / 3, 0.5, 1]
+
+
+@pytest.mark.parametrize("scales", [(1.0, 2.0, 2.6, 3.0, 4.0), (1.3, 3.7, 5.5)])
+def test_times_in_between_are_interpolated(scales: tuple[float, ...]) -> None:
+    time_map = TimeMap(4.0, ((2.0, 0.4), (3.0, 0.6)))
+    times = [time_map.time(scale) for scale in scales]
+    known = ([1, 2, 3, 4, 7], [0, 0.4, 0.6, 1, 2.2])
+    assert times == pytest.approx(np.interp(scales, *known))
+    assert [time_map.scale(time) for time in times] == pytest.approx(scales)
+    assert time_map.time(torch.tensor(scales)).tolist() == pytest.approx(times)
+    assert time_map.scale(torch.tensor(times)).tolist() == pytest.approx(scales)
 
 
 @given(s_max=st.floats(1.01, 64), share=st.floats(0, 1))

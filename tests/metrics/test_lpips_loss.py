@@ -11,24 +11,21 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
-from torch import Tensor, nn
+from helpers.seeded_vgg import spare_classifier, vgg_features, write_seeded_vgg
+from torch import Tensor
 
 from degflow_aug.metrics.lpips_loss import LPIPSLoss, read_vgg
 
 POOL_BEFORE = (5, 10, 17, 24)
+MEAN_AND_STD = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 TAPS = (2, 7, 14, 21, 28)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def small_vgg() -> Iterator[None]:
-    """Spare building VGG16's classifier, 120 million weights that LPIPS throws away."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torchvision.models, "vgg16", lambda **settings: SimpleNamespace(features=vgg_features()))
+        spare_classifier(patch)
         yield
-
-
-def vgg_features() -> nn.Sequential:
-    return torchvision.models.vgg.make_layers(torchvision.models.vgg.cfgs["D"], batch_norm=False)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +55,7 @@ def distance_by_hand(prediction: Tensor, target: Tensor, state: dict[str, Tensor
     """LPIPS (B,) by definition: squared difference of unit-normalised VGG features, weighted by the learned layers."""
     learned = Path(lpips.__file__).parent / "weights/v0.1/vgg.pth"
     weights = torch.load(learned, map_location="cpu", weights_only=True)
-    mean, std = (torch.tensor(values)[:, None, None] for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    mean, std = (torch.tensor(values)[:, None, None] for values in MEAN_AND_STD)
 
     def features(image: Tensor) -> list[Tensor]:
         h, found = ((image + 1) / 2 - mean) / std, []
@@ -98,6 +95,24 @@ def test_with_average_pooling_it_is_its_definition(average: LPIPSLoss, vgg_file:
     found = average.per_sample(*pair)
     torch.testing.assert_close(found, distance_by_hand(*pair, state, "average"), rtol=1e-4, atol=1e-5)
     assert ((found - distance_by_hand(*pair, state, "max")).abs() > 1e-3 * found).all()
+
+
+def test_values_and_gradients_of_the_official_loss(
+    official: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = torch.load(official / "lpips.pt", weights_only=True)
+    loss = LPIPSLoss(vgg_path=write_seeded_vgg(reference, tmp_path / "vgg.pth", monkeypatch), unit_range=True)
+    prediction, target = (reference[key].float() / 255 for key in ("prediction", "target"))
+    torch.testing.assert_close(loss.per_sample(prediction, target), reference["value_float32"], rtol=1e-4, atol=1e-8)
+    loss.double()
+    # The package has its constants of normalisation in single precision.
+    mean, std = (torch.tensor(values, dtype=torch.float64)[:, None, None] for values in MEAN_AND_STD)
+    loss.distance.scaling_layer.shift, loss.distance.scaling_layer.scale = 2 * mean - 1, 2 * std
+    prediction, target = (reference[key].double() / 255 for key in ("prediction", "target"))
+    distances = loss.per_sample(prediction.requires_grad_(), target)
+    distances.sum().backward()
+    torch.testing.assert_close(distances, reference["value"], rtol=1e-9, atol=0)
+    torch.testing.assert_close(prediction.grad, reference["gradient"], rtol=1e-9, atol=1e-15)
 
 
 def test_equal_images_have_no_distance_and_more_noise_has_more(average: LPIPSLoss) -> None:

@@ -12,6 +12,7 @@ import torch
 from degflow_aug import compat
 from degflow_aug.fit.presets import preset
 from degflow_aug.fit.schedule import Budget, Schedule
+from degflow_aug.fit.stage_options import FitSettings, stage_options
 from degflow_aug.options.yaml_file import load_yaml
 
 STAGES = pytest.mark.parametrize("stage", ["rae", "lfm"])
@@ -74,6 +75,18 @@ def test_fit_trains_as_the_option_files(stage: str) -> None:
     )  # fmt: skip
     assert recipe.floor == train["scheduler"]["eta_min"]
     assert recipe.warmup * train["total_iter"] == max(train["warmup_iter"], 0)
+
+
+@pytest.mark.parametrize("knots", [(1.0, 2.0, 4.0), (1.0, 2.9)])
+def test_knots_lie_at_the_official_times(knots: tuple[float, ...], official: Path, tmp_path: Path) -> None:
+    reference = torch.load(official / "training_lfm.pt", weights_only=True)
+    times = dict(zip((1, 2, 3, 4), reference["knots"].tolist(), strict=True))
+    assert [times.pop(1), times.pop(4)] == [0, 1]
+    assert options("lfm")["degflow"]["times"] == times
+    settings = FitSettings(scenes=[], knots=knots, camera="", work=tmp_path)
+    section = stage_options("lfm", preset("official", "paper"), settings)["degflow"]
+    # Only where the path ends at x4 is x2 there.
+    assert section.get("times") == (times if knots[-1] == 4 else None)
 
 
 def test_a_short_warm_up_leaves_the_rate_below_its_peak() -> None:

@@ -13,6 +13,7 @@ from degflow_aug.archs.generator.rae_layers import HRFeatures
 from degflow_aug.degradations.camera_choice import one_hot
 from degflow_aug.degradations.fitted.camera_kernels import FittedCamera
 from degflow_aug.degradations.fitted.pseudo_views import FittedViews
+from degflow_aug.degradations.grid import at_least_float32
 from degflow_aug.flow.time_map import TimeMap
 from degflow_aug.metrics.lpips_loss import LPIPSLoss
 from degflow_aug.models.stages.kernel_source import kernel_for, say_unused_kernel
@@ -44,7 +45,7 @@ class LatentStageModel(GeneratorStage):
         self.solver, self.steps = solver, steps
         self._check_widths()
         self.scales = options.path_scales()
-        self.time_map = TimeMap(options.last_scale)
+        self.time_map = self.find_times()
         self.times = torch.tensor([self.time_map.time(scale) for scale in self.scales], device=self.device)
         self.perceptual: LPIPSLoss | None = None
         if rae.anchored or (self.is_train and (len(self.scales) > len(options.knots) or options.pseudo_share)):
@@ -72,6 +73,10 @@ class LatentStageModel(GeneratorStage):
                 f"expected network_g.cameras {len(self.options.cameras)}, as many as degflow.cameras names, got "
                 f"{network.spec['cameras']}"
             )
+
+    def find_times(self) -> TimeMap:
+        """The map from scales to times of training and validation."""
+        return TimeMap(self.options.last_scale)
 
     def find_kernel(self) -> FittedCamera:
         """The kernel behind pseudo-views."""
@@ -128,7 +133,7 @@ class LatentStageModel(GeneratorStage):
         there = tuple(index.to(views.device, non_blocking=True) for index in available[:, 1:].nonzero(as_tuple=True))
         latents[:, 1:][there] = self.rae.encode(views[:, 1:][there] * 2 - 1)[0].to(latents.dtype)
         standard = self.rae.standardise(latents.flatten(0, 1)).unflatten(0, views.shape[:2])
-        return standard.transpose(0, 1).float(), features
+        return at_least_float32(standard.transpose(0, 1)), features
 
     @property
     def conditioned(self) -> bool:
@@ -160,7 +165,7 @@ class LatentStageModel(GeneratorStage):
         if self.rae.anchored:
             assert self.sample_kernel is not None
             base = self.sample_kernel.views((self.features.image.float() + 1) / 2, scales) * 2 - 1
-        return self.rae.decode(self.rae.unstandardise(latents), self.features.on(base)).float()
+        return at_least_float32(self.rae.decode(self.rae.unstandardise(latents), self.features.on(base)))
 
     def trained_parts(self) -> tuple[ResidualAutoencoder, NCSNpp]:
         """The frozen autoencoder and the network."""
