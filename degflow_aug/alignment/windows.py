@@ -13,7 +13,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from degflow_aug.alignment.geometry import apply
+from degflow_aug.alignment.geometry import apply, reduction
+from degflow_aug.alignment.luminance import Exposure, luminance
 from degflow_aug.alignment.refinement import Seen, matching_blur, overlap
 from degflow_aug.alignment.sampling import sample
 
@@ -66,6 +67,20 @@ def measure(
     if not found:
         return Windows(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros((0, 2, 2)), np.zeros(0), np.zeros(0))
     return Windows(*(np.array(each) for each in zip(*found, strict=True)))
+
+
+def measure_view(hr: np.ndarray, view: np.ndarray, scale: float) -> Windows:
+    """Measure what is left between HR and a view of its size, from their pixels alone.
+
+    Args:
+        hr, view: sRGB levels (H, W, 3) in uint8 or uint16, of one exposure.
+        scale: that of the view; it is compared on a grid about as coarse.
+    """
+    height, width = hr.shape[:2]
+    small = (max(1, round(width / scale)), max(1, round(height / scale)))
+    light = cv2.resize(luminance(view), small, interpolation=cv2.INTER_AREA)
+    matrix = reduction((width / small[0], height / small[1]))
+    return measure(matrix, luminance(hr), light, Seen(scale, Exposure.of(1.0)))
 
 
 def _corners(

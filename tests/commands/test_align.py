@@ -56,7 +56,7 @@ def files(folder: Path) -> dict[str, tuple[int, bytes]]:
 def test_pairs_and_report_are_there(pairs: Path) -> None:
     assert sorted(files(pairs)) == sorted(
         [f"{kind}/{name}.png" for kind in ("HR", "LR2") for name in PHOTOGRAPHS]
-        + ["LR4/stones.png", "align.json", "pattern.yml"]
+        + ["LR4/stones.png", "align.html", "align.json", "pattern.yml"]
     )
     scenes = json.loads((pairs / "align.json").read_text())["scenes"]
     (view,) = scenes["coffee"]["views"]
@@ -120,7 +120,7 @@ def test_scenes_that_fail_are_reported_and_not_written(
     shutil.rmtree(root / "cat")
     shutil.copytree(shots / "cat", root / "cat")
     assert main(["align", str(root), "--out", str(out)]) == 1
-    assert sorted(files(out)) == ["HR/cat.png", "LR2/cat.png", "align.json", "pattern.yml"]
+    assert sorted(files(out)) == ["HR/cat.png", "LR2/cat.png", "align.html", "align.json", "pattern.yml"]
     # What is taken away stays in the set, which says so.
     shutil.rmtree(root / "cat")
     capsys.readouterr()

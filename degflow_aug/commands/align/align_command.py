@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from degflow_aug.commands.align.table import alignment_table, summary
 from degflow_aug.commands.align.view_scale import check_distinct, expected_scale, filed_scale
-from degflow_aug.commands.shared.arguments import argument, parse_scales, positive_number
+from degflow_aug.commands.shared.arguments import argument, parse_scales, positive_number, started_as
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.plain_text import say
 from degflow_aug.console.progress import note
 from degflow_aug.console.sentence import sentence
 from degflow_aug.files.writing import sole_writer
+from degflow_aug.report.report_file import NONE, add_report_argument, check_report, exit_code, failures_noted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PIXELS",
         help="HR pixels that what is left of the displacement must stay below (default: 0.3)",
     )
+    add_report_argument(parser, "align.html in --out")
     add_json_argument(parser)
     parser.epilog = (
         "The HR photograph is named HR (or scene_HR), else it is the one of the longest focal length in EXIF; the\n"
@@ -81,17 +83,35 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"{args.out}: expected --out apart from the photographs in {args.shots}; name another folder")
     groups = find_shot_groups(args.shots)
     records: list[Record] = []
+    check_report(args, args.shots)
     with sole_writer(args.out), Progress() as progress:
         aligned = AlignedSet(args.out)
+        before = dict(aligned.records)
         for done, group in enumerate(groups, 1):
             records.append(_scene(group, aligned, args))
             progress("align", done, len(groups), math.nan)
     _say_left(aligned, shots, [group.name for group in groups], args)
+    page = _page(args, records, changed=aligned.records != before)
     if args.json:
-        print_json({"out": args.out, "scales": aligned.scales(), "scenes": records})
+        print_json({"out": args.out, "scales": aligned.scales(), "scenes": records, "report": page})
     else:
         say(*alignment_table(records), *summary(records, args.out, aligned.scales()))
-    return int(any(record["state"] == FAILED for record in records))
+    return max(int(any(record["state"] == FAILED for record in records)), exit_code(args, page))
+
+
+def _page(args: argparse.Namespace, records: Sequence[Record], changed: bool) -> Path | None:
+    """Write the page where the set has ``changed`` or it is missing; None without pairs, or where none is wanted."""
+    if args.report == NONE or not any(record["written"] for record in records):
+        return None
+    page = Path(args.report) if args.report else Path(args.out) / "align.html"
+    if not changed and page.is_file():
+        return page
+    with failures_noted("no page was written"):
+        from degflow_aug.commands.align.blink import write_blink_page
+
+        write_blink_page(page, Path(args.out), records, alignment_table(records), started_as(args))
+        return page
+    return None
 
 
 def _say_left(aligned: AlignedSet, shots: Path, names: Sequence[str], args: argparse.Namespace) -> None:
