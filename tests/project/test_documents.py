@@ -151,6 +151,14 @@ def test_every_command_option_file_bundle_and_choice_is_named() -> None:
     assert re.findall(r"`(.*?)`", networks) == ["LIIF", "LTE", "MetaSR", "CiaoSR", *ENCODERS]
 
 
+def test_the_sentences_that_are_explained_are_those_of_the_code() -> None:
+    section = TEXTS[f"{DOCS}faq.md"].partition("## What an error says")[2].partition("\n## ")[0]
+    code = "".join(file.read_text(encoding="utf-8") for file in PACKAGE.rglob("*.py"))
+    said = [part for each in re.findall(r"^\| `(.*?)` \|", section, flags=re.MULTILINE) for part in each.split("...")]
+    assert len(said) > 20
+    assert [part for part in said if part not in code] == []
+
+
 def test_the_section_degflow_is_shown_whole() -> None:
     (section,) = (load_yaml(each.text)["degflow"] for each in of_language("yaml") if each.text.startswith("degflow:"))
     shared = [item.name for item in dataclasses.fields(SROptions)]
