@@ -6,9 +6,9 @@ import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from degflow_aug.commands.align.table import alignment_table, summary
+from degflow_aug.commands.align.table import alignment_table, summary, view_record
 from degflow_aug.commands.align.view_scale import check_distinct, expected_scale, filed_scale
 from degflow_aug.commands.shared.arguments import argument, parse_scales, positive_number, started_as
 from degflow_aug.console.json_output import add_json_argument, print_json
@@ -173,7 +173,7 @@ def _align(shots: Shots, record: Record, aligned: AlignedSet, args: argparse.Nam
     for shot in shots.views:
         result = align_pair(hr, read_image(shot.path), scale=expected_scale(shot, args.scales), limit=args.residual)
         scale, reason = filed_scale(shot, result, args.scales, args.tolerance)
-        record["views"].append(_view_record(shot, scale, result, result.reason or reason))
+        record["views"].append(view_record(shot, scale, result, result.reason or reason))
         found.append((shot, scale, result))
     if any(view["reason"] for view in record["views"]):
         return aligned.fail(shots.name, record)
@@ -190,23 +190,3 @@ def _align(shots: Shots, record: Record, aligned: AlignedSet, args: argparse.Nam
         view["clipped"] = clipped_share(lr, result.matrix, crop)
     record["crop"] = list(crop)
     return aligned.write(shots.name, record, hr[crop.top : crop.bottom, crop.left : crop.right], views)
-
-
-def _view_record(shot: Shot, scale: float | None, result: Alignment, reason: str) -> dict[str, Any]:
-    motion, residual = result.motion, result.residual
-    return {
-        "file": shot.path.name,
-        "scale": scale,
-        "measured_scale": motion and motion.scale,
-        "rotation_degrees": motion and motion.rotation,
-        "shift_hr_pixels": motion and list(motion.shift),
-        "matrix": None if result.matrix is None else result.matrix.tolist(),
-        "gains": result.gains and list(result.gains),
-        "residual_hr_pixels": {
-            "median": residual.median,
-            "percentile95": residual.percentile95,
-            "bound": residual.bound,
-            "windows": residual.windows,
-        },
-        "reason": reason,
-    }

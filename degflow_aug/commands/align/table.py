@@ -1,13 +1,38 @@
-"""What ``degflow align`` prints: a line per photograph, and how many scenes are aligned."""
+"""What ``degflow align`` records and prints: a line per photograph, and how many scenes are aligned."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from degflow_aug.alignment.pair import Alignment
+    from degflow_aug.alignment.shots import Shot
 
 HEAD = ("scene", "file", "scale", "measured", "rotation", "shift", "gain", "residual", "clipped", "state")
 ALIGNED = "aligned"
+
+
+def view_record(shot: Shot, scale: float | None, result: Alignment, reason: str) -> dict[str, Any]:
+    """Make the record of a photograph: the scale it is filed by, what was measured, and why it is not used."""
+    motion, residual = result.motion, result.residual
+    return {
+        "file": shot.path.name,
+        "scale": scale,
+        "measured_scale": motion and motion.scale,
+        "rotation_degrees": motion and motion.rotation,
+        "shift_hr_pixels": motion and list(motion.shift),
+        "matrix": None if result.matrix is None else result.matrix.tolist(),
+        "gains": result.gains and list(result.gains),
+        "residual_hr_pixels": {
+            "median": residual.median,
+            "percentile95": residual.percentile95,
+            "bound": residual.bound,
+            "windows": residual.windows,
+        },
+        "reason": reason,
+    }
 
 
 def alignment_table(records: Sequence[dict[str, Any]]) -> list[str]:
