@@ -169,7 +169,7 @@ def test_sixteen_bits_stay(shots: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["align"], "required"),
+        (["align"], "arguments are required: SHOTS"),
         (["align", "no_such", "--out", "o"], "no_such: expected a folder"),
         (["align", "SHOTS", "--out", "SHOTS"], "expected --out apart from the photographs"),
         (["align", "SHOTS", "--out", "SHOTS/out"], "expected --out apart from the photographs"),

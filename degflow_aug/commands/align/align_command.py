@@ -34,7 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "shots", metavar="SHOTS", help="folder with a folder of photographs per scene, or with all photographs"
     )
-    parser.add_argument("--out", required=True, help="folder for HR/, LR2/, ..., pattern.yml and align.json")
+    parser.add_argument("--out", help="folder for HR/, LR2/, ..., pattern.yml and align.json")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing, and say in a moment what to photograph again, and how"
+    )
     parser.add_argument(
         "--scales",
         type=argument(parse_scales),
@@ -78,6 +81,13 @@ def run(args: argparse.Namespace) -> int:
 
     if args.scales and min(args.scales) <= 1:
         raise ValueError(f"expected --scales above 1, got {min(args.scales):g}; the HR photograph is scale 1")
+    if bool(args.out) == args.check or (args.check and args.report):
+        got = "none of them" if not (args.out or args.check) else f"--check and {'--out' if args.out else '--report'}"
+        raise ValueError(f"expected --out to write pairs, or --check, which writes nothing, got {got}")
+    if args.check:
+        from degflow_aug.commands.align.advice import check_shots
+
+        return check_shots(args)
     shots, out = Path(args.shots).resolve(), Path(args.out).resolve()
     if out == shots or shots in out.parents or out in shots.parents:
         raise ValueError(f"{args.out}: expected --out apart from the photographs in {args.shots}; name another folder")
