@@ -35,7 +35,8 @@ LOSSES = (
 )
 METRICS = (
     "metrics.lpips_metric:calculate_lpips",
-    "metrics.paper_metric:calculate_psnr_interflow calculate_ssim_interflow calculate_psnr_realarbisr",
+    "metrics.paper_metric:calculate_psnr_interflow calculate_ssim_interflow calculate_psnr_realarbisr "
+    "calculate_psnr_degflow",
     "metrics.pyiqa_metric:calculate_pyiqa calculate_pyiqa_fr",
 )
 MODELS = (

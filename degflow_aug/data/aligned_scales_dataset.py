@@ -29,7 +29,7 @@ CROP_MULTIPLE = 8
 _KIND = "AlignedScalesDataset"
 _KEYS = {
     "layout", "split", "cameras", "pattern", "scenes", "knots", "incomplete", "cache_mb", "dataroot_views",
-    "io_backend", "gt_size", "use_hflip", "use_rot",
+    "io_backend", "gt_size", "multiple", "use_hflip", "use_rot",
 }  # fmt: skip
 _REFUSED_KEYS = {
     **keys.UNSCALED,
@@ -53,6 +53,7 @@ class AlignedScales(CachedImages):
         rotate: mirror half of them top to bottom, and swap the axes of half.
         incomplete: what becomes of a scene without a view at some knot: ``refuse`` it by name, ``drop`` it, or
             ``keep`` it if it has any, with zeros in place of the others.
+        multiple: sides of whole images are cut to multiples of it, at the bottom and right.
         cache_bytes: memory for decoded images, shared by the workers.
         read, header: how an image and its header are read.
 
@@ -69,6 +70,7 @@ class AlignedScales(CachedImages):
         flip: bool = False,
         rotate: bool = False,
         incomplete: str = "refuse",
+        multiple: int = 1,
         cache_bytes: int = CACHE_BYTES,
         read: Callable[[Path], np.ndarray] = read_image,
         header: Callable[[Path], ImageHeader] = read_header,
@@ -80,9 +82,14 @@ class AlignedScales(CachedImages):
         self.scenes = take_complete(scenes, self.knots, incomplete)
         header = functools.cache(header)
         found = scene_sizes(self.scenes, self.knots, header)
+        if multiple < 1 or (multiple > 1 and crop_size is not None):
+            raise ValueError(f"expected multiple of 1 or more, and of whole images alone (val phase), got {multiple}")
+        found = [((height - height % multiple, width - width % multiple), views) for (height, width), views in found]
         self._sizes = [size for size, _ in found]
         self._parts = {path: part for _, views in found for path, part in views.items()}
         for scene, (size, views) in zip(self.scenes, found, strict=True):
+            if not all(size):
+                raise ValueError(f"{scene.hr}: expected at least {multiple}x{multiple} pixels, got less")
             for path in [scene.hr, *views]:
                 self._admit(path, size, header(path).bits)
 
@@ -137,7 +144,7 @@ class AlignedScalesDataset(AlignedScales):
         train:
           type: AlignedScalesDataset
           dataroot_gt: datasets/RealSR_v2_ordered
-          layout: realsr          # realsr_v3, city100, or pattern with
+          layout: realsr          # realsr_v3, realsr_paper, city100, or pattern with
                                   # pattern: {hr: "HR/{id}.png", views: {2: "LR2/{id}.png"}}
           split: Train            # Train in the train phase, else Test
           cameras: [Canon]        # all by default
@@ -145,6 +152,7 @@ class AlignedScalesDataset(AlignedScales):
           knots: [1, 2, 4]        # all by default
           incomplete: refuse      # or drop: scenes that lack a view or the HR image
           gt_size: 256            # train phase only, as use_hflip and use_rot
+          multiple: 64            # val phase only: sides are cut to multiples, at the bottom and right
           use_hflip: true
           use_rot: true
           cache_mb: 2048          # a process, shared by its workers
@@ -168,6 +176,7 @@ class AlignedScalesDataset(AlignedScales):
             opt.get("knots"),
             crop_size=keys.whole_number(opt, "gt_size", _KIND) if training else None,
             incomplete=opt.get("incomplete", "keep" if opt.get("layout") == "realsr_v3" else "refuse"),
+            multiple=keys.whole_number({"multiple": 1, **opt}, "multiple", _KIND),
             read=read_lmdb_image if lmdb else read_image,
             header=read_lmdb_header if lmdb else read_header,
             **keys.turns_and_cache(opt),

@@ -1,6 +1,7 @@
-"""PSNR and SSIM as the evaluations of InterFlow, which DegFlow's Table 2 is of, and of RealArbiSR have them.
+"""PSNR and SSIM as the evaluations of InterFlow, which DegFlow's Table 2 is of, and of RealArbiSR have them, and the
+PSNR of views in DegFlow's own validation.
 
-Both are of images that are not rounded to 8 bits; validation gives them such (``UNROUNDED``).
+All are of images that are not rounded to 8 bits; validation gives them such (``UNROUNDED``).
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-UNROUNDED = ("calculate_psnr_interflow", "calculate_ssim_interflow", "calculate_psnr_realarbisr")
+UNROUNDED = (
+    "calculate_psnr_interflow", "calculate_ssim_interflow", "calculate_psnr_realarbisr", "calculate_psnr_degflow",
+)  # fmt: skip
 CAMERA_MEANS = ("calculate_psnr_interflow", "calculate_ssim_interflow")
 """Of these the mean is that of the cameras' means."""
 INTERFLOW_BORDER = 4
@@ -60,6 +63,15 @@ def calculate_psnr_realarbisr(img: NDArray[np.generic], img2: NDArray[np.generic
     _check_sizes(img, img2)
     difference = _inside(img.astype(np.float64) - img2.astype(np.float64), crop_border) / 255 @ _REALARBISR_LUMA
     return _decibel(float(np.mean(difference**2)), 1.0)
+
+
+def calculate_psnr_degflow(img: NDArray[np.generic], img2: NDArray[np.generic], crop_border: int = 0) -> float:
+    """Compute Y-PSNR in dB, -10 log10(mean (Y - Y')^2 + 1e-8) for Y in [0, 1]: at most 80.
+
+    Args and errors as in :func:`calculate_psnr_realarbisr`.
+    """
+    first, second = _luma_pair(img, img2, crop_border, 1)
+    return -10 * math.log10(float(np.mean((first - second) ** 2)) / 255**2 + 1e-8)
 
 
 def _luma_pair(

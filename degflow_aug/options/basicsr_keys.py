@@ -114,6 +114,7 @@ METRICS: dict[object, Table] = {
     "calculate_psnr_interflow": {**_PAPER_METRIC, "multiple": Side},
     "calculate_ssim_interflow": {**_PAPER_METRIC, "multiple": Side},
     "calculate_psnr_realarbisr": _PAPER_METRIC,
+    "calculate_psnr_degflow": _PAPER_METRIC,
     "calculate_lpips": {**_NETWORK_METRIC, "vgg_path": _NAME},
     "calculate_pyiqa": {**_NETWORK_METRIC, "metric": str},
     "calculate_pyiqa_fr": {**_NETWORK_METRIC, "metric": str},
@@ -156,8 +157,8 @@ OWN_DATASET: Table = {
     "cache_mb": Annotated[float, Between(0, 2**30)] | None, "cameras": str | tuple[str, ...] | None,
     "crop": Side | None, "dataroot_views": _SECTION, "hr": _SECTION, "incomplete": _NAME,
     "knots": tuple[float, ...] | None, "layout": _NAME, "lq": _SECTION,
-    "lr_size": Side | None, "real": _SECTION, "real_share": Share | None, "scales": tuple[float, ...] | None,
-    "split": _NAME,
+    "lr_size": Side | None, "multiple": Side, "real": _SECTION, "real_share": Share | None,
+    "scales": tuple[float, ...] | None, "split": _NAME,
 }  # fmt: skip
 
 OWN_DATASET_TYPES = frozenset({

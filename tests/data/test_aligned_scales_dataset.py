@@ -100,6 +100,18 @@ def test_knots_of_v3_select_scenes(tmp_path: Path) -> None:
         AlignedScalesDataset({**options, "knots": [1, 3]})
 
 
+def test_whole_images_are_cut_to_a_multiple(tmp_path: Path) -> None:
+    options = {**_options(trees.realsr(tmp_path, size=(47, 70))), "phase": "val", "split": "Train"}
+    dataset, whole = (AlignedScalesDataset({**options, "multiple": multiple}) for multiple in (32, 1))
+    assert dataset.frames[0][1] == (32, 64)
+    for key in ("hr", "views"):
+        assert torch.equal(dataset[1][key], whole[1][key][..., :32, :64])
+    with pytest.raises(ValueError, match=r"Canon_001_HR\.png: expected at least 64x64 pixels, got less"):
+        AlignedScalesDataset({**options, "multiple": 64})
+    with pytest.raises(ValueError, match="of whole images alone"):
+        AlignedScalesDataset({**options, "phase": "train", "gt_size": 16, "multiple": 2})
+
+
 def test_16_bit_images_keep_their_depth(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 65536, (2, 24, 24, 3), dtype=np.uint16)
     for name, image in zip(("001H.PNG", "001L.PNG"), images, strict=True):

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from degflow_aug import compat
 from degflow_aug.metrics.paper_metric import (
+    calculate_psnr_degflow,
     calculate_psnr_interflow,
     calculate_psnr_realarbisr,
     calculate_ssim_interflow,
@@ -64,6 +66,19 @@ def test_a_difference_that_is_known() -> None:
     assert calculate_ssim_interflow(image, image) == 1
 
 
+def test_the_psnr_of_degflow_s_validation_is_basicsr_s_of_tensors() -> None:
+    pytest.importorskip("basicsr", reason="a second implementation is BasicSR's")
+    compat.apply()
+    from basicsr.metrics.psnr_ssim import calculate_psnr_pt
+
+    rng = np.random.default_rng(0)
+    image = rng.random((20, 24, 3)) * 255
+    for other in (image, image + 0.3, np.clip(image + 20 * rng.standard_normal(image.shape), 0, 255)):
+        pair = [torch.tensor(each[..., ::-1] / 255).permute(2, 0, 1)[None] for each in (image, other)]
+        expected = calculate_psnr_pt(*pair, crop_border=0, test_y_channel=True)
+        assert calculate_psnr_degflow(image, other) == pytest.approx(float(expected), abs=1e-6)
+
+
 def test_what_is_left_out() -> None:
     """Of 34x35 pixels what lies beyond 32x32, and a border of four."""
     image = np.random.default_rng(0).integers(0, 256, (34, 35, 3)).astype(np.float32)
@@ -72,6 +87,8 @@ def test_what_is_left_out() -> None:
     assert calculate_psnr_interflow(image, other) == math.inf
     assert calculate_psnr_interflow(image, other, multiple=1) < math.inf
     assert calculate_psnr_interflow(image, other, crop_border=3) < math.inf
-    for metric in (calculate_psnr_interflow, calculate_ssim_interflow, calculate_psnr_realarbisr):
+    for metric in (
+        calculate_psnr_interflow, calculate_ssim_interflow, calculate_psnr_realarbisr, calculate_psnr_degflow,
+    ):  # fmt: skip
         with pytest.raises(ValueError, match=r"two images of one size, got \(34, 35, 3\) and \(33, 35, 3\)"):
             metric(image, other[:-1])

@@ -10,12 +10,13 @@ from __future__ import annotations
 LAYOUTS = {
     "realsr": "realsr.find_realsr",
     "realsr_v3": "realsr.find_realsr_v3",
+    "realsr_paper": "realsr_paper.find_realsr_paper",
     "city100": "city100.find_city100",
     "pattern": "pattern.find_pattern",
 }
 """Layouts of views on the HR grid, and the functions that find them: all commands and data sets take these."""
 
-SPLIT_LAYOUTS = ("realsr", "realsr_v3", "realarbisr")
+SPLIT_LAYOUTS = ("realsr", "realsr_v3", "realsr_paper", "realarbisr")
 """Layouts with folders for training and for testing, between which ``split`` chooses."""
 
 PAIR_LAYOUTS = {**LAYOUTS, "realarbisr": "realarbisr.find_realarbisr", "folders": "folders.find_folders"}

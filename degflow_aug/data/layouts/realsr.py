@@ -73,12 +73,7 @@ def _likeness(one: Path, other: Path) -> float:
 
 
 def _find(root: Path, split: str, own_hr: bool) -> Iterator[FoundImage]:
-    cameras = [(folder.name, child) for folder in folders(root) for child in folders(folder)]
-    splits = [(camera, folder) for camera, folder in cameras if folder.name.lower() == split.lower()]
-    if not splits:
-        raise ValueError(f"{root}: expected folders {{camera}}/{split}/{{scale}}, got none{_hint(root, split)}")
-    say_left_out(root, [folder / "any" for _, folder in splits])
-    for camera, folder in splits:
+    for camera, folder in camera_folders(root, split):
         named = [(match, child) for child in folders(folder) if (match := _SCALE.fullmatch(child.name))]
         scales = one_per_scale((float(match[1]), child) for match, child in named)
         if not scales:
@@ -87,6 +82,20 @@ def _find(root: Path, split: str, own_hr: bool) -> Iterator[FoundImage]:
         lowest = min(scales)
         for scale, child in sorted(scales.items()):
             yield from _find_scale(camera, child, scale, keep_hr=own_hr or scale == lowest, own_hr=own_hr)
+
+
+def camera_folders(root: Path, split: str) -> list[tuple[str, Path]]:
+    """List the cameras below ``root`` and their folders of a split; says in a line what else there is.
+
+    Raises:
+        ValueError: none.
+    """
+    cameras = [(folder.name, child) for folder in folders(root) for child in folders(folder)]
+    splits = [(camera, folder) for camera, folder in cameras if folder.name.lower() == split.lower()]
+    if not splits:
+        raise ValueError(f"{root}: expected folders {{camera}}/{split}/{{scale}}, got none{_hint(root, split)}")
+    say_left_out(root, [folder / "any" for _, folder in splits])
+    return splits
 
 
 def _hint(root: Path, split: str) -> str:

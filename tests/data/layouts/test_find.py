@@ -64,6 +64,28 @@ def test_realsr_with_hr_written_or_registered_anew(tmp_path: Path, caplog: pytes
     assert "4: HR images differ a little from those of" in caplog.text
 
 
+def test_the_paper_takes_scenes_by_their_names_and_views(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    trees.realsr(tmp_path, ("Canon", "Nikon"))
+    folder = tmp_path / "Canon/Train"
+    for name in ("Canon_004b", "Canon_004_crop", "Nikon_004"):
+        for scale in (2, 3, 4):
+            for kind in ("HR", f"LR{scale}"):
+                trees.save(folder / f"{scale}/{name}_{kind}.png", trees.coordinates(48, 64, 10))
+    (folder / "3/Canon_002_LR3.png").unlink()
+    trees.save(folder / "1.5/Canon_001_HR.png", trees.coordinates(20, 20, 10))
+    trees.save(folder / "4/Canon_001_HR.png", np.zeros((48, 64, 3), np.uint8))
+    canon, *others = find_scenes(tmp_path, "realsr_paper")
+    assert canon.hr == folder / "2/Canon_001_HR.png"
+    assert canon.scales == (2, 3, 4)
+    assert [each.name for each in others] == ["Canon_003", *(f"Nikon_{number:03d}" for number in (1, 2, 3))]
+    assert "Canon_002_HR.png" in caplog.text
+    for left in folder.glob("3/*"):
+        left.unlink()
+    assert {each.camera for each in find_scenes(tmp_path, "realsr_paper")} == {"Nikon"}
+    with pytest.raises(ValueError, match="expected cameras among Nikon, got 'Canon'"):
+        find_scenes(tmp_path, "realsr_paper", cameras=["Canon"])
+
+
 def test_fractional_scales_and_prefixed_folders(tmp_path: Path) -> None:
     trees.save(tmp_path / "Sony" / "Train" / "x1.5" / "Sony_a_7_HR.png", np.zeros((8, 8, 3), np.uint8))
     trees.save(tmp_path / "Sony" / "Train" / "x1.5" / "Sony_a_7_LR1.5.png", np.zeros((8, 8, 3), np.uint8))

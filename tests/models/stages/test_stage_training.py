@@ -170,7 +170,7 @@ def test_second_stage_writes_a_bundle_that_renders_what_it_validated(pairs: Path
     assert torch.allclose(degflow_aug.load_generator(bundle).render(hr, 3.0), expected, atol=1e-6)
 
 
-def test_validation_reports_every_scale(pairs: Path, tmp_path: Path) -> None:
+def test_validation_reports_every_scale(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from basicsr.data import build_dataloader, build_dataset
 
     opt = in_memory(stage_options("rae", pairs, tmp_path), tmp_path)
@@ -179,6 +179,13 @@ def test_validation_reports_every_scale(pairs: Path, tmp_path: Path) -> None:
     dataset = build_dataset(opt["datasets"]["val"])
     model.validation(build_dataloader(dataset, opt["datasets"]["val"]), 1, None, True)
     best = model.best_metric_results["val"]["psnr"]
+    # Images are not rounded for a metric of such.
+    model.opt["val"]["metrics"] = {"exact": {"type": "calculate_psnr_degflow"}}
+    monkeypatch.setattr(model, "generate_view", lambda hr, view, scale, camera: (view + 0.3 / 255).clamp(0, 1))
+    model.best_metric_results.clear()
+    model.validation(build_dataloader(dataset, opt["datasets"]["val"]), 2, None, False)
+    exact = model.best_metric_results["val"]["exact"]["val"]
+    assert exact == pytest.approx(20 * math.log10(255 / (0.3 * 219 / 255)), abs=0.1)
     # An untrained residual autoencoder returns the HR image, whose distance to its views is finite.
     assert 5 < best["val"] < 60
     strips = list(Path(opt["path"]["visualization"]).rglob("*.png"))
