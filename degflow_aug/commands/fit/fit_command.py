@@ -7,9 +7,10 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from degflow_aug.commands.fit.after_networks import NOISE_SHARE, learn_noise
 from degflow_aug.commands.fit.kernel import ALONE, check_alone, run_kernel_preset
 from degflow_aug.commands.fit.outcome import measure, show, summary
-from degflow_aug.commands.fit.start import content_of, note_start
+from degflow_aug.commands.fit.start import DEFAULT_MINUTES, content_of, note_start, work_folder
 from degflow_aug.commands.shared.arguments import (
     argument,
     bundle_output,
@@ -30,7 +31,6 @@ from degflow_aug.commands.shared.pairs_arguments import (
     cameras_of,
     how_found,
     knots_of,
-    load_scenes,
     split_scenes,
 )
 from degflow_aug.console.json_output import add_json_argument, print_json, said_to_people
@@ -42,12 +42,9 @@ from degflow_aug.report.report_file import add_report_argument, check_report, ex
 if TYPE_CHECKING:
     import torch
 
-    from degflow_aug.bundles.bundle import Bundle, KernelBundle
+    from degflow_aug.bundles.bundle import Bundle
     from degflow_aug.data.layouts.scene import Scene
     from degflow_aug.fit.camera_fit import CameraFit
-
-DEFAULT_MINUTES = 20.0
-NOISE_SHARE = 0.1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -172,11 +169,6 @@ def run(args: argparse.Namespace) -> int:
     return exit_code(args, page)
 
 
-def work_folder(args: argparse.Namespace) -> Path:
-    """Where the fit keeps what it resumes from."""
-    return Path(args.work) if args.work else Path(args.out).with_suffix(".fit")
-
-
 def train(args: argparse.Namespace, scenes: list[Scene]) -> Bundle:
     """Train all stages, with the other processes of torchrun where there are some; returns the bundle without noise."""
     first = process_of_group()[0] == 0
@@ -248,31 +240,3 @@ def _taken(device: torch.device) -> int:
 
     torch.cuda.set_device(device)
     return 1
-
-
-def learn_noise(args: argparse.Namespace, bundle: Bundle | KernelBundle, scenes: list[Scene]) -> Bundle | KernelBundle:
-    """Add the noise that the bundle's LR images lack, where the images are large enough to learn it from."""
-    from degflow_aug.degradations.noise.residual_estimation import TooSmallError
-    from degflow_aug.fit.noise_fit import spread_out, with_noise
-    from degflow_aug.fit.noise_training import STEPS, NoiseRun
-    from degflow_aug.fit.schedule import Budget
-
-    device, alone = pick_device(args.device), args.preset in ALONE
-    knots = [knot for knot in bundle.spec.knots if knot != 1]
-    seconds = 0.0 if alone or args.iters else 60 * NOISE_SHARE * (args.minutes or DEFAULT_MINUTES)
-    with Progress() as progress:
-        run = NoiseRun(
-            Budget(0 if seconds else min(args.iters or STEPS // 10, STEPS), seconds),
-            args.seed,
-            lambda *state: progress("noise network", *state),
-            None if alone else work_folder(args) / "noise.state",
-            args.save_every,
-        )
-        try:
-            noisy, choices = with_noise(bundle, load_scenes(spread_out(scenes), knots, device, "noise"), device, run)
-        except TooSmallError as lacking:
-            note(f"the bundle has no noise: {lacking}")
-            return bundle
-    for choice in choices:
-        note(f"noise: {choice}")
-    return noisy

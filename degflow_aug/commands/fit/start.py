@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,14 @@ from degflow_aug.files.run_history import HISTORY, RunHistory, Start, read_histo
 
 if TYPE_CHECKING:
     from degflow_aug.data.layouts.scene import Scene
+
+
+DEFAULT_MINUTES = 20.0
+
+
+def work_folder(args: argparse.Namespace) -> Path:
+    """Where the fit keeps what it resumes from."""
+    return Path(args.work) if args.work else Path(args.out).with_suffix(".fit")
 
 
 def content_of(scenes: Sequence[Scene], folder: Path) -> str:
