@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,8 @@ from degflow_aug.files.writing import sole_writer
 if TYPE_CHECKING:
     import torch
 
-    from degflow_aug.bundles.bundle import Bundle
     from degflow_aug.data.layouts.scene import Scene
     from degflow_aug.evaluation.evaluation import EvaluationScene
-    from degflow_aug.fit.student_training import StudentRun
 
 MOST_PHOTOS = 64
 
@@ -55,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     from degflow_aug.bundles.bundle import load_bundle, save_bundle
     from degflow_aug.bundles.spec import WEIGHTS, bundle_path
     from degflow_aug.fit.schedule import Budget
+    from degflow_aug.fit.student_fit import with_students
     from degflow_aug.fit.student_training import STEPS, StudentRun
 
     bundle, path = load_bundle(args.bundle), bundle_path(args.bundle)
@@ -62,51 +61,32 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"expected --out FILE.safetensors for a shipped bundle, got none; {path} would be overwritten")
     out, device = out or path, pick_device(args.device)
     budget = Budget(0, 60 * args.minutes) if args.minutes else Budget(args.iters or STEPS)
+    knots = [knot for knot in bundle.spec.knots if knot != 1]
+    if not args.photos:
+        _check_cameras(bundle.spec.cameras, scenes)
+
+    def taught_by(camera: str) -> Iterator[EvaluationScene]:
+        return _taught_by(args.photos, [scene for scene in scenes if camera in ("", scene.camera)], knots, device)
+
     with sole_writer(out), Progress() as progress:
         run = StudentRun(budget, args.seed, lambda *state: progress("student", *state))
-        save_bundle(out, _with_students(bundle, args, scenes, run, device))
+        save_bundle(out, with_students(bundle, taught_by, device, run))
     say(f"{out}: a student of {len(bundle.spec.cameras) or 1} camera{'s' * (len(bundle.spec.cameras) > 1)}; "
         "type: Student in an option file takes it")  # fmt: skip
     return 0
 
 
-def _with_students(
-    bundle: Bundle, args: argparse.Namespace, scenes: list[Scene], run: StudentRun, device: torch.device
-) -> Bundle:
-    """The bundle with a student per camera, each with its share of the budget."""
-    from dataclasses import replace
+def _check_cameras(cameras: Sequence[str], scenes: list[Scene]) -> None:
+    """Refuse pairs that lack one of several cameras.
 
-    from degflow_aug.degradations.fitted.camera_kernels import kind_of
-    from degflow_aug.degradations.generator.degflow import DegFlow
-    from degflow_aug.fit.schedule import Budget
-    from degflow_aug.fit.student_training import examples_of, train_student
-
-    if not bundle.kernels:
-        raise ValueError(
-            "expected a bundle with a fitted kernel or pipeline, which a student begins with, got one without; "
-            "degflow fit puts one in"
-        )
-    knots, cameras = [knot for knot in bundle.spec.knots if knot != 1], bundle.spec.cameras or ("",)
-    without = {camera for camera in cameras if camera} - {scene.camera for scene in scenes}
-    if without and not args.photos:
+    Raises:
+        ValueError: they do.
+    """
+    without = set(cameras) - {scene.camera for scene in scenes}
+    if without:
         raise ValueError(
             f"expected pairs of every camera of the bundle, got none of {min(without)}; add them, or --photos"
         )
-    teacher = DegFlow.from_bundle(bundle, camera=cameras[0] or None).to(device)
-    budget = Budget(-(-run.budget.iterations // len(cameras)), run.budget.seconds / len(cameras))
-    students = []
-    for camera, state in zip(cameras, bundle.kernels, strict=True):
-        if camera:
-            teacher.use_camera(camera)
-        own = [scene for scene in scenes if camera in ("", scene.camera)]
-        if not own and not args.photos:
-            raise ValueError(
-                f"expected pairs of every camera of the bundle, got none of {camera}; add them, or --photos"
-            )
-        kernel = kind_of(state).of_state(state).to(device)
-        sources = examples_of(teacher, kernel, _taught_by(args.photos, own, knots, device), run.seed)
-        students.append(train_student(sources, replace(run, budget=budget), device).cpu().state_dict())
-    return replace(bundle, students=students)
 
 
 def _taught_by(
