@@ -53,8 +53,9 @@ def run(args: argparse.Namespace) -> int:
     from degflow_aug.bundles.bundle import load_bundle, save_bundle
     from degflow_aug.bundles.spec import WEIGHTS, bundle_path
     from degflow_aug.fit.schedule import Budget
+    from degflow_aug.fit.short_training import ShortRun
     from degflow_aug.fit.student_fit import with_students
-    from degflow_aug.fit.student_training import STEPS, StudentRun
+    from degflow_aug.fit.student_training import STEPS
 
     bundle, path = load_bundle(args.bundle), bundle_path(args.bundle)
     if out is None and path.parent == WEIGHTS:
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         return _taught_by(args.photos, [scene for scene in scenes if camera in ("", scene.camera)], knots, device)
 
     with sole_writer(out), Progress() as progress:
-        run = StudentRun(budget, args.seed, lambda *state: progress("student", *state))
+        run = ShortRun(budget, args.seed, lambda *state: progress("student", *state))
         save_bundle(out, with_students(bundle, taught_by, device, run))
     say(f"{out}: a student of {len(bundle.spec.cameras) or 1} camera{'s' * (len(bundle.spec.cameras) > 1)}; "
         "type: Student in an option file takes it")  # fmt: skip

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,8 +14,10 @@ from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.student import LRCorrection
 from degflow_aug.degradations.grid import to_lr_grid
+from degflow_aug.degradations.noise.residual_estimation import TooSmallError
 from degflow_aug.evaluation.evaluation import EvaluationScene
-from degflow_aug.fit.schedule import Budget, Schedule
+from degflow_aug.fit.schedule import Schedule
+from degflow_aug.fit.short_training import ShortRun, ShortTraining
 
 CROP, BATCH, GRID = 56, 8, 8
 RATE, FLOOR, WARMUP, LONGEST_STEP = 3e-3, 1e-6, 0.3, 1.0
@@ -26,7 +26,6 @@ STEPS = 6000
 DRAWS, LR_SIDE, REAL_SIDE, RIM = 4, 224, 640, 2
 """Scales per HR image at which the generator teaches, sides of what it makes there and of real views, and what is cut
 off at their borders, which lie inside of photographs."""
-REPORT_STEPS = 20
 
 
 class Example(NamedTuple):
@@ -35,21 +34,6 @@ class Example(NamedTuple):
     scale: float
     given: Tensor
     wanted: Tensor
-
-
-@dataclass(frozen=True)
-class StudentRun:
-    """How a student is taught.
-
-    Attributes:
-        budget: steps, or seconds that the schedule then follows.
-        seed: of the crops and the scales.
-        report: called as (step, expected total, mean loss since the last call).
-    """
-
-    budget: Budget
-    seed: int = 0
-    report: Callable[[int, int, float], None] = lambda step, total, loss: None
 
 
 @torch.no_grad()
@@ -93,8 +77,8 @@ def _example(scale: float, given: Tensor, wanted: Tensor) -> Example:
     return Example(scale, given[inner].cpu(), wanted[inner].cpu())
 
 
-def train_student(sources: Sequence[Sequence[Example]], run: StudentRun, device: torch.device) -> LRCorrection:
-    """Bring down the mean absolute difference; what a step draws depends on the seed and its number alone.
+def train_student(sources: Sequence[Sequence[Example]], run: ShortRun, device: torch.device) -> LRCorrection:
+    """Bring down the mean absolute difference.
 
     Args:
         sources: examples, of which every batch takes equal shares; empty ones are left out.
@@ -103,39 +87,42 @@ def train_student(sources: Sequence[Sequence[Example]], run: StudentRun, device:
         What is to be added to the fitted camera's LR, frozen.
 
     Raises:
-        ValueError: examples smaller than 8x8 pixels.
+        TooSmallError: examples smaller than 8x8 pixels.
     """
-    crop = min(CROP, *(side for source in sources for each in source for side in each.given.shape[-2:])) // GRID * GRID
-    if not crop:
-        raise ValueError(
-            f"expected HR images whose LR has at least {GRID + 2 * RIM} pixels a side to teach a student, got smaller "
-            "ones; take larger images"
+    training = _Lessons([source for source in sources if source], run, device)
+    training.to_the_end()
+    return LRCorrection.from_state(training.student.state_dict())
+
+
+class _Lessons(ShortTraining):
+    def __init__(self, sources: Sequence[Sequence[Example]], run: ShortRun, device: torch.device) -> None:
+        smallest = min(side for source in sources for each in source for side in each.given.shape[-2:])
+        self.sources, self.crop = sources, min(CROP, smallest) // GRID * GRID
+        if not self.crop:
+            raise TooSmallError(
+                f"expected HR images whose LR has at least {GRID + 2 * RIM} pixels a side to teach a student, got "
+                "smaller ones; take larger images"
+            )
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(run.seed)
+            self.student = LRCorrection().to(device)
+        self.optimizer = torch.optim.AdamW(self.student.parameters(), RATE, betas=(0.9, 0.99))
+        self.schedule = Schedule(RATE, FLOOR, WARMUP)
+        content = math.fsum(
+            float((each.wanted - each.given).double().square().sum()) for source in sources for each in source
         )
-    known = [source for source in sources if source]
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(run.seed)
-        student = LRCorrection().to(device)
-    optimizer = torch.optim.AdamW(student.parameters(), RATE, betas=(0.9, 0.99))
-    schedule, began = Schedule(RATE, FLOOR, WARMUP), time.monotonic()
-    total, count = torch.zeros((), device=device), 0
-    for step in itertools.count():
-        progress = run.budget.progress(step, time.monotonic() - began)
-        if progress >= 1:
-            break
-        for group in optimizer.param_groups:
-            group["lr"] = schedule.rate(max(progress, 1e-3))
-        scales, given, wanted = _batch(known, crop, [run.seed % 2**63, step], device)
-        loss = (given + student(given, scales) - wanted).abs().mean()
-        optimizer.zero_grad()
+        super().__init__(run, device, content, {"student": self.student, "optimizer": self.optimizer})
+
+    def advance(self, step: int, progress: float) -> Tensor:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.schedule.rate(max(progress, 1e-3))
+        scales, given, wanted = _batch(self.sources, self.crop, [self.run.seed % 2**63, step], self.device)
+        loss = (given + self.student(given, scales) - wanted).abs().mean()
+        self.optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(student.parameters(), LONGEST_STEP)
-        optimizer.step()
-        total, count = total + loss.detach(), count + 1
-        done = run.budget.progress(step + 1, time.monotonic() - began)
-        if (step + 1) % REPORT_STEPS == 0 or done >= 1:
-            run.report(step + 1, round((step + 1) / done), float(total) / count)
-            total, count = torch.zeros_like(total), 0
-    return LRCorrection.from_state(student.state_dict())
+        nn.utils.clip_grad_norm_(self.student.parameters(), LONGEST_STEP)
+        self.optimizer.step()
+        return loss.detach()
 
 
 def _batch(

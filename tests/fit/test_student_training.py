@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
+from helpers.fake_cuda import CUDA, FakeCUDA
 from helpers.random_kernels import random_kernel
 from torch import Tensor
 
 from degflow_aug.degradations.grid import to_lr_grid
+from degflow_aug.degradations.noise.residual_estimation import TooSmallError
 from degflow_aug.evaluation.evaluation import EvaluationScene
+from degflow_aug.fit import student_training
 from degflow_aug.fit.schedule import Budget
-from degflow_aug.fit.student_training import DRAWS, RIM, Example, StudentRun, examples_of, train_student
+from degflow_aug.fit.short_training import ShortRun
+from degflow_aug.fit.student_training import DRAWS, RIM, Example, examples_of, train_student
 
 CPU = torch.device("cpu")
 
@@ -46,7 +53,7 @@ def test_learns_a_camera_that_is_sharper_where_the_scale_is_larger() -> None:
         return Example(scale, lr, sharper)
 
     examples = [pair(number, scale) for number, scale in enumerate((2.0, 3.0, 4.0) * 4)]
-    student = train_student([examples, []], StudentRun(Budget(150)), CPU)
+    student = train_student([examples, []], ShortRun(Budget(150)), CPU)
     held_out = [pair(100 + number, scale) for number, scale in enumerate((2.0, 4.0))]
     with torch.no_grad():
         for scale, given, wanted in held_out:
@@ -59,7 +66,7 @@ def test_the_seed_decides_all_and_torch_is_left_as_it_was() -> None:
     examples = [Example(2.0, image(0)[0], image(1)[0]), Example(3.0, image(2)[0], image(3)[0])]
     before, told = torch.random.get_rng_state(), list[tuple[int, int]]()
     first, second, other = (
-        train_student([examples], StudentRun(Budget(3), seed, lambda *state: told.append(state[:2])), CPU).state_dict()
+        train_student([examples], ShortRun(Budget(3), seed, lambda *state: told.append(state[:2])), CPU).state_dict()
         for seed in (5, 5, 6)
     )
     assert torch.equal(torch.random.get_rng_state(), before)
@@ -68,7 +75,28 @@ def test_the_seed_decides_all_and_torch_is_left_as_it_was() -> None:
     assert told == [(3, 3)] * 3
 
 
+def test_on_a_device_a_step_is_taken_there(fake_cuda: FakeCUDA) -> None:
+    example = Example(2.0, image(0)[0], image(1)[0])
+    assert student_training._Lessons([[example]], ShortRun(Budget(10)), CUDA).advance(step=0, progress=0.5).is_cuda
+
+
+def test_a_resumed_training_ends_as_one_in_one_go(tmp_path: Path) -> None:
+    examples = [Example(scale, image(0, 12)[0], image(1, 12)[0]) for scale in (2.0, 3.0)]
+
+    def stop(step: int, total: int, loss: float) -> None:
+        if step == 20:
+            raise KeyboardInterrupt
+
+    whole, state = ShortRun(Budget(23)), tmp_path / "student.state"
+    with pytest.raises(KeyboardInterrupt):
+        train_student([examples], replace(whole, report=stop, state=state, save_seconds=0), CPU)
+    assert torch.load(state, weights_only=True)["step"] == 19
+    runs = (whole, replace(whole, state=state))
+    expected, resumed = (train_student([examples], run, CPU).state_dict() for run in runs)
+    assert all(torch.equal(resumed[key], value) for key, value in expected.items())
+
+
 def test_images_that_teach_nothing_are_refused() -> None:
     tiny = Example(2.0, torch.rand(3, 7, 64), torch.rand(3, 7, 64))
-    with pytest.raises(ValueError, match="take larger images"):
-        train_student([[tiny]], StudentRun(Budget(1)), CPU)
+    with pytest.raises(TooSmallError, match="take larger images"):
+        train_student([[tiny]], ShortRun(Budget(1)), CPU)

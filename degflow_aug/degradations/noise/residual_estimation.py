@@ -45,7 +45,7 @@ def estimate_noise(pairs: Mapping[float, Iterable[Pair]]) -> ResidualNoise:
 
 
 class TooSmallError(ValueError):
-    """Images that are too small to learn noise from."""
+    """Images that are too small to learn from."""
 
 
 @dataclass(frozen=True)
