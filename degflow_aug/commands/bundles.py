@@ -88,6 +88,7 @@ def _headline(measurement: Measurement) -> str:
 def describe(spec: GeneratorSpec | KernelSpec) -> list[str]:
     """Describe a header, a line per fact, with a table of what was measured."""
     from degflow_aug.bundles.bundle import GeneratorSpec
+    from degflow_aug.bundles.likeness import FACT, students_in_words
     from degflow_aug.evaluation.bundle_metrics import read_measurements
     from degflow_aug.evaluation.rows import format_table
 
@@ -97,7 +98,8 @@ def describe(spec: GeneratorSpec | KernelSpec) -> list[str]:
         lines.append(f"sampler: {spec.solver}, {f'tolerance {spec.tolerance:g}' if rk45 else f'{spec.steps} steps'}")
     if spec.cameras:
         lines.append(f"cameras to choose from: {', '.join(spec.cameras)}")
-    lines += [f"{key}: {_shortened(value)}" for key, value in spec.training.items()]
+    words = students_in_words(spec)
+    lines += [f"{key}: {words if key == FACT else _shortened(value)}" for key, value in spec.training.items()]
     for measurement in read_measurements(spec):
         lines += ["", *format_table(measurement.rows()).split("\n"), f"measured by: {measurement.rerun}"]
     return lines

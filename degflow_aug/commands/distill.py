@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from degflow_aug.commands.shared.arguments import bundle_output, count, pick_device, positive_number, whole_number
 from degflow_aug.commands.shared.pairs_arguments import add_pairs_arguments, find_pairs, load_scenes
+from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.plain_text import say
 from degflow_aug.console.progress import Progress, track
 from degflow_aug.files.writing import sole_writer
@@ -16,6 +17,7 @@ from degflow_aug.files.writing import sole_writer
 if TYPE_CHECKING:
     import torch
 
+    from degflow_aug.bundles.bundle import GeneratorSpec
     from degflow_aug.data.layouts.scene import Scene
     from degflow_aug.evaluation.evaluation import EvaluationScene
 
@@ -36,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     time.add_argument("--iters", type=whole_number, metavar="N", help="steps to train (default: 6000)")
     parser.add_argument("--seed", type=count, default=0, help="of everything drawn (default: 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (auto: a GPU where there is one)")
+    add_json_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,10 +54,11 @@ def run(args: argparse.Namespace) -> int:
     out = bundle_output(args.out) if args.out is not None else None
     scenes = find_pairs(args) if args.pairs else []
     from degflow_aug.bundles.bundle import load_bundle, save_bundle
+    from degflow_aug.bundles.likeness import students_in_words
     from degflow_aug.bundles.spec import WEIGHTS, bundle_path
     from degflow_aug.fit.schedule import Budget
     from degflow_aug.fit.short_training import ShortRun
-    from degflow_aug.fit.student_fit import with_students
+    from degflow_aug.fit.student_fit import split_for_student, with_students
     from degflow_aug.fit.student_training import STEPS
 
     bundle, path = load_bundle(args.bundle), bundle_path(args.bundle)
@@ -67,14 +71,32 @@ def run(args: argparse.Namespace) -> int:
         _check_cameras(bundle.spec.cameras, scenes)
 
     def taught_by(camera: str) -> Iterator[EvaluationScene]:
-        return _taught_by(args.photos, [scene for scene in scenes if camera in ("", scene.camera)], knots, device)
+        return _read(args.photos, split_for_student(camera, scenes, (), knots)[0], knots, device, "teach")
+
+    def held_out(camera: str) -> Iterator[EvaluationScene]:
+        return _read(None, split_for_student(camera, scenes, (), knots)[1], knots, device, "compare")
 
     with sole_writer(out), Progress() as progress:
         run = ShortRun(budget, args.seed, lambda *state: progress("student", *state))
-        save_bundle(out, with_students(bundle, taught_by, device, run))
-    say(f"{out}: a student of {len(bundle.spec.cameras) or 1} camera{'s' * (len(bundle.spec.cameras) > 1)}; "
-        "type: Student in an option file takes it")  # fmt: skip
+        whole = with_students(bundle, taught_by, held_out, device, run)
+        save_bundle(out, whole)
+    if args.json:
+        print_json({"bundle": out, "students": _students(whole.spec)})
+        return 0
+    say(f"{out}: student: {students_in_words(whole.spec)}; type: Student in an option file takes it")
     return 0
+
+
+def _students(spec: GeneratorSpec) -> list[dict[str, Any]]:
+    """The students for ``--json``; nothing is known of one that was not compared."""
+    from degflow_aug.bundles.likeness import read_likenesses
+
+    cameras = spec.cameras or (spec.camera,)
+    unknown = {"psnr_y": None, "generator_psnr_y": None, "scenes": 0, "holds": None}
+    return [
+        {"camera": camera, **({**vars(found), "holds": found.holds} if found else unknown)}
+        for camera, found in zip(cameras, read_likenesses(spec), strict=True)
+    ]
 
 
 def _check_cameras(cameras: Sequence[str], scenes: list[Scene]) -> None:
@@ -90,18 +112,17 @@ def _check_cameras(cameras: Sequence[str], scenes: list[Scene]) -> None:
         )
 
 
-def _taught_by(
-    photos: str | None, scenes: list[Scene], knots: list[float], device: torch.device
+def _read(
+    photos: str | None, scenes: Sequence[Scene], knots: list[float], device: torch.device, stage: str
 ) -> Iterator[EvaluationScene]:
-    """HR images with the real views that there are: at most 64 of the pairs and of the photographs, evenly."""
+    """Scenes with their real views, and at most 64 photographs, evenly."""
     from degflow_aug.data.tensors import to_tensor
     from degflow_aug.evaluation.evaluation import EvaluationScene
     from degflow_aug.files.image_file import read_image
     from degflow_aug.files.image_tree import find_images
-    from degflow_aug.fit.noise_fit import spread_out
 
     if scenes:
-        yield from load_scenes(spread_out(scenes), knots, device, "teach")
+        yield from load_scenes(scenes, knots, device, stage)
     found = find_images(photos) if photos else []
-    for image in track(found[:: -(-len(found) // MOST_PHOTOS) or 1], "teach", "image") if found else ():
+    for image in track(found[:: -(-len(found) // MOST_PHOTOS) or 1], stage, "image") if found else ():
         yield EvaluationScene(image.name, "", to_tensor(read_image(Path(image.path)))[None].to(device), {})

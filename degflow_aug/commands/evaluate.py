@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 
     Generator: TypeAlias = DegFlow | FittedKernel
 
-STUDENT = "student"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
@@ -176,18 +174,9 @@ def _opponents(args: argparse.Namespace, generator: Generator) -> dict[str, Degr
     Raises:
         ValueError: no bundle, or two rows of one name.
     """
-    from degflow_aug.bundles.bundle import Bundle, load_any_bundle
-    from degflow_aug.degradations.fitted.student import Student
-    from degflow_aug.degradations.generator.several_cameras import cameras_to_name
     from degflow_aug.evaluation.evaluation import methods_for
 
     found: dict[str, Degradation] = {}
-    whole = load_any_bundle(args.bundle)
-    if isinstance(whole, Bundle) and whole.students:
-        if cameras_to_name(generator):
-            note("the row of the student is left out: --camera names the one of several to be")
-        else:
-            found[STUDENT] = Student.from_bundle(whole, camera=args.camera).to(pick_device(args.device))
     for bundle in args.beside:
         name = _name(bundle)
         if name in found or name in methods_for(generator):

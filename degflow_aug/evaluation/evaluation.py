@@ -12,8 +12,10 @@ from torch import Tensor
 from degflow_aug import compat
 from degflow_aug.degradations.base import Degradation
 from degflow_aug.degradations.bicubic import Bicubic
+from degflow_aug.degradations.fitted.camera_kernels import kind_of
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
 from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
+from degflow_aug.degradations.fitted.student import LRCorrection, Student
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.generator.several_cameras import SeveralCameras, cameras_to_name
 from degflow_aug.evaluation.rows import ORACLE, Row
@@ -160,8 +162,8 @@ def methods_for(generator: DegFlow | FittedKernel, note: Note = lambda text: Non
     """A generator between its baselines and the ceiling of its RAE, which alone sees the real view.
 
     Args:
-        generator: its ``kernels`` are the linear kernel fitted to the same pairs, where its bundle has them. A fitted
-            kernel alone has no rows of networks.
+        generator: its ``kernels`` are the linear kernel fitted to the same pairs, where its bundle has them, and its
+            ``student`` has a row of its own. A fitted kernel alone has no rows of networks.
         note: is told in one sentence of a baseline that is left out.
     """
     bicubic = Bicubic()
@@ -182,6 +184,9 @@ def methods_for(generator: DegFlow | FittedKernel, note: Note = lambda text: Non
     if KERNEL not in methods:
         note("the row of the fitted kernel is left out: the bundle holds none")
     methods["DegFlow"] = lambda hr, scale, real: generator.render(hr, scale)
+    if generator.student:
+        student = Student(kind_of(state).of_state(state), LRCorrection.from_state(generator.student))
+        methods["student"] = _within_range(student.to(next(generator.parameters()).device))
     methods[ORACLE] = lambda hr, scale, real: generator.reconstruct(hr, real, scale)
     return methods
 

@@ -56,15 +56,15 @@ def examples_of(
     for number, scene in enumerate(scenes):
         rng = np.random.default_rng([seed % 2**63, number])
         for scale in map(float, rng.uniform(low, high, DRAWS)):
-            hr = _window(scene.hr, round(LR_SIDE * scale), rng)
+            hr = window(scene.hr, round(LR_SIDE * scale), rng)
             taught.append(_example(scale, kernel(hr, scale), teacher(hr, scale)))
         for scale, view in scene.views.items():
-            hr, real_view = (_window(image, REAL_SIDE) for image in (scene.hr, view))
+            hr, real_view = (window(image, REAL_SIDE) for image in (scene.hr, view))
             real.append(_example(scale, kernel(hr, scale), to_lr_grid(real_view, scale)))
     return taught, real
 
 
-def _window(image: Tensor, side: int, rng: np.random.Generator | None = None) -> Tensor:
+def window(image: Tensor, side: int, rng: np.random.Generator | None = None) -> Tensor:
     """A square of at most ``side`` pixels a side: the middle, or any."""
     left_over = [max(0, extent - side) for extent in image.shape[-2:]]
     top, left = (int(rng.integers(rest + 1)) if rng else rest // 2 for rest in left_over)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def test_photographs_teach(fitted: Path, tmp_path: Path, capsys: pytest.CaptureF
     before, out = fitted.read_bytes(), tmp_path / "out.safetensors"
     arguments = ["distill", str(fitted), "--photos", str(tmp_path / "photos"), "--iters", "2"]
     assert main([*arguments, "--out", str(out)]) == 0
-    assert "a student of 1 camera;" in capsys.readouterr().out
+    assert "student: not compared with real views; type: Student" in capsys.readouterr().out
     assert fitted.read_bytes() == before
     assert len(load_bundle(out).students) == 1
     assert main(arguments) == 0
@@ -45,8 +46,13 @@ def test_photographs_teach(fitted: Path, tmp_path: Path, capsys: pytest.CaptureF
 def test_pairs_teach_and_evaluate_shows_it(fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pattern = write_pairs(tmp_path / "pairs")
     pairs = ["--pairs", str(tmp_path / "pairs"), "--layout", "pattern", "--pattern", str(pattern)]
-    assert main(["distill", str(fitted), *pairs, "--iters", "1"]) == 0
     capsys.readouterr()
+    assert main(["distill", str(fitted), *pairs, "--iters", "1", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["students"]
+    # One of three scenes does not teach.
+    assert (found["scenes"], found["holds"]) == (1, found["psnr_y"] >= found["generator_psnr_y"] - 0.1)
+    assert main(["bundles", str(fitted)]) == 0
+    assert f"student: Y-PSNR {found['psnr_y']:.2f} dB, its generator" in capsys.readouterr().out
     assert main(["evaluate", str(fitted), *pairs, "--limit", "1", "--report", "none"]) == 0
     rows = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line]
     assert "student" in rows

@@ -12,6 +12,7 @@ from torch import Tensor
 from degflow_aug import compat
 from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
+from degflow_aug.degradations.fitted.student import LRCorrection, Student
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.evaluation import evaluation
 from degflow_aug.evaluation.evaluation import EvaluationScene, evaluate_views, methods_for
@@ -100,6 +101,19 @@ def test_methods_of_a_generator(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, view in expected.items():
         assert torch.equal(methods[name](hr, 2.5, real), view)  # type: ignore[arg-type]
     assert methods["fitted kernel"](hr, 3.5, real) is None
+
+
+def test_a_student_has_a_row_below_its_generator() -> None:
+    made, correction = generator(with_kernels=True), LRCorrection(4, 2)
+    torch.nn.init.ones_(correction.layers[1].bias)  # type: ignore[arg-type]
+    made.taught = [correction.state_dict()]
+    methods = methods_for(made)
+    assert list(methods)[-3:] == ["DegFlow", "student", ORACLE]
+    kernel = FittedKernel(made.kernels["knots"], made.kernels["kernels"])
+    expected = Student(kernel, correction).render(image(0), 2.5)
+    assert torch.equal(methods["student"](image(0), 2.5, image(1)), expected)  # type: ignore[arg-type]
+    assert not torch.equal(expected, kernel.render(image(0), 2.5))
+    assert methods["student"](image(0), 3.5, image(1)) is None
 
 
 def test_a_bundle_without_kernels_says_so() -> None:

@@ -142,7 +142,7 @@ class DegFlow(SeveralCameras):
             noise=noise,
             kernel=kernel_of(bundle.kernels) if bundle.rae.anchored else None,
         )
-        generator.fitted = bundle.kernels
+        generator.fitted, generator.taught = bundle.kernels, bundle.students
         return generator.requires_grad_(False)
 
     def train(self, mode: bool = True) -> DegFlow:

@@ -26,6 +26,7 @@ class SeveralCameras(NoisyDegradation):
         cameras: their names.
         camera: the one that is chosen, in words.
         fitted: states of the kernel or pipeline fitted to the same pairs, one per camera; empty without.
+        taught: states of the corrections of students, one per camera; empty without.
 
     Raises:
         ValueError: see :class:`CameraChoice` and :class:`NoisyDegradation`.
@@ -42,6 +43,7 @@ class SeveralCameras(NoisyDegradation):
         self.cameras = tuple(cameras)
         self._choice: CameraChoice | None = None
         self.fitted: Sequence[State] = ()
+        self.taught: Sequence[State] = ()
         if self.cameras:
             self.use_camera(None if camera == "" else camera)
         else:
@@ -83,8 +85,16 @@ class SeveralCameras(NoisyDegradation):
     def kernels(self) -> State:
         """State of the kernel or pipeline fitted to the same pairs, to those of the chosen one of several cameras
         (of the nearest in a mixture); empty without one."""
+        return self._own(self.fitted)
+
+    @property
+    def student(self) -> State:
+        """State of the student's correction, as :attr:`kernels`."""
+        return self._own(self.taught)
+
+    def _own(self, states: Sequence[State]) -> State:
         index = 0 if self._choice is None else self._choice.index
-        return self.fitted[index] if index is not None and index < len(self.fitted) else {}
+        return states[index] if index is not None and index < len(states) else {}
 
 
 def cameras_to_name(degradation: Degradation) -> tuple[str, ...]:
