@@ -114,6 +114,7 @@ class _Lessons(ShortTraining):
         super().__init__(run, device, content, {"student": self.student, "optimizer": self.optimizer})
 
     def advance(self, step: int, progress: float) -> Tensor:
+        """One step; returns its mean absolute difference."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.rate(max(progress, 1e-3))
         scales, given, wanted = _batch(self.sources, self.crop, [self.run.seed % 2**63, step], self.device)

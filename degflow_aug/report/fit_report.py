@@ -72,7 +72,7 @@ def fit_report(work: Path) -> Report:
         title=f"{request.get('camera') or 'camera'}: degflow fit",
         subtitle=_subtitle(request, iterations, seconds, bool(evaluation)),
         warnings=warnings,
-        facts={**start_facts(starts.starts), **_facts(work, request), **_noise(evaluation)},
+        facts={**start_facts(starts.starts), **_facts(work, request), **_learned(evaluation)},
         charts=[chart for stage, found in stages.items() if (chart := loss_chart(f"{stage}: {TITLES[stage]}", found))]
         + rows_charts(rows),
         tables=[*rows_tables(rows), *_stage_table(stages, iterations)],
@@ -107,10 +107,9 @@ def _facts(work: Path, request: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _noise(evaluation: Mapping[str, Any]) -> dict[str, str]:
-    """What was chosen; earlier versions said only whether there is any."""
-    found = evaluation.get("noise")
-    return {"noise": found} if isinstance(found, str) else {}
+def _learned(evaluation: Mapping[str, Any]) -> dict[str, str]:
+    """What a student reached and which noise was chosen; earlier versions said only whether there is noise."""
+    return {key: found for key in ("student", "noise") if isinstance(found := evaluation.get(key), str) and found}
 
 
 def _warnings(work: Path, starts: Recorded, stages: Mapping[str, Recorded], evaluation: Mapping[str, Any]) -> list[str]:
@@ -123,8 +122,9 @@ def _warnings(work: Path, starts: Recorded, stages: Mapping[str, Recorded], eval
             found.append(f"{stage} has not ended; the same command goes on with it.")
     if evaluation and not evaluation.get("held_out", True):
         found.append("The table is of scenes that were trained on: none were held out.")
-    if evaluation and not evaluation.get("noise", True):
-        found.append("The bundle has no noise: the images are too small to learn it from.")
+    for part in ("student", "noise"):
+        if evaluation and not evaluation.get(part, True):
+            found.append(f"The bundle has no {part}: the images are too small to learn it from.")
     return found
 
 

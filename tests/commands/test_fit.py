@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
+import signal
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,10 +17,11 @@ from helpers.tiny_camera import write_pairs
 from safetensors.torch import load_file
 
 from degflow_aug.bundles.bundle import load_bundle
+from degflow_aug.bundles.likeness import read_likenesses
 from degflow_aug.cli import main
 from degflow_aug.commands.fit.start import content_of, note_start
 from degflow_aug.data.layouts.scene import Scene
-from degflow_aug.fit import noise_fit
+from degflow_aug.fit import noise_fit, student_training
 
 pytest.importorskip("basicsr", reason="training needs BasicSR")
 
@@ -34,6 +39,18 @@ def arguments(pairs: Path, out: Path, *more: str) -> list[str]:
         "fit", str(pairs), "--layout", "pattern", "--pattern", str(pairs / "pattern.yml"), "--out", str(out),
         *size, "--iters", "8", *more,
     ]  # fmt: skip
+
+
+def stopping(drawn: Callable[..., Any], calls: int) -> Callable[..., Any]:
+    """The same, which is interrupted when it is called that often."""
+    left = iter(range(calls - 1, -1, -1))
+
+    def draw(*arguments: Any) -> Any:
+        if next(left) == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+        return drawn(*arguments)
+
+    return draw
 
 
 @pytest.mark.parametrize(
@@ -56,8 +73,13 @@ def test_one_step_ends_with_a_student_and_resumes_in_it(
 
     out, work, short = tmp_path / "camera.safetensors", tmp_path / "camera.fit", ["--held-out", "none"]
     assert main(arguments(pairs, out, *short, *flags)) == 0
-    assert "refine: both on rendered views" in work.with_suffix(".report.html").read_text(encoding="utf-8")
     bundle, tensors = load_bundle(out), load_file(out)
+    (likeness,) = read_likenesses(bundle.spec)
+    assert likeness is not None
+    assert likeness.scenes == 1
+    page = work.with_suffix(".report.html").read_text(encoding="utf-8")
+    assert "refine: both on rendered views" in page
+    assert str(likeness) in page
     assert (bundle.spec.solver, bundle.spec.steps, bundle.spec.velocity["end_time"]) == ("jump", 1, True)
     assert bundle.spec.training["iterations"] == {"rae": 2, "lfm": 1, "refine": 4, "distill": 2}
     assert bundle.spec.training["one_step"] == method
@@ -68,9 +90,14 @@ def test_one_step_ends_with_a_student_and_resumes_in_it(
     assert teacher.spec.solver == "euler"
     assert all(torch.equal(tensors[f"velocity.{key}"], value) for key, value in student.velocity.state_dict().items())
 
-    # As if killed before the last iteration was written, and once more while noise was learned.
+    # As if killed before the last iteration was written, and once more while a student and noise were learned.
     (work / "distill" / "models" / "net_g_latest.pth").unlink()
+    (work / "student.state").unlink()
     out.unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(student_training, "_batch", stopping(student_training._batch, 3))
+        assert main(arguments(pairs, out, *short, *flags)) == 130
+    assert torch.load(work / "student.state", weights_only=True)["step"] == 3
     with monkeypatch.context() as patch:
         patch.setattr(noise_fit, "with_noise", interrupted)
         assert main(arguments(pairs, out, *short, *flags)) == 130

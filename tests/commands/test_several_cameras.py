@@ -140,6 +140,7 @@ def test_fit_tells_cameras_apart_and_resumes(pairs: Path, tmp_path: Path, capsys
         assert tensors[f"kernel.{index}.knots"].tolist() == [1.0, 2.0]
         assert tensors[f"noise.{index}.scales"].tolist() == [2.0]
     assert not torch.equal(tensors["kernel.0.kernels"], tensors["kernel.1.kernels"])
+    assert not torch.equal(tensors["student.0.layers.0.weight"], tensors["student.1.layers.0.weight"])
     assert found.velocity.camera.abs().max() > 0
     noisy = degflow_aug.load_generator(out, camera="sharp", noise=1.0)
     assert noisy(torch.rand(1, 3, 64, 64), 2.0).shape == (1, 3, 32, 32)

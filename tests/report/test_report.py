@@ -35,7 +35,7 @@ ROWS = [
 ]
 ROWS += [{**ROWS[0], "method": "broken", "psnr_y": None, "ssim_y": None}]
 EVALUATION = {
-    "held_out": False, "noise": True, "rows": ROWS,
+    "held_out": False, "student": "", "noise": True, "rows": ROWS,
     "samples": [{"file": "../../00.png", "title": "phone/003 x2.9", "columns": ["HR", "real"]}],
 }  # fmt: skip
 VALIDATION = {

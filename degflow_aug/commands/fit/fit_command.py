@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from degflow_aug.commands.fit.after_networks import NOISE_SHARE, learn_noise
+from degflow_aug.commands.fit.after_networks import NOISE_SHARE, STUDENT_SHARE, learn_noise, teach_student
 from degflow_aug.commands.fit.kernel import ALONE, check_alone, run_kernel_preset
 from degflow_aug.commands.fit.outcome import measure, show, summary
 from degflow_aug.commands.fit.start import DEFAULT_MINUTES, content_of, note_start, work_folder
@@ -42,7 +42,7 @@ from degflow_aug.report.report_file import add_report_argument, check_report, ex
 if TYPE_CHECKING:
     import torch
 
-    from degflow_aug.bundles.bundle import Bundle
+    from degflow_aug.bundles.bundle import Bundle, KernelBundle
     from degflow_aug.data.layouts.scene import Scene
     from degflow_aug.fit.camera_fit import CameraFit
 
@@ -140,7 +140,7 @@ def run(args: argparse.Namespace) -> int:
     training, held_out = split_scenes(args)
     rank, world = process_of_group()
     if rank:
-        # The first process fits cameras without networks, learns noise, writes and shows.
+        # The first process fits cameras without networks, teaches a student, learns noise, writes and shows.
         if not alone:
             train(args, training)
         return 0
@@ -148,7 +148,12 @@ def run(args: argparse.Namespace) -> int:
         note(f"--preset {args.preset} is fitted in one process; the others of torchrun have nothing to do")
     with said_to_people(args):
         with sole_writer(args.out):
-            bundle = learn_noise(args, run_kernel_preset(args, training) if alone else train(args, training), training)
+            bundle: Bundle | KernelBundle
+            if alone:
+                bundle = run_kernel_preset(args, training)
+            else:
+                bundle = teach_student(args, train(args, training), training, held_out)
+            bundle = learn_noise(args, bundle, training)
             from degflow_aug.bundles.bundle import save_bundle
 
             save_bundle(args.out, bundle)
@@ -170,7 +175,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def train(args: argparse.Namespace, scenes: list[Scene]) -> Bundle:
-    """Train all stages, with the other processes of torchrun where there are some; returns the bundle without noise."""
+    """Train all stages, with the other processes of torchrun where there are some; returns the bundle of networks."""
     first = process_of_group()[0] == 0
     with Progress(shown=first) as progress:
         fit = prepare(args, scenes, progress)
@@ -225,7 +230,7 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Progress) -
         chosen,
         settings,
         plan,
-        minutes=minutes * (1 - NOISE_SHARE),
+        minutes=minutes * (1 - STUDENT_SHARE - NOISE_SHARE),
         iterations=args.iters or 0,
         save_seconds=args.save_every,
         report=progress,

@@ -56,18 +56,23 @@ def measure(bundle: Bundle | KernelBundle, scenes: Sequence[Scene], held_out: bo
 
 def summary(out: Path, bundle: Bundle | KernelBundle, outcome: Outcome) -> dict[str, Any]:
     """The outcome for ``--json``."""
+    from degflow_aug.bundles.likeness import students_in_words
+
     spec = bundle.spec
     return {
         "bundle": out, "camera": spec.camera, "cameras": spec.cameras, "knots": spec.knots, "training": spec.training,
-        "noise": bool(bundle.noise), "held_out": outcome.held_out, "scenes": outcome.scenes, "rows": outcome.rows,
+        "student": bool(students_in_words(spec)), "noise": bool(bundle.noise), "held_out": outcome.held_out,
+        "scenes": outcome.scenes, "rows": outcome.rows,
     }  # fmt: skip
 
 
 def show(args: argparse.Namespace, work: Path, bundle: Bundle | KernelBundle, outcome: Outcome) -> Path | None:
     """Keep the outcome in the work folder, where networks were trained, and write the page."""
+    from degflow_aug.bundles.likeness import students_in_words
+
     if args.preset not in ALONE:
-        noise = bundle.spec.training.get("noise", False)
-        facts = {"held_out": outcome.held_out, "noise": noise} | ({"oracle": True} if args.oracle else {})
+        learned = {"student": students_in_words(bundle.spec), "noise": bundle.spec.training.get("noise", "")}
+        facts = {"held_out": outcome.held_out, **learned} | ({"oracle": True} if args.oracle else {})
         with failures_noted("the table was not kept for later reports"):
             keep_evaluation(work, outcome.rows, outcome.samples, facts)
     if args.report == NONE:
