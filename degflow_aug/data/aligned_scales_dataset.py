@@ -28,7 +28,7 @@ from degflow_aug.files.lmdb_store import read_lmdb_header, read_lmdb_image
 CROP_MULTIPLE = 8
 _KIND = "AlignedScalesDataset"
 _KEYS = {
-    "layout", "split", "cameras", "pattern", "scenes", "knots", "incomplete", "cache_mb", "dataroot_views",
+    "layout", "split", "cameras", "pattern", "scenes", "scales", "knots", "incomplete", "cache_mb", "dataroot_views",
     "io_backend", "gt_size", "multiple", "use_hflip", "use_rot",
 }  # fmt: skip
 _REFUSED_KEYS = {
@@ -149,6 +149,7 @@ class AlignedScalesDataset(AlignedScales):
           split: Train            # Train in the train phase, else Test
           cameras: [Canon]        # all by default
           scenes: "001-060"       # all by default
+          scales: {2: 2.1}        # the scales that the layout's labels stand for; all are true by default
           knots: [1, 2, 4]        # all by default
           incomplete: refuse      # or drop: scenes that lack a view or the HR image
           gt_size: 256            # train phase only, as use_hflip and use_rot
@@ -184,6 +185,8 @@ class AlignedScalesDataset(AlignedScales):
 
 
 def _find_file_scenes(opt: Mapping[str, Any], training: bool) -> list[Scene]:
+    if not isinstance(opt.get("scales") or {}, Mapping):
+        raise ValueError(f"expected scales as a mapping such as {{2: 2.1}}, got {opt['scales']!r}; knots chooses")
     if opt.get("dataroot_views") is not None:
         raise ValueError("expected dataroot_views with io_backend: {type: lmdb} only; for files name a layout")
     return find_scenes(
@@ -195,7 +198,7 @@ def _find_file_scenes(opt: Mapping[str, Any], training: bool) -> list[Scene]:
 
 
 def _find_lmdb_scenes(opt: Mapping[str, Any]) -> list[Scene]:
-    for key in ("layout", "split", "pattern"):
+    for key in ("layout", "split", "pattern", "scales"):
         if opt.get(key) is not None:
             raise ValueError(f"expected no {key} with io_backend: {{type: lmdb}}, got {opt[key]!r}; remove it")
     root = keys.path(opt, "dataroot_gt", _KIND)

@@ -123,7 +123,8 @@ def with_layout(opt: Mapping[str, Any], kind: str) -> dict[str, Any]:
 def selection(opt: Mapping[str, Any], training: bool) -> dict[str, Any]:
     """Read which scenes of a layout a section names, as arguments of the functions that find them.
 
-    ``pattern`` may be the file that holds the templates, such as ``pattern.yml`` of ``degflow align``.
+    ``scales`` as a mapping says which scales the layout's labels stand for. ``pattern`` may be the file that holds the
+    templates, such as ``pattern.yml`` of ``degflow align``.
 
     Raises:
         ValueError, OSError: that file cannot be read, or a split of a layout that has none.
@@ -137,7 +138,11 @@ def selection(opt: Mapping[str, Any], training: bool) -> dict[str, Any]:
     pattern = opt.get("pattern")
     if isinstance(pattern, (str, os.PathLike)):
         pattern = load_yaml(home_path(pattern))
-    return {"split": split, "pattern": pattern, **{key: opt.get(key) for key in ("cameras", "scenes")}}
+    scales = opt.get("scales")
+    return {
+        "split": split, "pattern": pattern, "true_scales": scales if isinstance(scales, Mapping) else None,
+        **{key: opt.get(key) for key in ("cameras", "scenes")},
+    }  # fmt: skip
 
 
 def turns_and_cache(opt: Mapping[str, Any]) -> dict[str, Any]:

@@ -100,6 +100,17 @@ def test_knots_of_v3_select_scenes(tmp_path: Path) -> None:
         AlignedScalesDataset({**options, "knots": [1, 3]})
 
 
+def test_knots_are_true_scales_where_labels_are_not(tmp_path: Path) -> None:
+    options = _options(trees.realsr(tmp_path), scales={2: 2.1, 4: 3.75})
+    assert AlignedScalesDataset(options)[0]["scales"].tolist() == pytest.approx([2.1, 3, 3.75])
+    chosen = AlignedScalesDataset({**options, "knots": [1, 2.1, 3.75]})
+    assert chosen.knots == (1, 2.1, 3.75)
+    # Blue is ten times the label.
+    assert (chosen[0]["views"][:, 2, 0, 0] * 255).tolist() == pytest.approx([20, 40])
+    with pytest.raises(ValueError, match=r"scales as a mapping such as \{2: 2\.1\}, got \[2, 4\]; knots chooses"):
+        AlignedScalesDataset({**options, "scales": [2, 4]})
+
+
 def test_whole_images_are_cut_to_a_multiple(tmp_path: Path) -> None:
     options = {**_options(trees.realsr(tmp_path, size=(47, 70))), "phase": "val", "split": "Train"}
     dataset, whole = (AlignedScalesDataset({**options, "multiple": multiple}) for multiple in (32, 1))

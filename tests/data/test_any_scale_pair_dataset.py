@@ -200,6 +200,16 @@ def test_an_item_for_each_scene_and_scale(tmp_path: Path) -> None:
     assert [pair.scale for pair in some.pairs] == [2, 4]
 
 
+def test_views_come_to_the_size_of_their_true_scale(tmp_path: Path) -> None:
+    root = trees.realsr(tmp_path, count=1, size=(48, 64))
+    options = _val_options(root, layout="realsr", split="Train", scales={2: 2.1, 4: 3.75})
+    dataset = AnyScalePairDataset(options)
+    assert [(item["name"], *item["lq"].shape) for item in map(dataset.__getitem__, range(3))] == [
+        ("Canon_001_x2.1", 3, 23, 30), ("Canon_001_x3", 3, 16, 21), ("Canon_001_x3.75", 3, 13, 17),
+    ]  # fmt: skip
+    assert [float(dataset[index]["scale"]) for index in range(3)] == pytest.approx([2.1, 3, 3.75])
+
+
 def test_16_bit_pairs_train_as_8_bits(tmp_path: Path) -> None:
     for dtype in (np.uint8, np.uint16):
         fields.save_pair(tmp_path / dtype.__name__, 2, (64, 80), (32, 40), dtype)

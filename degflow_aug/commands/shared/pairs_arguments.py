@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from degflow_aug.commands.shared.arguments import one_of
+from degflow_aug.commands.shared.arguments import argument, one_of
 from degflow_aug.data.layouts import LAYOUTS, SPLIT_LAYOUTS
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ def add_pairs_arguments(parser: argparse.ArgumentParser, split: str) -> None:
     )
     parser.add_argument("--split", help=f"for the RealSR layouts: Train or Test (default: {split})")
     parser.set_defaults(default_split=split)
+    parser.add_argument(
+        "--true-scales", type=argument(_scales_by_label), metavar="2=2.1,4=3.75",
+        help="the scales that labels of pairs stand for, such as RealSR's (default: the labels)",
+    )  # fmt: skip
     parser.add_argument("--cameras", metavar="A,B", help="cameras to take (default: all)")
     parser.add_argument("--scenes", metavar="001-060,075", help="scenes to take (default: all)")
 
@@ -123,7 +127,8 @@ def how_found(args: argparse.Namespace) -> dict[str, Any]:
         raise ValueError(
             f"expected --split with a RealSR layout, got --layout {args.layout}; name scenes by --scenes instead"
         )
-    return {"split": args.split or args.default_split, "pattern": _pattern(args), "cameras": _cameras(args)}
+    found = {"split": args.split or args.default_split, "pattern": _pattern(args), "cameras": _cameras(args)}
+    return {**found, "true_scales": args.true_scales} if args.true_scales else found
 
 
 def knots_of(named: tuple[float, ...] | None, scenes: list[Scene]) -> tuple[float, ...]:
@@ -194,6 +199,14 @@ def load_scenes(
         views = {scale: path for scale in scales if (path := scene.views.get(scale)) is not None}
         on_grid = {scale: read(path, size, parts[path]) for scale, path in views.items()}
         yield EvaluationScene(scene.name, scene.camera, read(scene.hr, size), on_grid)
+
+
+def _scales_by_label(text: str) -> dict[float, float]:
+    """``2=2.1,4=3.75`` as numbers."""
+    try:
+        return {float(label): float(scale) for label, scale in (part.split("=") for part in text.split(","))}
+    except ValueError:
+        raise ValueError(f"expected scales by label such as 2=2.1,4=3.75, got {text!r}") from None
 
 
 def _pattern(args: argparse.Namespace) -> dict[str, Any] | None:

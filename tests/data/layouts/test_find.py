@@ -86,6 +86,25 @@ def test_the_paper_takes_scenes_by_their_names_and_views(tmp_path: Path, caplog:
         find_scenes(tmp_path, "realsr_paper", cameras=["Canon"])
 
 
+TRUE = {2: 2.1, 4.0: 3.75}
+
+
+@pytest.mark.parametrize("find", [find_scenes, find_pair_scenes])
+def test_true_scales_take_the_place_of_labels(find: Any, tmp_path: Path) -> None:
+    labelled = find(trees.realsr(tmp_path), "realsr")
+    found = find(tmp_path, "realsr", true_scales=TRUE)
+    assert [scene.scales for scene in found] == [(2.1, 3, 3.75)] * 3
+    for scene, before in zip(found, labelled, strict=True):
+        assert [*scene.views.values()] == [*before.views.values()]
+        assert (scene.name, scene.hr) == (before.name, before.hr)
+    with pytest.raises(ValueError, match="scales by the labels of the pairs, 2, 3, 4, got 8; take it out"):
+        find(tmp_path, "realsr", true_scales={8: 7.5})
+    with pytest.raises(ValueError, match="expected views by scale above 1"):
+        find(tmp_path, "realsr", true_scales={2: 0.5})
+    with pytest.raises(ValueError, match="expected one file for this image"):
+        find(tmp_path, "realsr", true_scales={2: 3})
+
+
 def test_fractional_scales_and_prefixed_folders(tmp_path: Path) -> None:
     trees.save(tmp_path / "Sony" / "Train" / "x1.5" / "Sony_a_7_HR.png", np.zeros((8, 8, 3), np.uint8))
     trees.save(tmp_path / "Sony" / "Train" / "x1.5" / "Sony_a_7_LR1.5.png", np.zeros((8, 8, 3), np.uint8))
