@@ -95,7 +95,9 @@ def _draw_order(
 def _draw_resize(settings: RealESRGANSettings, suffix: str, rng: np.random.Generator) -> float:
     low, high = getattr(settings, "resize_range" + suffix)
     way = choose(rng, ("up", "down", "keep"), getattr(settings, "resize_prob" + suffix))
-    return {"up": rng.uniform(1, high), "down": rng.uniform(low, 1), "keep": 1.0}[way]
+    # As in BasicSR, a range on one side of 1 draws between 1 and its end, whichever is the lower one.
+    up, down = rng.uniform(min(1, high), max(1, high)), rng.uniform(min(low, 1), max(low, 1))
+    return {"up": up, "down": down, "keep": 1.0}[way]
 
 
 def _draw_values(rng: np.random.Generator, bounds: tuple[float, float], batch: int) -> Tensor:

@@ -200,6 +200,15 @@ def test_drawn_parameters_stay_in_their_ranges() -> None:
     np.testing.assert_allclose(shares, [0.2, 0.1, 0.5, 0.8], atol=0.15)
 
 
+@pytest.mark.parametrize(("bounds", "lowest", "highest"), [((0.2, 0.9), 0.2, 1.0), ((1.2, 1.5), 1.0, 1.5)])
+def test_a_resize_range_on_one_side_of_1_draws_up_to_1(
+    bounds: tuple[float, float], lowest: float, highest: float
+) -> None:
+    degradation = RealESRGAN(RealESRGANSettings(resize_range=bounds, resize_range2=bounds))
+    drawn = [order.resize for one in (degradation.draw(1) for _ in range(60)) for order in (one.first, one.second)]
+    assert lowest <= min(drawn) < max(drawn) <= highest
+
+
 def test_without_basicsr_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compat, "has_basicsr", lambda: False)
     with pytest.raises(ValueError, match="expected BasicSR for the Real-ESRGAN degradation, "):
