@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shlex
 import sys
 import time
 import zlib
@@ -257,8 +258,8 @@ def options_as_text(opt: Mapping[Any, Any], indent_level: int = 1) -> str:
 
 
 def copy_opt_file(opt_file: str, experiments_root: str) -> None:
-    """Copy the option file beside a run, as UTF-8, with the command above it; whole or not at all."""
-    command = one_line(" ".join(sys.argv))
+    """Copy the option file beside a run, as UTF-8, with the command above it, quoted; whole or not at all."""
+    command = one_line(f"{sys.argv[0]} {shlex.join(sys.argv[1:])}")
     with atomic_path(Path(experiments_root, Path(opt_file).name)) as partial:
         head = f"# GENERATE TIME: {time.asctime()}\n# CMD:\n# {command}\n\n"
         partial.write_text(head + decode(Path(opt_file).read_bytes()), encoding="utf-8")

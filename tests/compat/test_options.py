@@ -208,5 +208,5 @@ def test_the_option_file_is_copied_as_text(encoding: str, tmp_path: Path, monkey
     monkeypatch.setattr(sys, "argv", ["degflow train", "-opt", str(source)])
     copy_opt_file(str(source), str(tmp_path / "run"))
     copy = (tmp_path / "run" / source.name).read_text(encoding="utf-8")
-    assert f"# degflow train -opt {tmp_path}/o\\xff\\n.yml\n\n" in copy
+    assert f"# degflow train -opt '{tmp_path}/o\\xff\\n.yml'\n\n" in copy
     assert load_yaml(copy) == {"name": "bäume"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from torch import nn
 from degflow_aug.archs.arbitrary_scale.official_checkpoint import build_official
 from degflow_aug.archs.arbitrary_scale.official_keys import find_official_network
 from degflow_aug.bundles.bundle import read_spec
-from degflow_aug.compat.options import override
+from degflow_aug.compat.options import override_all
 from degflow_aug.compat.weights import fill_network
 from degflow_aug.files.tensor_file import load_tensors
 from degflow_aug.models.checks.images import check_enlarges
@@ -24,8 +25,10 @@ from degflow_aug.models.checks.registered_types import is_arbitrary_scale, outli
 from degflow_aug.models.training.checkpoint import network_file
 from degflow_aug.options.yaml_file import load_yaml
 
-_CHANGED = re.compile(r"(?<=\s)(?:network_g:[\w:]+|scale)=.*?(?=\s+(?:[\w:]+=|-)|$)")
-"""In the command above a copied option file: entries of ``--force_yml`` that change the network."""
+_ENTRY = re.compile(r"[\w\s:]+=")
+_FLAG = re.compile(r"--?[a-z]")
+_READ = ("network_g", "scale", "degflow")
+"""Sections that are read here."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +115,7 @@ def _options_of(file: Path) -> tuple[Path, dict[str, Any]]:
     for path in (path for each in found for path in reversed(each)):
         opt = load_yaml(path)
         if isinstance(opt.get("network_g"), Mapping):
-            for entry in _changes(path):
-                override(opt, entry)
+            override_all(opt, _changes(path))
             return path, opt
     raise ValueError(
         f"expected the option file of its run at {run}/NAME.yml or beside it, which tells the network of {file.name}, "
@@ -122,9 +124,23 @@ def _options_of(file: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def _changes(path: Path) -> list[str]:
+    """Entries of ``--force_yml`` in the command above a copied option file that change what is read here."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[:3]
-    _, _, command = lines[-1].partition("--force_yml ") if lines and lines[1:2] == ["# CMD:"] else ("", "", "")
-    return _CHANGED.findall(f" {command}")
+    command = lines[-1].removeprefix("# ") if lines[1:2] == ["# CMD:"] else ""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        words = command.split()
+    found, inside = list[str](), False
+    for word in words:
+        if _FLAG.match(word):
+            inside = word == "--force_yml"
+        elif inside and (_ENTRY.match(word) or not found):
+            found.append(word)
+        elif inside:
+            # BasicSR copies the command without quotes, so that a value with spaces falls apart.
+            found[-1] += f" {word}"
+    return [entry for entry in found if entry.partition("=")[0].partition(":")[0].strip() in _READ]
 
 
 def _fixed_scale(opt: Mapping[str, Any], source: Path) -> int:

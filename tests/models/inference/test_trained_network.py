@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from safetensors.torch import save_file
 pytest.importorskip("basicsr", reason="networks are BasicSR's")
 
 from degflow_aug.bundles.spec import bundle_path
+from degflow_aug.compat.options import copy_opt_file
 from degflow_aug.models.inference.trained_network import load_trained
 
 
@@ -47,6 +49,30 @@ def test_the_command_line_of_a_run_changes_its_network(tmp_path: Path) -> None:
     head = f"# GENERATE TIME: now\n# CMD:\n# degflow train -opt a.yml --force_yml {changes}\n\n"
     file.write_text(head + yaml.safe_dump({**options, "scale": 2}), encoding="utf-8")
     assert load_trained(str(run)).scale == 3
+
+
+WHOLE = "network_g={type: EDSR, num_in_ch: 3, num_out_ch: 3, num_feat: 8, num_block: 1, upscale: 2, res_scale: 0.25}"
+
+
+@pytest.mark.parametrize(("entries", "quoted"), [
+    ([WHOLE], True), ([WHOLE], False), (["network_g:res_scale =0.25", "name=a b"], True),
+    (["network_g:res_scale =0.25", "name=a b"], False), (["name=x", "network_g: res_scale=0.25"], True),
+    (["network_g:rgb_mean=[0.1, -0.2, 0.3]", "network_g:res_scale=0.25"], True),
+    (["network_g:rgb_mean=[0.1, -0.2, 0.3]", "network_g:res_scale=0.25"], False),
+])  # fmt: skip
+def test_the_command_line_is_read_as_training_reads_it(
+    entries: list[str], quoted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Quoted, as copies are written here; without, as BasicSR's own copies are."""
+    run = write_run(tmp_path / "tiny", {**EDSR, "res_scale": 1}, scale=2)
+    (file,) = run.glob("*.yml")
+    monkeypatch.setattr(sys, "argv", ["degflow train", "-opt", str(file), "--force_yml", *entries, "--debug"])
+    if quoted:
+        copy_opt_file(str(file), str(run))
+    else:
+        command = " ".join(sys.argv)
+        file.write_text(f"# GENERATE TIME: now\n# CMD:\n# {command}\n\n" + file.read_text(encoding="utf-8"), "utf-8")
+    assert load_trained(str(run)).network.body[0].res_scale == 0.25
 
 
 def test_weights_may_be_anywhere_with_their_option_file(tmp_path: Path) -> None:
