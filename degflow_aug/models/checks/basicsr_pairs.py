@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import cv2
 
 from degflow_aug.files.alike import look_alike
+from degflow_aug.files.colour_profile import as_stored
 from degflow_aug.files.home_path import at_home
 from degflow_aug.files.image_decoder import ImageHeader
 from degflow_aug.files.image_file import is_image_name, read_header
@@ -42,6 +44,7 @@ def check_basicsr_pairs(section: Mapping[str, Any], scale: object, where: str) -
             below ``gt_size``.
     """
     if section.get("type") != "PairedImageDataset":
+        _say_profiles(section)
         return []
     training = where.startswith("datasets.train")
     _check_keys(section, scale, where, training)
@@ -67,9 +70,21 @@ def check_basicsr_pairs(section: Mapping[str, Any], scale: object, where: str) -
             raise ValueError(f"{lr}: expected LR of its own in {where}, got a link to its HR image")
         if isinstance(scale, (int, float)) and scale >= 1 and (stored or (_is_read(hr) and _is_read(lr))):
             side = section.get("gt_size") if training else None
-            size = _check_sizes(hr, lr, read_lmdb_header if stored else read_header, scale, side, where)
+            with as_stored("PairedImageDataset"):
+                size = _check_sizes(hr, lr, read_lmdb_header if stored else read_header, scale, side, where)
             frames.append((float(scale), size))
     return frames
+
+
+def _say_profiles(section: Mapping[str, Any]) -> None:
+    """Look at the headers of a SingleImageDataset, for the line that is said of colour profiles."""
+    root = Path(at_home(str(section.get("dataroot_lq"))))
+    if section.get("type") == "SingleImageDataset" and root.is_dir():
+        for path in sorted(root.iterdir()):
+            # What is no image, or a damaged one, BasicSR finds.
+            with as_stored("SingleImageDataset"), suppress(ValueError):
+                if is_image_name(path.name):
+                    read_header(path)
 
 
 def _check_keys(section: Mapping[str, Any], scale: object, where: str, training: bool) -> None:

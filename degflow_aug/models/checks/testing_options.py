@@ -19,7 +19,7 @@ from degflow_aug.models.checks.run import (
     check_name,
 )
 from degflow_aug.models.validation.sr_validation import SRValidation
-from degflow_aug.models.validation.validation_metrics import check_metrics, check_truth
+from degflow_aug.models.validation.validation_metrics import check_metrics, check_rounding, check_truth
 
 _SIDE = 64
 """Of LR that a network is tried on, where it does not take less."""
@@ -47,11 +47,13 @@ def check_testing_options(opt: dict[str, Any], source: str) -> None:
     val = opt.get("val")
     if not isinstance(val, Mapping) or not (check_metrics(val) or val.get("save_img")):
         raise ValueError(f"expected val.metrics or val: save_img: true in {source}, got neither; a test needs one")
-    check_truth(val, opt["datasets"], skipped=issubclass(MODEL_REGISTRY.get(opt["model_type"]), SRValidation))
+    model = MODEL_REGISTRY.get(opt["model_type"])
+    check_truth(val, opt["datasets"], skipped=issubclass(model, SRValidation))
+    if model.__module__.startswith("basicsr."):
+        check_rounding(val)
     _check_weights(opt, source)
     check_networks(opt)
     check_datasets(opt)
-    model = MODEL_REGISTRY.get(opt["model_type"])
     if model.__name__.startswith("Degraded") or is_of_pairs(model):
         check_channels(opt, _SIDE * opt.get("scale", 1))
 

@@ -38,7 +38,7 @@ from degflow_aug.models.training.trained_model import OPTIMIZERS, TrainedModel
 from degflow_aug.models.validation.best_checkpoint import check_best, check_best_scale
 from degflow_aug.models.validation.scale_validation import ScaleValidation
 from degflow_aug.models.validation.sr_validation import SRValidation
-from degflow_aug.models.validation.validation_metrics import check_metrics, check_truth
+from degflow_aug.models.validation.validation_metrics import check_metrics, check_rounding, check_truth
 from degflow_aug.options.sections import read_options
 from degflow_aug.options.stages import StageOptions
 from degflow_aug.options.super_resolution import ArbitraryScaleOptions
@@ -112,6 +112,8 @@ def _check_validation(opt: Mapping[str, Any], model: type) -> None:
     if model.__module__.startswith(("basicsr.", "degflow_aug.")):
         check_metrics(val)
         check_truth(val, opt["datasets"], skipped=issubclass(model, SRValidation))
+        if model.__module__.startswith("basicsr."):
+            check_rounding(val)
     if issubclass(model, (SRValidation, ScaleValidation)):
         check_has_images_to_restore(opt["datasets"])
         if val.get("suffix") is not None:

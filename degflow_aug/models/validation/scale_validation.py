@@ -5,24 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from basicsr.utils import get_root_logger, tensor2img
+from basicsr.utils import get_root_logger
 from torch import Tensor
 
 from degflow_aug.console.plain_text import one_line
 from degflow_aug.console.progress import track
 from degflow_aug.files.image_file import write_image
-from degflow_aug.metrics.paper_metric import CAMERA_MEANS, UNROUNDED
+from degflow_aug.metrics.paper_metric import CAMERA_MEANS
 from degflow_aug.models.training import interrupt
 from degflow_aug.models.validation.scale_table import ScaleTable, iteration_label, results_folder, write_results
-from degflow_aug.models.validation.validation_metrics import best_records, check_metrics, measure
-
-
-def _unrounded(image: Tensor) -> np.ndarray:
-    """(1, 3, H, W) in [0, 1] as (H, W, 3), float32, BGR, [0, 255]."""
-    found: np.ndarray = (image[0].float() * 255).permute(1, 2, 0).cpu().numpy()[..., ::-1]
-    return found
+from degflow_aug.models.validation.validation_metrics import best_records, check_metrics, measure_all
 
 
 class ScaleValidation:
@@ -60,12 +53,7 @@ class ScaleValidation:
                 scale = round(float(item["scales"][0, column]), 6)
                 view = item["views"][:, column].to(self.device)
                 generated = self.generate_view(hr, view, scale, camera)
-                pairs = [[make(each) for each in (generated, view)] for make in (tensor2img, _unrounded)]
-                values = {}
-                for metric, options in metrics.items():
-                    image, truth = pairs[options["type"] in UNROUNDED]
-                    values[metric] = measure(options, image, truth, scale)
-                table.add(scale, values, camera)
+                table.add(scale, measure_all(metrics, generated[0], view[0], scale), camera)
                 if save_img or index == 0:
                     self._show(item["name"][0], scale, (hr, view, generated), current_iter, tb_logger, save_img)
         if metrics and table.images:

@@ -17,12 +17,12 @@ from degflow_aug.console.progress import track
 from degflow_aug.data.tensors import to_array
 from degflow_aug.files.image_file import write_image
 from degflow_aug.files.writing import fitting_path
-from degflow_aug.metrics.paper_metric import CAMERA_MEANS, UNROUNDED
+from degflow_aug.metrics.paper_metric import CAMERA_MEANS
 from degflow_aug.models.training import interrupt
 from degflow_aug.models.validation.best_checkpoint import BestOptions, BestRecord, check_best, deciding_value
 from degflow_aug.models.validation.scale_table import ScaleTable, iteration_label, results_folder, write_results
 from degflow_aug.models.validation.validation_item import ValidationItem, read_item, strip
-from degflow_aug.models.validation.validation_metrics import best_records, check_metrics, measure, needs_truth
+from degflow_aug.models.validation.validation_metrics import best_records, check_metrics, measure_all, needs_truth
 
 
 class SRValidation:
@@ -86,18 +86,13 @@ class SRValidation:
                 table = ScaleTable(shown_metrics, [name for name in metrics if metrics[name]["type"] in CAMERA_MEANS])
                 if tb_logger:
                     tb_logger.add_image(one_line(f"{dataset}/{item.name}_x{item.scale:g}"), strip(item, result), label)
-            image = to_array(result[0])
             if save_img:
                 path = self._image_path(dataset, item, label)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_image(path, image)
-            truth = None if item.gt is None else to_array(item.gt[0])[..., ::-1]
-            exact = (result[0] * 255).permute(1, 2, 0).numpy()
-            values = {}
-            for name in table.metrics:
-                measured = exact if metrics[name]["type"] in UNROUNDED else image
-                values[name] = measure(metrics[name], measured[..., ::-1], truth, item.scale)
-            table.add(item.scale, values, item.camera)
+                write_image(path, to_array(result[0]))
+            truth = None if item.gt is None else item.gt[0]
+            shown_sections = {name: metrics[name] for name in table.metrics}
+            table.add(item.scale, measure_all(shown_sections, result[0], truth, item.scale), item.camera)
         if table is not None and table.metrics:
             self._report(dataset, table, label, tb_logger)
             if best is not None and best.dataset == dataset and isinstance(label, int):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from basicsr.utils.registry import METRIC_REGISTRY
+from torch import Tensor
 
 from degflow_aug.compat.metrics import calculate_metric, check_border
+from degflow_aug.data.tensors import to_array
 from degflow_aug.files.notice import notice
 from degflow_aug.metrics.lpips_metric import calculate_lpips, check_weights
+from degflow_aug.metrics.paper_metric import UNROUNDED
 from degflow_aug.metrics.pyiqa_metric import check_pyiqa, lower_is_better
 from degflow_aug.options.nearest_name import nearest_name
 from degflow_aug.options.sections import check_known_keys
@@ -120,6 +123,46 @@ def measure(section: Mapping[str, Any], image: np.ndarray, truth: np.ndarray | N
     if needs_truth(section) and truth is None:
         return math.nan
     return calculate_metric({"img": image, "img2": truth}, _at_scale(section, scale))
+
+
+def measure_all(
+    metrics: Mapping[str, Mapping[str, Any]], image: Tensor, truth: Tensor | None, scale: float
+) -> dict[str, float]:
+    """Every metric of an image (3, H, W) in [0, 1] and a true one, both rounded for those of rounded images.
+
+    Args and errors as in :func:`measure`.
+    """
+    forms: dict[bool, Callable[[Tensor], np.ndarray]] = {False: to_array, True: _unrounded}
+    pairs = {
+        exact: [None if each is None else form(each)[..., ::-1] for each in (image, truth)]
+        for exact, form in forms.items()
+    }
+    found = {}
+    for name, section in metrics.items():
+        made, true = pairs[section["type"] in UNROUNDED]
+        assert made is not None
+        found[name] = measure(section, made, true, scale)
+    return found
+
+
+def _unrounded(image: Tensor) -> np.ndarray:
+    """(3, H, W) in [0, 1] as (H, W, 3), float32 in [0, 255]."""
+    pixels: np.ndarray = (image.float() * 255).permute(1, 2, 0).cpu().numpy()
+    return pixels
+
+
+def check_rounding(val: Mapping[str, Any] | None) -> None:
+    """Refuse metrics of images that are not rounded, for a model that rounds them all.
+
+    Raises:
+        ValueError: the first of them.
+    """
+    for name, section in check_metrics(val).items():
+        if section["type"] in UNROUNDED:
+            raise ValueError(
+                f"expected a metric of 8-bit images in val.metrics.{name}, which are all that models of BasicSR give, "
+                f"got {section['type']}; take it out, or a model of this package"
+            )
 
 
 def check_borders(val: Mapping[str, Any] | None, frames: Iterable[tuple[float, tuple[int, int]]]) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import trees
+from helpers import icc, trees
+from PIL import Image
 
 from degflow_aug.files import notice
 from degflow_aug.files.image_file import encode_image
@@ -188,6 +189,20 @@ def test_folders_in_folders_are_said_to_be_left_out(tmp_path: Path, caplog: pyte
     (tmp_path / "gt/more").mkdir()
     check_basicsr_pairs(section, 2, "datasets.val")
     assert "gt: left out what is not read as an image here: 1 folders (more)" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["PairedImageDataset", "SingleImageDataset"])
+@pytest.mark.parametrize("in_srgb", [False, True])
+def test_colours_that_basicsr_leaves_as_they_are_stored_are_said(
+    kind: str, in_srgb: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(notice, "_SAID", set())
+    section = _section(tmp_path, ((48, 64), (24, 32)), ((48, 64), (24, 32)))
+    for file in tmp_path.glob("*/*.png"):
+        Image.open(file).save(file, icc_profile=icc.SRGB if in_srgb else icc.profile(icc.DISPLAY_P3, 2.3))
+    check_basicsr_pairs({**section, "type": kind}, 2, "datasets.test")
+    said = f"a.png: {kind} reads its colours as they are stored, whatever its profile says"
+    assert [said in record.message for record in caplog.records] == ([] if in_srgb else [True])
 
 
 def test_no_pairs(tmp_path: Path) -> None:

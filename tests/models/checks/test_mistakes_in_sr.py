@@ -186,6 +186,7 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(
     assert not Path("experiments").exists()
 
 
+EXACT = {"type": "calculate_psnr_interflow"}
 PAIRS = {"io_backend": {"type": "disk"}, "use_hflip": True, "use_rot": True}
 OF_BASICSR: list[tuple[str, dict[str, Any], str]] = [
     *[(model, {part: None}, f"expected {part.replace('__', '.')} for {model}, got none; add it or use SRModel")
@@ -198,6 +199,7 @@ OF_BASICSR: list[tuple[str, dict[str, Any], str]] = [
     ("SRModel", {"val__metrics__psnr__crop_border": None}, "expected crop_border in val.metrics.psnr, got none"),
     ("SRModel", {"val__metrics__psnr__crop_border": 24}, "inside crop_border 24 .*, got an image of 48x48"),
     ("SRModel", {"val__metrics__psnr": {"type": "calculate_ssim", "crop_border": 19}}, "11x11 pixels .* 48x48"),
+    ("SRModel", {"val__metrics__psnr": EXACT}, "a metric of 8-bit images in val.metrics.psnr, .* calculate_psnr_inte"),
     *[("SRModel", {f"datasets__{phase}__color": "y"}, f"; datasets.{phase} gives Y alone, see its color")
       for phase in ("train", "val")],
     *[(model, {"network_g": LIIF}, f"a network of a fixed scale in network_g for {model}, got LIIF; use Arbit")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("basicsr", reason="BasicSR has the metrics")
 
 from degflow_aug.files import notice
-from degflow_aug.models.validation.validation_metrics import check_truth
+from degflow_aug.metrics.paper_metric import calculate_psnr_interflow
+from degflow_aug.models.validation.validation_metrics import check_truth, measure_all
 
 PSNR, SSIM, NIQE = ({"type": f"calculate_{name}", "crop_border": 0} for name in ("psnr", "ssim", "niqe"))
 LR, PAIRS = {"name": "lr", "type": "SingleImageDataset"}, {"name": "pairs", "type": "PairedImageDataset"}
@@ -51,3 +54,20 @@ def test_a_line_says_where_some_have_truth(
     check_truth({"metrics": metrics, "best": best}, datasets, skipped=True)
     assert len(caplog.records) == (said is not None)
     assert (said or "") in caplog.text
+
+
+def test_a_metric_has_the_image_as_it_is_or_in_8_bits() -> None:
+    """A quarter of a gray level off is equal in 8 bits, and 20 log10(255 / 0.25) dB off by the luma of a gray image."""
+    truth = torch.full((3, 24, 24), 100 / 255)
+    exact = {"type": "calculate_psnr_interflow"}
+    found = measure_all({"psnr": PSNR, "exact": exact}, truth + 0.25 / 255, truth, 2.0)
+    assert found["psnr"] == float("inf")
+    luma = 0.25 * (65.481 + 128.553 + 24.966) / 255
+    assert found["exact"] == pytest.approx(20 * np.log10(255 / luma), abs=1e-3)
+    # Channels are BGR, as BasicSR has them.
+    red = torch.zeros(3, 24, 24)
+    red[0] = 0.5
+    values = measure_all({"exact": exact}, red, torch.zeros(3, 24, 24), 2.0)
+    image = np.zeros((24, 24, 3))
+    image[..., 2] = 127.5
+    assert values["exact"] == pytest.approx(calculate_psnr_interflow(image, np.zeros((24, 24, 3))), abs=1e-6)
