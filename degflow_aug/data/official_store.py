@@ -34,8 +34,10 @@ def official_folder(out: Path, camera: str) -> Path:
     """The folder of the scales of a camera.
 
     Raises:
-        ValueError: a path with HR in it, by which those readers know HR images.
+        ValueError: a path with HR in it, by which those readers know HR images, or a camera that names no folder.
     """
+    if camera in (".", ".."):
+        raise ValueError(f"expected the name of a camera for its folder in --layout official, got {camera!r}")
     folder = out / (camera.replace("/", "_") or "camera") / "version0"
     if "HR" in str(folder):
         raise ValueError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from helpers.refusals import refused
 from PIL import Image
 
 from degflow_aug import load_generator
+from degflow_aug.bundles.bundle import load_bundle, save_bundle
 from degflow_aug.cli import main
 from degflow_aug.data.layouts.find import find_pair_scenes
 from degflow_aug.data.tensors import to_array, to_tensor
@@ -76,13 +78,17 @@ def test_names_are_those_of_the_official_generator(
 def test_mistakes_in_the_official_layout(
     bundle: Path, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def said(out: str, *more: str) -> str:
-        words = ["generate", photographs, "--bundle", bundle, "--scales", "1.5,2", "--out", tmp_path / out, *more]
+    def said(out: str, *more: str, made_by: Path = bundle) -> str:
+        words = ["generate", photographs, "--bundle", made_by, "--scales", "1.5,2", "--out", tmp_path / out, *more]
         return refused(capsys, *words)
 
     assert "without HR in them" in said("HR_views", "--layout", "official")
     assert "--format folder with --layout official" in said("out", "--layout", "official", "--format", "lmdb")
     assert "--format folder with --with-hr" in said("out", "--with-hr", "--format", "lmdb")
+    for camera in (".", ".."):
+        named, known = tmp_path / "named.safetensors", load_bundle(bundle)
+        save_bundle(named, replace(known, spec=replace(known.spec, camera=camera)))
+        assert "expected the name of a camera" in said("out", "--layout", "official", made_by=named)
     assert not (tmp_path / "out").exists()
     generate(photographs, tmp_path / "out", bundle, "--layout", "official")
     Image.fromarray(photograph(3, 64, 64)).save(photographs / "aa.png")
