@@ -8,6 +8,9 @@ import itertools
 import math
 import re
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -27,6 +30,23 @@ _FULL_RANGE = (b"\0\1", b"\2\1")
 _SRGB_POINTS, _POINTS_OF_PROFILE = (1, 13), re.compile(rb"(?s)cicp\0{4}.(.)")
 _BMP_HEADER, _TIFF_COLOURS = 14, (318, 319, 301)
 _COLOUR_SPACE, _UNCALIBRATED, _ADOBE = 40961, 65535, 2
+
+
+_as_stored = ContextVar("as_stored", default="")
+
+
+@contextmanager
+def as_stored(by: str) -> Iterator[None]:
+    """Headers are read for somebody who reads pixels as they are stored, such as a data set of BasicSR's.
+
+    Args:
+        by: who, for the line that is said of a profile then.
+    """
+    token = _as_stored.set(by)
+    try:
+        yield
+    finally:
+        _as_stored.reset(token)
 
 
 def used_profile(image: Image.Image) -> bytes:
@@ -171,7 +191,13 @@ class _Conversion:
 
     def say(self, name: str) -> None:
         """Say it, the first time."""
-        if self._said:
+        reader = _as_stored.get()
+        if reader and self.transform is not None:
+            notice(
+                f"{name}: {reader} reads its colours as they are stored, whatever its profile says, as those of all "
+                "such files; convert them to sRGB", reader
+            )  # fmt: skip
+        elif self._said:
             notice(f"{name}: {self._said}, as are those of all files with the same profile")
             self._said = ""
 
