@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from degflow_aug.commands.shared.arguments import bundle_output, count, pick_device, positive_number, whole_number
-from degflow_aug.commands.shared.pairs_arguments import add_pairs_arguments, find_pairs, load_scenes
+from degflow_aug.commands.shared.pairs_arguments import add_pairs_arguments, find_pairs, load_scenes, say_other_cameras
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.plain_text import say
 from degflow_aug.console.progress import Progress, track
@@ -49,19 +50,24 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.photos is None and args.pairs is None:
         raise ValueError("expected --photos DIR or --pairs DIR, which the student is taught by, got neither")
-    if args.pairs is None and (args.layout or args.pattern):
-        raise ValueError("expected --layout and --pattern with --pairs DIR, which they are of, got none")
+    given = [name for name in ("layout", "pattern", "split", "cameras", "scenes") if getattr(args, name) is not None]
+    if args.pairs is None and given:
+        raise ValueError(f"expected --pairs DIR with --{given[0]}, which is of them, got none")
     out = bundle_output(args.out) if args.out is not None else None
     scenes = find_pairs(args) if args.pairs else []
     from degflow_aug.bundles.bundle import load_bundle, save_bundle
     from degflow_aug.bundles.likeness import students_in_words
     from degflow_aug.bundles.spec import WEIGHTS, bundle_path
+    from degflow_aug.degradations.camera_choice import find_camera
     from degflow_aug.fit.schedule import Budget
     from degflow_aug.fit.short_training import ShortRun
     from degflow_aug.fit.student_fit import split_for_student, with_students
     from degflow_aug.fit.student_training import STEPS
 
     bundle, path = load_bundle(args.bundle), bundle_path(args.bundle)
+    say_other_cameras(scenes, bundle.spec)
+    if cameras := bundle.spec.cameras:
+        scenes = [replace(scene, camera=cameras[find_camera(scene.camera, cameras)]) for scene in scenes]
     if out is None and path.parent == WEIGHTS:
         raise ValueError(f"expected --out FILE.safetensors for a shipped bundle, got none; {path} would be overwritten")
     out, device = out or path, pick_device(args.device)
@@ -105,10 +111,10 @@ def _check_cameras(cameras: Sequence[str], scenes: list[Scene]) -> None:
     Raises:
         ValueError: they do.
     """
-    without = set(cameras) - {scene.camera for scene in scenes}
+    without = [camera for camera in cameras if camera not in {scene.camera for scene in scenes}]
     if without:
         raise ValueError(
-            f"expected pairs of every camera of the bundle, got none of {min(without)}; add them, or --photos"
+            f"expected pairs of every camera of the bundle, got none of {without[0]}; add them, or --photos"
         )
 
 

@@ -140,6 +140,11 @@ def find_camera(name: str, names: Sequence[str]) -> int:
     return found[0]
 
 
+def is_one_of(camera: str, known: str) -> bool:
+    """Whether ``camera`` is the one that a generator names, or one of those that it was fitted to as one."""
+    return any(_is_meant(camera, each, exactly=False) for each in known.split(" + "))
+
+
 def by_camera(indices: Tensor, apply: Callable[[int, Tensor], Tensor]) -> Tensor:
     """Results of ``apply(camera, rows)`` for the samples of each camera, in the order of the samples.
 

@@ -16,11 +16,11 @@ from degflow_aug.metrics.two_sample import CLASSIFIERS
 
 RATE, DECAY = 2e-3, 1e-3
 WEIGHT = 0.3
-SHARE, MOST_STEPS, RAMP = 0.6, 2500, 0.1
+SHARE, MOST_STEPS, RAMP = 0.6, 1500, 0.1
 
 
 def adversary_share(step: int, progress: float) -> float:
-    """Share of a training that the adversary takes, at its end: 60 %, but no more than 2500 steps.
+    """Share of a training that the adversary takes, at its end: 60 %, but no more than 1500 steps.
 
     Longer it learns the real residuals by heart, and drives the noise away from those of other scenes.
 

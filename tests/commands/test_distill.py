@@ -62,7 +62,10 @@ def test_pairs_teach_and_evaluate_shows_it(fitted: Path, tmp_path: Path, capsys:
     ("arguments", "words"),
     [
         ([], "--photos DIR or --pairs DIR"),
-        (["--layout", "city100", "--photos", "."], "with --pairs DIR"),
+        *(
+            (["--photos", ".", f"--{name}", "city100"], f"expected --pairs DIR with --{name}")
+            for name in ("layout", "pattern", "split", "cameras", "scenes")
+        ),
         (["--photos", "nowhere"], "nothing"),
         (["--photos", ".", "--iters", "0"], "0"),
         (["--photos", ".", "--iters", "2", "--minutes", "1"], "not allowed with"),
@@ -85,23 +88,22 @@ def test_a_bundle_without_a_fitted_camera_and_a_shipped_one_are_refused(
     assert "--out FILE.safetensors for a shipped bundle" in said
 
 
+@pytest.mark.parametrize(("folder", "said"), [
+    ("iPhoneX", "expected pairs of every camera of the bundle, got none of City100_NikonD5500"),
+    ("sony", "expected a camera out of City100_iPhoneX, City100_NikonD5500, got 'sony'"),
+])  # fmt: skip
+@pytest.mark.parametrize("photos", [False, True])
 def test_every_camera_of_several_needs_something_to_be_taught_by(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: str, said: str, photos: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_pairs(tmp_path / "one")
-    file, out = tmp_path / "one/pattern.yml", tmp_path / "out.safetensors"
-    said = refused(
-        capsys,
-        "distill",
-        "city100",
-        "--pairs",
-        tmp_path / "one",
-        "--pattern",
-        file,
-        "--layout",
-        "pattern",
-        "--out",
-        out,
-    )
-    assert "got none of City100_NikonD5500" in said or "got none of City100_iPhoneX" in said
+    """A camera goes by the last words of its name, and pairs of another one are never left out without a word."""
+    write_pairs(tmp_path / folder, scales=(2.9,))
+    out = tmp_path / "out.safetensors"
+    pairs = ["--pairs", tmp_path / folder, "--layout", "pattern", "--pattern", tmp_path / folder / "pattern.yml"]
+    arguments = ["distill", "city100", *pairs, "--out", out, "--iters", "1"]
+    if photos and folder == "iPhoneX":
+        write_photographs(tmp_path / "photos", 1, height=64, width=64)
+        assert main([str(word) for word in [*arguments, "--photos", tmp_path / "photos"]]) == 0
+        return
+    assert said in refused(capsys, *arguments)
     assert not out.exists()

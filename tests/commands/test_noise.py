@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,11 @@ from helpers.photographs import photograph
 from helpers.random_networks import random_noise
 
 from degflow_aug import load_generator
-from degflow_aug.bundles.bundle import load_bundle, read_spec
+from degflow_aug.bundles.bundle import load_bundle, read_spec, save_bundle
 from degflow_aug.cli import main
 from degflow_aug.data.tensors import to_array, to_tensor
 from degflow_aug.degradations.grid import resize, to_lr_grid
+from degflow_aug.files import notice
 from degflow_aug.files.image_file import read_image, write_image
 
 SIZE = 160
@@ -55,6 +57,20 @@ def test_the_noise_of_the_pairs_gets_into_the_bundle(
     hr, view = (to_tensor(read_image(tmp_path / "pairs" / name / "0.png"))[None] for name in ("HR", "x2"))
     clean, noisy = load_generator(out)(hr, 2.0), load_generator(out, noise=1.0)(hr, 2.0)
     assert float((noisy - clean).std()) == pytest.approx(float((to_lr_grid(view, 2.0) - clean).std()), rel=0.1)
+
+
+@pytest.mark.parametrize(("camera", "said"), [("pairs", False), ("Sony + pairs", False), ("Sony", True), ("", False)])
+def test_pairs_of_another_camera_are_said(
+    camera: str, said: bool, bundle: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(notice, "_SAID", set())
+    known, named = load_bundle(bundle), tmp_path / "named.safetensors"
+    save_bundle(named, replace(known, spec=replace(known.spec, camera=camera)))
+    pattern = write_noisy_pairs(tmp_path / "pairs", bundle)
+    arguments = ["--pairs", str(tmp_path / "pairs"), "--layout", "pattern", "--pattern", str(pattern)]
+    assert main(["noise", str(named), *arguments]) == 0
+    assert (f"pairs of pairs teach a bundle of {camera};" in caplog.text) == said
 
 
 @pytest.mark.parametrize("name", ["camera.pth", "folder.safetensors", ""])

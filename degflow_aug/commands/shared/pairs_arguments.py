@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from degflow_aug.commands.shared.arguments import argument, one_of
 from degflow_aug.data.layouts import LAYOUTS, SPLIT_LAYOUTS
+from degflow_aug.files.notice import notice
 
 if TYPE_CHECKING:
     import torch
 
+    from degflow_aug.bundles.spec import GeneratorSpec, KernelSpec
     from degflow_aug.data.layouts.scene import Scene
     from degflow_aug.evaluation.evaluation import EvaluationScene
 
@@ -151,6 +153,17 @@ def knots_of(named: tuple[float, ...] | None, scenes: list[Scene]) -> tuple[floa
 def cameras_of(scenes: Sequence[Scene]) -> str:
     """Name of the cameras of the scenes, for a bundle."""
     return " + ".join(dict.fromkeys(scene.camera for scene in scenes))
+
+
+def say_other_cameras(scenes: Sequence[Scene], spec: GeneratorSpec | KernelSpec) -> None:
+    """Say which pairs are of another camera than that of a bundle of one, as far as names tell."""
+    from degflow_aug.degradations.camera_choice import is_one_of
+
+    if spec.camera and not spec.cameras:
+        found = dict.fromkeys(scene.camera for scene in scenes if scene.camera)
+        others = [camera for camera in found if not is_one_of(camera, spec.camera)]
+        if others:
+            notice(f"pairs of {', '.join(others)} teach a bundle of {spec.camera}; --cameras leaves some out")
 
 
 def cameras_apart(wanted: bool | None, recipe: str, scenes: list[Scene]) -> list[str]:
