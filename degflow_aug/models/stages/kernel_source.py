@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,14 @@ from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
 from degflow_aug.degradations.fitted.kernel_estimation import ROUNDS
 from degflow_aug.degradations.fitted.pipeline_estimation import SearchWatch
 from degflow_aug.files.notice import notice
-from degflow_aug.files.tensor_file import check_weights, load_safetensors, load_tensors, write_checkpoint
+from degflow_aug.files.tensor_file import check_weights, load_safetensors
 from degflow_aug.files.writing import atomic_path
+from degflow_aug.models.stages.kept_search import KeptSearch, StageReport
 from degflow_aug.models.stages.sample_cameras import WholePairs, pairs_of_camera
 from degflow_aug.models.training import interrupt
 from degflow_aug.options.stages import StageOptions
 
 KERNEL_PASSES = 1 + ROUNDS
-StageReport = Callable[[str, int, int, float], None]
 LARGEST_LEFT = 0.5
 """Share of a kernel's error that a pipeline may leave and still be taken by ``pipeline: auto``."""
 
@@ -127,7 +127,7 @@ def fit_camera_kernels(
         ValueError: a camera without pairs, or without some knot of another one.
     """
     parts = [pairs_of_camera(pairs, cameras, index) for index in range(max(1, len(cameras)))]
-    watches = [_Watch(report, keep and keep / f"search_{index}.pth") for index in range(len(parts))]
+    watches = [KeptSearch(report, keep and keep / f"search_{index}.pth") for index in range(len(parts))]
     fitted = [_fit(part, pipeline, report, watch) for part, watch in zip(parts, watches, strict=True)]
     if pipeline == "auto" and any(isinstance(each, FittedPipeline) and each.left > LARGEST_LEFT for each in fitted):
         fitted = [FittedKernel(each.knots, each.kernels) for each in fitted]
@@ -137,30 +137,6 @@ def fit_camera_kernels(
 def search_files(folder: Path) -> list[Path]:
     """Searches that are kept in a folder."""
     return sorted(folder.glob("search_*.pth"))
-
-
-class _Watch(SearchWatch):
-    """Shows a search, stops it where a signal asks, and keeps it in a file."""
-
-    def __init__(self, report: StageReport, path: Path | None) -> None:
-        self.report, self.path = report, path
-
-    def step(self, done: int, total: int) -> None:
-        interrupt.check()
-        self.report("pipeline", done, total, math.nan)
-
-    def recall(self) -> dict[str, Any] | None:
-        if self.path is None or not self.path.is_file():
-            return None
-        try:
-            return dict(load_tensors(self.path))
-        except (ValueError, TypeError):
-            # It saves time and nothing else: a damaged one is begun anew.
-            return None
-
-    def keep(self, state: dict[str, Any]) -> None:
-        if self.path is not None:
-            write_checkpoint(self.path, state)
 
 
 def _fit(pairs: WholePairs, pipeline: str, report: StageReport, watch: SearchWatch) -> FittedKernel:
