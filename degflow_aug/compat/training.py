@@ -82,6 +82,8 @@ class ResumableTraining:
         compat_resume.check_pretrained(opt, found is not None)
         if found is None:
             self.validations = Validations(opt)
+            if opt["auto_resume"]:
+                _check_has_states(opt, marks)
             if opt["auto_resume"] and Path(opt["path"]["experiments_root"]).exists():
                 self._news = ["no training state to go on from: the run begins anew, beside what was there before."]
             return None
@@ -168,9 +170,20 @@ def _check_unfinished(opt: dict[str, Any], marks: Iterable[Mark], total: int) ->
     newest = compat_resume.newest_state(opt)
     ended = max((each.iteration for each in marks if each.what == END and each.state == newest), default=0)
     if ended >= total and any(Path(opt["path"]["models"]).glob("net_*_latest.pth")):
+        longer = "raise train.total_iter to train longer, or " if newest else ""
         raise RunFinished(
-            f"nothing to do: {opt['path']['experiments_root']} has ended at iteration {ended}; raise train.total_iter "
-            "to train longer, or leave out --auto_resume to start anew"
+            f"nothing to do: {opt['path']['experiments_root']} has ended at iteration {ended}; {longer}"
+            "leave out --auto_resume to start anew"
+        )
+
+
+def _check_has_states(opt: dict[str, Any], marks: Iterable[Mark]) -> None:
+    """Raise a ValueError where a run has ended before it saved a state, so that it would begin anew to be longer."""
+    ended = max((each.iteration for each in marks if each.what == END and not each.state), default=0)
+    if ended and any(Path(opt["path"]["models"]).glob("net_*_latest.pth")):
+        raise ValueError(
+            f"expected a training state of {opt['path']['experiments_root']} to go on from, got none: it ended at "
+            f"iteration {ended}, before logger.save_checkpoint_freq; leave out --auto_resume to start anew, with states"
         )
 
 

@@ -69,6 +69,19 @@ def test_explicit_state_continues_under_a_new_name(whole_run: tuple[Path, list[i
     assert (tmp_path / "experiments/tiny/models/net_g_latest.pth").is_file()
 
 
+def test_a_run_that_ended_before_its_first_state_does_not_begin_anew(tmp_path: Path) -> None:
+    short = {"images": 7, "logger__save_checkpoint_freq": 9}
+    train(write_experiment(tmp_path, **short, train__total_iter=2))
+    longer = write_experiment(tmp_path, **short, train__total_iter=4)
+    with pytest.raises(
+        ValueError, match=r"^expected a training state of .*tiny to go on from, got none: it ended at ite"
+    ):
+        train(longer, "--auto_resume")
+    assert [path.name for path in (tmp_path / "experiments").iterdir()] == ["tiny"]
+    train(longer)
+    assert len(list((tmp_path / "experiments").iterdir())) == 2
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
