@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -70,6 +72,41 @@ def test_every_look_at_a_pair_is_shown(
     assert len(looks) % 3 == 0
     searched = [done for stage, done, _ in seen if stage == "pipeline"]
     assert (len(searched) > 1) == (preset == "pipeline")
+
+
+def test_a_stopped_pipeline_goes_on_as_if_it_had_not_been(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("degflow_aug.degradations.fitted.pipeline_estimation.KEPT_EVERY", 1)
+    monkeypatch.setattr("degflow_aug.fit.noise_training.REPORT_STEPS", 1)
+    asked = ["--preset", "pipeline", "--held-out", "none", "--device", "cpu", "--report", "none", "--iters", "9"]
+    command = ["fit", str(pairs), *layout(pairs), *asked, "--out"]
+    whole, out = tmp_path / "whole.safetensors", tmp_path / "out.safetensors"
+    assert main([*command, str(whole)]) == 0
+    seen: list[tuple[str, int]] = []
+
+    def stop_at(stage: str, least: int) -> None:
+        """Press Ctrl-C there, once."""
+
+        def stop(self: Progress, now: str, done: int, total: int, *_: float) -> None:
+            if now == stage and done >= least:
+                monkeypatch.setattr(Progress, "__call__", lambda self, now, done, *_: seen.append((now, done)))
+                os.kill(os.getpid(), signal.SIGINT)
+
+        monkeypatch.setattr(Progress, "__call__", stop)
+        assert main([*command, str(out)]) == 130
+
+    stop_at("pipeline", 2)
+    assert [path.name for path in out.with_suffix(".fit").iterdir()] == ["alone_search.pth"]
+    stop_at("noise network", 2)
+    assert not out.exists()
+    assert main([*command, str(out)]) == 0
+    assert min(done for stage, done in seen if stage == "noise network") > 2
+    first, second = (load_any_bundle(path) for path in (whole, out))
+    for part in ("kernels", "noise"):
+        for one, other in zip(getattr(first, part), getattr(second, part), strict=True):
+            assert all(torch.equal(one[key], other[key]) for key in one | other)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.safetensors", "whole.safetensors"]
 
 
 def test_the_kernels_are_those_of_the_pairs(camera: Path, pairs: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from degflow_aug.commands.fit.kernel import ALONE
+from degflow_aug.commands.fit.kernel import ALONE, KEPT
 from degflow_aug.commands.fit.start import DEFAULT_MINUTES, work_folder
 from degflow_aug.commands.shared.arguments import pick_device
 from degflow_aug.commands.shared.pairs_arguments import load_scenes
@@ -71,12 +71,13 @@ def learn_noise(args: argparse.Namespace, bundle: Bundle | KernelBundle, scenes:
 
     device, alone = pick_device(args.device), args.preset in ALONE
     knots = [knot for knot in bundle.spec.knots if knot != 1]
+    budget = Budget(min(args.iters or STEPS // 10, STEPS)) if alone else _budget(args, NOISE_SHARE, STEPS)
     with Progress() as progress:
         run = NoiseRun(
-            Budget(min(args.iters or STEPS // 10, STEPS)) if alone else _budget(args, NOISE_SHARE, STEPS),
+            budget,
             args.seed,
             lambda *state: progress("noise network", *state),
-            None if alone else work_folder(args) / "noise.state",
+            work_folder(args) / (f"{KEPT}noise_of_{budget.iterations}.state" if alone else "noise.state"),
             args.save_every,
         )
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from degflow_aug.commands.fit.after_networks import NOISE_SHARE, STUDENT_SHARE, learn_noise, teach_student
-from degflow_aug.commands.fit.kernel import ALONE, check_alone, run_kernel_preset
+from degflow_aug.commands.fit.kernel import ALONE, check_alone, forget_kept, run_kernel_preset
 from degflow_aug.commands.fit.outcome import measure, show, summary
 from degflow_aug.commands.fit.start import DEFAULT_MINUTES, content_of, note_start, work_folder
 from degflow_aug.commands.shared.arguments import (
@@ -150,13 +150,14 @@ def run(args: argparse.Namespace) -> int:
         with sole_writer(args.out):
             bundle: Bundle | KernelBundle
             if alone:
-                bundle = run_kernel_preset(args, training)
+                bundle = run_kernel_preset(args, training, work_folder(args))
             else:
                 bundle = teach_student(args, train(args, training), training, held_out)
             bundle = learn_noise(args, bundle, training)
             from degflow_aug.bundles.bundle import save_bundle
 
             save_bundle(args.out, bundle)
+            forget_kept(work_folder(args))
         say(f"{args.out}: {bundle.spec.camera} at knots {', '.join(f'{knot:g}' for knot in bundle.spec.knots)}")
         if bundle.spec.cameras:
             say(f"it tells {', '.join(bundle.spec.cameras)} apart: name one as camera, or weights by name, or any")

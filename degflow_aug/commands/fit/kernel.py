@@ -6,6 +6,8 @@ import argparse
 import itertools
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from degflow_aug.commands.shared.arguments import pick_device
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from degflow_aug.data.layouts.scene import Scene
 
 ALONE = ("kernel", "pipeline")
+KEPT = "alone_"
+"""What names of files in a work folder begin with that a fit without networks goes on from."""
 # Options that these have no use for (--iters is of their noise), with what they are where nobody named them.
 OF_TRAINING = {
     "recipe": None, "lpips_vgg": "", "one_step": None, "minutes": None, "work": None, "seed": 0,
@@ -41,8 +45,8 @@ def check_alone(args: argparse.Namespace) -> None:
             )
 
 
-def run_kernel_preset(args: argparse.Namespace, scenes: list[Scene]) -> KernelBundle:
-    """Fit the kernel or pipeline to the scenes.
+def run_kernel_preset(args: argparse.Namespace, scenes: list[Scene], work: Path) -> KernelBundle:
+    """Fit the kernel or pipeline to the scenes; a search that was stopped goes on from what ``work`` keeps of it.
 
     Raises:
         ValueError: scenes of several cameras that are not wanted as one: their kernel would be that of none of them.
@@ -55,15 +59,29 @@ def run_kernel_preset(args: argparse.Namespace, scenes: list[Scene]) -> KernelBu
         )
     knots = knots_of(args.knots, scenes)
     device = pick_device(args.device)
-    return fit_kernel_bundle(scenes, knots, args.camera or camera, device, args.preset)
+    work.mkdir(parents=True, exist_ok=True)
+    return fit_kernel_bundle(scenes, knots, args.camera or camera, device, args.preset, work / f"{KEPT}search.pth")
+
+
+def forget_kept(work: Path) -> None:
+    """Remove what a fit that has ended kept to go on from, and ``work`` where it holds nothing else."""
+    for file in work.glob(f"{KEPT}*"):
+        file.unlink()
+    with suppress(OSError):
+        work.rmdir()
 
 
 def fit_kernel_bundle(
-    scenes: Sequence[Scene], knots: Sequence[float], camera: str, device: torch.device, preset: str
+    scenes: Sequence[Scene],
+    knots: Sequence[float],
+    camera: str,
+    device: torch.device,
+    preset: str,
+    kept: Path | None = None,
 ) -> KernelBundle:
     """Fit the kernels, or for preset ``pipeline`` the pipeline, to whole scenes at ``knots`` (1 first), without noise.
 
-    Shows its progress.
+    Shows its progress. A search for a pipeline of the same pairs goes on from the file ``kept``.
 
     Raises:
         ValueError: no views at a knot, or images that cannot be fitted.
@@ -73,12 +91,8 @@ def fit_kernel_bundle(
     from degflow_aug.degradations.fitted.fitted_kernel import FittedKernel
     from degflow_aug.degradations.fitted.fitted_pipeline import FittedPipeline
     from degflow_aug.degradations.fitted.kernel_estimation import ROUNDS
-    from degflow_aug.degradations.fitted.pipeline_estimation import SearchWatch
+    from degflow_aug.models.stages.kept_search import KeptSearch
     from degflow_aug.models.stages.sample_cameras import WholePairs
-
-    class Shown(SearchWatch):
-        def step(self, done: int, total: int) -> None:
-            progress("pipeline", done, total)
 
     began, looks = time.monotonic(), itertools.count(1)
     passes = 1 + ROUNDS + (preset == "pipeline")
@@ -88,7 +102,11 @@ def fit_kernel_bundle(
             device,
             lambda: progress("kernel", next(looks), passes * len(scenes)),
         )
-        fitted = FittedPipeline.fit(pairs, watch=Shown()) if preset == "pipeline" else FittedKernel.fit(pairs)
+        fitted = (
+            FittedPipeline.fit(pairs, watch=KeptSearch(progress, kept))
+            if preset == "pipeline"
+            else FittedKernel.fit(pairs)
+        )
     facts = {
         "preset": preset,
         "scenes": [f"{scene.camera}/{scene.name}" for scene in scenes],
