@@ -80,7 +80,8 @@ def fit(found: Camera, preset: str, args: argparse.Namespace) -> Path:
         command = [
             sys.executable, "-m", "degflow_aug", "fit", *found.arguments, "--preset", preset, "--out", str(bundle),
             "--scenes", ",".join(scene.name for scene in found.train), "--held-out", "none", "--report", "none",
-            "--device", "cpu", "--iters", str(args.iters),
+            # A pipeline has --iters for its noise alone, which no row shows.
+            "--device", "cpu", "--iters", "1" if preset == "pipeline" else str(args.iters),
         ]  # fmt: skip
         if preset != "pipeline":
             command += ["--seed", str(args.seed)]
