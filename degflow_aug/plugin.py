@@ -24,6 +24,7 @@ DATASETS = (
     "data.any_scale_pair_dataset:AnyScalePairDataset",
     "data.hr_crop_dataset:HRCropDataset",
     "data.mixed_pair_dataset:MixedPairDataset",
+    "data.view_pair_dataset:ViewPairDataset",
     "onestep.fluxsr.noise_image_dataset:NoiseImageDataset",
 )
 LOSSES = (

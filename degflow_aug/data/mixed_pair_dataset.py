@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from degflow_aug.data import dataset_keys as keys
 from degflow_aug.data.any_scale_pair_dataset import AnyScalePairDataset, AnyScalePairs
 from degflow_aug.data.hr_crop_dataset import HRCropDataset, HRCrops
+from degflow_aug.data.view_pair_dataset import ViewPairDataset, ViewPairs
 from degflow_aug.draws import SampleDraw, resolve_draw
 from degflow_aug.options.basicsr_keys import LOADER
 from degflow_aug.options.nearest_name import nearest_name
@@ -25,7 +26,7 @@ _REFUSED_KEYS = {
 }
 # What the loader or the whole section decides; a part that had them would be believed to decide it.
 _NOT_IN_PARTS = {*LOADER, *_KEYS} - {"type", "name", "dataroot_gt", "dataroot_lq"}
-_Part = TypeVar("_Part", AnyScalePairDataset, HRCropDataset)
+_PARTS: dict[str, tuple[type, ...]] = {"real": (AnyScalePairDataset, ViewPairDataset), "hr": (HRCropDataset,)}
 
 
 class MixedPairs(Dataset[dict[str, Any]]):
@@ -34,7 +35,7 @@ class MixedPairs(Dataset[dict[str, Any]]):
     An epoch is as long as the larger data set. Of either, all items are drawn equally often.
 
     Args:
-        real: training patches of pairs.
+        real: training patches of pairs; of those on the HR grid LR is as large as HR.
         hr: crops of the same size.
         real_share: probability of a real pair, from 0 to 1.
 
@@ -44,7 +45,7 @@ class MixedPairs(Dataset[dict[str, Any]]):
 
     accepts_draws = True
 
-    def __init__(self, real: AnyScalePairs, hr: HRCrops, *, real_share: float) -> None:
+    def __init__(self, real: AnyScalePairs | ViewPairs, hr: HRCrops, *, real_share: float) -> None:
         if real.lr_size is None or real.gt_size is None or real.gt_size != hr.crop_size:
             raise ValueError(
                 f"expected real pairs and HR images as patches of one gt_size, got {real.gt_size} and {hr.crop_size}"
@@ -90,7 +91,7 @@ class MixedPairDataset(MixedPairs):
         train:
           type: MixedPairDataset
           gt_size: 192            # once, for both
-          lr_size: 48
+          lr_size: 48             # not for real: {type: ViewPairDataset, ...}, where LR has the size of HR
           real_share: 0.3         # probability of a real pair
           real: {type: AnyScalePairDataset, dataroot_gt: datasets/RealSR_v2_ordered, layout: realsr}
           hr: {type: HRCropDataset, dataroot_gt: datasets/DF2K}
@@ -105,22 +106,31 @@ class MixedPairDataset(MixedPairs):
         if not keys.is_training(opt):
             raise ValueError(f"expected {_KIND} in the train phase only, got {opt['phase']}; name one of its parts")
         keys.required(opt, "real_share", _KIND)
-        sizes = {key: keys.whole_number(opt, key, _KIND) for key in ("gt_size", "lr_size")}
+        size = {"gt_size": keys.whole_number(opt, "gt_size", _KIND)}
+        lr_size = opt.get("lr_size")
+        if _kind_of(opt, "real") is AnyScalePairDataset:
+            lr_size = keys.whole_number(opt, "lr_size", _KIND)
         super().__init__(
-            _build(AnyScalePairDataset, opt, "real", sizes),
-            _build(HRCropDataset, opt, "hr", {"gt_size": sizes["gt_size"]}),
+            _build(opt, "real", {**size, "lr_size": lr_size}),
+            _build(opt, "hr", size),
             real_share=keys.number(opt, "real_share", 0),
         )
 
 
-def _build(kind: type[_Part], opt: Mapping[str, Any], key: str, sizes: Mapping[str, int]) -> _Part:
-    section = keys.required(opt, key, _KIND)
-    if not isinstance(section, Mapping):
-        raise ValueError(f"expected {key} of {_KIND} as a section {{type: {kind.__name__}, ...}}, got {section!r}")
-    name = section.get("type")
-    if name != kind.__name__:
-        hint = nearest_name(name, [kind.__name__])
-        raise ValueError(f"expected {key} of {_KIND} with type: {kind.__name__}, got {name!r}{hint}")
+def _build(opt: Mapping[str, Any], key: str, sizes: Mapping[str, int | None]) -> Any:
+    kind, section = _kind_of(opt, key), opt[key]
     for inner in sorted(_NOT_IN_PARTS.intersection(section)):
         raise ValueError(f"expected no {inner} in {key} of {_KIND}, got {section[inner]!r}; move it one level up")
     return kind({**section, **sizes, "phase": "train"})
+
+
+def _kind_of(opt: Mapping[str, Any], key: str) -> Callable[[dict[str, Any]], Any]:
+    """The class of a part."""
+    section, names = keys.required(opt, key, _KIND), [kind.__name__ for kind in _PARTS[key]]
+    if not isinstance(section, Mapping):
+        raise ValueError(f"expected {key} of {_KIND} as a section {{type: {names[0]}, ...}}, got {section!r}")
+    name = section.get("type")
+    if name not in names:
+        hint = nearest_name(name, names)
+        raise ValueError(f"expected {key} of {_KIND} with type: {' or '.join(names)}, got {name!r}{hint}")
+    return _PARTS[key][names.index(name)]

@@ -150,6 +150,16 @@ class Degradation(nn.Module):
         """Views of ``hr`` (B, 3, H, W) at several scales."""
         return [self.render(hr, scale) for scale in self.check_scales(scales)]
 
+    @torch.no_grad()
+    def views(self, hr: Tensor, scales: Tensor) -> Tensor:
+        """View of every sample of ``hr`` (B, 3, H, W) at a scale of its own, ``scales`` (B,): (B, 3, H, W) in [0, 1].
+
+        Raises:
+            ValueError: as :meth:`sample_scales`.
+        """
+        scales = self.sample_scales(hr, scales)
+        return join([self.render(hr[i : i + 1], scale) for i, scale in enumerate(scales.tolist())])
+
     def check_scales(self, scales: Sequence[float]) -> list[float]:
         """The scales, brought inside the range by what float32 has rounded.
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from degflow_aug.archs.arbitrary_scale.queries import scattered_queries, window_queries
 from degflow_aug.degradations.base import patch_sides
 from degflow_aug.degradations.build import scale_range_of
-from degflow_aug.models.checks.degradation import check_covers, check_has_lr
+from degflow_aug.models.checks.degradation import check_covers, check_drawn, check_has_lr
 from degflow_aug.models.checks.images import check_judges
 from degflow_aug.models.checks.registered_types import is_arbitrary_scale
 from degflow_aug.models.checks.run import check_adversary
@@ -31,7 +31,7 @@ class ArbitraryScaleSRModel(DegradedModel):
 
     def __init__(self, opt: dict[str, Any]) -> None:
         options = self.read(opt)
-        super().__init__(opt, options, RandomScales(options.scale_range, options.lr_size))
+        super().__init__(opt, options, RandomScales(options.scale_range, options.lr_size, options.scales))
 
     @classmethod
     def read(cls, opt: Mapping[str, Any]) -> ArbitraryScaleOptions:
@@ -69,6 +69,7 @@ class ArbitraryScaleSRModel(DegradedModel):
                 f"expected datasets.train.lr_size to be degflow.lr_size {options.lr_size}, got {train['lr_size']}"
             )
         check_has_lr(opt)
+        check_drawn(opt, options.scales)
         check_covers(opt.get("degradation"), *options.scale_range)
         return options
 
@@ -123,8 +124,11 @@ class ArbitraryScaleSRModel(DegradedModel):
 
 
 def _with_scale_range(opt: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The section ``degflow``, with the scales that a training degradation covers where it names none."""
+    """The section ``degflow``, with the range of its scales, or of a training degradation, where it names none."""
     section = opt.get("degflow") or {}
+    named = section.get("scales")
+    if isinstance(named, list) and named and all(isinstance(each, (int, float)) for each in named):
+        section = {"scale_range": [min(named), max(named)], **section}
     if not opt.get("is_train", True) or not opt.get("degradation") or "scale_range" in section:
         return section
     low, high = scale_range_of(opt["degradation"])

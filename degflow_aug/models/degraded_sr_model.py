@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from degflow_aug.models.checks.degradation import check_covers, check_has_lr
+from degflow_aug.models.checks.degradation import check_covers, check_has_lr, check_views
 from degflow_aug.models.checks.images import check_enlarges, check_judges
 from degflow_aug.models.checks.registered_types import is_arbitrary_scale
 from degflow_aug.models.checks.run import check_adversary
 from degflow_aug.models.inference.enlarger import enlarge_whole
 from degflow_aug.models.sr.degraded_model import DegradedModel
-from degflow_aug.models.sr.lr_source import FixedScale, LRBatch, check_fixed_scale
+from degflow_aug.models.sr.lr_source import FixedScale, LRBatch, Views, check_fixed_scale
 from degflow_aug.models.sr.preview import Example, first_examples
 from degflow_aug.models.sr.sr_losses import check_losses
 from degflow_aug.options.model_keys import More
@@ -23,7 +23,11 @@ from degflow_aug.options.super_resolution import SROptions
 
 
 class DegradedSRModel(DegradedModel):
-    """Trains ``network_g`` (EDSR, RRDBNet, SwinIR, ...) at the top-level ``scale``."""
+    """Trains ``network_g`` (EDSR, RRDBNet, SwinIR, ...) at the top-level ``scale``.
+
+    At scale 1 LR lies on the HR grid, as RealSR's does on disk: a network of that size on both sides
+    (:class:`~degflow_aug.archs.fixed_scale.unshuffled_arch.Unshuffled`) is trained on all ``degflow.scales``.
+    """
 
     option_keys: ClassVar[More] = {
         **DegradedModel.option_keys,
@@ -31,7 +35,8 @@ class DegradedSRModel(DegradedModel):
     }
 
     def __init__(self, opt: dict[str, Any]) -> None:
-        super().__init__(opt, self.read(opt), FixedScale(float(opt["scale"])))
+        options = self.read(opt)
+        super().__init__(opt, options, Views(options.scales) if options.scales else FixedScale(float(opt["scale"])))
 
     @classmethod
     def read(cls, opt: Mapping[str, Any]) -> SROptions:
@@ -58,6 +63,7 @@ class DegradedSRModel(DegradedModel):
         scale = opt.get("scale")
         if not isinstance(scale, int) or isinstance(scale, bool) or scale < 1:
             raise ValueError(f"expected scale as a whole number, what {cls.__name__} enlarges by, got {scale!r}")
+        check_views(opt, options.scales)
         side = opt["datasets"]["train"].get("gt_size")
         if isinstance(side, int) and side % scale:
             raise ValueError(f"expected datasets.train.gt_size to be a multiple of scale {scale}, got {side}")
@@ -65,7 +71,7 @@ class DegradedSRModel(DegradedModel):
         check_judges(opt.get("network_d"), side)
         check_losses(opt["train"])
         check_has_lr(opt)
-        check_covers(opt.get("degradation"), scale, scale)
+        check_covers(opt.get("degradation"), min(options.scales, default=scale), max(options.scales, default=scale))
         return options
 
     @classmethod

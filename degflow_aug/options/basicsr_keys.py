@@ -163,6 +163,7 @@ OWN_DATASET: Table = {
 
 OWN_DATASET_TYPES = frozenset({
     "AlignedScalesDataset", "AnyScalePairDataset", "HRCropDataset", "MixedPairDataset", "NoiseImageDataset",
+    "ViewPairDataset",
 })  # fmt: skip
 _LIST = ("io_backend", "meta_info_file")
 _TURNS = ("gt_size", "use_hflip", "use_rot")

@@ -22,6 +22,8 @@ class SROptions:
         grad_clip: largest gradient norm; 0 for no clipping.
         preview_freq: iterations between preview strips (HR, LR, SR); 0 for none.
         side_stream: on a GPU, make the next LR batch beside the step before it.
+        scales: those that are drawn, one per sample and each as often. With a top-level scale of 1, LR is then on the
+            HR grid; networks of arbitrary scale draw from scale_range where there are none.
     """
 
     amp: str = "none"
@@ -30,6 +32,7 @@ class SROptions:
     grad_clip: Amount = 0.0
     preview_freq: CountFrom0 = 0
     side_stream: bool = False
+    scales: tuple[Scale, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -73,11 +76,10 @@ class ArbitraryScaleOptions(SROptions):
             )
 
         low, high = self.scale_range
-        for scale in self.preview_scales:
-            if not low <= scale <= high:
-                raise ValueError(
-                    f"expected degflow.preview_scales inside scale_range, {low:g} to {high:g}, got {scale:g}"
-                )
+        for name in ("scales", "preview_scales"):
+            for scale in getattr(self, name):
+                if not low <= scale <= high:
+                    raise ValueError(f"expected degflow.{name} inside scale_range, {low:g} to {high:g}, got {scale:g}")
 
     @property
     def gt_size(self) -> int:

@@ -98,7 +98,7 @@ def test_other_options_are_refused(tmp_path: Path, changes: dict[str, Any], said
 
 
 @pytest.mark.parametrize(("part", "changes", "said"), [
-    ("real", {"type": "HRCropDataset"}, "expected real of MixedPairDataset with type: AnyScalePairDataset, got"),
+    ("real", {"type": "HRCropDataset"}, "with type: AnyScalePairDataset or ViewPairDataset, got"),
     ("hr", {"type": None}, "expected hr of MixedPairDataset with type: HRCropDataset, got None"),
     ("hr", {"gt_size": 32}, "expected no gt_size in hr of MixedPairDataset, got 32; move it one level up"),
     ("hr", {"phase": "val"}, "expected no phase in hr of MixedPairDataset, got 'val'; move it one level up"),

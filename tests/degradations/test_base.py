@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from degflow_aug.degradations.base import Degradation, patch_sides
+from degflow_aug.degradations.bicubic import Bicubic
 from degflow_aug.degradations.grid import lr_size
 
 
@@ -98,6 +99,14 @@ def test_bad_hr_is_refused(hr: Tensor, message: str) -> None:
 def test_render_comes_back_to_the_hr_grid() -> None:
     view = Mean().render(torch.full((2, 3, 21, 34), 0.4), 2.7)
     torch.testing.assert_close(view, torch.full((2, 3, 21, 34), 0.4))
+
+
+def test_views_are_those_of_the_samples_alone() -> None:
+    hr, scales = torch.rand(2, 3, 12, 9), torch.tensor([1.5, 3.0])
+    found = Bicubic().views(hr, scales)
+    assert torch.equal(found, torch.cat([Bicubic().render(hr[:1], 1.5), Bicubic().render(hr[1:], 3.0)]))
+    with pytest.raises(ValueError, match="expected one scale a sample"):
+        Bicubic().views(hr, torch.tensor([2.0]))
 
 
 def test_the_random_stream_is_its_own_and_restarts_with_the_seed() -> None:

@@ -40,9 +40,12 @@ class Unshuffled(nn.Module):
             )
         compat.require_basicsr("the network Unshuffled")
         compat.apply()
-        from basicsr.archs import build_network
+        import basicsr.archs  # noqa: F401 - fills the registry
+        from basicsr.utils.registry import ARCH_REGISTRY
 
-        self.network: nn.Module = build_network(deepcopy(dict(network)))
+        # BasicSR's build_network begins a log, also where a run has not begun.
+        arguments = {key: value for key, value in network.items() if key != "type"}
+        self.network: nn.Module = ARCH_REGISTRY.get(network["type"])(**deepcopy(arguments))
         first = getattr(self.network, "conv_first", None)
         if not isinstance(first, nn.Conv2d):
             raise ValueError(f"expected a network with a first convolution conv_first, got {network['type']}")

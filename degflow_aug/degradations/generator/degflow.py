@@ -202,6 +202,10 @@ class DegFlow(SeveralCameras):
         ends = [torch.full(hr.shape[:1], time, device=hr.device) for time in times]
         return self._views(hr, ends, self.camera_weights(hr, camera))
 
+    def views(self, hr: Tensor, scales: Tensor) -> Tensor:
+        """As :meth:`Degradation.views`, in one batched pass."""
+        return self.render(hr, scales)
+
     @torch.no_grad()
     def lr_patches(self, hr: Tensor, scales: Tensor, lr_size: int, camera: CameraLike | Tensor | None = None) -> Tensor:
         """As :meth:`Degradation.lr_patches`, in one batched pass with an integration time per sample.

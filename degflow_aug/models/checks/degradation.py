@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from degflow_aug.degradations.build import scale_range_of
@@ -25,6 +25,49 @@ def check_covers(section: Mapping[str, Any] | None, low: float, high: float) -> 
         )
 
 
+def check_views(opt: Mapping[str, Any], scales: Sequence[float]) -> None:
+    """Look whether LR on the HR grid can be made at ``degflow.scales``, and goes with the data sets.
+
+    Raises:
+        ValueError: the network enlarges; the data sets bring LR on its own grid; or views are to have a generator's
+            noise, which is of LR.
+    """
+    kinds = {phase: section.get("type") for phase, section in opt["datasets"].items()}
+    if scales and opt.get("scale") != 1:
+        raise ValueError(
+            f"expected scale: 1 with degflow.scales, at which LR has HR's size, got scale {opt.get('scale')}; take "
+            "scales out, or a network such as type: Unshuffled"
+        )
+    if scales and _has_noise(opt.get("degradation")):
+        raise ValueError(
+            "expected no noise in the section degradation with degflow.scales, whose LR on the HR grid has none, got "
+            "some; take it out"
+        )
+    check_drawn(opt, scales)
+    for phase, kind in kinds.items():
+        if (scales or "ViewPairDataset" in kinds.values()) and kind == "AnyScalePairDataset":
+            raise ValueError(
+                f"expected LR on the HR grid in all data sets, got AnyScalePairDataset in datasets.{phase}, which "
+                "brings it to the LR grid; take ViewPairDataset"
+            )
+
+
+def check_drawn(opt: Mapping[str, Any], scales: Sequence[float]) -> None:
+    """Raise a ValueError where there is nothing that ``degflow.scales`` could be drawn for."""
+    if scales and not opt.get("degradation"):
+        raise ValueError(
+            "expected a degradation: section with degflow.scales, which are drawn for its LR, got none; take scales out"
+        )
+
+
+def _has_noise(section: Any) -> bool:
+    if not isinstance(section, Mapping):
+        return False
+    parts = section.get("parts")
+    inside = any(_has_noise(part) for part in parts) if isinstance(parts, list) else False
+    return inside or (section.get("type") == "DegFlow" and bool(section.get("noise")))
+
+
 def check_has_lr(opt: Mapping[str, Any]) -> None:
     """Look whether a training set of HR images comes with a degradation, and one of pairs without.
 
@@ -43,7 +86,9 @@ def check_has_lr(opt: Mapping[str, Any]) -> None:
             f"expected a degradation: section with {kind} in datasets.train, which has HR images without LR, got none; "
             "add one, such as degradation: {type: Bicubic}"
         )
-    if kind in ("AnyScalePairDataset", "PairedImageDataset", "RealESRGANPairedDataset") and opt.get("degradation"):
+    if kind in ("AnyScalePairDataset", "ViewPairDataset", "PairedImageDataset", "RealESRGANPairedDataset") and opt.get(
+        "degradation"
+    ):
         raise ValueError(
             f"expected no section degradation with {kind} in datasets.train, which brings LR of its own, got one; take "
             "it out, or train on HRCropDataset or MixedPairDataset"

@@ -83,8 +83,9 @@ def load_trained(path_or_run: str) -> TrainedNetwork:
         check_enlarges(section, scale, None)
     network = build_network(deepcopy(section)).eval().requires_grad_(False)
     part = fill_network(network, file, part="params_ema")
-    drawn = (opt.get("degflow") or {}).get("scale_range") if scale is None else None
-    return TrainedNetwork(network, section["type"], scale, float(drawn[1]) if drawn else None, file, part)
+    degflow = opt.get("degflow") or {}
+    drawn = (degflow.get("scale_range") or degflow.get("scales")) if scale is None else None
+    return TrainedNetwork(network, section["type"], scale, float(max(drawn)) if drawn else None, file, part)
 
 
 def _file_of(path_or_run: str) -> Path:

@@ -51,14 +51,32 @@ class FixedScale:
 
 
 @dataclass(frozen=True)
+class Views:
+    """Whole HR patches, degraded at one of ``scales`` each, on the HR grid and in 255 levels, as files of views are."""
+
+    scales: tuple[float, ...]
+
+    def draw_scales(self, batch: int, generator: torch.Generator) -> Tensor:
+        """One of the scales for every sample, each as likely."""
+        return _one_of(self.scales, batch, generator)
+
+    def degrade(self, degradation: Degradation, gt: Tensor, scales: Tensor) -> Tensor:
+        """Views (B, 3, P, P) of HR (B, 3, P, P); see :meth:`Degradation.views`."""
+        return (degradation.views(gt, scales) * 255).round() / 255
+
+
+@dataclass(frozen=True)
 class RandomScales:
-    """LR patches of one size, each at a scale of its own out of ``scale_range``."""
+    """LR patches of one size, each at a scale of its own: one of ``scales``, or any of ``scale_range``."""
 
     scale_range: tuple[float, float]
     lr_size: int
+    scales: tuple[float, ...] = ()
 
     def draw_scales(self, batch: int, generator: torch.Generator) -> Tensor:
-        """Drawn evenly from the range, in float64: in float32 an end of the range would lie outside of it."""
+        """Drawn evenly, in float64: in float32 an end of the range would lie outside of it."""
+        if self.scales:
+            return _one_of(self.scales, batch, generator)
         low, high = self.scale_range
         return (low + (high - low) * torch.rand(batch, generator=generator, dtype=torch.float64)).clamp(low, high)
 
@@ -67,15 +85,20 @@ class RandomScales:
         return degradation.lr_patches(gt, scales, self.lr_size)
 
 
+def _one_of(scales: tuple[float, ...], batch: int, generator: torch.Generator) -> Tensor:
+    drawn = torch.randint(len(scales), (batch,), generator=generator)
+    return torch.tensor(scales, dtype=torch.float64)[drawn]
+
+
 def check_fixed_scale(batch: LRBatch, scale: int) -> None:
-    """Check that HR is LR times ``scale`` in a batch, and that real pairs are of that scale.
+    """Check that HR is LR times ``scale`` in a batch, and that real pairs are of that scale, or on the HR grid.
 
     Raises:
         ValueError: they are not.
     """
     found, lr = tuple(batch.gt.shape[-2:]), tuple(batch.lq.shape[-2:])
     wanted = (lr[0] * scale, lr[1] * scale)
-    if found != wanted or bool((batch.scales != scale).any()):
+    if found != wanted or (scale > 1 and bool((batch.scales != scale).any())):
         scales = ", ".join(f"{value:g}" for value in sorted(set(batch.scales.tolist())))
         raise ValueError(
             f"expected HR of {wanted[0]}x{wanted[1]} with LR of {lr[0]}x{lr[1]} at scale {scale}, got "
@@ -83,7 +106,7 @@ def check_fixed_scale(batch: LRBatch, scale: int) -> None:
         )
 
 
-Patches = FixedScale | RandomScales
+Patches = FixedScale | Views | RandomScales
 """At which scales a model wants its LR patches, and how it wants them made."""
 
 

@@ -99,6 +99,7 @@ def test_a_scale_per_sample_is_one_at_a_time(degflow: DegFlow) -> None:
     for sample in range(4):
         close(together[sample], degflow.render(hr[sample : sample + 1], float(scales[sample]))[0])
     close(degflow.render(hr, torch.tensor(2.0)), degflow.render(hr, 2.0), 0)
+    close(degflow.views(hr, scales), together, 0)
 
 
 def test_lr_patches_are_cut_from_the_views_of_the_samples_alone(degflow: DegFlow) -> None:

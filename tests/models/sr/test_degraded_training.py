@@ -38,6 +38,7 @@ register()
 
 from degflow_aug.cli import main  # noqa: E402
 from degflow_aug.degradations.bicubic import Bicubic  # noqa: E402
+from degflow_aug.models.degraded_sr_model import DegradedSRModel  # noqa: E402
 from degflow_aug.models.training.interrupt import TrainingDiverged  # noqa: E402
 
 STEPS = 6
@@ -177,6 +178,62 @@ def test_resumed_run_equals_uninterrupted(
         for part in set(whole) - {"spec"}:
             assert equal(list(whole[part].values()), list(halves[part].values()))
     assert not [key for file in found[0] for part in set(file) - {"spec"} for key in file[part] if "rae" in key]
+
+
+def view_options(folder: Path, **degflow: Any) -> dict[str, Any]:
+    """Of a network that keeps the size of its images."""
+    opt = sr_options("fixed", folder, **{"scales": [2, 2.5, 3], **degflow})
+    network = {"type": "Unshuffled", "factor": 2, "network": EDSR}
+    return {**opt, "scale": 1, "network_g": network}
+
+
+def test_lr_on_the_hr_grid_is_made_or_real(tmp_path: Path) -> None:
+    model = build(view_options(tmp_path), tmp_path)
+    gt = hr_batch()["gt"].float() / 255
+    own = {
+        "lq": torch.stack([gt[0], gt[1] / 2]),
+        "scale": torch.tensor([4.0, 0.0]),
+        "has_lq": torch.tensor([True, False]),
+    }
+    before = weights(model)
+    train(model, [{"gt": gt, **own}])
+    batch = model.batch
+    assert batch.scales[0] == 4
+    assert batch.scales[1] in (2, 2.5, 3)
+    assert torch.equal(batch.lq[0], gt[0])
+    view = Bicubic().render(gt[1:], float(batch.scales[1]))
+    assert torch.equal(batch.lq[1:], (view * 255).round() / 255)
+    assert not equal(before, weights(model))
+    image = torch.rand(1, 3, 17, 22)
+    padded = F.pad(image, (0, 0, 0, 1), mode="reflect")
+    truth = model.net_g_ema(padded)[..., :17, :].clamp(0, 1)
+    assert torch.equal(model.super_resolve(image, (17, 22)), truth)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"scale": 2}, "expected scale: 1 with degflow.scales"),
+        ({"degflow": {"scales": [0.5]}}, "degflow.scales"),
+        ({"degradation": {"type": "Bicubic", "scale_range": [1, 2]}}, "covers scale 2 to 3"),
+        (
+            {"degradation": {"type": "Mixture", "parts": [{"weight": 1, "type": "DegFlow", "noise": 1.0}]}},
+            "no noise in",
+        ),
+        ({"network_g": {"type": "Unshuffled", "factor": 4, "network": EDSR}}, "expected an image of 16x16"),
+    ],
+)
+def test_lr_on_the_hr_grid_that_cannot_be(change: dict[str, Any], sentence: str, tmp_path: Path) -> None:
+    opt = {**view_options(tmp_path), **change}
+    with pytest.raises(ValueError, match=sentence):
+        DegradedSRModel.check(opt)
+
+
+def test_data_sets_have_lr_on_one_grid(tmp_path: Path) -> None:
+    opt = view_options(tmp_path)
+    opt["datasets"]["val"] = {"type": "AnyScalePairDataset"}
+    with pytest.raises(ValueError, match=r"got AnyScalePairDataset in datasets\.val, .* take ViewPairDataset"):
+        DegradedSRModel.check(opt)
 
 
 @pytest.mark.parametrize("kind", ["fixed", "arbitrary"])

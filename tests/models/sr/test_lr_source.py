@@ -13,7 +13,7 @@ from torch import Tensor
 
 from degflow_aug.degradations.base import Degradation, patch_sides
 from degflow_aug.degradations.bicubic import Bicubic
-from degflow_aug.models.sr.lr_source import FixedScale, LRSource, RandomScales, Stopwatch
+from degflow_aug.models.sr.lr_source import FixedScale, LRSource, RandomScales, Stopwatch, Views
 
 CPU = torch.device("cpu")
 PATCHES = RandomScales((1.0, 2.0), lr_size=2)
@@ -104,6 +104,24 @@ def test_at_a_fixed_scale_whole_patches_are_degraded() -> None:
     batch = LRSource(Bicubic(), FixedScale(3.0), CPU).take({"gt": torch.rand(2, 3, 24, 24)}, 0)
     assert batch.scales.tolist() == [3, 3]
     assert torch.equal(batch.lq, Bicubic()(batch.gt, 3.0))
+
+
+def test_views_are_on_the_hr_grid_each_at_one_of_the_scales() -> None:
+    scales, gt = (1.5, 2.0, 3.0), torch.rand(200, 3, 8, 8)
+    batch = LRSource(Bicubic(), Views(scales), CPU).take({"gt": gt}, 0)
+    drawn = batch.scales.tolist()
+    # Five standard deviations of a count.
+    assert all(abs(drawn.count(scale) - 200 / 3) < 5 * (200 * 2 / 9) ** 0.5 for scale in scales)
+    assert {*drawn} == {*scales}
+    for index in range(0, 200, 40):
+        view = Bicubic().render(gt[index, None], drawn[index])[0]
+        assert torch.equal(batch.lq[index], (view * 255).round() / 255)
+
+
+def test_scales_of_patches_may_be_counted() -> None:
+    batch = LRSource(Bicubic(), RandomScales((1, 4), 2, (1.25, 3.5)), CPU).take({"gt": torch.rand(40, 3, 8, 8)}, 0)
+    assert {*batch.scales.tolist()} == {1.25, 3.5}
+    assert torch.equal(batch.lq, Bicubic().lr_patches(batch.gt, batch.scales, 2))
 
 
 def test_global_randomness_is_left_alone() -> None:
