@@ -111,9 +111,10 @@ SMALL: dict[str, Any] = {
     "num_gpu": 0, "num_worker_per_gpu": 0, "batch_size_per_gpu": 2, "total_iter": 4, "val_freq": 4, "print_freq": 1,
     "save_checkpoint_freq": 2, "preview_freq": 2, "base_channels": 8, "condition_channels": 96,
     "n_resblocks": 1, "n_feats": 8, "hidden_list": [16], "num_feat": 8, "num_block": 1, "num_grow_ch": 4,
-    "depths": [2], "num_heads": [2], "embed_dim": 16, "img_size": 16,
+    "depths": [2], "num_heads": [2], "embed_dim": 16, "img_size": 16, "num_group": 1, "squeeze_factor": 4,
+    "imnet_q": [16], "imnet_k": [16], "imnet_v": [16],
 }  # fmt: skip
-LARGEST_PATCH = 128
+LARGEST_PATCH, SMALL_LR = 128, 32
 
 
 def small(section: Any) -> Any:
@@ -123,8 +124,9 @@ def small(section: Any) -> Any:
     if not isinstance(section, dict):
         return section
     smaller = {key: SMALL.get(key, small(value)) for key, value in section.items()}
-    if "gt_size" in smaller:
-        smaller["gt_size"] = min(smaller["gt_size"], LARGEST_PATCH)
+    for key, largest in (("gt_size", LARGEST_PATCH), ("lr_size", SMALL_LR)):
+        if key in smaller:
+            smaller[key] = min(smaller[key], largest)
     return smaller
 
 
@@ -173,42 +175,60 @@ def write_start(opt: dict[str, Any], folder: Path) -> dict[str, torch.Tensor]:
     return dict(state)
 
 
-@RESUMES
-@pytest.mark.parametrize("file", SUPER_RESOLUTION, ids=lambda file: file.stem)
+PAPER = [file for file in SUPER_RESOLUTION if file.stem.endswith("_paper")]
+RUNS = [
+    *(pytest.param(file, False, id=file.stem) for file in SUPER_RESOLUTION if file not in PAPER),
+    *(pytest.param(file, True, id=f"{file.stem}-resumes", marks=pytest.mark.slow)
+      for file in SUPER_RESOLUTION if file not in PAPER),
+    *(pytest.param(file, False, id=file.stem, marks=() if "rcan" in file.stem else pytest.mark.slow)
+      for file in PAPER),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "resumes"), RUNS)
 def test_trains_validates_and_saves(file: Path, resumes: bool, project: Path) -> None:
     pytest.importorskip("basicsr", reason="training needs BasicSR")
     opt = small(load_yaml(file))
+    if "SpandrelNetwork" in str(opt["network_g"]):
+        pytest.importorskip("spandrel", reason="the extra networks is not installed")
     opt["val"]["save_img"] = True
     start = write_start(opt, project) if opt["path"]["pretrain_network_g"] else {}
     check_run(opt, project, resumes)
     experiment = project / "experiments" / opt["name"]
     check_upscales(opt, experiment)
     # A few steps of 1e-4 do not lead far away.
-    trained = torch.load(experiment / "models/net_g_2.pth", weights_only=True)["params_ema"]
+    trained = torch.load(experiment / "models/net_g_2.pth", weights_only=True)[part_of(opt)]
     assert all((trained[key] - value).abs().max() < 1e-3 for key, value in start.items())
-    assert (experiment / "models/net_g_best.pth").is_file()
+    assert (experiment / "models/net_g_best.pth").is_file() == ("best" in opt["val"])
     assert (experiment / "visualization/preview/0000002.png").is_file()
     assert list(experiment.glob("validation/*_4.json"))
 
 
+def part_of(opt: dict[str, Any]) -> str:
+    """The weights that count: those of the EMA, where a file has one."""
+    return "params_ema" if opt["train"]["ema_decay"] else "params"
+
+
 def check_upscales(opt: dict[str, Any], experiment: Path) -> None:
     """What ``degflow upscale`` makes of LR, here brought from the HR grid, is what the run has validated."""
-    from degflow_aug.data.any_scale_pair_dataset import AnyScalePairDataset
+    from basicsr.utils.registry import DATASET_REGISTRY
+
     from degflow_aug.models.inference.enlarger import Enlarger
     from degflow_aug.models.inference.trained_network import load_trained
 
     degflow_aug.register()
+    section = opt["datasets"]["val"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(experiment.parents[1])
-        item = AnyScalePairDataset({**opt["datasets"]["val"], "phase": "val"})[0]
+        item = DATASET_REGISTRY.get(section["type"])({**section, "phase": "val"})[0]
     trained = load_trained(str(experiment / "models/net_g_4.pth"))
     size = (item["gt"].shape[1], item["gt"].shape[2])
     made = to_array(Enlarger(trained.network, trained.scale)(item["lq"][None], size))
     file = f"{item['name'].partition('_x')[0]}_x{item['scale']:.6g}_4.png"
     (validated,) = experiment.glob(f"visualization/**/{file}")
     assert np.array_equal(made, read_image(validated))
-    assert (trained.kind, trained.part) == (opt["network_g"]["type"], "params_ema")
-    assert load_trained(str(experiment)).file.name == "net_g_best.pth"
+    assert (trained.kind, trained.part) == (opt["network_g"]["type"], part_of(opt))
+    assert load_trained(str(experiment)).file.name == ("net_g_best.pth" if "best" in opt["val"] else "net_g_latest.pth")
 
 
 @pytest.mark.slow
@@ -243,12 +263,20 @@ def test_the_first_file_fits_the_pairs_that_one_has(
     assert ArbitraryScaleSRModel.read(opt).scale_range == (1.0, min(scales[-1], 4.0))
 
 
-def test_evaluation_only(project: Path) -> None:
+@pytest.mark.parametrize(
+    ("file", "tables"),
+    [
+        ("test_liif", {"City100": ["2.9"], "RealArbiSR": ["1.5", "2.5", "3", "3.5", "4"]}),
+        ("test_realsr_x3_paper", {"RealSR-x3": ["3"]}),
+        ("test_realarbisr_paper", {"RealArbiSR": ["2.5", "3", "3.5"], "RealSR-x3": ["3"]}),
+    ],
+)
+def test_evaluation_only(file: str, tables: dict[str, list[str]], project: Path) -> None:
     pytest.importorskip("basicsr", reason="training needs BasicSR")
-    opt = small(load_yaml(FOLDER / "test_liif.yml"))
+    opt = small(load_yaml(FOLDER / f"{file}.yml"))
     write_start(opt, project)
     said = run("test", opt, project)
-    for name, scales in (("City100", ["2.9"]), ("RealArbiSR", ["1.5", "4"])):
+    for name, scales in tables.items():
         (results,) = (project / "results").rglob(f"validation/{name}_*.json")
         found = load_yaml(results)["scales"]
         assert list(found) == scales
