@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from degflow_aug.commands.shared.arguments import bundle_output, count, pick_device, positive_number, whole_number
-from degflow_aug.commands.shared.pairs_arguments import add_pairs_arguments, find_pairs, load_scenes, say_other_cameras
+from degflow_aug.commands.shared.pairs_arguments import (
+    PAIRS_OPTIONS,
+    add_pairs_arguments,
+    find_pairs,
+    load_scenes,
+    say_other_cameras,
+)
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.plain_text import say
 from degflow_aug.console.progress import Progress, track
@@ -50,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.photos is None and args.pairs is None:
         raise ValueError("expected --photos DIR or --pairs DIR, which the student is taught by, got neither")
-    given = [name for name in ("layout", "pattern", "split", "cameras", "scenes") if getattr(args, name) is not None]
+    given = [name.replace("_", "-") for name in PAIRS_OPTIONS if getattr(args, name) is not None]
     if args.pairs is None and given:
         raise ValueError(f"expected --pairs DIR with --{given[0]}, which is of them, got none")
     out = bundle_output(args.out) if args.out is not None else None

@@ -63,8 +63,15 @@ def test_pairs_teach_and_evaluate_shows_it(fitted: Path, tmp_path: Path, capsys:
     [
         ([], "--photos DIR or --pairs DIR"),
         *(
-            (["--photos", ".", f"--{name}", "city100"], f"expected --pairs DIR with --{name}")
-            for name in ("layout", "pattern", "split", "cameras", "scenes")
+            (["--photos", ".", f"--{name}", value], f"expected --pairs DIR with --{name}")
+            for name, value in (
+                ("layout", "city100"),
+                ("pattern", "p.yml"),
+                ("split", "Test"),
+                ("cameras", "a"),
+                ("scenes", "1"),
+                ("true-scales", "2=2.1"),
+            )
         ),
         (["--photos", "nowhere"], "nothing"),
         (["--photos", ".", "--iters", "0"], "0"),

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from degflow_aug.evaluation.evaluation import EvaluationScene
 
 LARGEST_HELD_OUT = 8
+PAIRS_OPTIONS = ("layout", "pattern", "split", "true_scales", "cameras", "scenes")
 _AS_NAMED = object()
 
 
 def add_pairs_arguments(parser: argparse.ArgumentParser, split: str) -> None:
-    """Add layout, pattern, split, cameras and scenes; ``split`` is the default of the RealSR layouts."""
+    """Add those of ``PAIRS_OPTIONS``; ``split`` is the default of the RealSR layouts."""
     parser.add_argument(
         "--layout",
         type=one_of(*LAYOUTS),
@@ -217,9 +218,12 @@ def load_scenes(
 def _scales_by_label(text: str) -> dict[float, float]:
     """``2=2.1,4=3.75`` as numbers."""
     try:
-        return {float(label): float(scale) for label, scale in (part.split("=") for part in text.split(","))}
+        pairs = [(float(label), float(scale)) for label, scale in (part.split("=") for part in text.split(","))]
     except ValueError:
         raise ValueError(f"expected scales by label such as 2=2.1,4=3.75, got {text!r}") from None
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError(f"expected each label once, got {text!r}")
+    return dict(pairs)
 
 
 def _pattern(args: argparse.Namespace) -> dict[str, Any] | None:

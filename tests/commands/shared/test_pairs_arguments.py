@@ -40,9 +40,10 @@ def test_data_sets_are_known_by_their_names(tmp_path: Path) -> None:
 def test_labels_have_true_scales(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     realsr = trees.realsr(tmp_path, count=1)
     assert find_pairs(parse(realsr, "--true-scales", "2=2.1,4=3.75"))[0].scales == (2.1, 3, 3.75)
-    with pytest.raises(SystemExit):
-        parse(realsr, "--true-scales", "2.1")
-    assert "expected scales by label such as 2=2.1,4=3.75, got '2.1'" in capsys.readouterr().err
+    for text, said in (("2.1", "scales by label such as 2=2.1,4=3.75"), ("2=2.1,2=2.3", "each label once")):
+        with pytest.raises(SystemExit):
+            parse(realsr, "--true-scales", text)
+        assert f"expected {said}, got '{text}'" in capsys.readouterr().err
 
 
 def test_lr_of_its_own_size_is_not_for_commands(tmp_path: Path) -> None:
