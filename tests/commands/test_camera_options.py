@@ -58,6 +58,15 @@ def test_scales_are_those_of_the_camera_and_scenes_those_it_has_not_seen(written
     assert opt["degradation"] == {"type": "FittedKernel", "bundle": "kernel.safetensors", "noise": 0}
 
 
+def test_pairs_of_other_devices_are_left_out(written: Any, here: Path) -> None:
+    for camera in ("pairs", "other"):
+        write_pairs(here / "two" / camera, size=160)
+    pattern = {"hr": "{camera}/HR/{id}.png", "views": {2: "{camera}/x2/{id}.png"}}
+    (here / "two" / "pattern.yml").write_text(json.dumps(pattern))
+    val = written("--val", "two")["datasets"]["val"]
+    assert val == val | {"cameras": ["pairs"], "scenes": ["pairs/002"]}
+
+
 def test_iterations_and_what_counts_them_go_together(written: Any) -> None:
     opt = written("--iters", "60")
     assert opt["train"]["total_iter"] == 60

@@ -90,7 +90,7 @@ def camera_options(args: argparse.Namespace) -> dict[str, Any]:
 def _validation(
     args: argparse.Namespace, seen: list[str], highest: float, train: dict[str, Any], gpu: bool
 ) -> dict[str, object]:
-    """Make the section of the pairs, of the scales of the camera, and of scenes that it was not fitted to."""
+    """Make the section of the pairs, of scales and devices of the camera, and of scenes that it was not fitted to."""
     from degflow_aug.data.layouts.find import find_pair_scenes
     from degflow_aug.data.layouts.guess import guess_layout
 
@@ -102,6 +102,11 @@ def _validation(
         "layout": layout,
     }
     scenes = find_pair_scenes(args.val, layout, split="Test", pattern=load_yaml(pattern) if pattern else None)
+    cameras = {scene.camera for scene in scenes}
+    if own := cameras & {name.rpartition("/")[0] for name in seen}:
+        scenes = [scene for scene in scenes if scene.camera in own]
+        if own < cameras:
+            section["cameras"] = sorted(own)
     there = sorted({scale for scene in scenes for scale in scene.scales})
     if there[0] > highest:
         raise ValueError(
