@@ -68,8 +68,6 @@ def _by_focal_length(root: Path, paths: Sequence[Path]) -> list[list[Path]]:
         groups[-1].append(path)
     if all(len(group) == 1 for group in groups):
         raise ValueError(f"{root}: expected photographs of each scene at two focal lengths, got all at one; see EXIF")
-    notice(
-        f"{root}: {len(groups)} scenes by the order of {'time' if timed else 'names'}; a focal length that comes again "
-        "begins the next"
-    )
+    order, count = "time" if timed else "names", f"{len(groups)} scene{'s' * (len(groups) > 1)}"
+    notice(f"{root}: {count} by the order of {order}; a focal length that comes again begins the next")
     return groups
