@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from helpers.refusals import refused
 from helpers.tiny_camera import write_pairs
 
 from degflow_aug import compat
-from degflow_aug.bundles.bundle import KernelBundle, KernelSpec, save_bundle
+from degflow_aug.bundles.bundle import KernelBundle, KernelSpec, load_bundle, save_bundle
+from degflow_aug.bundles.likeness import Likeness, with_likenesses
 from degflow_aug.cli import main
 from degflow_aug.commands.train import camera_options
 from degflow_aug.options.yaml_file import load_yaml
@@ -65,6 +67,15 @@ def test_pairs_of_other_devices_are_left_out(written: Any, here: Path) -> None:
     (here / "two" / "pattern.yml").write_text(json.dumps(pattern))
     val = written("--val", "two")["datasets"]["val"]
     assert val == val | {"cameras": ["pairs"], "scenes": ["pairs/002"]}
+
+
+def test_a_student_that_was_compared_may_make_lr(here: Path) -> None:
+    shipped = load_bundle("city100-iphone")
+    save_bundle("camera.safetensors", replace(shipped, spec=with_likenesses(shipped.spec, [Likeness(30, 31, 2)])))
+    values = {"network": "liif", "camera": "camera.safetensors", "photos": "photos", "val": None, "name": None}
+    opt = camera_options.camera_options(type("Arguments", (), {**values, "iters": 9}))  # type: ignore[arg-type]
+    degradation = {"type": "DegFlow", "bundle": "camera.safetensors", "noise": 1.0, "student": "auto"}
+    assert opt["degradation"] == degradation
 
 
 def test_iterations_and_what_counts_them_go_together(written: Any) -> None:

@@ -55,6 +55,7 @@ def camera_options(args: argparse.Namespace) -> dict[str, Any]:
         ValueError: no such bundle, or pairs of none of its scales.
     """
     from degflow_aug.bundles.bundle import load_any_bundle
+    from degflow_aug.bundles.likeness import read_likenesses
     from degflow_aug.data.layouts.guess import guess_layout
     from degflow_aug.degradations.fitted.camera_kernels import kind_of
 
@@ -66,6 +67,8 @@ def camera_options(args: argparse.Namespace) -> dict[str, Any]:
     opt["degradation"] = {"type": kind, "bundle": args.camera, "noise": 1.0 if bundle.noise else 0.0}
     if spec.cameras:
         opt["degradation"]["camera"] = "any"
+    elif any(read_likenesses(spec)):
+        opt["degradation"]["student"] = "auto"
     scales = [1.0, min(spec.knots[-1], HIGHEST)]
     opt["degflow"]["scale_range"] = scales
     train = opt["datasets"]["train"]
