@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +185,7 @@ class AnyScalePairDataset(AnyScalePairs):
           cameras: [Canon]        # all by default
           scenes: "001-060"       # all by default
           scales: [2, 4]          # all by default; {2: 2.1, 4: 3.75} takes all, and says which scales labels stand for
+                                  # (3: null leaves a label out)
           crop: 256               # val phase: only the middle, about so many HR pixels; whole images by default
           lr_size: 48             # train phase only, as gt_size, use_hflip and use_rot
           gt_size: 192            # round(lr_size * s) or more at the highest scale
@@ -219,7 +220,7 @@ class AnyScalePairDataset(AnyScalePairs):
             **keys.selection(opt, training),
         )
         super().__init__(
-            list_pairs(scenes, None if isinstance(opt.get("scales"), Mapping) else opt.get("scales")),
+            list_pairs(scenes, keys.pair_scales(opt, scenes)),
             lr_size=keys.whole_number(opt, "lr_size", _KIND) if training else None,
             gt_size=keys.whole_number(opt, "gt_size", _KIND) if training else None,
             crop=None if opt.get("crop") is None else keys.whole_number(opt, "crop", _KIND),

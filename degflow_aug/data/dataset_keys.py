@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from degflow_aug.data.layouts import SPLIT_LAYOUTS
 from degflow_aug.data.layouts.guess import PATTERN_FILE, guess_layout
+from degflow_aug.data.layouts.scene import Scene, view_scale
 from degflow_aug.files.home_path import home_path
 from degflow_aug.options.basicsr_keys import LOADER
 from degflow_aug.options.nearest_name import nearest_name
@@ -123,7 +124,8 @@ def with_layout(opt: Mapping[str, Any], kind: str) -> dict[str, Any]:
 def selection(opt: Mapping[str, Any], training: bool) -> dict[str, Any]:
     """Read which scenes of a layout a section names, as arguments of the functions that find them.
 
-    ``scales`` as a mapping says which scales the layout's labels stand for. ``pattern`` may be the file that holds the
+    ``scales`` as a mapping says which scales the layout's labels stand for, or none of those that :func:`pair_scales`
+    leaves out. ``pattern`` may be the file that holds the
     templates, such as ``pattern.yml`` of ``degflow align``.
 
     Raises:
@@ -140,9 +142,22 @@ def selection(opt: Mapping[str, Any], training: bool) -> dict[str, Any]:
         pattern = load_yaml(home_path(pattern))
     scales = opt.get("scales")
     return {
-        "split": split, "pattern": pattern, "true_scales": scales if isinstance(scales, Mapping) else None,
+        "split": split, "pattern": pattern, "true_scales": _named(scales) if isinstance(scales, Mapping) else None,
         **{key: opt.get(key) for key in ("cameras", "scenes")},
     }  # fmt: skip
+
+
+def _named(scales: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {label: scale for label, scale in scales.items() if scale is not None}
+
+
+def pair_scales(opt: Mapping[str, Any], scenes: Iterable[Scene]) -> Sequence[float] | None:
+    """Read which scales of pairs a section takes: those of a list, or of a mapping all but labels that are null."""
+    scales = opt.get("scales")
+    if not isinstance(scales, Mapping):
+        return scales
+    left_out = {view_scale(label) for label in scales if label not in _named(scales)}
+    return sorted({scale for scene in scenes for scale in scene.scales} - left_out) if left_out else None
 
 
 def turns_and_cache(opt: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -121,10 +121,11 @@ class ViewPairDataset(ViewPairs):
         if keys.is_lmdb(opt):
             raise ValueError(f"expected io_backend: {{type: disk}} for {_KIND}, got lmdb; name a folder of files")
         opt = keys.with_layout(opt, _KIND)
-        root, scales = keys.path(opt, "dataroot_gt", _KIND), opt.get("scales")
+        root = keys.path(opt, "dataroot_gt", _KIND)
+        scenes = find_pair_scenes(root, opt["layout"], lq=opt.get("lq"), **keys.selection(opt, training))
         super().__init__(
-            find_pair_scenes(root, opt["layout"], lq=opt.get("lq"), **keys.selection(opt, training)),
-            None if isinstance(scales, Mapping) else scales,
+            scenes,
+            keys.pair_scales(opt, scenes),
             crop_size=keys.whole_number(opt, "gt_size", _KIND) if training else None,
             **keys.turns_and_cache(opt),
         )

@@ -41,16 +41,16 @@ class TimeMap:
 
     def time(self, scale: Value) -> Value:
         """Time in [0, 1] of a scale in [1, s_max]."""
-        return _interpolate(scale, self._points) if self.between else (scale - 1) / (self.s_max - 1)
+        return interpolate(scale, self._points) if self.between else (scale - 1) / (self.s_max - 1)
 
     def scale(self, time: Value) -> Value:
         """Scale in [1, s_max] of a time in [0, 1]."""
         if self.between:
-            return _interpolate(time, [(t, s) for s, t in self._points])
+            return interpolate(time, [(t, s) for s, t in self._points])
         return 1 + time * (self.s_max - 1)
 
 
-def _interpolate(x: Value, points: Sequence[tuple[float, float]]) -> Value:
+def interpolate(x: Value, points: Sequence[tuple[float, float]]) -> Value:
     """The piecewise linear function through ``points``; its last piece goes on."""
     total: Value = x * 0 + points[0][1]
     for index, ((left, low), (right, high)) in enumerate(pairwise(points), 2):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from degflow_aug.archs.arbitrary_scale.queries import scattered_queries, window_queries
 from degflow_aug.degradations.base import patch_sides
 from degflow_aug.degradations.build import scale_range_of
-from degflow_aug.models.checks.degradation import check_covers, check_drawn, check_has_lr
+from degflow_aug.models.checks.degradation import check_covers, check_drawn, check_has_lr, check_no_noise
 from degflow_aug.models.checks.images import check_judges
 from degflow_aug.models.checks.registered_types import is_arbitrary_scale
 from degflow_aug.models.checks.run import check_adversary
@@ -31,7 +31,9 @@ class ArbitraryScaleSRModel(DegradedModel):
 
     def __init__(self, opt: dict[str, Any]) -> None:
         options = self.read(opt)
-        super().__init__(opt, options, RandomScales(options.scale_range, options.lr_size, options.scales))
+        points = ((1.0, 1.0), *options.true_scales.items()) if options.true_scales else ()
+        self.patches = RandomScales(options.scale_range, options.lr_size, options.scales, points)
+        super().__init__(opt, options, self.patches)
 
     @classmethod
     def read(cls, opt: Mapping[str, Any]) -> ArbitraryScaleOptions:
@@ -70,6 +72,8 @@ class ArbitraryScaleSRModel(DegradedModel):
             )
         check_has_lr(opt)
         check_drawn(opt, options.scales)
+        if options.true_scales:
+            check_no_noise(opt, "degflow.true_scales")
         check_covers(opt.get("degradation"), *options.scale_range)
         return options
 
@@ -113,9 +117,9 @@ class ArbitraryScaleSRModel(DegradedModel):
         if degradation is not None and not bool(own.all()):
             shown, hr = self.options.shown_scales(), gt[int(own.int().argmin()), None]
             # Doubles, as gt_size was computed.
-            scales, size = torch.tensor(shown, dtype=torch.float64), self.options.lr_size
-            patches = [degradation.lr_patches(hr, scale[None], size) for scale in scales]
-            return [self._example(hr, patch, scale) for patch, scale in zip(patches, shown, strict=True)]
+            scales = self.patches.true(torch.tensor(shown, dtype=torch.float64))
+            patches = [self.patches.degrade(degradation, hr, scale[None]) for scale in scales]
+            return [self._example(hr, patch, scale) for patch, scale in zip(patches, scales.tolist(), strict=True)]
         return [self._example(gt[i, None], lq[i, None], float(scales[i])) for i in range(min(3, len(gt)))]
 
     def _example(self, gt: Tensor, lq: Tensor, scale: float) -> Example:

@@ -158,7 +158,7 @@ OWN_DATASET: Table = {
     "crop": Side | None, "dataroot_views": _SECTION, "hr": _SECTION, "incomplete": _NAME,
     "knots": tuple[float, ...] | None, "layout": _NAME, "lq": _SECTION,
     "lr_size": Side | None, "multiple": Side, "real": _SECTION, "real_share": Share | None,
-    "scales": tuple[float, ...] | Mapping[str, float] | None, "split": _NAME,
+    "scales": tuple[float, ...] | Mapping[str, float | None] | None, "split": _NAME,
 }  # fmt: skip
 
 OWN_DATASET_TYPES = frozenset({

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Annotated
 
 from degflow_aug.options.sections import check_fields
@@ -51,6 +53,8 @@ class ArbitraryScaleOptions(SROptions):
         queries: HR pixels asked for in every patch.
         window: instead, the side of an HR window whose pixels are all asked for, so that losses that look at images
             (perceptual, GAN) apply; 0 for scattered pixels.
+        true_scales: of the degradation's scales, ``{2: 2.1, 4: 3.75}``: what it makes at 2 gets the size of 2.1, and
+            the network is told 2.1; in between they are interpolated. Views in 255 levels without noise, as in files.
         preview_scales: scales of the preview strips; empty for both ends of the range and its middle.
         memory_mb: limit for the queries of one chunk in validation.
     """
@@ -59,6 +63,7 @@ class ArbitraryScaleOptions(SROptions):
     scale_range: tuple[Scale, Scale] = (1.0, 4.0)
     queries: Annotated[int, Between(1, 2**24)] = 2304
     window: Pixels = 0
+    true_scales: Mapping[float, Scale] = field(default_factory=dict)
     preview_scales: tuple[float, ...] = ()
     memory_mb: Annotated[float, Between(0, 2**20, open="low")] = 1024
 
@@ -75,6 +80,15 @@ class ArbitraryScaleOptions(SROptions):
                 "raise lr_size or lower window"
             )
 
+        pairs = [(1.0, 1.0), *self.true_scales.items()]
+        if not all(type(label) in (int, float) for label, _ in pairs) or not all(
+            low[0] < high[0] and low[1] < high[1] for low, high in pairwise(pairs)
+        ):
+            raise ValueError(
+                f"expected degflow.true_scales that rise with their labels, such as {{2: 2.1, 4: 3.75}}, got "
+                f"{self.true_scales}"
+            )
+
         low, high = self.scale_range
         for name in ("scales", "preview_scales"):
             for scale in getattr(self, name):
@@ -84,7 +98,7 @@ class ArbitraryScaleOptions(SROptions):
     @property
     def gt_size(self) -> int:
         """Smallest HR crop that holds a patch at the highest scale."""
-        return round(self.lr_size * self.scale_range[1])
+        return round(self.lr_size * max(self.scale_range[1], *self.true_scales.values(), 1))
 
     def shown_scales(self) -> tuple[float, ...]:
         """List the scales of the preview strips."""

@@ -200,6 +200,13 @@ def test_an_item_for_each_scene_and_scale(tmp_path: Path) -> None:
     assert [pair.scale for pair in some.pairs] == [2, 4]
 
 
+def test_a_label_may_be_left_out(tmp_path: Path) -> None:
+    root = trees.realsr(tmp_path, count=1)
+    options = _val_options(root, layout="realsr", split="Train", scales={2: 2.1, 3: None})
+    dataset = AnyScalePairDataset(options)
+    assert [float(dataset[index]["scale"]) for index in range(len(dataset))] == pytest.approx([2.1, 4])
+
+
 def test_views_come_to_the_size_of_their_true_scale(tmp_path: Path) -> None:
     root = trees.realsr(tmp_path, count=1, size=(48, 64))
     options = _val_options(root, layout="realsr", split="Train", scales={2: 2.1, 4: 3.75})

@@ -54,6 +54,11 @@ def test_validation_has_whole_pairs(tmp_path: Path) -> None:
         assert item["scale"] == 3
 
 
+def test_labels_stand_for_scales_or_are_left_out(tmp_path: Path) -> None:
+    dataset = ViewPairDataset(options(trees.realsr(tmp_path, count=1), scales={2: 2.1, 3: None}))
+    assert [float(dataset[index]["scale"]) for index in range(len(dataset))] == pytest.approx([2.1, 4])
+
+
 def test_lr_files_are_brought_to_the_hr_grid(tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
     trees.save(tmp_path / "hr/a.png", image)

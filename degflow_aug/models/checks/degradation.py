@@ -38,12 +38,9 @@ def check_views(opt: Mapping[str, Any], scales: Sequence[float]) -> None:
             f"expected scale: 1 with degflow.scales, at which LR has HR's size, got scale {opt.get('scale')}; take "
             "scales out, or a network such as type: Unshuffled"
         )
-    if scales and _has_noise(opt.get("degradation")):
-        raise ValueError(
-            "expected no noise in the section degradation with degflow.scales, whose LR on the HR grid has none, got "
-            "some; take it out"
-        )
     check_drawn(opt, scales)
+    if scales:
+        check_no_noise(opt, "degflow.scales")
     for phase, kind in kinds.items():
         if (scales or "ViewPairDataset" in kinds.values()) and kind == "AnyScalePairDataset":
             raise ValueError(
@@ -58,6 +55,12 @@ def check_drawn(opt: Mapping[str, Any], scales: Sequence[float]) -> None:
         raise ValueError(
             "expected a degradation: section with degflow.scales, which are drawn for its LR, got none; take scales out"
         )
+
+
+def check_no_noise(opt: Mapping[str, Any], key: str) -> None:
+    """Raise a ValueError where a generator is to add noise to LR beside an option by which views are taken."""
+    if _has_noise(opt.get("degradation")):
+        raise ValueError(f"expected no noise in the section degradation with {key}, whose views have none; take it out")
 
 
 def _has_noise(section: Any) -> bool:

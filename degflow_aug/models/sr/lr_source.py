@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from degflow_aug.degradations.base import Degradation
+from degflow_aug.degradations.base import Degradation, patch_sides
+from degflow_aug.degradations.grid import resample_patches
+from degflow_aug.flow.time_map import interpolate
 
 # Sets the draws here apart from what else a training step draws from the same seed.
 _DOMAIN = 0x1A
@@ -62,27 +64,46 @@ class Views:
 
     def degrade(self, degradation: Degradation, gt: Tensor, scales: Tensor) -> Tensor:
         """Views (B, 3, P, P) of HR (B, 3, P, P); see :meth:`Degradation.views`."""
-        return (degradation.views(gt, scales) * 255).round() / 255
+        return _in_255_levels(degradation.views(gt, scales))
 
 
 @dataclass(frozen=True)
 class RandomScales:
-    """LR patches of one size, each at a scale of its own: one of ``scales``, or any of ``scale_range``."""
+    """LR patches of one size, each at a scale of its own: one of ``scales``, or any of ``scale_range``.
+
+    With ``true_scales``, points (label, scale), these are labels: LR is a view at the label, of the size of the scale.
+    """
 
     scale_range: tuple[float, float]
     lr_size: int
     scales: tuple[float, ...] = ()
+    true_scales: tuple[tuple[float, float], ...] = ()
 
     def draw_scales(self, batch: int, generator: torch.Generator) -> Tensor:
         """Drawn evenly, in float64: in float32 an end of the range would lie outside of it."""
-        if self.scales:
-            return _one_of(self.scales, batch, generator)
         low, high = self.scale_range
-        return (low + (high - low) * torch.rand(batch, generator=generator, dtype=torch.float64)).clamp(low, high)
+        if self.scales:
+            labels = _one_of(self.scales, batch, generator)
+        else:
+            even = torch.rand(batch, generator=generator, dtype=torch.float64)
+            labels = (low + (high - low) * even).clamp(low, high)
+        return self.true(labels)
+
+    def true(self, labels: Tensor) -> Tensor:
+        """The scales that labels stand for."""
+        return interpolate(labels, self.true_scales) if self.true_scales else labels
 
     def degrade(self, degradation: Degradation, gt: Tensor, scales: Tensor) -> Tensor:
         """LR (B, 3, L, L) of HR (B, 3, P, P); see :meth:`Degradation.lr_patches`."""
-        return degradation.lr_patches(gt, scales, self.lr_size)
+        if not self.true_scales:
+            return degradation.lr_patches(gt, scales, self.lr_size)
+        labels = interpolate(scales, [(scale, label) for label, scale in self.true_scales])
+        views = _in_255_levels(degradation.views(gt, labels))
+        return _in_255_levels(resample_patches(views, patch_sides(scales, self.lr_size), self.lr_size).clamp(0, 1))
+
+
+def _in_255_levels(images: Tensor) -> Tensor:
+    return (images * 255).round() / 255
 
 
 def _one_of(scales: tuple[float, ...], batch: int, generator: torch.Generator) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from helpers.tiny_sr import build, hr_batch, register, sr_options, train
 from torch import Tensor
 
@@ -122,6 +123,21 @@ def test_scales_of_patches_may_be_counted() -> None:
     batch = LRSource(Bicubic(), RandomScales((1, 4), 2, (1.25, 3.5)), CPU).take({"gt": torch.rand(40, 3, 8, 8)}, 0)
     assert {*batch.scales.tolist()} == {1.25, 3.5}
     assert torch.equal(batch.lq, Bicubic().lr_patches(batch.gt, batch.scales, 2))
+
+
+def test_scales_may_be_labels_of_others() -> None:
+    """Drawn and rendered at labels, of the size of what these stand for; 3 is half way between 2 and 4."""
+    points = ((1.0, 1.0), (2.0, 2.5), (4.0, 3.5))
+    batch = LRSource(Bicubic(), RandomScales((1, 4), 4, (2.0, 3.0), points), CPU).take(
+        {"gt": torch.rand(20, 3, 16, 16)}, 0
+    )
+    assert {*batch.scales.tolist()} == {2.5, 3.0}
+    for gt, lq, scale in zip(batch.gt, batch.lq, batch.scales.tolist(), strict=True):
+        view = (Bicubic().render(gt[None], {2.5: 2.0, 3.0: 3.0}[scale]) * 255).round() / 255
+        square = view[..., : round(4 * scale), : round(4 * scale)]
+        truth = F.interpolate(square, size=(4, 4), mode="bicubic", antialias=True).clamp(0, 1)
+        assert (lq - truth[0]).abs().max() <= 0.51 / 255
+        assert torch.equal(lq, (lq * 255).round() / 255)
 
 
 def test_global_randomness_is_left_alone() -> None:
