@@ -113,6 +113,7 @@ def test_what_people_read_goes_to_stderr(bundle: Path, tmp_path: Path, capsys: p
         (["evaluate", "nothing.safetensors", "--pairs", "p", "--layout", "city100"], "p"),
         (["bundles", "nothing.safetensors"], "nothing.safetensors"),
         (["noise", "nothing.safetensors", "--pairs", "p", "--layout", "city100"], "p"),
+        (["distill", "nothing.safetensors", "--photos", "."], "nothing.safetensors"),
         (["convert", "--rae", "a.pth", "--flow", "b.pth", "--out", "o.pth"], "expected --out to name"),
         (["fit", "p", "--layout", "city100", "--out", "o.safetensors", "--minutes", "1", "--iters", "1"], "got both"),
         (["demo", "--shipped", "--iters", "1"], "--shipped or a budget"),
