@@ -62,7 +62,7 @@ def _by_focal_length(root: Path, paths: Sequence[Path]) -> list[list[Path]]:
     times = {path: str(exif_of(path).get(_TIME_TAKEN) or "") for path in paths}
     timed = all(times.values())
     groups: list[list[Path]] = []
-    for path in sorted(paths, key=lambda path: (times[path] if timed else "", path.name)):
+    for path in sorted(paths, key=lambda path: (times[path] if timed else "", _counted(path.name))):
         if not groups or any(1 / SAME < lengths[path] / lengths[other] < SAME for other in groups[-1]):
             groups.append([])
         groups[-1].append(path)
@@ -71,3 +71,8 @@ def _by_focal_length(root: Path, paths: Sequence[Path]) -> list[list[Path]]:
     order, count = "time" if timed else "names", f"{len(groups)} scene{'s' * (len(groups) > 1)}"
     notice(f"{root}: {count} by the order of {order}; a focal length that comes again begins the next")
     return groups
+
+
+def _counted(name: str) -> list[tuple[int, str]]:
+    """A name as its parts, numbers as numbers: IMG_9 comes before IMG_10."""
+    return [(int(part), part) if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]

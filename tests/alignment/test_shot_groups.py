@@ -47,6 +47,12 @@ def test_a_focal_length_that_comes_again_begins_a_scene(
     assert found(tmp_path) == scenes
 
 
+def test_numbers_in_names_count_as_numbers(tmp_path: Path) -> None:
+    for name, length in {"IMG_9": 77, "IMG_10": 24, "IMG_99": 77, "IMG_100": 24}.items():
+        shoot(tmp_path / f"{name}.jpg", film=length)
+    assert found(tmp_path) == {"IMG_9": ["IMG_9", "IMG_10"], "IMG_99": ["IMG_99", "IMG_100"]}
+
+
 def test_time_counts_before_names_where_all_have_one(tmp_path: Path) -> None:
     """A counter that began anew: IMG_9998, IMG_9999, IMG_0001, IMG_0002."""
     shots = {"IMG_9998": 77, "IMG_9999": 24, "IMG_0001": 77, "IMG_0002": 24}

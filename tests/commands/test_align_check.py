@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ def test_a_set_is_checked_and_nothing_is_written(
         hr, lr, _ = make(case, photograph)
         write_image(tmp_path / f"{name}_HR.png", data.astronaut() if name == "other" else hr)
         write_image(tmp_path / f"{name}_x2.png", lr)
+    for name, source in (("HR", "HR"), ("x2", "x2"), ("X2.0", "x2")):
+        shutil.copy(tmp_path / f"good_{source}.png", tmp_path / f"twice_{name}.png")
     before = sorted(tmp_path.rglob("*"))
     # Reduced by about two, as a photograph of a camera is.
     monkeypatch.setattr(advice, "PIXELS", 60_000)
@@ -40,10 +43,11 @@ def test_a_set_is_checked_and_nothing_is_written(
     assert "bright/bright_x2.png: LR has 1.9 times the light of HR: lock the exposure" in said
     assert "good/" not in said
     assert "other/other_x2.png: a scene with more texture" in said
-    assert "2 of 3 scenes look right at 0.06 megapixels" in said
+    assert "expected one photograph a scale, got twice_" in said
+    assert "2 of 4 scenes look right at 0.06 megapixels" in said
     assert main(["align", str(tmp_path), "--check", "--json"]) == 1
     scenes = json.loads(capsys.readouterr().out)["scenes"]
-    assert [scene["state"] for scene in scenes] == ["aligned", "aligned", "failed"]
+    assert [scene["state"] for scene in scenes] == ["aligned", "aligned", "failed", "failed"]
     assert scenes[1]["views"][0]["advice"] == []
     assert sorted(tmp_path.rglob("*")) == before
 

@@ -11,12 +11,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from degflow_aug.alignment.pair import align_pair, common_crop
+from degflow_aug.alignment.pair import Alignment, align_pair, common_crop
 from degflow_aug.alignment.rendering import clipped_share
 from degflow_aug.alignment.shot_groups import find_shot_groups
-from degflow_aug.alignment.shots import ShotGroup, exif_of, read_shots
+from degflow_aug.alignment.shots import Shot, ShotGroup, exif_of, read_shots
 from degflow_aug.commands.align.table import ALIGNED, alignment_table, view_record
-from degflow_aug.commands.align.view_scale import expected_scale, filed_scale
+from degflow_aug.commands.align.view_scale import check_distinct, expected_scale, filed_scale
 from degflow_aug.console.json_output import print_json
 from degflow_aug.console.plain_text import say
 from degflow_aug.console.progress import Progress
@@ -77,6 +77,7 @@ def _checked(group: ShotGroup, args: argparse.Namespace) -> dict[str, Any]:
     try:
         shots = read_shots(group)
         hr, factor = _reduced(read_image(shots.hr))
+        found: list[tuple[Shot, float | None, Alignment]] = []
         for shot in shots.views:
             lr, _ = _reduced(read_image(shot.path), factor)
             result = align_pair(hr, lr, scale=expected_scale(shot, args.scales), limit=args.residual)
@@ -86,6 +87,9 @@ def _checked(group: ShotGroup, args: argparse.Namespace) -> dict[str, Any]:
                 crop = common_crop([result.matrix], hr.shape[:2], [lr.shape[:2]])
                 view["clipped"] = clipped_share(lr, result.matrix, crop)
             record["views"].append({**view, "advice": [*advice_on(view), *of_exif(shots.hr, shot.path)]})
+            found.append((shot, scale, result))
+        if not any(view["reason"] for view in record["views"]):
+            check_distinct(found)
     except ValueError as error:
         record |= {"state": "failed", "reason": sentence(error)}
     if any(view["reason"] for view in record["views"]):
