@@ -171,4 +171,5 @@ def write_camera_options(args: argparse.Namespace, opt: dict[str, Any], first: b
     if not opt["degradation"]["noise"]:
         note(f"{args.camera} holds no noise: LR is the mean of what the camera does; degflow noise teaches it")
     if scenes := opt["datasets"].get("val", {}).get("scenes"):
-        note(f"{args.val}: validates on the {len(scenes)} scenes that {args.camera} was not fitted to")
+        count = f"{len(scenes)} scene{'s' * (len(scenes) > 1)}"
+        note(f"{args.val}: validates on the {count} that {args.camera} was not fitted to")
