@@ -35,7 +35,7 @@ LOSSES = (
     "onestep.losses.tv_lpips_loss:TVLPIPSLoss",
 )
 METRICS = (
-    "metrics.lpips_metric:calculate_lpips",
+    "metrics.lpips_metric:calculate_lpips calculate_lpips_interflow",
     "metrics.paper_metric:calculate_psnr_interflow calculate_ssim_interflow calculate_psnr_realarbisr "
     "calculate_psnr_degflow",
     "metrics.pyiqa_metric:calculate_pyiqa calculate_pyiqa_fr",

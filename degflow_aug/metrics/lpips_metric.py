@@ -71,3 +71,18 @@ def calculate_lpips(
         inner = image[crop_border : crop_border + height, crop_border : crop_border + width, ::-1]
         tensors.append(torch.from_numpy(inner.astype(np.float32) / 127.5 - 1).permute(2, 0, 1)[None].to(device))
     return float(_distance(vgg_path, device).per_sample(*tensors))
+
+
+def calculate_lpips_interflow(
+    img: np.ndarray, img2: np.ndarray, vgg_path: str | None = None, multiple: int = 4, device: str | None = None
+) -> float:
+    """Compute LPIPS as InterFlow's evaluation does, of images that are not rounded, without a border.
+
+    Args:
+        img, img2, vgg_path, device: as for :func:`calculate_lpips`, whose result and errors it has.
+        multiple: sides are cut to multiples of it at the bottom and right; 3 for arbitrary-scale networks.
+    """
+    height, width = (side - side % multiple for side in img.shape[:2])
+    if img.shape == img2.shape:
+        img, img2 = img[:height, :width], img2[:height, :width]
+    return calculate_lpips(img, img2, vgg_path, device=device)

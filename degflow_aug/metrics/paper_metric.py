@@ -14,8 +14,9 @@ from skimage.metrics import structural_similarity
 
 UNROUNDED = (
     "calculate_psnr_interflow", "calculate_ssim_interflow", "calculate_psnr_realarbisr", "calculate_psnr_degflow",
+    "calculate_lpips_interflow",
 )  # fmt: skip
-CAMERA_MEANS = ("calculate_psnr_interflow", "calculate_ssim_interflow")
+CAMERA_MEANS = ("calculate_psnr_interflow", "calculate_ssim_interflow", "calculate_lpips_interflow")
 """Of these the mean is that of the cameras' means."""
 INTERFLOW_BORDER = 4
 _LUMA = np.array((24.966, 128.553, 65.481)) / 255

@@ -116,6 +116,7 @@ METRICS: dict[object, Table] = {
     "calculate_psnr_realarbisr": _PAPER_METRIC,
     "calculate_psnr_degflow": _PAPER_METRIC,
     "calculate_lpips": {**_NETWORK_METRIC, "vgg_path": _NAME},
+    "calculate_lpips_interflow": {"better": _BETTER, "device": _NAME, "multiple": Side, "type": str, "vgg_path": _NAME},
     "calculate_pyiqa": {**_NETWORK_METRIC, "metric": str},
     "calculate_pyiqa_fr": {**_NETWORK_METRIC, "metric": str},
     "calculate_niqe": {

@@ -11,7 +11,7 @@ import pytest
 import torch
 import torchvision
 
-from degflow_aug.metrics.lpips_metric import calculate_lpips, check_weights
+from degflow_aug.metrics.lpips_metric import calculate_lpips, calculate_lpips_interflow, check_weights
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +36,14 @@ def test_equals_the_package(vgg: str) -> None:
         expected = float(reference(*as_tensor))
     assert calculate_lpips(first, second, vgg_path=vgg, crop_border=4) == pytest.approx(expected, rel=1e-4)
     assert calculate_lpips(first, first, vgg_path=vgg) == 0
+    # As InterFlow measures: all of 39x46 pixels but what lies beyond multiples, not rounded.
+    first, second = (image[:39, :46] + 0.3 for image in (first, second))
+    for multiple, (height, width) in {4: (36, 44), 3: (39, 45)}.items():
+        as_tensor = [lpips.im2tensor(image[:height, :width, ::-1]) for image in (first, second)]
+        with torch.no_grad():
+            expected = float(reference(*as_tensor))
+        found = calculate_lpips_interflow(first, second, vgg_path=vgg, multiple=multiple)
+        assert found == pytest.approx(expected, rel=1e-4)
 
 
 def test_mistakes_are_named(vgg: str, tmp_path: Path) -> None:

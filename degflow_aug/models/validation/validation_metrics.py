@@ -14,13 +14,13 @@ from torch import Tensor
 from degflow_aug.compat.metrics import calculate_metric, check_border
 from degflow_aug.data.tensors import to_array
 from degflow_aug.files.notice import notice
-from degflow_aug.metrics.lpips_metric import calculate_lpips, check_weights
+from degflow_aug.metrics.lpips_metric import calculate_lpips, calculate_lpips_interflow, check_weights
 from degflow_aug.metrics.paper_metric import UNROUNDED
 from degflow_aug.metrics.pyiqa_metric import check_pyiqa, lower_is_better
 from degflow_aug.options.nearest_name import nearest_name
 from degflow_aug.options.sections import check_known_keys
 
-LOWER_IS_BETTER = ("calculate_lpips", "calculate_niqe")
+LOWER_IS_BETTER = ("calculate_lpips", "calculate_lpips_interflow", "calculate_niqe")
 PYIQA = "calculate_pyiqa"
 
 
@@ -65,7 +65,7 @@ def _check_metric(section: object, where: str) -> None:
             raise ValueError(f"expected {name} in {where}, got none; add it")
     if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
         check_known_keys(section, {"type", "better", *parameters} - {"img", "img2"}, where)
-    if METRIC_REGISTRY.get(kind) is calculate_lpips:
+    if METRIC_REGISTRY.get(kind) in (calculate_lpips, calculate_lpips_interflow):
         check_weights(section.get("vgg_path"))
     if str(kind).startswith(PYIQA):
         check_pyiqa(str(section["metric"]))

@@ -10,10 +10,12 @@ import torch
 
 pytest.importorskip("basicsr", reason="BasicSR has the metrics")
 
+import degflow_aug
 from degflow_aug.files import notice
 from degflow_aug.metrics.paper_metric import calculate_psnr_interflow
 from degflow_aug.models.validation.validation_metrics import check_truth, measure_all
 
+degflow_aug.register()
 PSNR, SSIM, NIQE = ({"type": f"calculate_{name}", "crop_border": 0} for name in ("psnr", "ssim", "niqe"))
 LR, PAIRS = {"name": "lr", "type": "SingleImageDataset"}, {"name": "pairs", "type": "PairedImageDataset"}
 ANY_PAIRS = {"name": "any", "type": "AnyScalePairDataset"}
