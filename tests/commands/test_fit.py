@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from degflow_aug.bundles.bundle import load_bundle
 from degflow_aug.bundles.likeness import read_likenesses
 from degflow_aug.cli import main
+from degflow_aug.commands.fit.after_networks import FEWEST_MINUTES, share_after, teach_student
 from degflow_aug.commands.fit.start import content_of, note_start
 from degflow_aug.data.layouts.scene import Scene
 from degflow_aug.fit import noise_fit, student_training
@@ -183,6 +184,15 @@ def test_a_fit_that_goes_on_elsewhere_is_not_equal_to_the_bit(
     sentence = "begun with a CPU, 1 thread and goes on with a CPU, 2 thread: it is not equal to the bit"
     found = capsys.readouterr().err
     assert (sentence in found) == bool(found) == (exact and threads == 2)
+
+
+def test_a_short_fit_teaches_no_student(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The stages have its time then."""
+    known = load_bundle(bundle)
+    short = argparse.Namespace(iters=None, minutes=FEWEST_MINUTES - 0.1)
+    assert teach_student(short, known, [], []) is known
+    assert "no student in less than 15 minutes: degflow distill teaches one" in capsys.readouterr().err
+    assert [share_after(minutes) for minutes in (short.minutes, FEWEST_MINUTES, 0.0)] == [0.1, 0.2, 0.1]
 
 
 def test_held_out_scenes_are_held_out_of_their_camera_only(tmp_path: Path) -> None:

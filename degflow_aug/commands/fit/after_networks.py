@@ -21,17 +21,27 @@ if TYPE_CHECKING:
 
 STUDENT_SHARE = NOISE_SHARE = 0.1
 """Of the budget."""
+FEWEST_MINUTES = 15
+"""Of a fit that teaches a student: in a tenth of less it would stay behind the generator on a CPU, and be of no use."""
+
+
+def share_after(minutes: float) -> float:
+    """The share of so many minutes that is left for student and noise."""
+    return NOISE_SHARE + (STUDENT_SHARE if minutes >= FEWEST_MINUTES else 0.0)
 
 
 def teach_student(
     args: argparse.Namespace, bundle: Bundle, scenes: Sequence[Scene], held_out: Sequence[Scene]
 ) -> Bundle:
-    """Add a student per camera, where the images are large enough to teach it.
+    """Add a student per camera, where there is time and the images are large enough to teach it.
 
     Args:
         bundle: of networks trained on ``scenes``.
         held_out: nobody has trained on these.
     """
+    if not args.iters and (args.minutes or DEFAULT_MINUTES) < FEWEST_MINUTES:
+        note(f"no student in less than {FEWEST_MINUTES} minutes: degflow distill teaches one")
+        return bundle
     from degflow_aug.bundles.likeness import students_in_words
     from degflow_aug.degradations.noise.residual_estimation import TooSmallError
     from degflow_aug.fit.short_training import ShortRun

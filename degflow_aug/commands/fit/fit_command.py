@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from degflow_aug.commands.fit.after_networks import NOISE_SHARE, STUDENT_SHARE, learn_noise, teach_student
+from degflow_aug.commands.fit.after_networks import learn_noise, share_after, teach_student
 from degflow_aug.commands.fit.kernel import ALONE, check_alone, forget_kept, run_kernel_preset
 from degflow_aug.commands.fit.outcome import measure, show, summary
 from degflow_aug.commands.fit.start import DEFAULT_MINUTES, content_of, note_start, work_folder
@@ -231,7 +231,7 @@ def prepare(args: argparse.Namespace, scenes: list[Scene], progress: Progress) -
         chosen,
         settings,
         plan,
-        minutes=minutes * (1 - STUDENT_SHARE - NOISE_SHARE),
+        minutes=minutes * (1 - share_after(minutes)),
         iterations=args.iters or 0,
         save_seconds=args.save_every,
         report=progress,
