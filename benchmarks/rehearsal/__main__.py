@@ -92,9 +92,12 @@ def rehearse(work: Path) -> dict[str, float]:
     for name in STEPS:
         seconds[name] = run(work, "train", "-opt", f"{name}.yml")
         if name == "lfm_realsr_paper":
-            photographs = "datasets/RealSR_v2_ordered/Nikon/Train/2"
+            # Views lie beside HR.
+            (work / "nikon_hr").mkdir()
+            for hr in work.glob("datasets/RealSR_v2_ordered/Nikon/Train/2/*_HR.png"):
+                shutil.copy(hr, work / "nikon_hr")
             seconds["generate"] = run(
-                work, "generate", photographs, "--bundle", BUNDLE, "--layout", "official", "--scales", "2:4:0.5",
+                work, "generate", "nikon_hr", "--bundle", BUNDLE, "--layout", "official", "--scales", "2:4:0.5",
                 "--out", "generated",
             )  # fmt: skip
             shutil.copy(work / BUNDLE, work / "camera.safetensors")
