@@ -170,11 +170,11 @@ def test_the_section_degflow_is_shown_whole() -> None:
 
 def test_the_pattern_file_describes_pairs(tmp_path: Path) -> None:
     text = block("fit", "pattern.yml")
-    write_pairs(tmp_path, scenes=1)
-    (tmp_path / "x2").rename(tmp_path / "LR2")
-    (tmp_path / "x4").rename(tmp_path / "LR4")
+    write_pairs(tmp_path, scenes=1, scales=(2.0, 3.0, 4.0))
+    for scale in (2, 3, 4):
+        (tmp_path / f"x{scale}").rename(tmp_path / f"LR{scale}")
     (scene,) = find_scenes(tmp_path, "pattern", pattern=load_yaml(text))
-    assert scene.scales == (2.0, 4.0)
+    assert scene.scales == (2.0, 3.0, 4.0)
     assert yaml.safe_load(text) == load_yaml(text)
 
 
