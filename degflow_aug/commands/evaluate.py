@@ -94,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
     opponents = _opponents(args, generator)
     for opponent in opponents.values():
         _check_cameras(scenes, opponent)
+    _check_reach(opponents, scales)
     read = load_scenes(scenes, scales, pick_device(args.device), least=SSIM_WINDOW)
     (rows, middles), real = _measure(args, generator, read, opponents)
     found = [plain(row) for row in rows]
@@ -183,6 +184,25 @@ def _opponents(args: argparse.Namespace, generator: Generator) -> dict[str, Degr
             raise ValueError(f"expected --beside bundles whose names no other row has, got {name!r}; rename the file")
         found[name] = build_generator(bundle, args)
     return found
+
+
+def _check_reach(opponents: dict[str, Degradation], scales: Iterable[float]) -> None:
+    """Say which scales a bundle of ``--beside`` does not make, whose cells stay empty.
+
+    Raises:
+        ValueError: it makes none.
+    """
+    asked = tuple(scales)
+    for name, opponent in opponents.items():
+        highest = opponent.scale_range[1]
+        beyond = [f"x{scale:g}" for scale in asked if scale > highest + 1e-6]
+        shown = ", ".join(beyond)
+        if beyond and len(beyond) == len(asked):
+            raise ValueError(
+                f"expected pairs at scales up to {highest:g} for --beside {name}, got {shown}; leave it out"
+            )
+        if beyond:
+            note(f"{name} makes no LR at {shown}: it has no cell there")
 
 
 def _check_cameras(scenes: list[Scene], generator: Degradation) -> None:

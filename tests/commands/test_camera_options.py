@@ -45,7 +45,8 @@ def written(here: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def write(*words: str) -> dict[str, Any]:
         monkeypatch.setattr("basicsr.train.train_pipeline", lambda root: False)
-        assert main(["train", "liif", "--camera", "kernel.safetensors", "--photos", "photos", *words]) == 0
+        photos = () if "--photos" in words else ("--photos", "photos")
+        assert main(["train", "liif", "--camera", "kernel.safetensors", *photos, *words]) == 0
         return load_yaml(here / "liif.yml")
 
     return write
@@ -58,6 +59,24 @@ def test_scales_are_those_of_the_camera_and_scenes_those_it_has_not_seen(written
     pairs = {"layout": "pattern", "scales": [2], "scenes": ["pairs/002"]}
     assert opt["datasets"]["val"] == opt["datasets"]["val"] | pairs
     assert opt["degradation"] == {"type": "FittedKernel", "bundle": "kernel.safetensors", "noise": 0}
+
+
+@pytest.mark.parametrize(("photos", "seen", "both"), [
+    ("photos", SEEN, 0), ("pairs", SEEN, 0), ("pairs/HR", SEEN, 1), ("pairs", [], 3),
+    ("pairs", [*SEEN, "pairs/002"], 3),
+])  # fmt: skip
+def test_what_is_not_validated_on_and_what_is_trained_on_too_is_said(
+    photos: str, seen: list[str], both: int, written: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = KernelSpec((1.0, 2.5), "pairs", {"scenes": seen})
+    save_bundle("kernel.safetensors", KernelBundle(spec, [random_kernel(0, (1.0, 2.5)).state_dict()]))
+    capsys.readouterr()
+    written("--photos", photos, "--val", "pairs")
+    said = capsys.readouterr().err
+    assert "pairs: pairs at x4 are not validated on, which kernel.safetensors does not have" in said
+    assert (f"{both} of the {both} HR images of pairs that are validated on are trained on as well" in said) == bool(
+        both
+    )
 
 
 def test_pairs_of_other_devices_are_left_out(written: Any, here: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from helpers.photographs import photograph
 from helpers.random_networks import random_noise
 from helpers.refusals import refused
+from helpers.tiny_camera import write_pairs
 
 from degflow_aug import load_generator
 from degflow_aug.bundles.bundle import load_bundle, save_bundle
@@ -85,6 +86,19 @@ def test_another_bundle_has_a_row_beside(bundle: Path, tmp_path: Path, capsys: p
         beside = [part for path in twice for part in ("--beside", path)]
         said = refused(capsys, "evaluate", bundle, *asked, *beside)
         assert f"whose names no other row has, got '{twice[0].stem}'" in said
+
+
+def test_a_bundle_beside_is_asked_within_its_range(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_pairs(tmp_path / "pairs")
+    near, known = tmp_path / "near.safetensors", load_bundle(bundle)
+    save_bundle(near, replace(known, spec=replace(known.spec, knots=(1.0, 2.0), s_max=2.0)))
+    asked = ["evaluate", str(bundle), "--pairs", str(tmp_path / "pairs"), "--report", "none", "--beside", str(near)]
+    assert main(asked) == 0
+    assert "near makes no LR at x4: it has no cell there" in capsys.readouterr().err
+    said = refused(capsys, *asked, "--knots", "4")
+    assert "expected pairs at scales up to 2 for --beside near, got x4; leave it out" in said
 
 
 def test_the_table_has_a_block_a_camera(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

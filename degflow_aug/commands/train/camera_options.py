@@ -12,10 +12,11 @@ from typing import Any
 import yaml
 
 from degflow_aug.bundles.spec import KernelSpec
-from degflow_aug.commands.shared.arguments import pick_device
+from degflow_aug.commands.shared.arguments import pick_device, process_of_group
 from degflow_aug.commands.shared.option_files import shipped_file
 from degflow_aug.console.progress import note
 from degflow_aug.data.layouts import SPLIT_LAYOUTS
+from degflow_aug.files.image_tree import find_images
 from degflow_aug.files.writing import atomic_path
 from degflow_aug.options.yaml_file import load_yaml
 
@@ -116,6 +117,9 @@ def _validation(
             f"{args.val}: expected pairs at scales up to {highest:g}, which {args.camera} has, got {there[0]:g}"
         )
     if there[-1] > highest:
+        beyond = ", ".join(f"x{scale:g}" for scale in there if scale > highest)
+        if process_of_group()[0] == 0:
+            note(f"{args.val}: pairs at {beyond} are not validated on, which {args.camera} does not have")
         section["scales"] = [scale for scale in there if scale <= highest]
     names = [f"{scene.camera}/{scene.name}" for scene in scenes]
     unseen = [name for name in names if name not in seen]
@@ -124,6 +128,15 @@ def _validation(
         section["scenes"] = unseen
         if Path(args.photos).resolve() == Path(args.val).resolve():
             train["scenes"] = [name for name in names if name in seen]
+            return section if gpu else {**section, "crop": 160}
+        scenes = [scene for scene, name in zip(scenes, names, strict=True) if name in unseen]
+    trained = {Path(image.path).resolve() for image in find_images(args.photos)}
+    both = sum(scene.hr.resolve() in trained for scene in scenes)
+    if both and process_of_group()[0] == 0:
+        note(
+            f"{both} of the {len(scenes)} HR images of {args.val} that are validated on are trained on as well, which "
+            "flatters the network; name other --val pairs"
+        )
     return section if gpu else {**section, "crop": 160}
 
 
