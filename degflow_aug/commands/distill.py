@@ -14,7 +14,7 @@ from degflow_aug.commands.shared.pairs_arguments import (
     add_pairs_arguments,
     find_pairs,
     load_scenes,
-    say_other_cameras,
+    say_what_teaches,
 )
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.plain_text import say
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     from degflow_aug.fit.student_training import STEPS
 
     bundle, path = load_bundle(args.bundle), bundle_path(args.bundle)
-    say_other_cameras(scenes, bundle.spec)
+    say_what_teaches(scenes, bundle.spec)
     if cameras := bundle.spec.cameras:
         scenes = [replace(scene, camera=cameras[find_camera(scene.camera, cameras)]) for scene in scenes]
     if out is None and path.parent == WEIGHTS:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from degflow_aug.commands.shared.arguments import bundle_output, count, pick_device, positive_number
-from degflow_aug.commands.shared.pairs_arguments import add_pairs_arguments, find_pairs, load_scenes, say_other_cameras
+from degflow_aug.commands.shared.pairs_arguments import add_pairs_arguments, find_pairs, load_scenes, say_what_teaches
 from degflow_aug.console.json_output import add_json_argument, print_json
 from degflow_aug.console.plain_text import say
 from degflow_aug.console.progress import Progress
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     if named is None and path.parent == WEIGHTS:
         raise ValueError(f"expected --out FILE.safetensors for a shipped bundle, got none; {path} would be overwritten")
     out = named or path
-    say_other_cameras(scenes, bundle.spec)
+    say_what_teaches(scenes, bundle.spec)
     knots = [knot for knot in bundle.spec.knots if knot != 1]
     there = {scale for scene in scenes for scale in scene.scales}
     if missing := [f"x{knot:g}" for knot in knots if knot not in there]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from degflow_aug.archs.generator.rae_arch import ResidualAutoencoder
 from degflow_aug.degradations.generator.degflow import DegFlow
 from degflow_aug.degradations.grid import at_least_float32
+from degflow_aug.files.notice import notice
 from degflow_aug.flow.objective import draw_times, jump, velocity_loss
 from degflow_aug.flow.solver import integrate
 from degflow_aug.flow.time_map import TimeMap
@@ -20,6 +21,9 @@ from degflow_aug.models.stages.paths import path_ends, path_points
 from degflow_aug.models.training.checkpoint import find_checkpoint, read_checkpoint
 from degflow_aug.options.sections import read_options
 from degflow_aug.options.stages import LFMOptions
+
+SAME_TIME = 0.01
+"""What times may differ by, as those of the paper and of its generator do."""
 
 
 class LFMModel(LatentStageModel):
@@ -38,6 +42,8 @@ class LFMModel(LatentStageModel):
         rae = load_rae(options.rae, Path(opt["path"].get("experiments_root", ".")).parent)
         super().__init__(opt, options, rae, solver=options.solver, steps=options.steps)
         self.tolerance, self.trajectory = options.tolerance, trajectory(options.trajectory)
+        if self.is_train:
+            say_other_times(options)
 
     def find_times(self) -> TimeMap:
         """With the times that the options name."""
@@ -100,3 +106,14 @@ def load_rae(path_or_run: str, experiments: Path) -> ResidualAutoencoder:
             f"expected a stage 1 checkpoint (ResidualAutoencoder), got {path}, which is of another network"
         ) from None
     return rae.eval().requires_grad_(False)
+
+
+def say_other_times(options: LFMOptions) -> None:
+    """Say where ``options.times`` are not those that the bundle will ask at, which keeps none."""
+    straight = TimeMap(options.last_scale)
+    for scale, time in options.times.items():
+        if abs(time - straight.time(scale)) > SAME_TIME:
+            notice(
+                f"degflow.times is of training and validation: the bundle asks x{scale:g} at t = "
+                f"{straight.time(scale):.4f}, and not at {time:g}"
+            )

@@ -59,6 +59,18 @@ def test_the_noise_of_the_pairs_gets_into_the_bundle(
     assert float((noisy - clean).std()) == pytest.approx(float((to_lr_grid(view, 2.0) - clean).std()), rel=0.1)
 
 
+def test_views_that_teach_nothing_are_said(
+    bundle: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notice, "_SAID", set())
+    known, near = load_bundle(bundle), tmp_path / "near.safetensors"
+    save_bundle(near, replace(known, spec=replace(known.spec, knots=(1.0, 2.0))))
+    pattern = write_noisy_pairs(tmp_path / "pairs", bundle)
+    arguments = ["--pairs", str(tmp_path / "pairs"), "--layout", "pattern", "--pattern", str(pattern)]
+    assert main(["noise", str(near), *arguments]) == 0
+    assert "views at x4 teach nothing: the training scales of the bundle are x2" in caplog.text
+
+
 @pytest.mark.parametrize(("camera", "said"), [("pairs", False), ("Sony + pairs", False), ("Sony", True), ("", False)])
 def test_pairs_of_another_camera_are_said(
     camera: str, said: bool, bundle: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture,

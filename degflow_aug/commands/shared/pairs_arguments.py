@@ -156,10 +156,15 @@ def cameras_of(scenes: Sequence[Scene]) -> str:
     return " + ".join(dict.fromkeys(scene.camera for scene in scenes))
 
 
-def say_other_cameras(scenes: Sequence[Scene], spec: GeneratorSpec | KernelSpec) -> None:
-    """Say which pairs are of another camera than that of a bundle of one, as far as names tell."""
+def say_what_teaches(scenes: Sequence[Scene], spec: GeneratorSpec | KernelSpec) -> None:
+    """Say which pairs are of another camera than that of a bundle of one, as far as names tell, and which views are at
+    none of its training scales."""
     from degflow_aug.degradations.camera_choice import is_one_of
 
+    beyond = sorted({scale for scene in scenes for scale in scene.scales} - set(spec.knots))
+    if beyond:
+        shown, knots = (", ".join(f"x{scale:g}" for scale in each) for each in (beyond, spec.knots[1:]))
+        notice(f"views at {shown} teach nothing: the training scales of the bundle are {knots}")
     if spec.camera and not spec.cameras:
         found = dict.fromkeys(scene.camera for scene in scenes if scene.camera)
         others = [camera for camera in found if not is_one_of(camera, spec.camera)]

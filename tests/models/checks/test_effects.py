@@ -18,6 +18,7 @@ from degflow_aug.files import notice
 from degflow_aug.files.image_file import write_image
 from degflow_aug.files.image_tree import find_images
 from degflow_aug.models.checks.effects import check_scales_of_pairs, say_idle_keys
+from degflow_aug.models.lfm_model import say_other_times
 from degflow_aug.models.stages.kernel_source import say_unused_kernel
 from degflow_aug.options.stages import DistillOptions, LFMOptions, RAEOptions, RefineOptions
 from degflow_aug.options.super_resolution import ArbitraryScaleOptions
@@ -58,6 +59,13 @@ def test_what_other_keys_leave_idle(
     say_idle_keys(kind(**section, **({} if kind is ArbitraryScaleOptions else {"knots": KNOTS})), section)
     assert len(caplog.records) == bool(said)
     assert said in caplog.text
+
+
+def test_times_that_the_bundle_does_not_ask_at(caplog: pytest.LogCaptureFixture) -> None:
+    say_other_times(LFMOptions(knots=(1.0, 2.0, 4.0), times={2.0: 0.33337}))
+    assert not caplog.records
+    say_other_times(LFMOptions(knots=(1.0, 2.0, 4.0), times={2.0: 0.6}))
+    assert "the bundle asks x2 at t = 0.3333, and not at 0.6" in caplog.text
 
 
 @pytest.mark.parametrize(("settings", "keys"), [
