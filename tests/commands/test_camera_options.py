@@ -97,6 +97,18 @@ def test_a_student_that_was_compared_may_make_lr(here: Path) -> None:
     assert opt["degradation"] == degradation
 
 
+@pytest.mark.parametrize(
+    "name", [b"ph\nfind_unused_parameters: true\n# x", b"ph\x1b[31m2", b"ph\xff", "b\u2028ä".encode()]
+)
+def test_names_of_folders_stay_names(name: bytes, written: Any, here: Path) -> None:
+    photos = os.fsdecode(name)
+    (here / "photos").rename(here / photos)
+    opt = written("--photos", photos)
+    assert opt["datasets"]["train"]["dataroot_gt"] == photos
+    assert "find_unused_parameters" not in opt
+    assert written("--photos", photos) == opt
+
+
 def test_iterations_and_what_counts_them_go_together(written: Any) -> None:
     opt = written("--iters", "60")
     assert opt["train"]["total_iter"] == 60

@@ -14,6 +14,7 @@ import yaml
 from degflow_aug.bundles.spec import KernelSpec
 from degflow_aug.commands.shared.arguments import pick_device, process_of_group
 from degflow_aug.commands.shared.option_files import shipped_file
+from degflow_aug.console.plain_text import one_line
 from degflow_aug.console.progress import note
 from degflow_aug.data.layouts import SPLIT_LAYOUTS
 from degflow_aug.files.image_tree import find_images
@@ -164,7 +165,7 @@ def write_camera_options(args: argparse.Namespace, opt: dict[str, Any], first: b
         value = getattr(args, key)
         words += [] if value is None else [f"--{key}", str(value)]
     again = f"degflow train -opt {shlex.quote(args.opt)}"
-    text = f"# Written by {shlex.join(words)}\n#   {again}\n"
+    text = f"# Written by {one_line(shlex.join(words))}\n#   {one_line(again)}\n"
     text += yaml.safe_dump(opt, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
     path, scales = Path(args.opt), opt["degflow"]["scale_range"]
     if not path.exists():
