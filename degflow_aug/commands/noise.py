@@ -54,8 +54,9 @@ def run(args: argparse.Namespace) -> int:
     from degflow_aug.bundles.bundle import load_any_bundle, save_bundle
     from degflow_aug.bundles.spec import WEIGHTS, bundle_path
     from degflow_aug.fit.noise_fit import spread_out, with_noise
-    from degflow_aug.fit.noise_training import STEPS, NoiseRun
+    from degflow_aug.fit.noise_training import STEPS
     from degflow_aug.fit.schedule import Budget
+    from degflow_aug.fit.short_training import ShortRun
 
     bundle = load_any_bundle(args.bundle)
     path = bundle_path(args.bundle)
@@ -73,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     device = pick_device(args.device)
     with sole_writer(out), Progress() as progress:
         budget = Budget(0, 60 * args.minutes) if args.minutes else Budget(STEPS)
-        run = NoiseRun(budget, args.seed, lambda *state: progress("noise network", *state))
+        run = ShortRun(budget, args.seed, lambda *state: progress("noise network", *state))
         whole, choices = with_noise(bundle, load_scenes(spread_out(scenes), knots, device, "noise"), device, run)
         save_bundle(out, whole)
     deviations = list(_deviations(whole.noise, bundle.spec.cameras))

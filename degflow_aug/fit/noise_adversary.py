@@ -61,11 +61,11 @@ class Adversary:
         scores = self.network(torch.cat([real, made]))
         return scores[: len(real)], scores[len(real) :]
 
-    def state(self) -> dict[str, Any]:
-        """What :meth:`resume` goes on from."""
+    def state_dict(self) -> dict[str, Any]:
+        """What :meth:`load_state_dict` goes on from."""
         return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
 
-    def resume(self, state: dict[str, Any]) -> None:
-        """Go on from a :meth:`state`."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a :meth:`state_dict`."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])

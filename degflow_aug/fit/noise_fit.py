@@ -24,7 +24,8 @@ from degflow_aug.degradations.noise.noisy_degradation import Noise, NoNoise
 from degflow_aug.degradations.noise.residual_estimation import Pair, estimate_noise
 from degflow_aug.evaluation.evaluation import EvaluationScene, check_view
 from degflow_aug.fit.noise_choice import GAUSSIAN, LEARNED, NONE, Choice, choose_noise, hold_out
-from degflow_aug.fit.noise_training import NoiseRun, train_noise
+from degflow_aug.fit.noise_training import train_noise
+from degflow_aug.fit.short_training import ShortRun
 from degflow_aug.metrics.energy_score import ResidualScore
 
 WINDOW, SCENES, RIM = 640, 64, 2
@@ -40,7 +41,7 @@ def spread_out(scenes: Sequence[Scene]) -> Sequence[Scene]:
 
 
 def with_noise(
-    bundle: AnyBundle, scenes: Iterable[EvaluationScene], device: torch.device, run: NoiseRun
+    bundle: AnyBundle, scenes: Iterable[EvaluationScene], device: torch.device, run: ShortRun
 ) -> tuple[AnyBundle, list[Choice]]:
     """Add to a bundle the noise that its views lack beside the real ones of ``scenes``, of the form that suits best.
 
@@ -66,7 +67,7 @@ def with_noise(
 
 
 def learn_noise_by_camera(
-    generator: SeveralCameras, scenes: Iterable[EvaluationScene], device: torch.device, run: NoiseRun
+    generator: SeveralCameras, scenes: Iterable[EvaluationScene], device: torch.device, run: ShortRun
 ) -> list[tuple[State, Choice]]:
     """:func:`learn_noise` of each of the generator's cameras from its own scenes.
 
@@ -86,7 +87,7 @@ def learn_noise_by_camera(
 
 
 def learn_noise(
-    generator: Degradation, scenes: Iterable[EvaluationScene], device: torch.device, run: NoiseRun
+    generator: Degradation, scenes: Iterable[EvaluationScene], device: torch.device, run: ShortRun
 ) -> tuple[State, Choice]:
     """State of the noise between rendered and real LR images, in the middle of every scene.
 

@@ -17,10 +17,10 @@ from degflow_aug.degradations.noise.residual_estimation import TooSmallError
 from degflow_aug.degradations.noise.residual_noise import ResidualNoise
 from degflow_aug.evaluation.evaluation import EvaluationScene
 from degflow_aug.fit.noise_fit import learn_noise, spread_out
-from degflow_aug.fit.noise_training import NoiseRun
 from degflow_aug.fit.schedule import Budget
+from degflow_aug.fit.short_training import ShortRun
 
-HOW = torch.device("cpu"), NoiseRun(Budget(1))
+HOW = torch.device("cpu"), ShortRun(Budget(1))
 
 
 def test_a_fitted_kernel_will_do() -> None:

@@ -17,8 +17,9 @@ from torch import Tensor
 from degflow_aug.degradations.noise.learned_noise import LearnedNoise
 from degflow_aug.fit import noise_adversary, noise_training
 from degflow_aug.fit.noise_adversary import Adversary
-from degflow_aug.fit.noise_training import NoiseRun, train_noise
+from degflow_aug.fit.noise_training import train_noise
 from degflow_aug.fit.schedule import Budget
+from degflow_aug.fit.short_training import ShortRun
 from degflow_aug.metrics.energy_score import ResidualScore
 
 CPU = torch.device("cpu")
@@ -36,7 +37,7 @@ def white_pairs(deviation: float = 0.04, scales: tuple[float, ...] = (2.0,)) -> 
     return found
 
 
-def trained(pairs: Pairs, run: NoiseRun) -> LearnedNoise:
+def trained(pairs: Pairs, run: ShortRun) -> LearnedNoise:
     """On top of a field that is far too weak."""
     score = ResidualScore(real[0] - lr[0] for each in pairs.values() for lr, real in each)
     field = random_noise(tuple(pairs))
@@ -46,7 +47,7 @@ def trained(pairs: Pairs, run: NoiseRun) -> LearnedNoise:
 
 def test_it_learns_the_deviation_of_white_noise() -> None:
     pairs = white_pairs()
-    noise = trained(pairs, NoiseRun(Budget(80)))
+    noise = trained(pairs, ShortRun(Budget(80)))
     lr = torch.full((4, 3, 64, 64), 0.5)
     drawn = noise.sample(lr, torch.full((4,), 2.0), seeded())
     assert float(drawn.std()) == pytest.approx(0.04, rel=0.25)
@@ -56,14 +57,14 @@ def test_it_learns_the_deviation_of_white_noise() -> None:
 def test_an_interrupted_training_ends_as_one_in_one_go(tmp_path: Path) -> None:
     pairs = white_pairs(scales=(2.0, 4.0))
     state = tmp_path / "noise.state"
-    whole = trained(pairs, NoiseRun(Budget(42), seed=3))
+    whole = trained(pairs, ShortRun(Budget(42), seed=3))
 
     def stop(step: int, total: int, value: float) -> None:
         assert total == 42
         if step == 20 and not state.is_file():
             os.kill(os.getpid(), signal.SIGINT)
 
-    run = NoiseRun(Budget(42), seed=3, report=stop, state=state)
+    run = ShortRun(Budget(42), seed=3, report=stop, state=state)
     with pytest.raises(KeyboardInterrupt):
         trained(pairs, run)
     assert torch.load(state, weights_only=True)["step"] == 20
@@ -73,22 +74,22 @@ def test_an_interrupted_training_ends_as_one_in_one_go(tmp_path: Path) -> None:
     again = trained(pairs, run)
     assert torch.equal(again.layers[0].weight, whole.layers[0].weight)
     other = white_pairs(0.05, scales=(2.0, 4.0))
-    fresh = trained(other, NoiseRun(Budget(1), seed=3, state=state))
+    fresh = trained(other, ShortRun(Budget(1), seed=3, state=state))
     assert torch.load(state, weights_only=True)["step"] == 1
     assert not torch.equal(fresh.layers[0].weight, whole.layers[0].weight)
 
 
 def test_the_global_stream_is_left_alone() -> None:
     before, pairs = torch.random.get_rng_state(), white_pairs()
-    trained(pairs, NoiseRun(Budget(1)))
+    trained(pairs, ShortRun(Budget(1)))
     assert torch.equal(before, torch.random.get_rng_state())
 
 
 def test_a_step_beside_the_adversary_is_made_on_the_device(fake_cuda: FakeCUDA) -> None:
     pairs = white_pairs()
     score = ResidualScore(real[0] - lr[0] for lr, real in pairs[2.0])
-    training = noise_training._Training(pairs, random_noise((2.0,)), score, NoiseRun(Budget(10)), CUDA)
-    assert training._advance(step=0, progress=0.7).is_cuda
+    training = noise_training._Training(pairs, random_noise((2.0,)), score, ShortRun(Budget(10)), CUDA)
+    assert training.advance(step=0, progress=0.7).is_cuda
 
 
 @pytest.mark.parametrize(("budget", "beside"), [(9, 5.4), (14, 8.4), (30, 9.5), (31, 9.5)])
@@ -103,19 +104,6 @@ def test_the_adversary_takes_the_end_of_a_training_and_never_more_steps_than_its
 
     monkeypatch.setattr(noise_adversary, "MOST_STEPS", 9.5)
     monkeypatch.setattr(Adversary, "loss", loss)
-    trained(white_pairs(), NoiseRun(Budget(budget)))
+    trained(white_pairs(), ShortRun(Budget(budget)))
     first = budget - beside
     assert asked == pytest.approx([(step - first) / beside for step in range(math.ceil(first), budget)], abs=1e-9)
-
-
-def test_a_damaged_state_is_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "noise.state").write_bytes(b"PK\x03\x04 cut off")
-    with pytest.raises(ValueError, match=r"^expected a checkpoint of plain tensors, got .*noise\.state"):
-        trained(white_pairs(), NoiseRun(Budget(1), state=tmp_path / "noise.state"))
-
-
-def test_cameras_share_a_budget() -> None:
-    run = NoiseRun(Budget(9, 0.0), state=Path("noise.state"))
-    assert run.part(1, 2).budget == Budget(5)
-    assert run.part(1, 2).state == Path("noise_1.state")
-    assert NoiseRun(Budget(0, 60.0)).part(0, 3) == NoiseRun(Budget(0, 20.0))

@@ -76,14 +76,15 @@ def learn_noise(args: argparse.Namespace, bundle: Bundle | KernelBundle, scenes:
     """Add the noise that the bundle's LR images lack, where the images are large enough to learn it from."""
     from degflow_aug.degradations.noise.residual_estimation import TooSmallError
     from degflow_aug.fit.noise_fit import spread_out, with_noise
-    from degflow_aug.fit.noise_training import STEPS, NoiseRun
+    from degflow_aug.fit.noise_training import STEPS
     from degflow_aug.fit.schedule import Budget
+    from degflow_aug.fit.short_training import ShortRun
 
     device, alone = pick_device(args.device), args.preset in ALONE
     knots = [knot for knot in bundle.spec.knots if knot != 1]
     budget = Budget(min(args.iters or STEPS // 10, STEPS)) if alone else _budget(args, NOISE_SHARE, STEPS)
     with Progress() as progress:
-        run = NoiseRun(
+        run = ShortRun(
             budget,
             args.seed,
             lambda *state: progress("noise network", *state),
