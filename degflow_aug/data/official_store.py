@@ -20,7 +20,15 @@ MULTIPLE = 64
 
 
 class OfficialStore(FolderStore):
-    """``root/{scale}/{prefix}_LR{scale}.png`` and, in the same folder, ``{prefix}_HR.png``."""
+    """``root/version0/{scale}/{prefix}_LR{scale}.png`` and, in the same folder, ``{prefix}_HR.png``.
+
+    What else a set keeps lies in ``root``: those readers may take all of ``version0`` for scales.
+    """
+
+    @staticmethod
+    def place(root: Path, scale: float) -> Path:
+        """Return the folder of one scale."""
+        return root / "version0" / f"{scale:g}"
 
     def hr_paths(self, name: str) -> list[Path]:
         """An HR image in the folder of each scale."""
@@ -31,14 +39,14 @@ class OfficialStore(FolderStore):
 
 
 def official_folder(out: Path, camera: str) -> Path:
-    """The folder of the scales of a camera.
+    """The folder of a camera.
 
     Raises:
         ValueError: a path with HR in it, by which those readers know HR images, or a camera that names no folder.
     """
     if camera in (".", ".."):
         raise ValueError(f"expected the name of a camera for its folder in --layout official, got {camera!r}")
-    folder = out / (camera.replace("/", "_") or "camera") / "version0"
+    folder = out / (camera.replace("/", "_") or "camera")
     if "HR" in str(folder):
         raise ValueError(
             f"expected --out and camera without HR in them for --layout official, got {folder}; code that reads such "

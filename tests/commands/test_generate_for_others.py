@@ -55,6 +55,8 @@ def test_official_layout(bundle: Path, photographs: Path, tmp_path: Path) -> Non
     generator = load_generator(bundle)
     pairs = read_official(tmp_path / "out")
     camera = generator.camera or "camera"  # type: ignore[union-attr]
+    # Readers may list it for the scales.
+    assert {each.name for each in (tmp_path / "out" / camera / "version0").iterdir()} == {"1.5", "2"}
     assert sorted(pairs) == [(camera, scale, f"Canon_00{number}") for scale in ("1.5", "2") for number in (1, 2)]
     for (_, scale, prefix), files in pairs.items():
         whole = read_image(photographs / {"Canon_001": "a.png", "Canon_002": "b.jpg"}[prefix])

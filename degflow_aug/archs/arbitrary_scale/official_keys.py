@@ -75,7 +75,7 @@ def find_official_network(content: object, path: str | Path) -> OfficialNetwork 
     if not isinstance(content, Mapping):
         return None
     model = content.get("model")
-    if isinstance(model, Mapping) and model.get("name") in _KINDS:
+    if isinstance(model, Mapping) and str(model.get("name")) in _KINDS:
         held, given = model.get("sd"), model.get("args")
         if not isinstance(held, Mapping) or not isinstance(given, Mapping):
             raise ValueError(f"expected a model with name, args and sd in {path}, got {', '.join(map(str, model))}")
