@@ -167,6 +167,7 @@ def with_encoder(checkpoint: Checkpoint, spec: Any) -> None:
         (lambda c: c["model"].update(name="metasr"), "an official MetaSR"),
         (lambda c: c["model"].update(name="lte"), "expected an official LTE with its tensors"),
         (lambda c: c["model"].update(name="edsr"), "LIIF, LTE, MetaSR or CiaoSR"),
+        (lambda c: c["model"].update(name=["liif"]), "LIIF, LTE, MetaSR or CiaoSR"),
         (lambda c: c["model"].pop("sd"), "a model with name, args and sd"),
         (lambda c: c.update(model=[1, 2]), "LIIF, LTE, MetaSR or CiaoSR"),
         (lambda c: c["model"]["args"].update(encoding="none"), "unexpected keyword argument 'encoding'"),
