@@ -156,6 +156,6 @@ def check_sides(preset: Preset, settings: FitSettings) -> None:
     wanted, smallest = crop_side(preset.stages["rae"]), settings.pairs().smallest_side
     if smallest < wanted:
         raise ValueError(
-            f"expected pairs of at least {wanted} pixels a side for this preset, got {smallest}; take "
-            "--preset tiny (96 pixels) or leave smaller scenes out"
+            f"expected pairs of at least {wanted} pixels a side for this preset and recipe, got {smallest}; take "
+            "--preset tiny with --recipe ours (96 pixels), or leave smaller scenes out"
         )

@@ -78,8 +78,8 @@ def read_vgg(path: str | Path | None) -> dict[str, Tensor]:
     file = vgg_file(path)
     if not file.is_file():
         raise ValueError(
-            f"expected torchvision's VGG16 weights for LPIPS at {file}, got none; place {VGG_FILE} there or name it in "
-            "degflow.lpips_vgg, or set degflow.lpips_weight: 0 to train without LPIPS"
+            f"expected torchvision's VGG16 weights for LPIPS at {file}, got none; place {VGG_FILE} there, name it by "
+            "--lpips-vgg or degflow.lpips_vgg; --lpips-vgg none or degflow.lpips_weight: 0 train without LPIPS"
         )
     state = load_tensors(file)
     if not isinstance(state, dict):

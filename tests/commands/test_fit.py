@@ -118,7 +118,7 @@ def test_one_step_ends_with_a_student_and_resumes_in_it(
         (["--minutes", "5"], "--minutes or --iters"),
         (["--knots", "1,3"], "among the scales of the pairs (2, 4)"),
         (["--preset", "tinny"], "did you mean 'tiny'"),
-        (["--preset", "small"], "128 pixels a side for this preset, got 96; take --preset tiny"),
+        (["--preset", "small"], "128 pixels a side for this preset and recipe, got 96; take --preset tiny"),
         (["--held-out", "077"], "077"),
         (["--work", "README"], "to be a folder"),
         (["--device", "cuda:99"], "--device"),

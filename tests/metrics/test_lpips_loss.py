@@ -163,7 +163,7 @@ def test_nothing_is_printed(vgg_file: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_missing_weights_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    message = r"VGG16 weights for LPIPS at .*vgg16.*\.pth, got none; place .* or set degflow.lpips_weight: 0"
+    message = r"VGG16 weights for LPIPS at .*vgg16.*\.pth, got none; place .* or degflow.lpips_weight: 0 train"
     with pytest.raises(ValueError, match=message):
         LPIPSLoss(vgg_path=tmp_path / "vgg16.pth")
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))

@@ -9,6 +9,7 @@ from degflow_aug.data.layouts.realsr import camera_folders
 from degflow_aug.data.layouts.scene import FoundImage, Place
 from degflow_aug.files.image_file import images_in
 from degflow_aug.files.image_tree import say_left_out
+from degflow_aug.files.notice import notice
 
 _SCALES = (2, 3, 4)
 
@@ -25,7 +26,9 @@ def find_realsr_paper(place: Place) -> Iterator[FoundImage]:
     count = 0
     for camera, folder in camera_folders(place.root, place.split):
         places = {scale: folder / str(scale) for scale in _SCALES}
-        if not all(child.is_dir() for child in places.values()):
+        missing = [str(child) for child in places.values() if not child.is_dir()]
+        if missing:
+            notice(f"{folder.parent}: left out, which has views at 2, 3 and 4 to be taken; there is no {missing[0]}")
             continue
         taken, name = [], re.compile(rf"({re.escape(camera)}_([0-9]+))_HR\.png")
         for hr in images_in(places[2]):

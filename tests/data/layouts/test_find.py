@@ -84,6 +84,10 @@ def test_the_paper_takes_scenes_by_their_names_and_views(tmp_path: Path, caplog:
     assert {each.camera for each in find_scenes(tmp_path, "realsr_paper")} == {"Nikon"}
     with pytest.raises(ValueError, match="expected cameras among Nikon, got 'Canon'"):
         find_scenes(tmp_path, "realsr_paper", cameras=["Canon"])
+    (folder / "3").rmdir()
+    find_scenes(tmp_path, "realsr_paper")
+    assert f"{folder.parent}: left out" in caplog.text
+    assert f"there is no {folder / '3'}" in caplog.text
 
 
 TRUE = {2: 2.1, 4.0: 3.75}
