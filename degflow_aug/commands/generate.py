@@ -54,7 +54,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--grid",
         type=one_of("lr", "hr"),
-        default="lr",
         metavar="lr|hr",
         help="lr: images of the camera's size; hr: views, which keep the size of HR (default: lr)",
     )
@@ -153,6 +152,10 @@ def _process(args: argparse.Namespace) -> tuple[int, int]:
         if args.layout == "official" or args.with_hr:
             option = "--layout official" if args.layout == "official" else "--with-hr"
             raise ValueError(f"expected --format folder with {option}, which are PNG files, got lmdb; leave one out")
+    if args.layout == "official" and (args.grid == "lr" or args.with_hr):
+        option = "--with-hr" if args.with_hr else "--grid lr"
+        raise ValueError(f"expected no {option} with --layout official, whose LR and HR have one size; leave it out")
+    args.grid = args.grid or "lr"
     return rank, world
 
 

@@ -86,6 +86,8 @@ def test_mistakes_in_the_official_layout(
 
     assert "without HR in them" in said("HR_views", "--layout", "official")
     assert "--format folder with --layout official" in said("out", "--layout", "official", "--format", "lmdb")
+    assert "expected no --grid lr with --layout official" in said("out", "--layout", "official", "--grid", "lr")
+    assert "expected no --with-hr with --layout official" in said("out", "--layout", "official", "--with-hr")
     assert "--format folder with --with-hr" in said("out", "--with-hr", "--format", "lmdb")
     for camera in (".", ".."):
         named, known = tmp_path / "named.safetensors", load_bundle(bundle)
