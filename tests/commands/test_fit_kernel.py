@@ -78,7 +78,7 @@ def test_a_stopped_pipeline_goes_on_as_if_it_had_not_been(
     pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("degflow_aug.degradations.fitted.pipeline_estimation.KEPT_EVERY", 1)
-    monkeypatch.setattr("degflow_aug.fit.noise_training.REPORT_STEPS", 1)
+    monkeypatch.setattr("degflow_aug.fit.short_training.REPORT_STEPS", 1)
     asked = ["--preset", "pipeline", "--held-out", "none", "--device", "cpu", "--report", "none", "--iters", "9"]
     command = ["fit", str(pairs), *layout(pairs), *asked, "--out"]
     whole, out = tmp_path / "whole.safetensors", tmp_path / "out.safetensors"

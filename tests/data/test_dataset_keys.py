@@ -31,7 +31,7 @@ def test_values(tmp_path: Path) -> None:
     }  # fmt: skip
     assert keys.turns_and_cache({})["cache_bytes"] == 2**31
     assert keys.selection({"cameras": ["a"]}, True) == {
-        "split": "Train", "cameras": ["a"], "pattern": None, "scenes": None,
+        "split": "Train", "cameras": ["a"], "pattern": None, "scenes": None, "true_scales": None,
     }  # fmt: skip
     assert [keys.selection({"split": split}, False)["split"] for split in (None, "Train")] == ["Test", "Train"]
     (tmp_path / "pattern.yml").write_text('hr: "{id}.png"\nviews: {2: "{id}x2.png"}\n')

@@ -17,7 +17,6 @@ from degflow_aug.commands.shared.option_files import shipped_file
 from degflow_aug.console.plain_text import one_line
 from degflow_aug.console.progress import note
 from degflow_aug.data.layouts import SPLIT_LAYOUTS
-from degflow_aug.files.image_tree import find_images
 from degflow_aug.files.writing import atomic_path
 from degflow_aug.options.yaml_file import load_yaml
 
@@ -98,6 +97,7 @@ def _validation(
     """Make the section of the pairs, of scales and devices of the camera, and of scenes that it was not fitted to."""
     from degflow_aug.data.layouts.find import find_pair_scenes
     from degflow_aug.data.layouts.guess import guess_layout
+    from degflow_aug.files.image_tree import find_images
 
     layout, pattern = guess_layout(args.val)
     section: dict[str, object] = {
