@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,6 +75,15 @@ def test_every_look_at_a_pair_is_shown(
     assert (len(searched) > 1) == (preset == "pipeline")
 
 
+@pytest.fixture
+def _ctrl_c() -> Iterator[None]:
+    """As on a terminal: what a shell starts in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_ctrl_c")
 def test_a_stopped_pipeline_goes_on_as_if_it_had_not_been(
     pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -150,7 +150,7 @@ RESUMES = pytest.mark.parametrize("resumes", [False, pytest.param(True, marks=py
 
 
 @RESUMES
-@pytest.mark.parametrize("recipe", ["city100", "realsr_paper"])
+@pytest.mark.parametrize("recipe", ["city100", pytest.param("realsr_paper", marks=pytest.mark.slow)])
 def test_all_stages_train(recipe: str, resumes: bool, project: Path) -> None:
     pytest.importorskip("basicsr", reason="training needs BasicSR")
     stages = [stage for stage in STAGES if (FOLDER / f"{stage}_{recipe}.yml").is_file()]
