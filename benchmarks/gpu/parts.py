@@ -84,7 +84,7 @@ TINY = _parts(
             120,
             "--bundle degflow_aug/weights/city100-iphone.safetensors --batch 1 --size 32 --rounds 1 --steps 1",
         ),
-        "fit": (240, "--preset tiny --iters 3 --photographs 1"),
+        "fit": (240, "--preset small --iters 3 --photographs 1"),
         "compiled": (120, "--batches 1 --patches 80 --presets tiny --methods one --seconds 0"),
     },
     "cpu",

@@ -268,9 +268,9 @@ def test_real_cameras_from_pairs_to_the_tables(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(two_sample, "STEPS", 2)
     folders = {"Group_A": 9, "Group_B": 12}
     for name, scenes in folders.items():
-        write_pairs(tmp_path / name, scenes=scenes, size=96, scales=(2.0,))
+        write_pairs(tmp_path / name, scenes=scenes, size=128, scales=(2.0,))
     real_cameras.main([
-        "--pairs", *(str(tmp_path / name) for name in folders), "--preset", "tiny", "--iters", "4", "--threads", "1",
+        "--pairs", *(str(tmp_path / name) for name in folders), "--preset", "small", "--iters", "4", "--threads", "1",
         "--work", str(tmp_path / "work"), "--out", str(tmp_path / "real"),
     ])  # fmt: skip
     content = json.loads((tmp_path / "real.json").read_text(encoding="utf-8"))
