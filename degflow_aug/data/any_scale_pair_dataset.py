@@ -13,7 +13,6 @@ import torch
 from degflow_aug.data import dataset_keys as keys
 from degflow_aug.data.cached_images import CACHE_BYTES, CachedImages
 from degflow_aug.data.layouts.common_part import PairSize, pair_sizes
-from degflow_aug.data.layouts.find import find_pair_scenes
 from degflow_aug.data.layouts.scene_pairs import Pair, list_pairs
 from degflow_aug.data.pair_windows import PairWindow, centre_window, draw_window, patch_side
 from degflow_aug.data.tensors import resize_frame, resize_window, round_to, to_tensor
@@ -201,24 +200,13 @@ class AnyScalePairDataset(AnyScalePairs):
         self.opt = opt
         keys.check_keys(opt, _KIND, _KEYS, _REFUSED_KEYS)
         training = keys.is_training(opt)
-        if keys.is_lmdb(opt):
-            raise ValueError(f"expected io_backend: {{type: disk}} for {_KIND}, got lmdb; name a folder of files")
         if training and opt.get("crop") is not None:
             raise ValueError(
                 f"expected crop of {_KIND} in the val phase only, got {opt['crop']!r}; set lr_size instead"
             )
-        for key in ("lr_size", "gt_size"):
-            if not training and opt.get(key) is not None:
-                raise ValueError(
-                    f"expected {key} of {_KIND} in the train phase only, got {opt[key]!r}; set crop instead"
-                )
-        opt = keys.with_layout(opt, _KIND)
-        scenes = find_pair_scenes(
-            keys.path(opt, "dataroot_gt", _KIND),
-            opt["layout"],
-            lq=opt.get("lq"),
-            **keys.selection(opt, training),
-        )
+        if not training:
+            keys.check_training_only(opt, _KIND, ("lr_size", "gt_size"), "set crop instead")
+        scenes = keys.found_pairs(opt, _KIND, training)
         super().__init__(
             list_pairs(scenes, keys.pair_scales(opt, scenes)),
             lr_size=keys.whole_number(opt, "lr_size", _KIND) if training else None,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from degflow_aug.data.layouts import SPLIT_LAYOUTS
+from degflow_aug.data.layouts.find import find_pair_scenes
 from degflow_aug.data.layouts.guess import PATTERN_FILE, guess_layout
 from degflow_aug.data.layouts.scene import Scene, view_scale
 from degflow_aug.files.home_path import home_path
@@ -121,12 +122,30 @@ def with_layout(opt: Mapping[str, Any], kind: str) -> dict[str, Any]:
     return {**opt, "layout": layout, **({"pattern": pattern} if pattern is not None else {})}
 
 
+def found_pairs(opt: Mapping[str, Any], kind: str, training: bool) -> list[Scene]:
+    """Find the scenes of a section of pairs that lie in files.
+
+    Raises:
+        ValueError: an LMDB, or what :func:`with_layout` and :func:`find_pair_scenes` refuse.
+    """
+    if is_lmdb(opt):
+        raise ValueError(f"expected io_backend: {{type: disk}} for {kind}, got lmdb; name a folder of files")
+    opt = with_layout(opt, kind)
+    return find_pair_scenes(path(opt, "dataroot_gt", kind), opt["layout"], lq=opt.get("lq"), **selection(opt, training))
+
+
+def check_training_only(opt: Mapping[str, Any], kind: str, names: Iterable[str], instead: str) -> None:
+    """Raise a ValueError where a section that is not of training has one of these keys."""
+    for name in names:
+        if opt.get(name) is not None:
+            raise ValueError(f"expected {name} of {kind} in the train phase only, got {opt[name]!r}; {instead}")
+
+
 def selection(opt: Mapping[str, Any], training: bool) -> dict[str, Any]:
     """Read which scenes of a layout a section names, as arguments of the functions that find them.
 
     ``scales`` as a mapping says which scales the layout's labels stand for, or none of those that :func:`pair_scales`
-    leaves out. ``pattern`` may be the file that holds the
-    templates, such as ``pattern.yml`` of ``degflow align``.
+    leaves out. ``pattern`` may be the file that holds the templates, such as ``pattern.yml`` of ``degflow align``.
 
     Raises:
         ValueError, OSError: that file cannot be read, or a split of a layout that has none.

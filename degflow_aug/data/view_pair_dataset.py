@@ -12,7 +12,6 @@ from torch import Tensor
 from degflow_aug.data import dataset_keys as keys
 from degflow_aug.data.aligned_scales_dataset import AlignedScales
 from degflow_aug.data.cached_images import CACHE_BYTES
-from degflow_aug.data.layouts.find import find_pair_scenes
 from degflow_aug.data.layouts.scene import Scene
 from degflow_aug.data.layouts.scene_pairs import list_pairs
 from degflow_aug.data.tensors import to_8_bits, to_tensor
@@ -118,11 +117,9 @@ class ViewPairDataset(ViewPairs):
         self.opt = opt
         keys.check_keys(opt, _KIND, _KEYS, _REFUSED_KEYS)
         training = keys.is_training(opt)
-        if keys.is_lmdb(opt):
-            raise ValueError(f"expected io_backend: {{type: disk}} for {_KIND}, got lmdb; name a folder of files")
-        opt = keys.with_layout(opt, _KIND)
-        root = keys.path(opt, "dataroot_gt", _KIND)
-        scenes = find_pair_scenes(root, opt["layout"], lq=opt.get("lq"), **keys.selection(opt, training))
+        if not training:
+            keys.check_training_only(opt, _KIND, ("gt_size",), "whole images are validated")
+        scenes = keys.found_pairs(opt, _KIND, training)
         super().__init__(
             scenes,
             keys.pair_scales(opt, scenes),

@@ -44,7 +44,7 @@ def test_both_images_have_one_crop_and_flip(tmp_path: Path) -> None:
 
 def test_validation_has_whole_pairs(tmp_path: Path) -> None:
     trees.realsr(tmp_path, cameras=("Canon", "Nikon"), scales=(3,), count=1, split="Test")
-    dataset = ViewPairDataset(options(tmp_path, phase="val"))
+    dataset = ViewPairDataset(options(tmp_path, phase="val", gt_size=None))
     items = [dataset[index] for index in range(len(dataset))]
     assert [(item["name"], item["camera"]) for item in items] == [("Canon_001_x3", "Canon"), ("Nikon_001_x3", "Nikon")]
     assert dataset.frames == [(3.0, (48, 64))] * 2
@@ -65,7 +65,7 @@ def test_lr_files_are_brought_to_the_hr_grid(tmp_path: Path) -> None:
     small = Image.fromarray(image).resize((16, 12), Image.Resampling.BICUBIC)
     trees.save(tmp_path / "lr/a.png", np.asarray(small))
     lq = {"lq": {2: str(tmp_path / "lr")}}
-    item = ViewPairDataset(options(tmp_path / "hr", phase="val", layout="folders", **lq))[0]
+    item = ViewPairDataset(options(tmp_path / "hr", phase="val", gt_size=None, layout="folders", **lq))[0]
     truth = np.asarray(small.resize((32, 24), Image.Resampling.BICUBIC), np.float32).transpose(2, 0, 1)
     assert item["lq"].shape == (3, 24, 32)
     assert np.abs(item["lq"].numpy() * 255 - truth).max() <= 1
@@ -93,6 +93,7 @@ def test_they_may_be_a_share_of_photographs(tmp_path: Path) -> None:
         ({"gt_size": 20}, "multiple of 8"),
         ({"gt_size": 64}, "pixels for a crop"),
         ({"gt_size": None}, "expected gt_size for ViewPairDataset"),
+        ({"phase": "val"}, "gt_size of ViewPairDataset in the train phase only, got 16; whole images are validated"),
         ({"scales": [5]}, "expected pairs at scale 5"),
         ({"knots": [1, 2]}, "got 'knots'"),
         ({"io_backend": {"type": "lmdb"}}, "type: disk"),

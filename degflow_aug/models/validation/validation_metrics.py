@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -132,16 +132,12 @@ def measure_all(
 
     Args and errors as in :func:`measure`.
     """
-    forms: dict[bool, Callable[[Tensor], np.ndarray]] = {False: to_array, True: _unrounded}
-    pairs = {
-        exact: [None if each is None else form(each)[..., ::-1] for each in (image, truth)]
-        for exact, form in forms.items()
-    }
-    found = {}
-    for name, section in metrics.items():
-        made, true = pairs[section["type"] in UNROUNDED]
-        assert made is not None
-        found[name] = measure(section, made, true, scale)
+    found = dict[str, float]()
+    for exact, form in ((False, to_array), (True, _unrounded)):
+        sections = {name: section for name, section in metrics.items() if (section["type"] in UNROUNDED) == exact}
+        if sections:
+            made, true = form(image)[..., ::-1], None if truth is None else form(truth)[..., ::-1]
+            found |= {name: measure(section, made, true, scale) for name, section in sections.items()}
     return found
 
 
