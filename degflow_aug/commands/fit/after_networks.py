@@ -40,7 +40,10 @@ def teach_student(
         held_out: nobody has trained on these.
     """
     if not args.iters and (args.minutes or DEFAULT_MINUTES) < FEWEST_MINUTES:
-        note(f"no student in less than {FEWEST_MINUTES} minutes: degflow distill teaches one")
+        note(
+            f"no student in less than {FEWEST_MINUTES} minutes: degflow distill teaches one, which makes LR at a "
+            "fraction of the cost"
+        )
         return bundle
     from degflow_aug.bundles.likeness import students_in_words
     from degflow_aug.degradations.noise.residual_estimation import TooSmallError
