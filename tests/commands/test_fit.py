@@ -54,12 +54,9 @@ def stopping(drawn: Callable[..., Any], calls: int) -> Callable[..., Any]:
     return draw
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("flags", "method"),
-    [
-        (["--one-step"], "average"),
-        pytest.param(["--one-step", "consistency"], "consistency", marks=pytest.mark.slow),
-    ],
+    ("flags", "method"), [(["--one-step"], "average"), (["--one-step", "consistency"], "consistency")]
 )
 def test_one_step_ends_with_a_student_and_resumes_in_it(
     flags: list[str],

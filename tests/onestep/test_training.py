@@ -79,7 +79,9 @@ def test_resumes_to_the_bit(system: str, shipped: Callable[[str], dict[str, Any]
         assert same(*(torch.load(folder / name, weights_only=True) for folder in (whole, halves))), name
 
 
-@pytest.mark.parametrize(("system", "key"), [("omgsr_s", "network_g.pretrained"), ("flowsr_2", "degflow.teacher")])
+@pytest.mark.parametrize(("system", "key"), [
+    ("omgsr_s", "network_g.pretrained"), pytest.param("flowsr_2", "degflow.teacher", marks=pytest.mark.slow),
+])  # fmt: skip
 def test_other_weights_at_the_same_path_are_told(
     system: str, key: str, shipped: Callable[[str], dict[str, Any]]
 ) -> None:

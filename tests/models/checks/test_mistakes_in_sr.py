@@ -349,7 +349,7 @@ def test_a_state_that_was_renamed_is_told(tmp_path: Path, capsys: pytest.Capture
     assert not Path("experiments/arbitrary").exists()
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_damaged_image_in_the_middle_is_one_sentence_and_loses_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: int
 ) -> None:
